@@ -1,0 +1,2 @@
+//! The commands of development.
+fn main() {}
