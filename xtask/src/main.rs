@@ -1,2 +1,33 @@
-//! The commands of development.
-fn main() {}
+//! The commands of development, one line a subcommand. What each does lives in its own module.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these commands run against the real machine: its clock, its files, its processes"
+)]
+#![allow(clippy::print_stdout, reason = "a command's result belongs on stdout")]
+
+mod broker;
+mod cache;
+mod kafka_rig;
+mod levada_rig;
+mod process;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The commands of Levada's development")]
+struct Xtask {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs Apache Kafka 4.3.1, one KRaft node from its jars, until interrupted
+    Kafka(kafka_rig::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Xtask::parse().command {
+        Command::Kafka(args) => kafka_rig::run(&args),
+    }
+}

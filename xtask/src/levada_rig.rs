@@ -1,0 +1,176 @@
+//! Levada as a rig: builds the binary or takes a given one, serves a data directory on loopback,
+//! stops, kills and starts it again on the same addresses. What is asked of it is the caller's.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::process::{Process, append_to, tail};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Builds the release binary and answers where it is.
+pub(crate) fn build() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "--package", "levada", "--message-format=json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "`cargo build --release --package levada` failed");
+    let messages = String::from_utf8(output.stdout)?;
+    let executables = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let named = message.get("target")?.get("name")? == "levada";
+        let path = message.get("executable")?.as_str()?;
+        named.then(|| PathBuf::from(path))
+    });
+    executables.last().context("cargo built no executable named `levada`")
+}
+
+/// What a broker is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The binary.
+    pub(crate) binary: PathBuf,
+    /// Holds `data/` and `levada.log`.
+    pub(crate) data_dir: PathBuf,
+    /// Flags beyond `--data-dir`, `--kafka` and `--http`.
+    pub(crate) flags: Vec<String>,
+}
+
+impl Config {
+    /// `binary` on `data_dir` with its defaults.
+    pub(crate) fn new(binary: &Path, data_dir: &Path) -> Self {
+        Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), flags: Vec::new() }
+    }
+}
+
+/// One running, stopped or killed broker.
+#[derive(Debug)]
+pub(crate) struct Levada {
+    config: Config,
+    addresses: Addresses,
+    process: Option<Process>,
+}
+
+#[derive(Clone, Debug)]
+struct Addresses {
+    kafka: String,
+    http: String,
+}
+
+impl Levada {
+    /// Starts the broker on free ports and waits until it accepts.
+    pub(crate) fn start(config: Config) -> Result<Self> {
+        fs::create_dir_all(&config.data_dir)?;
+        let any = Addresses { kafka: "127.0.0.1:0".to_owned(), http: "127.0.0.1:0".to_owned() };
+        let mut levada = Self { config, addresses: any, process: None };
+        levada.start_again()?;
+        Ok(levada)
+    }
+
+    /// `host:port` for Kafka clients.
+    pub(crate) fn bootstrap(&self) -> String {
+        self.addresses.kafka.clone()
+    }
+
+    /// The process id while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// How the broker exited, or `None` while it runs or after a stop that was asked for.
+    pub(crate) fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.as_mut().map_or(Ok(None), Process::exited)
+    }
+
+    /// SIGTERM, then waits for a clean shutdown.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            let status = process.terminate(STOP_LIMIT)?;
+            ensure!(status.success(), "levada ended its shutdown with {status}; {}", self.log_tail());
+        }
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.take().map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// Starts a stopped or killed broker on the same addresses and directory; answers how long it
+    /// took until it accepted.
+    pub(crate) fn start_again(&mut self) -> Result<Duration> {
+        let log = append_to(&self.log_file())?;
+        let mut command = Command::new(&self.config.binary);
+        command.arg("serve").arg("--data-dir").arg(self.config.data_dir.join("data"));
+        command.args(["--kafka", &self.addresses.kafka, "--http", &self.addresses.http]);
+        command.args(&self.config.flags);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let started = Instant::now();
+        let mut process = Process::spawn("levada", &mut command)?;
+        let stdout = process.child().stdout.take().context("stdout is not piped")?;
+        let Some(line) = ready_line(stdout)? else {
+            let state = match process.exited()? {
+                Some(status) => format!("levada exited at start: {status}"),
+                None => format!("levada is not ready after {START_LIMIT:?}"),
+            };
+            bail!("{state}; {}", self.log_tail());
+        };
+        let took = started.elapsed();
+        self.addresses = parse_ready(&line).with_context(|| format!("`{line}` names no addresses"))?;
+        self.process = Some(process);
+        Ok(took)
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.config.data_dir.join("levada.log")
+    }
+
+    fn log_tail(&self) -> String {
+        format!("the end of its log:\n{}", tail(&self.log_file(), 30))
+    }
+}
+
+/// The first line of stdout, or `None` when it ends or stays silent. A thread keeps reading, so that
+/// the broker never blocks on a full pipe.
+fn ready_line(stdout: ChildStdout) -> Result<Option<String>> {
+    let (sender, receiver) = sync_channel(1);
+    thread::Builder::new().name("levada stdout".to_owned()).spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Only the first line is awaited; later ones find the receiver gone.
+            drop(sender.try_send(line));
+        }
+    })?;
+    match receiver.recv_timeout(START_LIMIT) {
+        Ok(line) => Ok(Some(line)),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(None),
+    }
+}
+
+/// Reads `levada ready kafka=HOST:PORT http=HOST:PORT …`.
+fn parse_ready(line: &str) -> Option<Addresses> {
+    let fields = line.strip_prefix("levada ready ")?;
+    let field = |name: &str| fields.split(' ').find_map(|field| field.strip_prefix(name)).map(str::to_owned);
+    Some(Addresses { kafka: field("kafka=")?, http: field("http=")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_ready;
+
+    #[test]
+    fn the_ready_line_names_both_addresses() {
+        let addresses = parse_ready("levada ready kafka=127.0.0.1:9092 http=127.0.0.1:8080 registry=127.0.0.1:8081");
+        let addresses = addresses.unwrap();
+        assert_eq!((addresses.kafka.as_str(), addresses.http.as_str()), ("127.0.0.1:9092", "127.0.0.1:8080"));
+        assert!(parse_ready("levada starting").is_none());
+    }
+}
