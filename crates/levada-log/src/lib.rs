@@ -1,1 +1,9 @@
-//! See the package description; this crate is being built.
+//! What is on disk: the journal, and one partition's segments and indexes.
+//!
+//! Synchronous, and without a runtime, so that a simulator can cut its power after any call. Knows batches,
+//! not requests. Every access to the disk goes through [`disk::Disk`], each call of which is a fault point.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod disk;
+
+pub use disk::{Disk, DiskFile};
