@@ -3,6 +3,10 @@
 //! Durability is explicit: bytes survive a power cut after [`DiskFile::sync_data`], names after
 //! [`Disk::sync_dir`] of their directory. Each call is one fault point.
 
+pub mod real;
+
+pub use real::RealDisk;
+
 use std::{
     fmt,
     io::{self, IoSlice},
