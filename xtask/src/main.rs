@@ -7,6 +7,7 @@
 
 mod broker;
 mod cache;
+mod clients;
 mod kafka_rig;
 mod levada_rig;
 mod process;
@@ -24,10 +25,13 @@ struct Xtask {
 enum Command {
     /// Runs Apache Kafka 4.3.1, one KRaft node from its jars, until interrupted
     Kafka(kafka_rig::Args),
+    /// Runs real Kafka clients, each against a fresh broker, and prints how they fared
+    Clients(clients::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Xtask::parse().command {
         Command::Kafka(args) => kafka_rig::run(&args),
+        Command::Clients(args) => clients::run(&args),
     }
 }

@@ -1,0 +1,131 @@
+//! `xtask clients`: real, unmodified Kafka clients against a freshly started broker each. This file
+//! picks what runs and decides what counts as failure; `clients/README.md` has the story they tell.
+
+mod install;
+mod report;
+mod roster;
+mod story;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::broker::Recipe;
+use crate::cache::Cache;
+use crate::kafka_rig::Jars;
+use crate::levada_rig;
+use install::Toolbox;
+use report::{Outcome, Row};
+use roster::{Client, Runtime};
+
+/// Options of `xtask clients`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Runs only these clients
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    only: Vec<String>,
+    /// The broker under test
+    #[arg(long, value_enum, default_value_t = Against::Levada)]
+    against: Against,
+    /// A Levada binary, instead of building one
+    #[arg(long, value_name = "PATH")]
+    levada: Option<PathBuf>,
+    /// Writes the table into docs/compatibility.md
+    #[arg(long)]
+    write_docs: bool,
+    /// Fails unless Java, Go, Node and Python all ran
+    #[arg(long)]
+    ci: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Against {
+    Levada,
+    Kafka,
+}
+
+/// Runs the stories, prints the table, and fails when a step failed.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let clients = chosen(&args.only)?;
+    let toolbox = Toolbox::new(Cache::open()?)?;
+    let recipe = recipe(args, toolbox.cache())?;
+    let scratch = tempfile::Builder::new().prefix("levada-clients-").tempdir()?;
+    let mut rows = Vec::new();
+    for client in &clients {
+        let row = run_client(client, &toolbox, &recipe, scratch.path());
+        report::print_row(&row);
+        rows.push(row);
+    }
+    println!("\n{}", report::table(&rows));
+    if args.write_docs {
+        ensure!(args.only.is_empty(), "`--write-docs` wants every client: leave out `--only`");
+        ensure!(args.against == Against::Levada, "`--write-docs` tells of Levada: leave out `--against`");
+        report::write_docs(&toolbox.repository().join("docs/compatibility.md"), &rows)?;
+    }
+    let failed: Vec<&str> = rows.iter().filter(|row| row.failed()).map(|row| row.client).collect();
+    if !failed.is_empty() {
+        let kept = scratch.keep();
+        bail!("against {recipe}, failed: {}; data and logs are kept in `{}`", failed.join(", "), kept.display());
+    }
+    if args.ci {
+        check_runtimes(&clients, &rows)?;
+    }
+    Ok(())
+}
+
+fn chosen(only: &[String]) -> Result<Vec<Client>> {
+    let all = roster::clients();
+    for name in only {
+        let names = || all.iter().map(|client| client.name).collect::<Vec<_>>().join(", ");
+        ensure!(all.iter().any(|client| client.name == name), "no client is named `{name}`; there are {}", names());
+    }
+    Ok(all.into_iter().filter(|client| only.is_empty() || only.iter().any(|name| name == client.name)).collect())
+}
+
+fn recipe(args: &Args, cache: &Cache) -> Result<Recipe> {
+    match args.against {
+        Against::Kafka => Ok(Recipe::Kafka(Jars::fetch(cache)?)),
+        Against::Levada => Ok(Recipe::Levada(match &args.levada {
+            Some(path) => path.canonicalize().with_context(|| format!("no binary at `{}`", path.display()))?,
+            None => levada_rig::build()?,
+        })),
+    }
+}
+
+fn run_client(client: &Client, toolbox: &Toolbox, recipe: &Recipe, scratch: &Path) -> Row {
+    let outcome = match toolbox.missing(client) {
+        Some(reason) => Outcome::NotRun(reason),
+        None => match tell_story(client, toolbox, recipe, scratch) {
+            Ok(told) => Outcome::Told(told),
+            Err(error) => Outcome::Broken(format!("{error:#}")),
+        },
+    };
+    Row { client: client.name, outcome }
+}
+
+fn tell_story(client: &Client, toolbox: &Toolbox, recipe: &Recipe, scratch: &Path) -> Result<story::Told> {
+    let command = (client.prepare)(toolbox)?;
+    let folder = scratch.join(client.name);
+    fs::create_dir_all(&folder)?;
+    let mut broker = recipe.start(&folder)?;
+    let told = story::tell(client.name, command, &mut broker, &folder)?;
+    broker.stop()?;
+    if !told.failed() {
+        fs::remove_dir_all(&folder)?;
+    }
+    Ok(told)
+}
+
+/// The runtimes without which continuous integration has proved too little.
+const REQUIRED: [Runtime; 4] = [Runtime::Java, Runtime::Go, Runtime::Node, Runtime::Python];
+
+fn check_runtimes(clients: &[Client], rows: &[Row]) -> Result<()> {
+    let told = clients.iter().zip(rows).filter(|(_, row)| matches!(row.outcome, Outcome::Told(_)));
+    let ran: BTreeSet<Runtime> = told.map(|(client, _)| client.runtime).collect();
+    let absent: Vec<String> =
+        REQUIRED.iter().filter(|runtime| !ran.contains(runtime)).map(|runtime| format!("{runtime:?}")).collect();
+    ensure!(absent.is_empty(), "no client ran in: {}", absent.join(", "));
+    Ok(())
+}

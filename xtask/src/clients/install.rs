@@ -1,0 +1,152 @@
+//! Puts the client libraries into the cache, each pinned by the lock file beside its stories, and
+//! answers the commands that run them. Nothing is installed into the system or the clone.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::roster::Client;
+use crate::cache::Cache;
+use crate::kafka_rig::Jars;
+use crate::process::run_logged;
+
+const INSTALL_LIMIT: Duration = Duration::from_secs(540);
+
+/// The cache, the clone, and the installers.
+pub(crate) struct Toolbox {
+    cache: Cache,
+    repository: PathBuf,
+}
+
+impl Toolbox {
+    /// Installs into `cache` what the stories of this repository need.
+    pub(crate) fn new(cache: Cache) -> Result<Self> {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
+        Ok(Self { cache, repository: repository.to_owned() })
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    pub(crate) fn repository(&self) -> &Path {
+        &self.repository
+    }
+
+    /// Why `client` cannot run on this machine, if it cannot.
+    #[allow(clippy::unused_self, reason = "what is missing is a question to the machine the toolbox stands for")]
+    pub(crate) fn missing(&self, client: &Client) -> Option<String> {
+        let absent: Vec<&str> = client.needs.iter().copied().filter(|program| !on_path(program)).collect();
+        let hint = if absent.contains(&"kcat") { "; `apt-get install kcat` as root" } else { "" };
+        (!absent.is_empty()).then(|| format!("not on this machine: {}{hint}", absent.join(", ")))
+    }
+
+    /// A story in Python, in a virtual environment with the pinned packages.
+    pub(crate) fn python(&self, story: &str) -> Result<Command> {
+        let requirements = self.stories().join("python/requirements.txt");
+        let environment = self.cache.install("python", &read(&requirements)?, |folder| {
+            let log = folder.join("install.log");
+            let mut create = Command::new("python3");
+            create.args(["-m", "venv", "--clear"]).arg(folder.join("venv"));
+            run_logged("python3 -m venv", &mut create, &log, INSTALL_LIMIT)?;
+            let mut pip = Command::new(folder.join("venv/bin/pip"));
+            pip.args(["install", "--no-input", "--requirement"]).arg(&requirements);
+            run_logged("pip install", &mut pip, &log, INSTALL_LIMIT)
+        })?;
+        let mut command = Command::new(environment.join("venv/bin/python3"));
+        command.arg(self.stories().join(story)).env("PYTHONPATH", self.stories().join("python"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        Ok(command)
+    }
+
+    /// A story for Node, run from a copy beside its `node_modules`.
+    pub(crate) fn node(&self, story: &str) -> Result<Command> {
+        let sources = self.stories().join("node");
+        let lock = sources.join("package-lock.json");
+        let folder = self.cache.install("node", &read(&lock)?, |folder| {
+            fs::copy(&lock, folder.join("package-lock.json"))?;
+            fs::copy(sources.join("package.json"), folder.join("package.json"))?;
+            let mut npm = Command::new("npm");
+            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+            run_logged("npm ci", &mut npm, &folder.join("install.log"), INSTALL_LIMIT)
+        })?;
+        for module in files(&sources, "mjs")? {
+            let name = module.file_name().context("a module has a name")?;
+            fs::copy(&module, folder.join(name))?;
+        }
+        let mut command = Command::new("node");
+        command.arg(folder.join(story));
+        Ok(command)
+    }
+
+    /// A story in Go, built where its sources or the pinned modules changed.
+    pub(crate) fn go(&self, story: &str) -> Result<Command> {
+        let folder = self.cache.folder("go")?;
+        let mut build = Command::new("go");
+        build.args(["build", "-mod=readonly", "-buildvcs=false", "-o"]).arg(folder.join(story));
+        build.arg(format!("./{story}")).current_dir(self.stories().join("go"));
+        run_logged("go build", &mut build, &folder.join(format!("{story}.log")), INSTALL_LIMIT)?;
+        Ok(Command::new(folder.join(story)))
+    }
+
+    /// The story in Rust, its own package with its own lock file.
+    pub(crate) fn rust(&self) -> Result<Command> {
+        let folder = self.cache.folder("rust")?;
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--release", "--locked", "--manifest-path"]).arg(self.stories().join("rust/Cargo.toml"));
+        build.arg("--target-dir").arg(folder.join("target"));
+        run_logged("cargo build", &mut build, &folder.join("install.log"), INSTALL_LIMIT)?;
+        Ok(Command::new(folder.join("target/release/story")))
+    }
+
+    /// A story in Java, compiled against Kafka's jars.
+    pub(crate) fn java(&self, class: &str) -> Result<Command> {
+        let jars = Jars::fetch(&self.cache)?;
+        let sources = files(&self.stories().join("java"), "java")?;
+        let recipe = sources.iter().map(|source| read(source)).collect::<Result<String>>()?;
+        let folder = self.cache.install("java", &recipe, |folder| {
+            let mut javac = Command::new("javac");
+            javac.args(["-d"]).arg(folder.join("classes")).args(["-cp", &jars.classpath()]).args(&sources);
+            run_logged("javac", &mut javac, &folder.join("install.log"), INSTALL_LIMIT)
+        })?;
+        let mut command = Command::new("java");
+        let classpath = format!("{}:{}", folder.join("classes").display(), jars.classpath());
+        command.args(["-Xmx512M", "-Dlog4j2.level=WARN", "-cp", &classpath, class]);
+        Ok(command)
+    }
+
+    /// A story that runs Kafka's console tools; `KAFKA_CLASSPATH` tells it where they are.
+    pub(crate) fn java_tools(&self, story: &str) -> Result<Command> {
+        let jars = Jars::fetch(&self.cache)?;
+        let mut command = self.python(story)?;
+        command.env("KAFKA_CLASSPATH", jars.classpath()).env("KAFKA_VERSION", crate::kafka_rig::VERSION);
+        Ok(command)
+    }
+
+    fn stories(&self) -> PathBuf {
+        self.repository.join("clients")
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// The files in `folder` with this extension, by name.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;
+    let paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut wanted: Vec<PathBuf> =
+        paths.into_iter().filter(|path| path.extension() == Some(OsStr::new(extension))).collect();
+    wanted.sort();
+    Ok(wanted)
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
