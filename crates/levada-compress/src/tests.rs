@@ -82,7 +82,9 @@ fn a_cut_block_is_an_error_or_a_prefix_and_never_a_panic() {
 fn noise_is_refused_without_a_panic() {
     for codec in [Codec::Gzip, Codec::Lz4, Codec::Zstd, Codec::Snappy] {
         for size in 0..200 {
-            let _ = decompress(codec, &noise(size), 1 << 20).map(|output| assert!(output.len() <= 1 << 20));
+            if let Ok(output) = decompress(codec, &noise(size), 1 << 20) {
+                assert!(output.len() <= 1 << 20);
+            }
         }
         assert!(decompress(codec, &noise(100), 1 << 20).is_err(), "{codec:?}");
     }
