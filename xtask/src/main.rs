@@ -8,6 +8,7 @@
 mod broker;
 mod cache;
 mod clients;
+mod codegen;
 mod kafka_rig;
 mod levada_rig;
 mod process;
@@ -23,6 +24,8 @@ struct Xtask {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Writes the protocol crate's messages anew from their schema
+    Codegen,
     /// Runs Apache Kafka 4.3.1, one KRaft node from its jars, until interrupted
     Kafka(kafka_rig::Args),
     /// Runs real Kafka clients, each against a fresh broker, and prints how they fared
@@ -31,6 +34,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Xtask::parse().command {
+        Command::Codegen => codegen::run(),
         Command::Kafka(args) => kafka_rig::run(&args),
         Command::Clients(args) => clients::run(&args),
     }

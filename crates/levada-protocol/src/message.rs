@@ -1,0 +1,106 @@
+//! What every message is: a struct with the fields of all versions, read and written in one of them.
+//!
+//! The impls are generated; see [`crate::messages`].
+
+use crate::{ApiKey, DecodeError, Decoder, EncodeError, Encoder};
+use bytes::Bytes;
+use std::{fmt::Debug, ops::RangeInclusive};
+
+/// A struct that stands in messages. [`Message`] is how it is reached from outside.
+pub trait Wire: Sized {
+    /// Reads one; `field` names the place for errors.
+    ///
+    /// # Errors
+    /// [`DecodeError`] says where the bytes broke.
+    fn read(decoder: &mut Decoder, field: &'static str, version: i16) -> Result<Self, DecodeError>;
+
+    /// Writes one; `field` names the place for errors.
+    ///
+    /// # Errors
+    /// [`EncodeError`] says which field the version cannot carry.
+    fn write(&self, encoder: &mut Encoder, field: &'static str, version: i16) -> Result<(), EncodeError>;
+
+    /// The fewest bytes one can take on the wire, never 0.
+    fn size_min(version: i16, flexible: bool) -> usize;
+}
+
+/// A whole message: the body of a request or response, or the key or value of an internal record.
+pub trait Message: Wire + Clone + Debug + Default + PartialEq {
+    /// Kafka's name, `ProduceRequest` say.
+    const NAME: &'static str;
+    /// The versions that exist.
+    const VERSIONS: RangeInclusive<i16>;
+    /// The first version with compact lengths and tagged fields.
+    const FLEXIBLE_FROM: Option<i16>;
+
+    /// Whether `version` has compact lengths and tagged fields.
+    #[must_use]
+    fn is_flexible(version: i16) -> bool {
+        Self::FLEXIBLE_FROM.is_some_and(|from| version >= from)
+    }
+
+    /// Reads one message where `decoder` stands. Bytes after it stay there: see [`Decoder::remaining`].
+    ///
+    /// # Errors
+    /// [`DecodeError::UnsupportedVersion`] outside [`Self::VERSIONS`]; others say where the bytes broke.
+    fn decode(decoder: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
+        if !Self::VERSIONS.contains(&version) {
+            return Err(DecodeError::UnsupportedVersion { message: Self::NAME, version });
+        }
+        decoder.set_flexible(Self::is_flexible(version));
+        Self::read(decoder, Self::NAME, version)
+    }
+
+    /// Writes the message after what `encoder` holds.
+    ///
+    /// # Errors
+    /// [`EncodeError::UnsupportedVersion`] outside [`Self::VERSIONS`]; others name the field that `version`
+    /// cannot carry.
+    fn encode(&self, encoder: &mut Encoder, version: i16) -> Result<(), EncodeError> {
+        if !Self::VERSIONS.contains(&version) {
+            return Err(EncodeError::UnsupportedVersion { message: Self::NAME, version });
+        }
+        encoder.set_flexible(Self::is_flexible(version));
+        self.write(encoder, Self::NAME, version)
+    }
+
+    /// Reads one message from the start of `bytes`; like Kafka, does not mind bytes after it.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    fn from_bytes(bytes: Bytes, version: i16) -> Result<Self, DecodeError> {
+        Self::decode(&mut Decoder::new(bytes), version)
+    }
+
+    /// The message in one piece.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    fn to_bytes(&self, version: i16) -> Result<Bytes, EncodeError> {
+        let mut encoder = Encoder::new();
+        self.encode(&mut encoder, version)?;
+        Ok(encoder.into_bytes())
+    }
+}
+
+/// The body of a request.
+pub trait Request: Message {
+    /// Which API it calls.
+    const KEY: ApiKey;
+    /// What answers it.
+    type Response: Response;
+}
+
+/// The body of a response.
+pub trait Response: Message {
+    /// Which API it answers.
+    const KEY: ApiKey;
+}
+
+/// A key or value in an internal topic.
+pub trait InternalRecord: Message {
+    /// The record type: a key starts with it (two bytes), before its body in version 0.
+    ///
+    /// A value starts with its version (two bytes) instead.
+    const RECORD_TYPE: i16;
+}

@@ -1,0 +1,483 @@
+//! The Rust of one message: a struct with its `Default`, its reader and its writer, and the structs inside it.
+
+use super::{
+    schema::{Field, Kind, Message, Struct, Type, Versions},
+    sizes,
+};
+use anyhow::{Result, bail};
+use std::fmt::Write as _;
+
+/// `ProduceRequest` → `produce_request`.
+pub(crate) fn snake(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut snake = String::new();
+    for (index, letter) in letters.iter().enumerate() {
+        let follows_lower = index > 0 && !letters[index - 1].is_ascii_uppercase();
+        let starts_word = index > 0 && letters.get(index + 1).is_some_and(char::is_ascii_lowercase);
+        if letter.is_ascii_uppercase() && (follows_lower || starts_word) {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake.trim_start_matches('_').to_owned()
+}
+
+/// The name of a field as Rust takes it.
+pub(crate) fn ident(name: &str) -> String {
+    if matches!(name, "type" | "match") { format!("r#{name}") } else { name.to_owned() }
+}
+
+/// The whole file of one message.
+pub(crate) fn message(message: &Message) -> Result<String> {
+    let mut body = String::new();
+    for of in &message.structs {
+        emit_struct(&mut body, message, of)?;
+    }
+    emit_message_traits(&mut body, message)?;
+    let mut text = format!("//! `{}`{}.\n\n", message.name, describe(message.kind));
+    let crate_items: Vec<&str> = ["ApiKey", "Records"].into_iter().filter(|item| uses(&body, item)).collect();
+    let traits = match message.kind {
+        Kind::Request(_) => "Message, Request, ",
+        Kind::Response(_) => "Message, Response, ",
+        Kind::RecordKey(_) | Kind::RecordValue(_) => "InternalRecord, Message, ",
+        Kind::Data => "Message, ",
+    };
+    writeln!(
+        text,
+        "use crate::{{DecodeError, Decoder, EncodeError, Encoder, {} message::{{{traits}Wire}}}};",
+        crate_items.iter().map(|item| format!("{item},")).collect::<String>()
+    )?;
+    if uses(&body, "Bytes") {
+        writeln!(text, "use bytes::Bytes;")?;
+    }
+    let model: Vec<&str> = ["Str", "Uuid"].into_iter().filter(|item| uses(&body, item)).collect();
+    if !model.is_empty() {
+        writeln!(text, "use levada_model::{{{}}};", model.join(","))?;
+    }
+    writeln!(text, "use std::ops::RangeInclusive;\n")?;
+    text.push_str(&body);
+    Ok(text)
+}
+
+fn describe(kind: Kind) -> String {
+    match kind {
+        Kind::Request(key) | Kind::Response(key) => format!(", API key {key}"),
+        Kind::RecordKey(key) | Kind::RecordValue(key) => format!(", record type {key}"),
+        Kind::Data => String::new(),
+    }
+}
+
+/// Whether `item` stands in `body` as a word that names a type.
+fn uses(body: &str, item: &str) -> bool {
+    body.match_indices(item).any(|(start, _)| {
+        let before = body[..start].chars().next_back();
+        let after = body[start + item.len()..].chars().next();
+        let part_of_word = |side: Option<char>| side.is_some_and(|side| side.is_alphanumeric() || side == '_');
+        !part_of_word(before) && !part_of_word(after) && before != Some('`')
+    })
+}
+
+fn emit_message_traits(text: &mut String, message: &Message) -> Result<()> {
+    let Message { name, versions, .. } = message;
+    let flexible = message.flexible_from.map_or("None".to_owned(), |from| format!("Some({from})"));
+    write!(
+        text,
+        "impl Message for {name} {{
+            const NAME: &'static str = \"{name}\";
+            const VERSIONS: RangeInclusive<i16> = {}..={};
+            const FLEXIBLE_FROM: Option<i16> = {flexible};
+        }}\n\n",
+        versions.first, versions.last
+    )?;
+    match message.kind {
+        Kind::Request(_) => {
+            let api = name.trim_end_matches("Request");
+            write!(
+                text,
+                "impl Request for {name} {{ const KEY: ApiKey = ApiKey::{api};
+                type Response = super::{}_response::{api}Response; }}\n",
+                snake(api)
+            )?;
+        }
+        Kind::Response(_) => {
+            let api = name.trim_end_matches("Response");
+            writeln!(text, "impl Response for {name} {{ const KEY: ApiKey = ApiKey::{api}; }}")?;
+        }
+        Kind::RecordKey(key) | Kind::RecordValue(key) => {
+            writeln!(text, "impl InternalRecord for {name} {{ const RECORD_TYPE: i16 = {key}; }}")?;
+        }
+        Kind::Data => {}
+    }
+    Ok(())
+}
+
+fn emit_struct(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
+    let name = &of.name;
+    writeln!(text, "/// `{name}`{}.", if *name == message.name { ", the message" } else { "" })?;
+    let derive_default = of.fields.iter().all(|field| default(field).is_ok_and(|default| default.is_zero));
+    let derived = if derive_default { ", Default" } else { "" };
+    writeln!(text, "#[derive(Clone, Debug, PartialEq{derived})]\npub struct {name} {{")?;
+    for field in &of.fields {
+        writeln!(text, "/// {}\npub {}: {},", doc(field, of), ident(&field.name), rust_type(field))?;
+    }
+    text.push_str("}\n\n");
+    if !derive_default {
+        writeln!(text, "impl Default for {name} {{ fn default() -> Self {{ Self {{")?;
+        for field in &of.fields {
+            writeln!(text, "{}: {},", ident(&field.name), default(field)?.value)?;
+        }
+        text.push_str("} } }\n\n");
+    }
+    writeln!(text, "impl Wire for {name} {{")?;
+    emit_read(text, message, of)?;
+    emit_write(text, message, of)?;
+    emit_size(text, message, of)?;
+    text.push_str("}\n\n");
+    Ok(())
+}
+
+fn doc(field: &Field, of: &Struct) -> String {
+    let range = |versions: Versions, within: Versions| {
+        if versions.first == versions.last {
+            format!("version {}", versions.first)
+        } else if versions.last == within.last {
+            format!("from version {}", versions.first)
+        } else {
+            format!("versions {} to {}", versions.first, versions.last)
+        }
+    };
+    let mut facts = Vec::new();
+    facts.push(if field.versions == of.versions {
+        "all versions".to_owned()
+    } else {
+        range(field.versions, of.versions)
+    });
+    match field.nullable {
+        Some(nullable) if nullable == field.versions => facts.push("nullable".to_owned()),
+        Some(nullable) => facts.push(format!("nullable {}", range(nullable, field.versions))),
+        None => {}
+    }
+    if let Some(tag) = field.tag {
+        facts.push(format!("tag {tag}"));
+    }
+    if let Some(default) = &field.default {
+        facts.push(format!("default `{default}`"));
+    }
+    if field.ignorable {
+        facts.push("ignorable".to_owned());
+    }
+    let facts = facts.join("; ");
+    format!("{}{}.", facts[..1].to_uppercase(), &facts[1..])
+}
+
+/// The Rust type of a field.
+fn rust_type(field: &Field) -> String {
+    let bare = bare_type(&field.kind);
+    if field.nullable.is_some() && field.kind != Type::Records { format!("Option<{bare}>") } else { bare }
+}
+
+fn bare_type(kind: &Type) -> String {
+    match kind {
+        Type::Bool => "bool".to_owned(),
+        Type::Int8 => "i8".to_owned(),
+        Type::Int16 => "i16".to_owned(),
+        Type::Int32 => "i32".to_owned(),
+        Type::Int64 => "i64".to_owned(),
+        Type::Uint16 => "u16".to_owned(),
+        Type::Float64 => "f64".to_owned(),
+        Type::Uuid => "Uuid".to_owned(),
+        Type::String => "Str".to_owned(),
+        Type::Bytes => "Bytes".to_owned(),
+        Type::Records => "Records".to_owned(),
+        Type::Struct(name) => name.clone(),
+        Type::Array(element) => format!("Vec<{}>", bare_type(element)),
+    }
+}
+
+struct Default {
+    /// The expression.
+    value: String,
+    /// The condition under which the field differs from it.
+    differs: String,
+    /// Whether it is what `Default` of the type gives.
+    is_zero: bool,
+}
+
+fn default(field: &Field) -> Result<Default> {
+    let place = format!("self.{}", ident(&field.name));
+    let optional = field.nullable.is_some();
+    let made = |value: &str, differs: String, is_zero| Default { value: value.to_owned(), differs, is_zero };
+    let null = field.default.as_deref() == Some("null");
+    Ok(match (&field.kind, field.default.as_deref()) {
+        (Type::Records, _) => made("Records::Null", format!("!{place}.is_null()"), true),
+        (_, Some("null")) if optional => made("None", format!("{place}.is_some()"), true),
+        (_, _) if null => bail!("`{}` has the default null and is not nullable", field.name),
+        (Type::String | Type::Bytes | Type::Array(_), None) if optional => {
+            let bare = bare_type(&field.kind);
+            let empty = bare.split('<').next().unwrap_or_default().to_owned() + "::new()";
+            made(&format!("Some({empty})"), format!("{place}.as_ref().is_none_or(|it| !it.is_empty())"), false)
+        }
+        (Type::String, None) => made("Str::new()", format!("!{place}.is_empty()"), true),
+        (Type::Bytes, None) => made("Bytes::new()", format!("!{place}.is_empty()"), true),
+        (Type::Array(_), None) => made("Vec::new()", format!("!{place}.is_empty()"), true),
+        (Type::Struct(name), None) if optional => {
+            let value = format!("Some({name}::default())");
+            let differs = format!("{place} != {value}");
+            made(&value, differs, false)
+        }
+        (Type::Struct(name), None) => {
+            made(&format!("{name}::default()"), format!("{place} != {name}::default()"), true)
+        }
+        (Type::Uuid, None) => made("Uuid::ZERO", format!("!{place}.is_zero()"), true),
+        (Type::Bool, None) => made("false", place, true),
+        (Type::Bool, Some("true")) => made("true", format!("!{place}"), false),
+        (Type::Float64, None) => made("0.0", format!("{place}.to_bits() != 0"), true),
+        (Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64 | Type::Uint16, None) => {
+            made("0", format!("{place} != 0"), true)
+        }
+        (Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64 | Type::Uint16, Some(text)) => {
+            let number = integer(text)?;
+            made(&number, format!("{place} != {number}"), false)
+        }
+        (kind, Some(text)) => bail!("default `{text}` of `{}` ({kind:?})", field.name),
+    })
+}
+
+/// A number in Rust's spelling, decimal with separators.
+fn integer(text: &str) -> Result<String> {
+    let number = match text.strip_prefix("0x") {
+        Some(hex) => i64::from_str_radix(hex, 16)?,
+        None => text.parse()?,
+    };
+    Ok(match number {
+        i64::MAX => "i64::MAX".to_owned(),
+        number if number == i64::from(i32::MAX) => "i32::MAX".to_owned(),
+        number if number == i64::from(i32::MIN) => "i32::MIN".to_owned(),
+        number if number >= 10_000 => format!("{}_{:03}", number / 1_000, number % 1_000),
+        number => number.to_string(),
+    })
+}
+
+/// The condition that `version`, which is one of `within`, is one of `versions`; `None` where it always is.
+pub(crate) fn condition(versions: Versions, within: Versions) -> Option<String> {
+    match (versions.first > within.first, versions.last < within.last) {
+        (false, false) => None,
+        (true, false) if versions.first == within.last => Some(format!("version == {}", versions.first)),
+        (true, false) => Some(format!("version >= {}", versions.first)),
+        (false, true) if versions.last == within.first => Some(format!("version == {}", versions.last)),
+        (false, true) => Some(format!("version <= {}", versions.last)),
+        (true, true) if versions.first == versions.last => Some(format!("version == {}", versions.first)),
+        (true, true) => Some(format!("({}..={}).contains(&version)", versions.first, versions.last)),
+    }
+}
+
+/// The versions of `of` that are flexible, `None` where none is.
+fn flexible(message: &Message, of: &Struct) -> Option<Versions> {
+    let first = message.flexible_from?.max(of.versions.first);
+    (first <= of.versions.last).then_some(Versions { first, last: of.versions.last })
+}
+
+/// An expression for the value of a nullable-or-not field, by version: `(when null is possible, when not)`.
+fn by_nullability(field: &Field, nullable: String, plain: String) -> String {
+    match field.nullable {
+        None => plain,
+        Some(versions) => match condition(versions, field.versions) {
+            None => nullable,
+            Some(when) => format!("if {when} {{ {nullable} }} else {{ {plain} }}"),
+        },
+    }
+}
+
+fn read_expression(of: &Struct, field: &Field) -> String {
+    let place = format!("\"{}.{}\"", of.name, field.name);
+    let plain = match &field.kind {
+        Type::Struct(name) => format!("{name}::read(decoder, {place}, version)?"),
+        Type::Array(_) => format!("decoder.array({place}, version)?"),
+        kind => format!("decoder.{}({place})?", method(kind)),
+    };
+    let nullable = match &field.kind {
+        Type::Struct(_) => format!("decoder.nullable_struct({place}, version)?"),
+        Type::Array(_) => format!("decoder.nullable_array({place}, version)?"),
+        kind => format!("decoder.nullable_{}({place})?", method(kind)),
+    };
+    let plain = if field.nullable.is_some() && field.kind != Type::Records { format!("Some({plain})") } else { plain };
+    by_nullability(field, nullable, plain)
+}
+
+fn method(kind: &Type) -> &'static str {
+    match kind {
+        Type::Bool => "bool",
+        Type::Int8 => "i8",
+        Type::Int16 => "i16",
+        Type::Int32 => "i32",
+        Type::Int64 => "i64",
+        Type::Uint16 => "u16",
+        Type::Float64 => "f64",
+        Type::Uuid => "uuid",
+        Type::String => "string",
+        Type::Bytes => "bytes",
+        Type::Records => "records",
+        Type::Struct(_) => "nullable_struct",
+        Type::Array(_) => "array",
+    }
+}
+
+fn emit_read(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
+    let (tagged, plain): (Vec<&Field>, Vec<&Field>) = of.fields.iter().partition(|field| field.tag.is_some());
+    let flexible = flexible(message, of);
+    let decoder = if of.fields.is_empty() && flexible.is_none() { "_decoder" } else { "decoder" };
+    let mut body = String::new();
+    writeln!(body, "let {}this = Self::default();", if of.fields.is_empty() { "" } else { "mut " })?;
+    for field in plain {
+        let read = format!("this.{} = {};", ident(&field.name), read_expression(of, field));
+        emit_when(&mut body, condition(field.versions, of.versions), &read)?;
+    }
+    if let Some(flexible) = flexible {
+        let mut tags = format!("decoder.skip_tags(\"{}\")?;", of.name);
+        if !tagged.is_empty() {
+            tags = format!("decoder.tags(\"{}\", |decoder, tag| {{ match tag {{\n", of.name);
+            for field in tagged {
+                let guard = condition(field.versions, flexible).map(|when| format!("if {when}")).unwrap_or_default();
+                let tag = field.tag.unwrap_or_default();
+                writeln!(tags, "{tag} {guard} => this.{} = {},", ident(&field.name), read_expression(of, field))?;
+            }
+            tags.push_str("_ => return Ok(false),\n} Ok(true) })?;");
+        }
+        emit_when(&mut body, condition(flexible, of.versions), &tags)?;
+    }
+    body.push_str("Ok(this)\n");
+    let version = if mentions_version(&body) { "version" } else { "_version" };
+    writeln!(
+        text,
+        "fn read({decoder}: &mut Decoder, _field: &'static str, {version}: i16) -> Result<Self, DecodeError> {{
+        {body} }}\n"
+    )?;
+    Ok(())
+}
+
+/// Whether `body` uses the argument `version`, not only fields of that name.
+fn mentions_version(body: &str) -> bool {
+    let code: String = body.split('"').step_by(2).collect();
+    let part_of_name = |side: Option<char>| side.is_some_and(|side| side.is_alphanumeric() || "_.".contains(side));
+    code.match_indices("version").any(|(start, word)| {
+        let before = code[..start].chars().next_back();
+        let after = code[start + word.len()..].chars().next();
+        let in_range = code[..start].ends_with("..");
+        (in_range || !part_of_name(before)) && !after.is_some_and(|after| after.is_alphanumeric() || after == '_')
+    })
+}
+
+fn emit_when(text: &mut String, condition: Option<String>, body: &str) -> Result<()> {
+    match condition {
+        None => writeln!(text, "{body}")?,
+        Some(when) => writeln!(text, "if {when} {{ {body} }}")?,
+    }
+    Ok(())
+}
+
+/// The call that writes a field to `encoder`; an expression of type `Result` or `()`, made a statement.
+fn write_statement(of: &Struct, field: &Field) -> String {
+    let place = format!("\"{}.{}\"", of.name, field.name);
+    let value = format!("self.{}", ident(&field.name));
+    let plain = |value: &str| match &field.kind {
+        Type::Struct(_) => format!("{value}.write(encoder, {place}, version)?;"),
+        Type::Array(_) => format!("encoder.array({value}, {place}, version)?;"),
+        Type::Records => format!("encoder.records(&self.{}, {place}, version)?;", ident(&field.name)),
+        Type::String | Type::Bytes => format!("encoder.{}({value}, {place})?;", method(&field.kind)),
+        kind => format!("encoder.{}({value});", method(kind)),
+    };
+    let reference = format!("&{value}");
+    let direct = match &field.kind {
+        Type::String | Type::Bytes | Type::Array(_) => plain(&reference),
+        _ => plain(&value),
+    };
+    let nullable = match &field.kind {
+        Type::Struct(_) => format!("encoder.nullable_struct({value}.as_ref(), {place}, version)?;"),
+        Type::Array(_) => format!("encoder.nullable_array({value}.as_ref(), {place}, version)?;"),
+        Type::Records => format!("encoder.nullable_records(&{value}, {place})?;"),
+        kind => format!("encoder.nullable_{}({value}.as_ref(), {place})?;", method(kind)),
+    };
+    let never_null = if field.nullable.is_some() && field.kind != Type::Records {
+        format!(
+            "let Some(value) = &{value} else {{ return Err(EncodeError::Null {{ field: {place}, version }}); }};\n{}",
+            plain("value")
+        )
+    } else {
+        direct
+    };
+    by_nullability(field, nullable, never_null)
+}
+
+fn emit_write(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
+    let mut body = String::new();
+    for field in &of.fields {
+        let when = condition(field.versions, of.versions);
+        if field.tag.is_none() {
+            emit_when(&mut body, when.clone(), &write_statement(of, field))?;
+        }
+        let Some(when) = when.filter(|_| !field.ignorable) else { continue };
+        let refuse =
+            format!("return Err(EncodeError::UnsupportedField {{ field: \"{}.{}\", version }});", of.name, field.name);
+        let differs = default(field)?.differs;
+        if field.tag.is_none() {
+            writeln!(body, "else if {differs} {{ {refuse} }}")?;
+        } else {
+            writeln!(body, "if !({when}) && {differs} {{ {refuse} }}")?;
+        }
+    }
+    if let Some(flexible) = flexible(message, of) {
+        let tags = write_tags(of, flexible)?;
+        emit_when(&mut body, condition(flexible, of.versions), &tags)?;
+    }
+    body.push_str("Ok(())\n");
+    let version = if mentions_version(&body) { "version" } else { "_version" };
+    let encoder = if body.contains("encoder") { "encoder" } else { "_encoder" };
+    writeln!(
+        text,
+        "fn write(&self, {encoder}: &mut Encoder, _field: &'static str, {version}: i16) -> Result<(), EncodeError> {{
+        {body} }}\n"
+    )?;
+    Ok(())
+}
+
+fn write_tags(of: &Struct, flexible: Versions) -> Result<String> {
+    let mut tagged: Vec<&Field> = of.fields.iter().filter(|field| field.tag.is_some()).collect();
+    tagged.sort_by_key(|field| field.tag);
+    if tagged.is_empty() {
+        return Ok("encoder.no_tags();".to_owned());
+    }
+    let mut text = "let mut tags = encoder.tags();\n".to_owned();
+    for field in tagged {
+        let when = condition(field.versions, flexible).map(|when| format!("{when} && ")).unwrap_or_default();
+        let tag = field.tag.unwrap_or_default();
+        writeln!(
+            text,
+            "if {when}{} {{ tags.put({tag}, \"{}.{}\", |encoder| {{ {} Ok(()) }})?; }}",
+            default(field)?.differs,
+            of.name,
+            field.name,
+            write_statement(of, field),
+        )?;
+    }
+    text.push_str("encoder.finish_tags(tags);");
+    Ok(text)
+}
+
+fn emit_size(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
+    let runs = sizes::of_struct(message, of)?;
+    let (version, size) = match &runs[..] {
+        [(_, size)] => ("_version", size.to_string()),
+        runs => {
+            let mut arms = String::new();
+            for (index, (_, size)) in runs.iter().enumerate() {
+                match runs.get(index + 1) {
+                    Some((next, _)) => writeln!(arms, "..={} => {size},", next - 1)?,
+                    None => writeln!(arms, "_ => {size},")?,
+                }
+            }
+            ("version", format!("match version {{ {arms} }}"))
+        }
+    };
+    writeln!(text, "fn size_min({version}: i16, _flexible: bool) -> usize {{ {size} }}")?;
+    Ok(())
+}
