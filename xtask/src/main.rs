@@ -9,6 +9,8 @@ mod broker;
 mod cache;
 mod clients;
 mod codegen;
+#[allow(dead_code, reason = "`xtask crash`, which records histories, comes next")]
+mod history;
 mod kafka_rig;
 mod levada_rig;
 mod process;
@@ -30,6 +32,8 @@ enum Command {
     Kafka(kafka_rig::Args),
     /// Runs real Kafka clients, each against a fresh broker, and prints how they fared
     Clients(clients::Args),
+    /// Judges a history of sends and reads that was kept in a file
+    History(history::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,5 +41,6 @@ fn main() -> anyhow::Result<()> {
         Command::Codegen => codegen::run(),
         Command::Kafka(args) => kafka_rig::run(&args),
         Command::Clients(args) => clients::run(&args),
+        Command::History(args) => history::run(&args),
     }
 }
