@@ -5,5 +5,9 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod disk;
+pub mod error;
+pub mod journal;
 
 pub use disk::{Disk, DiskFile};
+pub use error::{DiskError, ErrorKind};
+pub use journal::{Journal, JournalConfig, JournalError, JournalPosition};

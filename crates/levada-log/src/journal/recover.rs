@@ -1,0 +1,198 @@
+//! Opening: finds the chain of frames, tells a torn tail from rot, and puts away what is cut.
+
+use super::{
+    JournalError, JournalPosition,
+    replay::ReplaySummary,
+    walk::{Beyond, Chain, JournalFile, Walk, file_number, scan},
+};
+use crate::{
+    disk::{Disk, DiskFile, OpenMode, read_exact_at},
+    error::DiskError,
+};
+use std::{ops::Range, path::Path};
+
+/// The most bytes of a torn tail that are kept.
+const TORN_SIZE_MAX: u64 = 16 << 20;
+/// Side files that are kept.
+const TORN_FILES_MAX: usize = 4;
+
+/// What the files hold.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Files of the chain, oldest first.
+    pub(super) live: Vec<JournalFile>,
+    /// The others.
+    pub(super) free: Vec<JournalFile>,
+    /// Where the next frame goes in the last live file.
+    pub(super) tail: u64,
+    /// The chain at its end; `None` in a new journal.
+    pub(super) chain: Option<Chain>,
+    /// The highest file number in use.
+    pub(super) number_max: u64,
+    pub(super) summary: ReplaySummary,
+    /// A second walk over the same frames.
+    pub(super) walk: Option<Walk>,
+}
+
+/// Reads the journal from the frame `from` on; cuts a torn tail; refuses rot.
+pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Result<Found, JournalError> {
+    let from = from.0.max(1);
+    let files = open_files(disk, dir)?;
+    let number_max = files.iter().map(|file| file.number).max().unwrap_or(0);
+    let Some((start, first)) = first_needed(&files, from) else {
+        return nothing_needed_found(dir, files, from, number_max);
+    };
+    let mut walk = Walk::new(files.clone(), start, &first, from);
+    let mut summary = ReplaySummary::default();
+    while let Some(frame) = walk.next_frame()? {
+        if let Some(payload) = frame.payload.filter(|payload| !payload.is_empty()) {
+            summary.frames += 1;
+            summary.bytes += u64::try_from(payload.len()).expect("a size in memory fits 64 bits");
+        }
+    }
+    let torn = look_beyond(&walk)?;
+    if walk.chain.expected < from {
+        return Err(missing(dir, from, Some((first.sequence, walk.chain.expected - 1))));
+    }
+    for (file, sequence, range) in &torn {
+        summary.torn_bytes += range.end - range.start;
+        keep_torn(disk, dir, file, *sequence, range)?;
+    }
+    drop_torn_but_latest(disk, dir)?;
+    wipe_later_starts(&walk)?;
+    let live = walk.visited.iter().filter_map(|&index| files.get(index).cloned()).collect();
+    let free = files.iter().enumerate().filter(|(index, _)| !walk.visited.contains(index));
+    let free = free.map(|(_, file)| file.clone()).collect();
+    let again = Walk::new(files, start, &first, from);
+    Ok(Found { live, free, tail: walk.position, chain: Some(walk.chain), number_max, summary, walk: Some(again) })
+}
+
+fn open_files(disk: &dyn Disk, dir: &Path) -> Result<Vec<JournalFile>, JournalError> {
+    let mut files = Vec::new();
+    for entry in disk.list(dir).map_err(DiskError::at("list", dir))? {
+        if let Some(number) = file_number(&entry.name).filter(|_| !entry.is_dir) {
+            files.push(JournalFile::open(disk, dir.join(&entry.name), number)?);
+        }
+    }
+    Ok(files)
+}
+
+/// The file whose first frame is the last one at or before `from`.
+fn first_needed(files: &[JournalFile], from: u64) -> Option<(usize, super::layout::FrameHeader)> {
+    let starts = files.iter().enumerate().filter_map(|(index, file)| Some((index, file.first?)));
+    starts.filter(|(_, first)| first.sequence <= from).max_by_key(|(_, first)| (first.sequence, first.epoch))
+}
+
+fn missing(dir: &Path, wanted: u64, found: Option<(u64, u64)>) -> JournalError {
+    let found = found.map(|(first, last)| (JournalPosition(first), JournalPosition(last)));
+    JournalError::Missing { path: dir.to_owned(), wanted: JournalPosition(wanted), found }
+}
+
+/// A new journal, unless a frame says that there was more.
+fn nothing_needed_found(
+    dir: &Path,
+    files: Vec<JournalFile>,
+    from: u64,
+    number_max: u64,
+) -> Result<Found, JournalError> {
+    for file in &files {
+        if scan(file, 0, None, from)?.rot {
+            return Err(JournalError::Corrupt { path: file.path.clone(), position: 0, sequence: from });
+        }
+    }
+    if from > 1 {
+        return Err(missing(dir, from, None));
+    }
+    let summary = ReplaySummary::default();
+    Ok(Found { live: Vec::new(), free: files, tail: 0, chain: None, number_max, summary, walk: None })
+}
+
+/// The torn parts of the files: where, from which frame, which bytes. An error where one was durable.
+fn look_beyond(walk: &Walk) -> Result<Vec<(JournalFile, u64, Range<u64>)>, JournalError> {
+    let chain = &walk.chain;
+    let mut torn = Vec::new();
+    for (index, file) in walk.files().iter().enumerate() {
+        let is_present = walk.visited.last() == Some(&index);
+        let may_hold_later = file.first.is_none_or(|first| first.sequence >= chain.expected);
+        if !is_present && (walk.visited.contains(&index) || !may_hold_later) {
+            continue;
+        }
+        let position = if is_present { walk.position } else { 0 };
+        let Beyond { rot, torn: found } = scan(file, position, Some(chain), chain.expected)?;
+        if rot {
+            let (path, position) = (walk.present().path.clone(), walk.position);
+            return Err(JournalError::Corrupt { path, position, sequence: chain.expected });
+        }
+        // In the present file, what precedes the first whole header is the frame that is missing.
+        torn.extend(found.map(|(sequence, range)| {
+            if is_present {
+                (file.clone(), chain.expected, position..range.end)
+            } else {
+                (file.clone(), sequence, range)
+            }
+        }));
+    }
+    Ok(torn)
+}
+
+/// Copies torn bytes to a side file, unless they are zeros. A full disk does not stop the start.
+fn keep_torn(
+    disk: &dyn Disk,
+    dir: &Path,
+    file: &JournalFile,
+    sequence: u64,
+    range: &Range<u64>,
+) -> Result<(), JournalError> {
+    let size = (range.end.min(file.size) - range.start).min(TORN_SIZE_MAX);
+    let mut bytes = vec![0; usize::try_from(size).expect("at most 16 MiB")];
+    read_exact_at(&*file.file, &mut bytes, range.start).map_err(DiskError::at("read", &file.path))?;
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Ok(());
+    }
+    let path = dir.join(format!("torn-{sequence}.bin"));
+    let written = disk.open(&path, OpenMode::Create).and_then(|side| {
+        side.set_len(0)?;
+        side.write_all_at(&bytes, 0)?;
+        side.sync_data()?;
+        disk.sync_dir(dir)
+    });
+    match written.map_err(DiskError::at("write", &path)) {
+        Err(error) if error.is_full() => {
+            tracing::warn!(%error, "the torn end of the journal is not kept");
+            Ok(())
+        }
+        result => Ok(result?),
+    }
+}
+
+fn drop_torn_but_latest(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
+    let mut kept: Vec<u64> = Vec::new();
+    for entry in disk.list(dir).map_err(DiskError::at("list", dir))? {
+        let sequence = entry.name.strip_prefix("torn-").and_then(|rest| rest.strip_suffix(".bin"));
+        kept.extend(sequence.and_then(|digits| digits.parse::<u64>().ok()));
+    }
+    kept.sort_unstable();
+    for sequence in kept.iter().rev().skip(TORN_FILES_MAX) {
+        let path = dir.join(format!("torn-{sequence}.bin"));
+        disk.remove_file(&path).map_err(DiskError::at("remove", &path))?;
+    }
+    Ok(())
+}
+
+/// Clears the first block of files that begin beyond the end of the chain, so that no later start takes them
+/// for a part of it.
+fn wipe_later_starts(walk: &Walk) -> Result<(), JournalError> {
+    for (index, file) in walk.files().iter().enumerate() {
+        let later = file.first.is_some_and(|first| first.sequence >= walk.chain.expected);
+        if later && !walk.visited.contains(&index) {
+            wipe(&*file.file, 0).map_err(DiskError::at("wipe", &file.path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Clears the block at `position`, durably.
+pub(super) fn wipe(file: &dyn DiskFile, position: u64) -> std::io::Result<()> {
+    file.write_all_at(super::ZEROS, position)?;
+    file.sync_data()
+}
