@@ -7,7 +7,9 @@
 pub mod disk;
 pub mod error;
 pub mod journal;
+pub mod partition;
 
 pub use disk::{Disk, DiskFile};
 pub use error::{DiskError, ErrorKind};
 pub use journal::{Journal, JournalConfig, JournalError, JournalPosition};
+pub use partition::{LogConfig, LogFiles, LogReader, PartitionLog};

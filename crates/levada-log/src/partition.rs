@@ -1,0 +1,200 @@
+//! One partition's log: [`PartitionLog`] writes it, [`LogReader`] reads it beside.
+//!
+//! Owns the files of one directory in Kafka's formats. The journal before it, acknowledgements, watermarks and
+//! when to sync are the store's; see [`PartitionLog::dirty_files`] and [`PartitionLog::checkpoint`].
+
+mod append;
+pub mod checkpoint;
+pub mod config;
+pub mod epochs;
+pub mod error;
+pub mod files;
+mod index;
+mod layout;
+pub mod reader;
+mod scan;
+pub mod segment;
+mod source;
+pub mod sync;
+
+pub use checkpoint::LogCheckpoint;
+pub use config::LogConfig;
+pub use epochs::EpochTable;
+pub use error::{AppendError, Corruption, Defect, DiskError, ErrorKind, OpenError, ReadError, SyncError};
+pub use files::LogFiles;
+pub use layout::parse_metadata;
+pub use reader::{AtLeast, LogReader, Read, ReadBatches, TimestampHit};
+pub use segment::SegmentMark;
+pub use sync::DirtyFile;
+
+use crate::disk::{DiskFile, OpenMode};
+use bytes::Bytes;
+use index::IndexBuilder;
+use layout::{FileKind, METADATA_FILE, metadata_text, segment_path};
+use levada_model::{LogId, Offset};
+use segment::{IndexFiles, Segment};
+use std::{path::PathBuf, sync::Arc};
+use sync::Work;
+
+/// Writes one partition's log. One thread owns it.
+#[derive(Debug)]
+pub struct PartitionLog {
+    shared: Arc<LogReader>,
+    config: LogConfig,
+    active: Active,
+    /// What waits to be synced, besides the active segment.
+    dirty: Vec<Work>,
+    epochs_dirty: bool,
+    names_dirty: bool,
+}
+
+/// The segment that is being written.
+#[derive(Debug)]
+struct Active {
+    segment: Arc<Segment>,
+    /// Opened at the first append.
+    file: Option<Arc<dyn DiskFile>>,
+    mark: SegmentMark,
+    builder: IndexBuilder,
+    /// Bytes written since they were last handed to be synced.
+    unsynced_bytes: u64,
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Data { .. } => "Data",
+            Self::Sealed { .. } => "Sealed",
+            Self::Beside { .. } => "Beside",
+            Self::Epochs { .. } => "Epochs",
+            Self::Names => "Names",
+        })
+    }
+}
+
+impl Active {
+    fn new(segment: Arc<Segment>, config: &LogConfig) -> Self {
+        let mark = segment.mark();
+        let builder =
+            IndexBuilder::new(mark.base_offset, config.index_interval_bytes).resume(mark.max_timestamp);
+        Self { segment, file: None, mark, builder, unsynced_bytes: 0 }
+    }
+}
+
+impl PartitionLog {
+    /// Creates an empty log that starts at `start_offset`, durably: directory, identity, first segment.
+    ///
+    /// # Errors
+    /// [`OpenError`]; what was created by then stays.
+    pub fn create(
+        files: &Arc<LogFiles>,
+        dir: PathBuf,
+        id: LogId,
+        config: LogConfig,
+        start_offset: Offset,
+    ) -> Result<Self, OpenError> {
+        config.validate()?;
+        files.disk().create_dir_all(&dir).map_err(DiskError::at("create directory", &dir))?;
+        files.replace(&dir.join(METADATA_FILE), metadata_text(id).as_bytes())?;
+        let path = segment_path(&dir, start_offset, FileKind::Log);
+        let file = files.open(&path, OpenMode::Create)?;
+        file.set_len(0).map_err(DiskError::at("truncate", &path))?;
+        file.sync_data().map_err(DiskError::at("sync", &path))?;
+        files.sync_dir(&dir)?;
+        if let Some(parent) = dir.parent() {
+            files.sync_dir(parent)?;
+        }
+        let mark = SegmentMark::empty(start_offset);
+        let segment = Segment::new(&dir, &mark, config.index_interval_bytes, IndexFiles::Ignored);
+        Ok(Self::assemble(files, dir, id, config, vec![segment], start_offset, EpochTable::default()))
+    }
+
+    /// The last of `segments` is the active one; there is at least one.
+    fn assemble(
+        files: &Arc<LogFiles>,
+        dir: PathBuf,
+        id: LogId,
+        config: LogConfig,
+        segments: Vec<Arc<Segment>>,
+        start_offset: Offset,
+        epochs: EpochTable,
+    ) -> Self {
+        let segment = Arc::clone(segments.last().expect("a log has an active segment"));
+        segment.pin();
+        let shared = LogReader::new(id, dir, files, segments, start_offset, epochs);
+        let active = Active::new(segment, &config);
+        Self { shared, config, active, dirty: Vec::new(), epochs_dirty: false, names_dirty: false }
+    }
+
+    /// A handle for those who read.
+    #[must_use]
+    pub fn reader(&self) -> Arc<LogReader> {
+        Arc::clone(&self.shared)
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub const fn config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// Changes the settings from the next append on.
+    ///
+    /// # Errors
+    /// [`config::LogConfigError`]; nothing changes then.
+    pub fn set_config(&mut self, config: LogConfig) -> Result<(), config::LogConfigError> {
+        config.validate()?;
+        self.config = config;
+        Ok(())
+    }
+
+    /// Offset after the last record.
+    #[must_use]
+    pub const fn next_offset(&self) -> Offset {
+        self.active.mark.next_offset
+    }
+
+    /// Bytes that were written and not yet handed out to be synced.
+    #[must_use]
+    pub const fn unsynced_bytes(&self) -> u64 {
+        self.active.unsynced_bytes
+    }
+
+    /// Hands out everything that was written and not handed out before, to be synced by any thread, in this order.
+    ///
+    /// The caller syncs all of them, or the log is lost to it: a [`DirtyFile`] that is dropped is not handed out again.
+    pub fn dirty_files(&mut self) -> Vec<DirtyFile> {
+        let mut works = std::mem::take(&mut self.dirty);
+        works.extend(self.unsynced_data());
+        if std::mem::take(&mut self.epochs_dirty) {
+            works.push(Work::Epochs { text: self.shared.epochs.read().to_text() });
+            self.names_dirty = true;
+        }
+        if std::mem::take(&mut self.names_dirty) {
+            works.push(Work::Names);
+        }
+        works.into_iter().map(|work| DirtyFile::new(self.reader(), work)).collect()
+    }
+
+    fn unsynced_data(&mut self) -> Option<Work> {
+        let bytes = std::mem::take(&mut self.active.unsynced_bytes);
+        let file = self.active.file.as_ref().filter(|_| bytes > 0)?;
+        Some(Work::Data { file: Arc::clone(file), base: self.active.mark.base_offset, bytes })
+    }
+
+    /// How far the log reaches now. Durable once all that was dirty up to now is synced: call
+    /// [`Self::dirty_files`] right before.
+    #[must_use]
+    pub fn checkpoint(&self) -> LogCheckpoint {
+        let mut sealed = self.shared.segments();
+        sealed.pop();
+        LogCheckpoint {
+            id: self.shared.id,
+            log_start_offset: self.shared.log_start_offset(),
+            sealed,
+            active: self.active.mark,
+            epochs: self.shared.epochs(),
+            producers: Bytes::new(),
+        }
+    }
+}

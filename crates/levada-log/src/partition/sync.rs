@@ -1,0 +1,127 @@
+//! [`DirtyFile`]: what another thread makes durable, without owning the log.
+
+use super::{
+    error::{DiskError, SyncError},
+    layout::{EPOCHS_FILE, FileKind, segment_path},
+    reader::LogReader,
+    segment::Segment,
+};
+use crate::disk::DiskFile;
+use bytes::Bytes;
+use levada_model::Offset;
+use std::{fmt, sync::Arc};
+
+/// One thing to make durable; a checkpoint taken after it was handed out is durable once all of them are.
+///
+/// A failure poisons the log: nothing of it is synced again, because a sync that follows a failed one proves nothing.
+pub struct DirtyFile {
+    log: Arc<LogReader>,
+    work: Work,
+}
+
+pub(super) enum Work {
+    /// The bytes of a `.log`.
+    Data { file: Arc<dyn DiskFile>, base: Offset, bytes: u64 },
+    /// The indexes of a segment that takes no more appends, and what stands beside it.
+    Sealed { segment: Arc<Segment>, sidecar: Bytes },
+    /// A small file that is replaced as a whole.
+    Beside { base: Offset, kind: FileKind, bytes: Bytes },
+    /// The leader epochs.
+    Epochs { text: String },
+    /// The names in the directory.
+    Names,
+}
+
+impl fmt::Debug for DirtyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match &self.work {
+            Work::Data { base, bytes, .. } => format!("{bytes} bytes of segment {base}"),
+            Work::Sealed { segment, .. } => format!("indexes of segment {}", segment.base()),
+            Work::Beside { base, kind, .. } => format!("{kind:?} of segment {base}"),
+            Work::Epochs { .. } => EPOCHS_FILE.to_owned(),
+            Work::Names => "names".to_owned(),
+        };
+        write!(f, "DirtyFile({what} in `{}`)", self.log.dir.display())
+    }
+}
+
+impl DirtyFile {
+    pub(super) const fn new(log: Arc<LogReader>, work: Work) -> Self {
+        Self { log, work }
+    }
+
+    /// Whose log it belongs to.
+    #[must_use]
+    pub fn log(&self) -> &Arc<LogReader> {
+        &self.log
+    }
+
+    /// Bytes of log that wait for this, about; a syncer spreads its work by it.
+    #[must_use]
+    pub const fn unsynced_bytes(&self) -> u64 {
+        match &self.work {
+            Work::Data { bytes, .. } => *bytes,
+            Work::Sealed { .. } | Work::Beside { .. } | Work::Epochs { .. } | Work::Names => 0,
+        }
+    }
+
+    /// Makes it durable. Blocks.
+    ///
+    /// # Errors
+    /// [`SyncError`]; the log is then poisoned. A full disk is no error where what is missing can be built again.
+    pub fn sync(&self) -> Result<(), SyncError> {
+        if let Some(reason) = self.log.poisoned() {
+            return Err(SyncError::Poisoned(reason.to_owned()));
+        }
+        self.work.run(&self.log).map_err(|error| {
+            self.log.poison(&error.to_string());
+            SyncError::Disk(error)
+        })
+    }
+}
+
+impl Work {
+    pub(super) fn run(&self, log: &LogReader) -> Result<(), DiskError> {
+        match self {
+            Self::Data { file, base, .. } => {
+                file.sync_data().map_err(DiskError::at("sync", &segment_path(&log.dir, *base, FileKind::Log)))
+            }
+            Self::Sealed { segment, sidecar } => {
+                let written = write_sealed(log, segment, sidecar);
+                segment.unpin();
+                unless_full(log, written)
+            }
+            Self::Beside { base, kind, bytes } => {
+                unless_full(log, log.files.replace(&segment_path(&log.dir, *base, *kind), bytes))
+            }
+            Self::Epochs { text } => unless_full(log, log.files.replace(&log.dir.join(EPOCHS_FILE), text.as_bytes())),
+            Self::Names => log.files.sync_dir(&log.dir),
+        }
+    }
+}
+
+fn write_sealed(log: &LogReader, segment: &Arc<Segment>, sidecar: &Bytes) -> Result<(), DiskError> {
+    let path = |kind| segment_path(&log.dir, segment.base(), kind);
+    match segment.load_indexes(&log.files) {
+        Ok(()) => {
+            let (offsets, times) = segment.encoded_indexes();
+            log.files.replace(&path(FileKind::OffsetIndex), &offsets)?;
+            log.files.replace(&path(FileKind::TimeIndex), &times)?;
+            segment.trust_index_files();
+        }
+        // The next read of that place names it; the indexes are only hints.
+        Err(error) => tracing::warn!(%error, segment = segment.base(), "a segment's indexes could not be built"),
+    }
+    log.files.replace(&path(FileKind::Sidecar), sidecar)
+}
+
+/// What this file holds is in the checkpoint, or can be built from the log: a full disk does not end the log.
+fn unless_full(log: &LogReader, written: Result<(), DiskError>) -> Result<(), DiskError> {
+    match written {
+        Err(error) if error.is_full() => {
+            tracing::warn!(%error, dir = %log.dir.display(), "no space for a file beside the log");
+            Ok(())
+        }
+        other => other,
+    }
+}
