@@ -14,6 +14,7 @@ mod history;
 mod kafka_rig;
 mod levada_rig;
 mod process;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +35,8 @@ enum Command {
     Clients(clients::Args),
     /// Judges a history of sends and reads that was kept in a file
     History(history::Args),
+    /// Checks the rules of the house that neither the compiler nor clippy hold
+    Tidy,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,5 +45,6 @@ fn main() -> anyhow::Result<()> {
         Command::Kafka(args) => kafka_rig::run(&args),
         Command::Clients(args) => clients::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Tidy => tidy::run(),
     }
 }
