@@ -21,7 +21,8 @@
 //! assert_eq!(ProduceRequest::decode(&mut decoder, header.api_version)?, request);
 //!
 //! // It answers in the same version; segments go to a vectored write.
-//! let partition = PartitionProduceResponse { error_code: ErrorCode::None.code(), base_offset: 42, ..Default::default() };
+//! let error_code = ErrorCode::None.code();
+//! let partition = PartitionProduceResponse { error_code, base_offset: 42, ..Default::default() };
 //! let topic = TopicProduceResponse { name: "orders".into(), partition_responses: vec![partition], ..Default::default() };
 //! let response = ProduceResponse { responses: vec![topic], ..Default::default() };
 //! let segments: Vec<Bytes> = encode_response(header.correlation_id, &response, header.api_version)?.into_segments();

@@ -1,8 +1,8 @@
 //! The bytes of a journal file, drawn once. All numbers are big-endian.
 //!
 //! A file has no header of its own: it is frames from its first byte on, each padded with zeros to the next
-//! multiple of 4096, so that no write touches a block with durable bytes of another frame. What follows the last frame is what a
-//! former use of the file left.
+//! multiple of 4096, so that no write touches a block with durable bytes of another frame. What follows the
+//! last frame is what a former use of the file left.
 //!
 //! Frame:
 //!
