@@ -1,2 +1,30 @@
-//! The `levada` binary.
-fn main() {}
+//! The `levada` binary: command line, configuration, wiring, shutdown. No logic of the broker.
+
+mod cli;
+mod http;
+mod output;
+mod serve;
+mod settings;
+mod units;
+
+use clap::{CommandFactory as _, Parser as _};
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "levada", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,7 @@
+use super::*;
+use clap::CommandFactory as _;
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
