@@ -4,8 +4,10 @@
 //! [`Disk::sync_dir`] of their directory. Each call is one fault point.
 
 pub mod real;
+pub mod sim;
 
 pub use real::RealDisk;
+pub use sim::SimDisk;
 
 use std::{
     fmt,
