@@ -15,7 +15,7 @@ from confluent_kafka.admin import (
 )
 
 import story
-from story import BOOTSTRAP, Seen, Story, deadline, expect, key, value
+from story import BOOTSTRAP, Seen, Story, deadline, eventually, expect, key, value
 
 MEMBER = {"session.timeout.ms": 10_000, "heartbeat.interval.ms": 500, "enable.auto.offset.store": False}
 
@@ -232,17 +232,13 @@ def alter_configs():
     entry = ConfigEntry("retention.ms", "3600000", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, "story", incremental_configs=[entry])
     admin.incremental_alter_configs([resource])[resource].result(15)
-    got = described()
-    expect(got["retention.ms"] == "3600000", f"retention.ms is {got['retention.ms']}")
-    expect(got["max.message.bytes"] == "2097152", "another setting changed")
+    eventually("the new retention.ms", lambda: described()["retention.ms"] == "3600000")
+    expect(described()["max.message.bytes"] == "2097152", "another setting changed")
 
 
 def delete_topic():
     admin.delete_topics(["story"])["story"].result(30)
-    check = deadline(30)
-    while "story" in admin.list_topics(timeout=10).topics:
-        check("the topic to be gone")
-        time.sleep(0.1)
+    eventually("the topic to be gone", lambda: "story" not in admin.list_topics(timeout=10).topics)
 
 
 def main():

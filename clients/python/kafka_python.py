@@ -7,7 +7,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 import story
-from story import BOOTSTRAP, Seen, Story, deadline, expect, key, value
+from story import BOOTSTRAP, Seen, Story, deadline, eventually, expect, key, value
 
 admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
 
@@ -213,17 +213,13 @@ def describe_configs():
 def alter_configs():
     change = ConfigResource(ConfigResourceType.TOPIC, "story", {"retention.ms": "3600000"})
     admin.alter_configs([change])
-    got = described()
-    expect(got["retention.ms"] == "3600000", f"retention.ms is {got['retention.ms']}")
-    expect(got["max.message.bytes"] == "2097152", "another setting changed")
+    eventually("the new retention.ms", lambda: described()["retention.ms"] == "3600000")
+    expect(described()["max.message.bytes"] == "2097152", "another setting changed")
 
 
 def delete_topic():
     admin.delete_topics(["story"], timeout_ms=30_000)
-    check = deadline(30)
-    while "story" in admin.list_topics():
-        check("the topic to be gone")
-        time.sleep(0.1)
+    eventually("the topic to be gone", lambda: "story" not in admin.list_topics())
 
 
 def main():

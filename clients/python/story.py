@@ -53,6 +53,14 @@ def deadline(seconds=60):
     return check
 
 
+def eventually(what, done):
+    """Asks `done` until it holds; fails the step when it does not within half a minute."""
+    check = deadline(30)
+    while not done():
+        check(what)
+        time.sleep(0.1)
+
+
 class Seen:
     """The records of one run as they were read: each index, its count, its order within its key."""
 
