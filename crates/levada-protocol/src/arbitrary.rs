@@ -101,8 +101,14 @@ impl Arbitrary for Uuid {
 impl Arbitrary for Str {
     fn arbitrary(source: &mut Source, _version: i16) -> Self {
         let length = if source.below(8) == 0 { 200 } else { source.below(12) };
-        let text: String =
-            (0..length).map(|_| ['a', 'Z', '0', '.', 'é', '雪'][usize::from(source.array_of::<1>()[0] % 6)]).collect();
+        let letters = (0..length).map(|_| match source.below(5) {
+            0 => 'a',
+            1 => 'Z',
+            2 => '.',
+            3 => 'é',
+            _ => '雪',
+        });
+        let text: String = letters.collect();
         Self::from(text)
     }
 }

@@ -271,6 +271,15 @@ pub(crate) fn condition(versions: Versions, within: Versions) -> Option<String> 
     }
 }
 
+/// The condition that `version` is none of `versions`, where `when` says that it is one.
+fn negation(versions: Versions, within: Versions, when: &str) -> String {
+    match (versions.first > within.first, versions.last < within.last) {
+        (true, false) => format!("version < {}", versions.first),
+        (false, true) => format!("version > {}", versions.last),
+        _ => format!("!{when}"),
+    }
+}
+
 /// The versions of `of` that are flexible, `None` where none is.
 fn flexible(message: &Message, of: &Struct) -> Option<Versions> {
     let first = message.flexible_from?.max(of.versions.first);
@@ -346,7 +355,7 @@ fn emit_read(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
         emit_when(&mut body, condition(flexible, of.versions), &tags)?;
     }
     body.push_str("Ok(this)\n");
-    let version = if mentions_version(&body) { "version" } else { "_version" };
+    let version = version_argument(&body);
     writeln!(
         text,
         "fn read({decoder}: &mut Decoder, _field: &'static str, {version}: i16) -> Result<Self, DecodeError> {{
@@ -355,16 +364,16 @@ fn emit_read(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
     Ok(())
 }
 
-/// Whether `body` uses the argument `version`, not only fields of that name.
-fn mentions_version(body: &str) -> bool {
+/// The name of the argument `version`, by whether `body` uses it (fields may have that name, too).
+fn version_argument(body: &str) -> &'static str {
     let code: String = body.split('"').step_by(2).collect();
-    let part_of_name = |side: Option<char>| side.is_some_and(|side| side.is_alphanumeric() || "_.".contains(side));
-    code.match_indices("version").any(|(start, word)| {
+    let part_of_name = |side: Option<char>| side.is_some_and(|side| side.is_alphanumeric() || side == '_');
+    let used = code.match_indices("version").any(|(start, word)| {
         let before = code[..start].chars().next_back();
         let after = code[start + word.len()..].chars().next();
-        let in_range = code[..start].ends_with("..");
-        (in_range || !part_of_name(before)) && !after.is_some_and(|after| after.is_alphanumeric() || after == '_')
-    })
+        !part_of_name(before) && before != Some('.') && !part_of_name(after)
+    });
+    if used { "version" } else { "_version" }
 }
 
 fn emit_when(text: &mut String, condition: Option<String>, body: &str) -> Result<()> {
@@ -422,7 +431,8 @@ fn emit_write(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
         if field.tag.is_none() {
             writeln!(body, "else if {differs} {{ {refuse} }}")?;
         } else {
-            writeln!(body, "if !({when}) && {differs} {{ {refuse} }}")?;
+            let absent = negation(field.versions, of.versions, &when);
+            writeln!(body, "if {absent} && {differs} {{ {refuse} }}")?;
         }
     }
     if let Some(flexible) = flexible(message, of) {
@@ -430,7 +440,7 @@ fn emit_write(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
         emit_when(&mut body, condition(flexible, of.versions), &tags)?;
     }
     body.push_str("Ok(())\n");
-    let version = if mentions_version(&body) { "version" } else { "_version" };
+    let version = version_argument(&body);
     let encoder = if body.contains("encoder") { "encoder" } else { "_encoder" };
     writeln!(
         text,
@@ -469,9 +479,11 @@ fn emit_size(text: &mut String, message: &Message, of: &Struct) -> Result<()> {
         [(_, size)] => ("_version", size.to_string()),
         runs => {
             let mut arms = String::new();
-            for (index, (_, size)) in runs.iter().enumerate() {
-                match runs.get(index + 1) {
-                    Some((next, _)) => writeln!(arms, "..={} => {size},", next - 1)?,
+            for (index, (first, size)) in runs.iter().enumerate() {
+                match runs.get(index + 1).map(|(next, _)| next - 1) {
+                    Some(last) if index == 0 => writeln!(arms, "..={last} => {size},")?,
+                    Some(last) if last == *first => writeln!(arms, "{last} => {size},")?,
+                    Some(last) => writeln!(arms, "{first}..={last} => {size},")?,
                     None => writeln!(arms, "_ => {size},")?,
                 }
             }

@@ -98,7 +98,7 @@ impl Wire for AddPartitionsToTxnRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 16,
-            ..=3 => 13,
+            3 => 13,
             _ => 2,
         }
     }

@@ -80,7 +80,7 @@ impl Wire for AddPartitionsToTxnResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 8,
-            ..=3 => 6,
+            3 => 6,
             _ => 8,
         }
     }

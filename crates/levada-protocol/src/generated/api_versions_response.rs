@@ -104,7 +104,7 @@ impl Wire for ApiVersionsResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 6,
-            ..=2 => 10,
+            1..=2 => 10,
             _ => 8,
         }
     }

@@ -65,8 +65,8 @@ impl Wire for ConsumerProtocolSubscription {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 8,
-            ..=1 => 12,
-            ..=2 => 16,
+            1 => 12,
+            2 => 16,
             _ => 18,
         }
     }

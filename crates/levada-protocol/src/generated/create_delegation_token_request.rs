@@ -83,7 +83,7 @@ impl Wire for CreateDelegationTokenRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 12,
-            ..=2 => 10,
+            2 => 10,
             _ => 12,
         }
     }

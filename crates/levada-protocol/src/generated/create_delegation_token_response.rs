@@ -103,7 +103,7 @@ impl Wire for CreateDelegationTokenResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 40,
-            ..=2 => 35,
+            2 => 35,
             _ => 37,
         }
     }

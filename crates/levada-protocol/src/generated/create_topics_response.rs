@@ -143,7 +143,7 @@ impl Wire for CreatableTopicResult {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=4 => 6,
-            ..=6 => 12,
+            5..=6 => 12,
             _ => 28,
         }
     }

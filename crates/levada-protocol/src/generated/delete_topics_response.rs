@@ -110,7 +110,7 @@ impl Wire for DeletableTopicResult {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=4 => 4,
-            ..=5 => 5,
+            5 => 5,
             _ => 21,
         }
     }

@@ -61,7 +61,7 @@ impl Wire for DescribeClusterRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 2,
-            ..=1 => 3,
+            1 => 3,
             _ => 4,
         }
     }

@@ -53,7 +53,7 @@ impl Wire for DescribeConfigsRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 5,
-            ..=3 => 6,
+            3 => 6,
             _ => 4,
         }
     }

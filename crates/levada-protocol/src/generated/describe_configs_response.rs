@@ -185,7 +185,7 @@ impl Wire for DescribeConfigsResourceResult {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 11,
-            ..=3 => 14,
+            3 => 14,
             _ => 9,
         }
     }

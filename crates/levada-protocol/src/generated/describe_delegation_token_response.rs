@@ -140,7 +140,7 @@ impl Wire for DescribedDelegationToken {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 38,
-            ..=2 => 30,
+            2 => 30,
             _ => 32,
         }
     }

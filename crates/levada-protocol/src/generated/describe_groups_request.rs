@@ -49,7 +49,7 @@ impl Wire for DescribeGroupsRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 4,
-            ..=4 => 5,
+            3..=4 => 5,
             _ => 3,
         }
     }

@@ -45,7 +45,7 @@ impl Wire for DescribeGroupsResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 4,
-            ..=4 => 8,
+            1..=4 => 8,
             _ => 6,
         }
     }
@@ -134,8 +134,8 @@ impl Wire for DescribedGroup {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 14,
-            ..=4 => 18,
-            ..=5 => 12,
+            3..=4 => 18,
+            5 => 12,
             _ => 13,
         }
     }
@@ -193,7 +193,7 @@ impl Wire for DescribedGroupMember {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=3 => 14,
-            ..=4 => 16,
+            4 => 16,
             _ => 7,
         }
     }

@@ -48,7 +48,7 @@ impl Wire for DescribeLogDirsResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 8,
-            ..=2 => 6,
+            2 => 6,
             _ => 8,
         }
     }
@@ -127,8 +127,8 @@ impl Wire for DescribeLogDirsResult {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 8,
-            ..=3 => 5,
-            ..=4 => 21,
+            2..=3 => 5,
+            4 => 21,
             _ => 22,
         }
     }

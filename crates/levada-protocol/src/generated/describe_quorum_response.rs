@@ -301,7 +301,7 @@ impl Wire for ReplicaState {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 13,
-            ..=1 => 29,
+            1 => 29,
             _ => 45,
         }
     }

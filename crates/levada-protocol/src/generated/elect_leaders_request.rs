@@ -56,7 +56,7 @@ impl Wire for ElectLeadersRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 8,
-            ..=1 => 9,
+            1 => 9,
             _ => 7,
         }
     }

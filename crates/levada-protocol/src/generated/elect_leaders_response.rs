@@ -50,7 +50,7 @@ impl Wire for ElectLeadersResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 8,
-            ..=1 => 10,
+            1 => 10,
             _ => 8,
         }
     }

@@ -61,7 +61,7 @@ impl Wire for EndTxnResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 6,
-            ..=4 => 7,
+            3..=4 => 7,
             _ => 17,
         }
     }

@@ -100,7 +100,7 @@ impl Wire for FetchRequest {
         } else if self.replica_id != -1 {
             return Err(EncodeError::UnsupportedField { field: "FetchRequest.replica_id", version });
         }
-        if !(version >= 15) && self.replica_state != ReplicaState::default() {
+        if version < 15 && self.replica_state != ReplicaState::default() {
             return Err(EncodeError::UnsupportedField { field: "FetchRequest.replica_state", version });
         }
         encoder.i32(self.max_wait_ms);
@@ -144,9 +144,9 @@ impl Wire for FetchRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=6 => 21,
-            ..=10 => 33,
-            ..=11 => 35,
-            ..=14 => 29,
+            7..=10 => 33,
+            11 => 35,
+            12..=14 => 29,
             _ => 25,
         }
     }
@@ -232,7 +232,7 @@ impl Wire for FetchTopic {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=11 => 6,
-            ..=12 => 3,
+            12 => 3,
             _ => 18,
         }
     }
@@ -341,8 +341,8 @@ impl Wire for FetchPartition {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=4 => 16,
-            ..=8 => 24,
-            ..=11 => 28,
+            5..=8 => 24,
+            9..=11 => 28,
             _ => 33,
         }
     }
@@ -392,7 +392,7 @@ impl Wire for ForgottenTopic {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=11 => 6,
-            ..=12 => 3,
+            12 => 3,
             _ => 18,
         }
     }

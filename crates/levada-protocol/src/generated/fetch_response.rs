@@ -59,7 +59,7 @@ impl Wire for FetchResponse {
             return Err(EncodeError::UnsupportedField { field: "FetchResponse.session_id", version });
         }
         encoder.array(&self.responses, "FetchResponse.responses", version)?;
-        if !(version >= 16) && !self.node_endpoints.is_empty() {
+        if version < 16 && !self.node_endpoints.is_empty() {
             return Err(EncodeError::UnsupportedField { field: "FetchResponse.node_endpoints", version });
         }
         if version >= 12 {
@@ -78,7 +78,7 @@ impl Wire for FetchResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=6 => 8,
-            ..=11 => 14,
+            7..=11 => 14,
             _ => 12,
         }
     }
@@ -128,7 +128,7 @@ impl Wire for FetchableTopicResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=11 => 6,
-            ..=12 => 3,
+            12 => 3,
             _ => 18,
         }
     }
@@ -220,13 +220,13 @@ impl Wire for PartitionData {
         if version >= 5 {
             encoder.i64(self.log_start_offset);
         }
-        if !(version >= 12) && self.diverging_epoch != EpochEndOffset::default() {
+        if version < 12 && self.diverging_epoch != EpochEndOffset::default() {
             return Err(EncodeError::UnsupportedField { field: "PartitionData.diverging_epoch", version });
         }
-        if !(version >= 12) && self.current_leader != LeaderIdAndEpoch::default() {
+        if version < 12 && self.current_leader != LeaderIdAndEpoch::default() {
             return Err(EncodeError::UnsupportedField { field: "PartitionData.current_leader", version });
         }
-        if !(version >= 12) && self.snapshot_id != SnapshotId::default() {
+        if version < 12 && self.snapshot_id != SnapshotId::default() {
             return Err(EncodeError::UnsupportedField { field: "PartitionData.snapshot_id", version });
         }
         encoder.nullable_array(self.aborted_transactions.as_ref(), "PartitionData.aborted_transactions", version)?;
@@ -264,8 +264,8 @@ impl Wire for PartitionData {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=4 => 30,
-            ..=10 => 38,
-            ..=11 => 42,
+            5..=10 => 38,
+            11 => 42,
             _ => 37,
         }
     }

@@ -112,8 +112,8 @@ impl Wire for FindCoordinatorResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 12,
-            ..=2 => 18,
-            ..=3 => 17,
+            1..=2 => 18,
+            3 => 17,
             _ => 6,
         }
     }

@@ -74,7 +74,7 @@ impl Wire for GroupMetadataValue {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 14,
-            ..=3 => 22,
+            2..=3 => 22,
             _ => 17,
         }
     }
@@ -159,8 +159,8 @@ impl Wire for MemberMetadata {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 18,
-            ..=2 => 22,
-            ..=3 => 24,
+            1..=2 => 22,
+            3 => 24,
             _ => 15,
         }
     }

@@ -54,7 +54,7 @@ impl Wire for HeartbeatRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 8,
-            ..=3 => 10,
+            3 => 10,
             _ => 8,
         }
     }

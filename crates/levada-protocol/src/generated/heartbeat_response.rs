@@ -43,7 +43,7 @@ impl Wire for HeartbeatResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 2,
-            ..=3 => 6,
+            1..=3 => 6,
             _ => 7,
         }
     }

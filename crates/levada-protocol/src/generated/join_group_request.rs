@@ -94,9 +94,9 @@ impl Wire for JoinGroupRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 14,
-            ..=4 => 18,
-            ..=5 => 20,
-            ..=7 => 14,
+            1..=4 => 18,
+            5 => 20,
+            6..=7 => 14,
             _ => 15,
         }
     }

@@ -110,9 +110,9 @@ impl Wire for JoinGroupResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 16,
-            ..=5 => 20,
-            ..=6 => 15,
-            ..=8 => 16,
+            2..=5 => 20,
+            6 => 15,
+            7..=8 => 16,
             _ => 17,
         }
     }
@@ -158,7 +158,7 @@ impl Wire for JoinGroupResponseMember {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=4 => 6,
-            ..=5 => 8,
+            5 => 8,
             _ => 4,
         }
     }

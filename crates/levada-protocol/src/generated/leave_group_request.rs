@@ -56,7 +56,7 @@ impl Wire for LeaveGroupRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 4,
-            ..=3 => 6,
+            3 => 6,
             _ => 3,
         }
     }
@@ -102,7 +102,7 @@ impl Wire for MemberIdentity {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=3 => 4,
-            ..=4 => 3,
+            4 => 3,
             _ => 4,
         }
     }

@@ -54,8 +54,8 @@ impl Wire for LeaveGroupResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 2,
-            ..=2 => 6,
-            ..=3 => 10,
+            1..=2 => 6,
+            3 => 10,
             _ => 8,
         }
     }

@@ -52,8 +52,8 @@ impl Wire for ListGroupsRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 0,
-            ..=3 => 1,
-            ..=4 => 2,
+            3 => 1,
+            4 => 2,
             _ => 3,
         }
     }

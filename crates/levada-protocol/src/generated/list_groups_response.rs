@@ -48,7 +48,7 @@ impl Wire for ListGroupsResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 6,
-            ..=2 => 10,
+            1..=2 => 10,
             _ => 8,
         }
     }
@@ -102,8 +102,8 @@ impl Wire for ListedGroup {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 4,
-            ..=3 => 3,
-            ..=4 => 4,
+            3 => 3,
+            4 => 4,
             _ => 5,
         }
     }

@@ -58,8 +58,8 @@ impl Wire for ListOffsetsRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 8,
-            ..=5 => 9,
-            ..=9 => 7,
+            2..=5 => 9,
+            6..=9 => 7,
             _ => 11,
         }
     }
@@ -148,7 +148,7 @@ impl Wire for ListOffsetsPartition {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=3 => 12,
-            ..=5 => 16,
+            4..=5 => 16,
             _ => 17,
         }
     }

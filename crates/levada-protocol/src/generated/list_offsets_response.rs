@@ -44,7 +44,7 @@ impl Wire for ListOffsetsResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 4,
-            ..=5 => 8,
+            2..=5 => 8,
             _ => 6,
         }
     }
@@ -143,7 +143,7 @@ impl Wire for ListOffsetsPartitionResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=3 => 22,
-            ..=5 => 26,
+            4..=5 => 26,
             _ => 27,
         }
     }

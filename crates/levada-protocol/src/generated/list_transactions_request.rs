@@ -74,7 +74,7 @@ impl Wire for ListTransactionsRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 3,
-            ..=1 => 11,
+            1 => 11,
             _ => 12,
         }
     }

@@ -96,9 +96,9 @@ impl Wire for MetadataRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=3 => 4,
-            ..=7 => 5,
-            ..=8 => 7,
-            ..=10 => 5,
+            4..=7 => 5,
+            8 => 7,
+            9..=10 => 5,
             _ => 4,
         }
     }

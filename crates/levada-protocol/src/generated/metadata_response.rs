@@ -99,12 +99,12 @@ impl Wire for MetadataResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 8,
-            ..=1 => 12,
-            ..=2 => 14,
-            ..=7 => 18,
-            ..=8 => 22,
-            ..=10 => 16,
-            ..=12 => 12,
+            1 => 12,
+            2 => 14,
+            3..=7 => 18,
+            8 => 22,
+            9..=10 => 16,
+            11..=12 => 12,
             _ => 14,
         }
     }
@@ -154,7 +154,7 @@ impl Wire for MetadataResponseBroker {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 10,
-            ..=8 => 12,
+            1..=8 => 12,
             _ => 11,
         }
     }
@@ -249,9 +249,9 @@ impl Wire for MetadataResponseTopic {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 8,
-            ..=7 => 9,
-            ..=8 => 13,
-            ..=9 => 10,
+            1..=7 => 9,
+            8 => 13,
+            9 => 10,
             _ => 26,
         }
     }
@@ -331,8 +331,8 @@ impl Wire for MetadataResponsePartition {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=4 => 18,
-            ..=6 => 22,
-            ..=8 => 26,
+            5..=6 => 22,
+            7..=8 => 26,
             _ => 18,
         }
     }

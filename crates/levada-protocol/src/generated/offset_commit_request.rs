@@ -79,8 +79,8 @@ impl Wire for OffsetCommitRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=4 => 20,
-            ..=6 => 12,
-            ..=7 => 14,
+            5..=6 => 12,
+            7 => 14,
             _ => 9,
         }
     }
@@ -130,7 +130,7 @@ impl Wire for OffsetCommitRequestTopic {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=7 => 6,
-            ..=9 => 3,
+            8..=9 => 3,
             _ => 18,
         }
     }

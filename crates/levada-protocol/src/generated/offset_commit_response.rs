@@ -44,7 +44,7 @@ impl Wire for OffsetCommitResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 4,
-            ..=7 => 8,
+            3..=7 => 8,
             _ => 6,
         }
     }
@@ -94,7 +94,7 @@ impl Wire for OffsetCommitResponseTopic {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=7 => 6,
-            ..=9 => 3,
+            8..=9 => 3,
             _ => 18,
         }
     }

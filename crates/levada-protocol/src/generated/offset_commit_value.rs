@@ -88,8 +88,8 @@ impl Wire for OffsetCommitValue {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 18,
-            ..=1 => 26,
-            ..=2 => 18,
+            1 => 26,
+            2 => 18,
             _ => 22,
         }
     }

@@ -89,8 +89,8 @@ impl Wire for OffsetFetchRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=5 => 6,
-            ..=6 => 3,
-            ..=7 => 4,
+            6 => 3,
+            7 => 4,
             _ => 3,
         }
     }

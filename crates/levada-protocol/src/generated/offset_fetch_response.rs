@@ -68,9 +68,9 @@ impl Wire for OffsetFetchResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=1 => 4,
-            ..=2 => 6,
-            ..=5 => 10,
-            ..=7 => 8,
+            2 => 6,
+            3..=5 => 10,
+            6..=7 => 8,
             _ => 6,
         }
     }

@@ -50,7 +50,7 @@ impl Wire for OffsetForLeaderEpochRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 4,
-            ..=3 => 8,
+            3 => 8,
             _ => 6,
         }
     }

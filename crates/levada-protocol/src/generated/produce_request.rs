@@ -97,7 +97,7 @@ impl Wire for TopicProduceData {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=8 => 6,
-            ..=12 => 3,
+            9..=12 => 3,
             _ => 18,
         }
     }

@@ -41,7 +41,7 @@ impl Wire for ProduceResponse {
     fn write(&self, encoder: &mut Encoder, _field: &'static str, version: i16) -> Result<(), EncodeError> {
         encoder.array(&self.responses, "ProduceResponse.responses", version)?;
         encoder.i32(self.throttle_time_ms);
-        if !(version >= 10) && !self.node_endpoints.is_empty() {
+        if version < 10 && !self.node_endpoints.is_empty() {
             return Err(EncodeError::UnsupportedField { field: "ProduceResponse.node_endpoints", version });
         }
         if version >= 9 {
@@ -109,7 +109,7 @@ impl Wire for TopicProduceResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=8 => 6,
-            ..=12 => 3,
+            9..=12 => 3,
             _ => 18,
         }
     }
@@ -196,7 +196,7 @@ impl Wire for PartitionProduceResponse {
         if version >= 8 {
             encoder.nullable_string(self.error_message.as_ref(), "PartitionProduceResponse.error_message")?;
         }
-        if !(version >= 10) && self.current_leader != LeaderIdAndEpoch::default() {
+        if version < 10 && self.current_leader != LeaderIdAndEpoch::default() {
             return Err(EncodeError::UnsupportedField { field: "PartitionProduceResponse.current_leader", version });
         }
         if version >= 9 {
@@ -215,8 +215,8 @@ impl Wire for PartitionProduceResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=4 => 22,
-            ..=7 => 30,
-            ..=8 => 36,
+            5..=7 => 30,
+            8 => 36,
             _ => 33,
         }
     }

@@ -59,7 +59,7 @@ impl Wire for SaslAuthenticateResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 8,
-            ..=1 => 16,
+            1 => 16,
             _ => 13,
         }
     }

@@ -75,8 +75,8 @@ impl Wire for SyncGroupRequest {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=2 => 12,
-            ..=3 => 14,
-            ..=4 => 9,
+            3 => 14,
+            4 => 9,
             _ => 11,
         }
     }

@@ -65,8 +65,8 @@ impl Wire for SyncGroupResponse {
     fn size_min(version: i16, _flexible: bool) -> usize {
         match version {
             ..=0 => 6,
-            ..=3 => 10,
-            ..=4 => 8,
+            1..=3 => 10,
+            4 => 8,
             _ => 10,
         }
     }

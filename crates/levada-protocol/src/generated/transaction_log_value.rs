@@ -84,14 +84,14 @@ impl Wire for TransactionLogValue {
 
     fn write(&self, encoder: &mut Encoder, _field: &'static str, version: i16) -> Result<(), EncodeError> {
         encoder.i64(self.producer_id);
-        if !(version == 1) && self.previous_producer_id != -1 {
+        if version < 1 && self.previous_producer_id != -1 {
             return Err(EncodeError::UnsupportedField { field: "TransactionLogValue.previous_producer_id", version });
         }
-        if !(version == 1) && self.next_producer_id != -1 {
+        if version < 1 && self.next_producer_id != -1 {
             return Err(EncodeError::UnsupportedField { field: "TransactionLogValue.next_producer_id", version });
         }
         encoder.i16(self.producer_epoch);
-        if !(version == 1) && self.next_producer_epoch != -1 {
+        if version < 1 && self.next_producer_epoch != -1 {
             return Err(EncodeError::UnsupportedField { field: "TransactionLogValue.next_producer_epoch", version });
         }
         encoder.i32(self.transaction_timeout_ms);
@@ -103,7 +103,7 @@ impl Wire for TransactionLogValue {
         )?;
         encoder.i64(self.transaction_last_update_timestamp_ms);
         encoder.i64(self.transaction_start_timestamp_ms);
-        if !(version == 1) && self.client_transaction_version != 0 {
+        if version < 1 && self.client_transaction_version != 0 {
             return Err(EncodeError::UnsupportedField {
                 field: "TransactionLogValue.client_transaction_version",
                 version,
