@@ -1,6 +1,6 @@
 //! Random messages, for tests of this crate and of those above it.
 
-use crate::Records;
+use crate::{Message, Records};
 use bytes::Bytes;
 use levada_model::{Rng, Str, Uuid, rng::SeededRng};
 
@@ -10,6 +10,14 @@ pub struct Source {
     rng: SeededRng,
     elements_left: usize,
 }
+
+/// Something to do with every message there is.
+pub trait Visitor {
+    /// Does it with `M`.
+    fn visit<M: Message + Arbitrary>(&mut self);
+}
+
+pub use crate::generated::arbitrary::visit_every_message;
 
 /// What can be random.
 pub trait Arbitrary: Sized {

@@ -147,6 +147,15 @@ impl Decoder {
         if self.i8(field)? < 0 { Ok(None) } else { T::read(self, field, version).map(Some) }
     }
 
+    /// A struct in a tagged field, after a varint that is 0 for null.
+    pub(crate) fn tagged_nullable_struct<T: Wire>(
+        &mut self,
+        field: &'static str,
+        version: i16,
+    ) -> Result<Option<T>, DecodeError> {
+        if self.unsigned_varint(field)? == 0 { Ok(None) } else { T::read(self, field, version).map(Some) }
+    }
+
     /// Reads the tagged fields at the end of the struct `of`; `read` takes the value of one tag, or says `false`
     /// where it does not know the tag, which is then passed over.
     pub(crate) fn tags(

@@ -245,6 +245,21 @@ impl Encoder {
         value.write(self, field, version)
     }
 
+    /// A struct in a tagged field, after one byte: 1, or 0 for null.
+    pub(crate) fn tagged_nullable_struct<T: Wire>(
+        &mut self,
+        value: Option<&T>,
+        field: &'static str,
+        version: i16,
+    ) -> Result<(), EncodeError> {
+        let Some(value) = value else {
+            self.i8(0);
+            return Ok(());
+        };
+        self.i8(1);
+        value.write(self, field, version)
+    }
+
     /// Ends a struct that has no tagged field to write.
     pub(crate) fn no_tags(&mut self) {
         self.tail.put_u8(0);

@@ -1,4 +1,5 @@
-//! Random messages for tests: every field of a version filled, everything else left at its default.
+//! Random messages for tests: every field of a version filled, everything else left at its default; and the list of
+//! all messages.
 
 use super::{
     emit::{condition, ident, snake},
@@ -12,13 +13,18 @@ pub(crate) fn impls(messages: &[Message]) -> Result<String> {
     let mut text = String::from(
         "//! Random messages for tests.
 use super::*;
-use crate::arbitrary::{Arbitrary, Source};\n\n",
+use crate::arbitrary::{Arbitrary, Source, Visitor};\n\n",
     );
     for message in messages {
         for of in &message.structs {
             emit(&mut text, message, of)?;
         }
     }
+    writeln!(text, "/// Shows every message to `visitor`.\npub fn visit_every_message(visitor: &mut impl Visitor) {{")?;
+    for message in messages {
+        writeln!(text, "visitor.visit::<{}>();", message.name)?;
+    }
+    text.push_str("}\n");
     Ok(text)
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// `ProduceRequest` → `produce_request`.
 pub(crate) fn snake(name: &str) -> String {
-    let letters: Vec<char> = name.chars().collect();
+    let letters: Vec<char> = name.replace("KRaft", "Kraft").chars().collect();
     let mut snake = String::new();
     for (index, letter) in letters.iter().enumerate() {
         let follows_lower = index > 0 && !letters[index - 1].is_ascii_uppercase();
@@ -305,12 +305,17 @@ fn read_expression(of: &Struct, field: &Field) -> String {
         kind => format!("decoder.{}({place})?", method(kind)),
     };
     let nullable = match &field.kind {
-        Type::Struct(_) => format!("decoder.nullable_struct({place}, version)?"),
+        Type::Struct(_) => format!("decoder.{}({place}, version)?", nullable_struct(field)),
         Type::Array(_) => format!("decoder.nullable_array({place}, version)?"),
         kind => format!("decoder.nullable_{}({place})?", method(kind)),
     };
     let plain = if field.nullable.is_some() && field.kind != Type::Records { format!("Some({plain})") } else { plain };
     by_nullability(field, nullable, plain)
+}
+
+/// The method for a nullable struct: tagged ones mark null in another way.
+fn nullable_struct(field: &Field) -> &'static str {
+    if field.tag.is_some() { "tagged_nullable_struct" } else { "nullable_struct" }
 }
 
 fn method(kind: &Type) -> &'static str {
@@ -401,7 +406,7 @@ fn write_statement(of: &Struct, field: &Field) -> String {
         _ => plain(&value),
     };
     let nullable = match &field.kind {
-        Type::Struct(_) => format!("encoder.nullable_struct({value}.as_ref(), {place}, version)?;"),
+        Type::Struct(_) => format!("encoder.{}({value}.as_ref(), {place}, version)?;", nullable_struct(field)),
         Type::Array(_) => format!("encoder.nullable_array({value}.as_ref(), {place}, version)?;"),
         Type::Records => format!("encoder.nullable_records(&{value}, {place})?;"),
         kind => format!("encoder.nullable_{}({value}.as_ref(), {place})?;", method(kind)),

@@ -19,7 +19,7 @@ pub(crate) fn modules(messages: &[Message]) -> String {
             reason = \"generated: a struct starts from Kafka's defaults and takes the fields of one version\"
         )]\n\n",
     );
-    text.push_str("pub(crate) mod api_key;\n#[cfg(feature = \"arbitrary\")]\nmod arbitrary;\n");
+    text.push_str("pub(crate) mod api_key;\n#[cfg(feature = \"arbitrary\")]\npub(crate) mod arbitrary;\n");
     for message in messages {
         text.push_str(&format!("pub mod {};\n", snake(&message.name)));
     }

@@ -64,8 +64,8 @@ impl Wire for ConsumerGroupMemberMetadataValue {
         decoder.tags("ConsumerGroupMemberMetadataValue", |decoder, tag| {
             match tag {
                 0 => {
-                    this.classic_member_metadata =
-                        decoder.nullable_struct("ConsumerGroupMemberMetadataValue.classic_member_metadata", version)?
+                    this.classic_member_metadata = decoder
+                        .tagged_nullable_struct("ConsumerGroupMemberMetadataValue.classic_member_metadata", version)?
                 }
                 _ => return Ok(false),
             }
@@ -93,7 +93,7 @@ impl Wire for ConsumerGroupMemberMetadataValue {
         let mut tags = encoder.tags();
         if self.classic_member_metadata != Some(ClassicMemberMetadata::default()) {
             tags.put(0, "ConsumerGroupMemberMetadataValue.classic_member_metadata", |encoder| {
-                encoder.nullable_struct(
+                encoder.tagged_nullable_struct(
                     self.classic_member_metadata.as_ref(),
                     "ConsumerGroupMemberMetadataValue.classic_member_metadata",
                     version,

@@ -48,7 +48,7 @@ pub struct Voter {
     /// All versions.
     pub endpoints: Vec<Endpoint>,
     /// All versions.
-    pub k_raft_version_feature: KRaftVersionFeature,
+    pub kraft_version_feature: KRaftVersionFeature,
 }
 
 impl Wire for Voter {
@@ -57,7 +57,7 @@ impl Wire for Voter {
         this.voter_id = decoder.i32("Voter.voter_id")?;
         this.voter_directory_id = decoder.uuid("Voter.voter_directory_id")?;
         this.endpoints = decoder.array("Voter.endpoints", version)?;
-        this.k_raft_version_feature = KRaftVersionFeature::read(decoder, "Voter.k_raft_version_feature", version)?;
+        this.kraft_version_feature = KRaftVersionFeature::read(decoder, "Voter.kraft_version_feature", version)?;
         decoder.skip_tags("Voter")?;
         Ok(this)
     }
@@ -66,7 +66,7 @@ impl Wire for Voter {
         encoder.i32(self.voter_id);
         encoder.uuid(self.voter_directory_id);
         encoder.array(&self.endpoints, "Voter.endpoints", version)?;
-        self.k_raft_version_feature.write(encoder, "Voter.k_raft_version_feature", version)?;
+        self.kraft_version_feature.write(encoder, "Voter.kraft_version_feature", version)?;
         encoder.no_tags();
         Ok(())
     }

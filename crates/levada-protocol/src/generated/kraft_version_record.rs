@@ -13,21 +13,21 @@ pub struct KRaftVersionRecord {
     /// All versions.
     pub version: i16,
     /// All versions.
-    pub k_raft_version: i16,
+    pub kraft_version: i16,
 }
 
 impl Wire for KRaftVersionRecord {
     fn read(decoder: &mut Decoder, _field: &'static str, _version: i16) -> Result<Self, DecodeError> {
         let mut this = Self::default();
         this.version = decoder.i16("KRaftVersionRecord.version")?;
-        this.k_raft_version = decoder.i16("KRaftVersionRecord.k_raft_version")?;
+        this.kraft_version = decoder.i16("KRaftVersionRecord.kraft_version")?;
         decoder.skip_tags("KRaftVersionRecord")?;
         Ok(this)
     }
 
     fn write(&self, encoder: &mut Encoder, _field: &'static str, _version: i16) -> Result<(), EncodeError> {
         encoder.i16(self.version);
-        encoder.i16(self.k_raft_version);
+        encoder.i16(self.kraft_version);
         encoder.no_tags();
         Ok(())
     }
