@@ -5,33 +5,46 @@
 
 mod append;
 pub mod checkpoint;
+mod close;
 pub mod config;
 pub mod epochs;
 pub mod error;
 pub mod files;
 mod index;
+mod inventory;
 mod layout;
+pub mod producer;
 pub mod reader;
+mod recovery;
+mod retention;
 mod scan;
 pub mod segment;
 mod source;
 pub mod sync;
+pub mod verify;
 
+pub use append::AppendedTo;
 pub use checkpoint::LogCheckpoint;
 pub use config::LogConfig;
 pub use epochs::EpochTable;
-pub use error::{AppendError, Corruption, Defect, DiskError, ErrorKind, OpenError, ReadError, SyncError};
+pub use error::{AppendError, Corruption, Defect, OpenError, ReadError, SyncError};
 pub use files::LogFiles;
 pub use layout::parse_metadata;
+pub use producer::{ProducerError, ProducerTable, Verdict};
 pub use reader::{AtLeast, LogReader, Read, ReadBatches, TimestampHit};
+pub use recovery::{RecoverMode, Recovered};
+pub use retention::{Removed, Retention};
 pub use segment::SegmentMark;
 pub use sync::DirtyFile;
 
-use crate::disk::{DiskFile, OpenMode};
+use crate::{
+    disk::{DiskFile, OpenMode},
+    error::DiskError,
+};
 use bytes::Bytes;
 use index::IndexBuilder;
 use layout::{FileKind, METADATA_FILE, metadata_text, segment_path};
-use levada_model::{LogId, Offset};
+use levada_model::{LogId, Offset, Timestamp};
 use segment::{IndexFiles, Segment};
 use std::{path::PathBuf, sync::Arc};
 use sync::Work;
@@ -42,10 +55,14 @@ pub struct PartitionLog {
     shared: Arc<LogReader>,
     config: LogConfig,
     active: Active,
+    /// The idempotent producers at the end of the log.
+    producers: ProducerTable,
     /// What waits to be synced, besides the active segment.
     dirty: Vec<Work>,
     epochs_dirty: bool,
     names_dirty: bool,
+    /// Whether anything changed since it was opened.
+    touched: bool,
 }
 
 /// The segment that is being written.
@@ -56,8 +73,22 @@ struct Active {
     file: Option<Arc<dyn DiskFile>>,
     mark: SegmentMark,
     builder: IndexBuilder,
+    /// The producers at its base, encoded; `None`: as its sidecar has them.
+    base_producers: Option<Bytes>,
     /// Bytes written since they were last handed to be synced.
     unsynced_bytes: u64,
+}
+
+/// What a log is put together from.
+struct Parts {
+    dir: PathBuf,
+    id: LogId,
+    /// The last one is active; there is at least one.
+    segments: Vec<Arc<Segment>>,
+    start_offset: Offset,
+    epochs: EpochTable,
+    producers: ProducerTable,
+    base_producers: Option<Bytes>,
 }
 
 impl std::fmt::Debug for Work {
@@ -73,11 +104,10 @@ impl std::fmt::Debug for Work {
 }
 
 impl Active {
-    fn new(segment: Arc<Segment>, config: &LogConfig) -> Self {
+    fn new(segment: Arc<Segment>, config: &LogConfig, base_producers: Option<Bytes>) -> Self {
         let mark = segment.mark();
-        let builder =
-            IndexBuilder::new(mark.base_offset, config.index_interval_bytes).resume(mark.max_timestamp);
-        Self { segment, file: None, mark, builder, unsynced_bytes: 0 }
+        let builder = IndexBuilder::new(mark.base_offset, config.index_interval_bytes).resume(mark.max_timestamp);
+        Self { segment, file: None, mark, builder, base_producers, unsynced_bytes: 0 }
     }
 }
 
@@ -106,24 +136,37 @@ impl PartitionLog {
         }
         let mark = SegmentMark::empty(start_offset);
         let segment = Segment::new(&dir, &mark, config.index_interval_bytes, IndexFiles::Ignored);
-        Ok(Self::assemble(files, dir, id, config, vec![segment], start_offset, EpochTable::default()))
+        let producers = ProducerTable::new(config.producers_max);
+        let base_producers = Some(producers.encode());
+        let parts = Parts {
+            dir,
+            id,
+            segments: vec![segment],
+            start_offset,
+            epochs: EpochTable::default(),
+            producers,
+            base_producers,
+        };
+        let mut log = Self::assemble(files, config, parts);
+        log.touched = true;
+        Ok(log)
     }
 
-    /// The last of `segments` is the active one; there is at least one.
-    fn assemble(
-        files: &Arc<LogFiles>,
-        dir: PathBuf,
-        id: LogId,
-        config: LogConfig,
-        segments: Vec<Arc<Segment>>,
-        start_offset: Offset,
-        epochs: EpochTable,
-    ) -> Self {
-        let segment = Arc::clone(segments.last().expect("a log has an active segment"));
+    fn assemble(files: &Arc<LogFiles>, config: LogConfig, parts: Parts) -> Self {
+        let segment = Arc::clone(parts.segments.last().expect("a log has an active segment"));
         segment.pin();
-        let shared = LogReader::new(id, dir, files, segments, start_offset, epochs);
-        let active = Active::new(segment, &config);
-        Self { shared, config, active, dirty: Vec::new(), epochs_dirty: false, names_dirty: false }
+        let active = Active::new(segment, &config, parts.base_producers);
+        let shared = LogReader::new(parts.id, parts.dir, files, parts.segments, parts.start_offset, parts.epochs);
+        Self {
+            shared,
+            config,
+            active,
+            producers: parts.producers,
+            dirty: Vec::new(),
+            epochs_dirty: false,
+            names_dirty: false,
+            touched: false,
+        }
     }
 
     /// A handle for those who read.
@@ -194,7 +237,18 @@ impl PartitionLog {
             sealed,
             active: self.active.mark,
             epochs: self.shared.epochs(),
-            producers: Bytes::new(),
+            producers: self.producers.encode(),
         }
+    }
+
+    /// The idempotent producers at the end of the log.
+    #[must_use]
+    pub const fn producers(&self) -> &ProducerTable {
+        &self.producers
+    }
+
+    /// Forgets producers that were last active longer ago than `age_max_ms`; returns how many.
+    pub fn expire_producers(&mut self, now_ms: Timestamp, age_max_ms: i64) -> usize {
+        self.producers.expire(now_ms, age_max_ms)
     }
 }

@@ -1,17 +1,22 @@
 //! Appending: whole runs in one vectored write, rolling between them.
 
 use super::{
-    Active, AppendError, DiskError, PartitionLog,
-    index::{Entries, Indexed, relative},
+    Active, AppendError, PartitionLog,
+    index::{Entries, IndexBuilder, Indexed, relative},
     layout::{FileKind, Sidecar, segment_path},
+    producer::snapshot,
     reader::LogReader,
+    recovery::sidecar,
     segment::{IndexFiles, Segment, SegmentMark},
     sync::Work,
 };
-use crate::disk::{DiskFile, OpenMode};
+use crate::{
+    disk::{DiskFile, OpenMode},
+    error::DiskError,
+};
 use bytes::Bytes;
 use levada_model::{
-    Offset, Timestamp,
+    LeaderEpoch, Offset, Timestamp,
     batch::{BatchHeader, HEADER_SIZE, PATCHED_SIZE},
     record::StoredBatch,
 };
@@ -60,9 +65,9 @@ impl PartitionLog {
                 rolled_count += 1;
             }
             let mut run = Run::new(&self.active, now_ms);
-            while let Some((batch, header)) = rest.next_if(|(batch, _)| {
-                run.slices.is_empty() || !self.must_roll(&run.mark, batch, now_ms)
-            }) {
+            while let Some((batch, header)) =
+                rest.next_if(|(batch, _)| run.slices.is_empty() || !self.must_roll(&run.mark, batch, now_ms))
+            {
                 run.add(batch, header);
             }
             self.write(run)?;
@@ -121,8 +126,9 @@ impl PartitionLog {
         segment.adopt(&file);
         self.seal();
         self.publish_segment(&segment);
-        self.active = Active::new(segment, &self.config);
+        self.active = Active::new(segment, &self.config, Some(self.producers.encode()));
         self.active.file = Some(file);
+        self.note_producers(base);
         self.names_dirty = true;
         Ok(())
     }
@@ -135,13 +141,28 @@ impl PartitionLog {
         *segments = Arc::new(longer);
     }
 
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         self.active.segment.seal(&self.active.builder);
         let data = self.unsynced_data();
         self.dirty.extend(data);
-        let sidecar = Sidecar { append_time: self.active.mark.append_time, producers: Vec::new() };
         let segment = Arc::clone(&self.active.segment);
-        self.dirty.push(Work::Sealed { segment, sidecar: Bytes::from(sidecar.encode()) });
+        self.dirty.push(Work::Sealed { segment, sidecar: self.sidecar() });
+    }
+
+    /// What stands beside the active segment.
+    pub(super) fn sidecar(&self) -> Bytes {
+        let Active { mark, base_producers, .. } = &self.active;
+        let beside =
+            || sidecar(&self.shared.files, &self.shared.dir, mark.base_offset).map(|sidecar| sidecar.producers);
+        let producers = base_producers.clone().or_else(beside).unwrap_or_default();
+        Bytes::from(Sidecar { append_time: mark.append_time, producers }.encode())
+    }
+
+    /// Writes down who the producers are at the end of the log, `base`.
+    fn note_producers(&mut self, base: Offset) {
+        let snapshot = snapshot::encode(&self.producers);
+        self.dirty.push(Work::Beside { base, kind: FileKind::Snapshot, bytes: snapshot });
+        self.dirty.push(Work::Beside { base, kind: FileKind::Sidecar, bytes: self.sidecar() });
     }
 
     fn active_file(&mut self) -> Result<Arc<dyn DiskFile>, DiskError> {
@@ -171,6 +192,10 @@ impl PartitionLog {
         for &(epoch, offset) in &run.epochs {
             self.epochs_dirty |= self.shared.epochs.write().assign(epoch, offset);
         }
+        for header in &run.produced {
+            self.producers.apply(header, header.base_offset, run.now_ms);
+        }
+        self.touched = true;
         self.active.unsynced_bytes += run.mark.size_bytes - start;
         self.active.mark = run.mark;
         self.active.builder = run.builder;
@@ -193,16 +218,19 @@ impl PartitionLog {
 struct Run<'a> {
     slices: Vec<IoSlice<'a>>,
     mark: SegmentMark,
-    builder: super::index::IndexBuilder,
+    builder: IndexBuilder,
     entries: Vec<Entries>,
-    epochs: Vec<(levada_model::LeaderEpoch, Offset)>,
+    epochs: Vec<(LeaderEpoch, Offset)>,
+    /// The batches of idempotent producers.
+    produced: Vec<BatchHeader>,
     now_ms: Timestamp,
 }
 
 impl<'a> Run<'a> {
     fn new(active: &Active, now_ms: Timestamp) -> Self {
         let (mark, builder) = (active.mark, active.builder.clone());
-        Self { slices: Vec::new(), mark, builder, entries: Vec::new(), epochs: Vec::new(), now_ms }
+        let (slices, entries) = (Vec::new(), Vec::new());
+        Self { slices, mark, builder, entries, epochs: Vec::new(), produced: Vec::new(), now_ms }
     }
 
     fn add(&mut self, batch: &'a StoredBatch, header: &BatchHeader) {
@@ -213,6 +241,9 @@ impl<'a> Run<'a> {
         self.entries.extend(self.builder.note(indexed));
         if self.epochs.last().is_none_or(|&(epoch, _)| epoch < header.partition_leader_epoch) {
             self.epochs.push((header.partition_leader_epoch, batch.base_offset));
+        }
+        if header.producer().is_some() {
+            self.produced.push(*header);
         }
         let mark = &mut self.mark;
         mark.size_bytes += size;

@@ -129,7 +129,8 @@ impl LogCheckpoint {
 
     fn is_ordered(&self) -> bool {
         let sound = |mark: &SegmentMark| mark.base_offset >= 0 && mark.next_offset >= mark.base_offset;
-        let follows = self.segments().zip(self.segments().skip(1)).all(|(one, next)| one.next_offset <= next.base_offset);
+        let follows =
+            self.segments().zip(self.segments().skip(1)).all(|(one, next)| one.next_offset <= next.base_offset);
         self.segments().all(sound) && follows
     }
 }

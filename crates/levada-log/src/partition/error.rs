@@ -1,50 +1,9 @@
 //! What can go wrong with a partition's files: one enum an operation, and [`Corruption`], the fact of rot.
 
-use super::config::LogConfigError;
+use super::{config::LogConfigError, producer::ProducersError};
+use crate::error::{DiskError, ErrorKind};
 use levada_model::Offset;
-use std::{io, path::PathBuf};
-
-/// What a caller can do about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// The caller's fault.
-    Invalid,
-    /// Try again later.
-    Unavailable,
-    /// The data is wrong.
-    Corrupt,
-    /// The log takes no more.
-    Closed,
-}
-
-/// An operation of the disk that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{action} `{}`: {source}", path.display())]
-pub struct DiskError {
-    /// What was tried: `open`, `read`, `write`, `sync`, …
-    pub action: &'static str,
-    /// On what.
-    pub path: PathBuf,
-    /// What the operating system said.
-    pub source: io::Error,
-}
-
-impl DiskError {
-    /// For `map_err`: names the action and the path.
-    pub(crate) fn at(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self { action, path, source }
-    }
-
-    /// Whether the disk, or our share of it, is full.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-        )
-    }
-}
+use std::path::PathBuf;
 
 /// What is wrong with the bytes at one place of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,6 +90,9 @@ pub enum OpenError {
     /// Durable bytes rotted: quarantine the partition.
     #[error("the log is corrupt: {0}")]
     Corrupt(#[from] Corruption),
+    /// The checkpoint's producers cannot be read.
+    #[error(transparent)]
+    Producers(#[from] ProducersError),
     /// The directory belongs to another topic.
     #[error("directory `{}` belongs to topic id `{found}`", dir.display())]
     WrongTopic {
@@ -148,7 +110,7 @@ impl OpenError {
         match self {
             Self::Config(_) => ErrorKind::Invalid,
             Self::Disk(_) => ErrorKind::Unavailable,
-            Self::Corrupt(_) | Self::WrongTopic { .. } => ErrorKind::Corrupt,
+            Self::Corrupt(_) | Self::Producers(_) | Self::WrongTopic { .. } => ErrorKind::Corrupt,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! [`LogFiles`]: what all logs of a store share: the disk, a bound on open files, buffers to read into.
 
 use super::{
-    error::DiskError,
     layout::{TMP_SUFFIX, with_suffix},
     segment::Segment,
 };
+use crate::error::DiskError;
 use crate::{
     Disk,
     disk::{DiskFile, OpenMode, read_exact_at},
@@ -128,7 +128,10 @@ impl LogFiles {
 }
 
 fn oldest(open: &[Weak<Segment>]) -> Option<Arc<Segment>> {
-    open.iter().filter_map(Weak::upgrade).filter(|segment| segment.may_close()).min_by_key(|segment| segment.last_used())
+    open.iter()
+        .filter_map(Weak::upgrade)
+        .filter(|segment| segment.may_close())
+        .min_by_key(|segment| segment.last_used())
 }
 
 /// Buffers that were used before, so that nobody pays for zeros and page faults again.
@@ -140,9 +143,7 @@ struct BufferPool {
 impl BufferPool {
     fn take(self: &Arc<Self>, size: usize) -> Buffer {
         let class = POOL.iter().position(|&(class_size, _)| size <= class_size);
-        let pooled = class.and_then(|class| self.classes.get(class)).and_then(|free| {
-            free.lock().pop()
-        });
+        let pooled = class.and_then(|class| self.classes.get(class)).and_then(|free| free.lock().pop());
         let full_size = class.and_then(|class| POOL.get(class)).map_or(size, |&(class_size, _)| class_size);
         let bytes = pooled.unwrap_or_else(|| vec![0; full_size]);
         Buffer { bytes, size, class, pool: Arc::clone(self) }

@@ -29,6 +29,7 @@
 //! Files that are replaced as a whole are written as `<name>.tmp`, synced and renamed. Files on their way
 //! out end in `.deleted`.
 
+use bytes::Bytes;
 use levada_model::{LogId, Offset, Timestamp, Uuid, crc::crc32c};
 use std::path::{Path, PathBuf};
 
@@ -118,7 +119,7 @@ pub(crate) struct Sidecar {
     /// Largest broker append time, −1 where the segment was still open.
     pub(crate) append_time: Timestamp,
     /// The producers at the base offset, as `producer::encoding` writes them.
-    pub(crate) producers: Vec<u8>,
+    pub(crate) producers: Bytes,
 }
 
 impl Sidecar {
@@ -146,6 +147,6 @@ impl Sidecar {
             return None;
         }
         let (append_time, producers) = payload.split_first_chunk::<8>()?;
-        Some(Self { append_time: i64::from_be_bytes(*append_time), producers: producers.to_vec() })
+        Some(Self { append_time: i64::from_be_bytes(*append_time), producers: Bytes::copy_from_slice(producers) })
     }
 }

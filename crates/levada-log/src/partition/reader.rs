@@ -223,7 +223,8 @@ impl LogReader {
     fn read_segment(&self, segment: &Arc<Segment>, read: &Read) -> Result<SegmentRead, ReadError> {
         let file = segment.file(&self.files)?;
         let source = Source { segment, file: &*file, files: &self.files };
-        let known = if read.offset <= segment.base() { Some(0) } else { self.cursors.lock().find(segment, read.offset) };
+        let known =
+            if read.offset <= segment.base() { Some(0) } else { self.cursors.lock().find(segment, read.offset) };
         let start = match known {
             Some(position) => Start { position, exactness: Exactness::Exact },
             None => Start {
@@ -290,9 +291,8 @@ impl LogReader {
             let range = position..segment.size();
             let mut scan =
                 Scan::new(Arc::clone(&file), segment.path(), segment.base(), Depth::Headers, range, segment.base());
-            let wanted = |found: &Found| {
-                found.header.max_timestamp >= timestamp && found.header.last_offset() >= from_offset
-            };
+            let wanted =
+                |found: &Found| found.header.max_timestamp >= timestamp && found.header.last_offset() >= from_offset;
             let hit = scan.find(|found| found.as_ref().is_ok_and(wanted) || found.is_err());
             match hit {
                 None => return Ok(None),

@@ -1,10 +1,8 @@
 //! Walking a `.log` batch by batch: headers alone, or with their checksums.
 
-use super::{
-    error::{Defect, DiskError},
-    index::relative,
-};
+use super::{error::Defect, index::relative};
 use crate::disk::{DiskFile, read_exact_at};
+use crate::error::DiskError;
 use levada_model::{
     Offset,
     batch::{BatchError, BatchHeader, CRC_FROM, HEADER_SIZE},
@@ -77,7 +75,18 @@ impl<'a> Scan<'a> {
         expected: Offset,
     ) -> Self {
         let (position, end) = (range.start, range.end);
-        Self { file, path, base, depth, position, end, expected, chunk: Vec::new(), chunk_from: position, failed: false }
+        Self {
+            file,
+            path,
+            base,
+            depth,
+            position,
+            end,
+            expected,
+            chunk: Vec::new(),
+            chunk_from: position,
+            failed: false,
+        }
     }
 
     /// Where the next batch would start.

@@ -4,13 +4,14 @@
 //! dropped again at any time.
 
 use super::{
-    error::{Corruption, Defect, DiskError, ReadError},
+    error::{Corruption, Defect, ReadError},
     files::LogFiles,
     index::{Entries, IndexBuilder, Indexed, Indexes},
     layout::{FileKind, OFFSET_ENTRY_SIZE, TIME_ENTRY_SIZE, segment_path},
     scan::{Depth, Scan, Stop},
 };
 use crate::disk::{DiskFile, OpenMode};
+use crate::error::DiskError;
 use levada_model::{NO_TIMESTAMP, Offset, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -227,11 +228,7 @@ impl Segment {
     }
 
     /// An offset below which every timestamp is below `timestamp`: a hint.
-    pub(crate) fn offset_before(
-        self: &Arc<Self>,
-        files: &LogFiles,
-        timestamp: Timestamp,
-    ) -> Result<Offset, ReadError> {
+    pub(crate) fn offset_before(self: &Arc<Self>, files: &LogFiles, timestamp: Timestamp) -> Result<Offset, ReadError> {
         self.load_indexes(files)?;
         let relative = self.indexes.read().offset_before(timestamp).unwrap_or(0);
         Ok(self.base.saturating_add(i64::from(relative)))

@@ -1,13 +1,14 @@
 //! [`Source`]: whole batches out of one segment, with one read of the disk where that suffices.
 
 use super::{
-    error::{Defect, DiskError, ReadError},
+    error::{Defect, ReadError},
     files::{Buffer, LogFiles},
     reader::{AtLeast, Read, ReadBatches},
     scan::check_header,
     segment::Segment,
 };
 use crate::disk::{DiskFile, read_exact_at};
+use crate::error::DiskError;
 use bytes::Bytes;
 use levada_model::{
     Offset,
@@ -39,9 +40,7 @@ pub(super) enum Exactness {
     /// It starts there.
     Exact,
     /// It starts there or later, by about so many bytes.
-    Before {
-        by_bytes: u32,
-    },
+    Before { by_bytes: u32 },
 }
 
 /// How a read of one segment ended.

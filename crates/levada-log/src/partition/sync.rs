@@ -1,12 +1,13 @@
 //! [`DirtyFile`]: what another thread makes durable, without owning the log.
 
 use super::{
-    error::{DiskError, SyncError},
+    error::SyncError,
     layout::{EPOCHS_FILE, FileKind, segment_path},
     reader::LogReader,
     segment::Segment,
 };
 use crate::disk::DiskFile;
+use crate::error::DiskError;
 use bytes::Bytes;
 use levada_model::Offset;
 use std::{fmt, sync::Arc};

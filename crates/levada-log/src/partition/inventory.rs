@@ -1,0 +1,127 @@
+//! [`Inventory`]: which files a partition's directory holds, before any of them is believed.
+
+use super::{
+    LogFiles, OpenError, SegmentMark,
+    error::{Corruption, Defect},
+    layout::{DELETED_SUFFIX, FileKind, METADATA_FILE, TMP_SUFFIX, parse_metadata, parse_name, segment_path},
+};
+use crate::error::DiskError;
+use levada_model::{LogId, Offset};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+/// No file beside the log is larger.
+const SMALL_SIZE_MAX: u64 = 16 << 20;
+
+/// The files of a partition's directory.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    /// Sizes of the `.log` files by base offset.
+    pub(super) logs: BTreeMap<Offset, u64>,
+    beside: BTreeSet<(Offset, FileKind)>,
+    /// Bases of `.log.deleted`.
+    deleted: BTreeSet<Offset>,
+    /// Names that are on their way in or out.
+    leftovers: Vec<String>,
+}
+
+impl Inventory {
+    /// Lists `dir` and checks whose it is.
+    pub(super) fn take(files: &LogFiles, dir: &Path, id: LogId) -> Result<Self, OpenError> {
+        let metadata = files.read_all(&dir.join(METADATA_FILE), SMALL_SIZE_MAX)?;
+        let text = metadata.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if let Some(found) = text.as_deref().and_then(parse_metadata)
+            && found != id.topic
+        {
+            return Err(OpenError::WrongTopic { dir: dir.to_owned(), found: found.to_string() });
+        }
+        Ok(Self::list(files, dir)?)
+    }
+
+    /// Lists `dir`.
+    pub(super) fn list(files: &LogFiles, dir: &Path) -> Result<Self, DiskError> {
+        let mut inventory = Self::default();
+        for entry in files.disk().list(dir).map_err(DiskError::at("list", dir))? {
+            if let Some(name) = entry.name.strip_suffix(DELETED_SUFFIX) {
+                inventory
+                    .deleted
+                    .extend(parse_name(name).filter(|(_, kind)| *kind == FileKind::Log).map(|(base, _)| base));
+                inventory.leftovers.push(entry.name);
+            } else if entry.name.ends_with(TMP_SUFFIX) {
+                inventory.leftovers.push(entry.name);
+            } else {
+                match parse_name(&entry.name) {
+                    Some((base, FileKind::Log)) => drop(inventory.logs.insert(base, entry.size)),
+                    Some(beside) => drop(inventory.beside.insert(beside)),
+                    None => {}
+                }
+            }
+        }
+        Ok(inventory)
+    }
+
+    /// The sealed segments of a checkpoint that are still there, each at least as long as it was.
+    ///
+    /// The oldest may have been let go after the checkpoint was taken: then their files end in `.deleted`.
+    pub(super) fn sealed(&self, marks: &[SegmentMark]) -> Result<Vec<SegmentMark>, Corruption> {
+        let gone = |mark: &&SegmentMark| {
+            !self.logs.contains_key(&mark.base_offset) && self.deleted.contains(&mark.base_offset)
+        };
+        let gone_count = marks.iter().take_while(gone).count();
+        let mut sealed = Vec::new();
+        for mark in marks.iter().skip(gone_count) {
+            self.check_size(mark)?;
+            sealed.push(*mark);
+        }
+        Ok(sealed)
+    }
+
+    /// Fails where the segment's file is missing, or shorter than what was synced.
+    pub(super) fn check_size(&self, mark: &SegmentMark) -> Result<u64, Corruption> {
+        let (segment_base, synced) = (mark.base_offset, mark.size_bytes);
+        match self.logs.get(&segment_base) {
+            Some(&actual) if actual >= synced => Ok(actual),
+            Some(&actual) => {
+                let defect = Defect::Short { actual, synced };
+                Err(Corruption { segment_base, position: actual, offset_from: segment_base, defect })
+            }
+            None => Err(Corruption { segment_base, position: 0, offset_from: segment_base, defect: Defect::Missing }),
+        }
+    }
+
+    /// Removes leftovers and the files beside segments that no longer exist, but for what stands at `end`.
+    /// Returns whether there were any.
+    pub(super) fn tidy(&self, files: &LogFiles, dir: &Path, bases: &BTreeSet<Offset>, end: Offset) -> bool {
+        let mut unwanted: Vec<_> = self.leftovers.iter().map(|name| dir.join(name)).collect();
+        let strays = self
+            .beside
+            .iter()
+            .filter(|(base, kind)| !bases.contains(base) && !(*base == end && *kind == FileKind::Snapshot));
+        unwanted.extend(strays.map(|&(base, kind)| segment_path(dir, base, kind)));
+        for path in &unwanted {
+            if let Err(error) = files.disk().remove_file(path) {
+                tracing::warn!(%error, path = %path.display(), "a leftover file could not be removed");
+            }
+        }
+        !unwanted.is_empty()
+    }
+
+    /// Removes the `.log` files that `remove` names by base. Their companions go with [`Self::tidy`].
+    pub(super) fn remove_logs(
+        &mut self,
+        files: &LogFiles,
+        dir: &Path,
+        remove: impl Fn(Offset) -> bool,
+    ) -> Result<u64, DiskError> {
+        let mut removed_bytes = 0;
+        let bases: Vec<Offset> = self.logs.keys().copied().filter(|&base| remove(base)).collect();
+        for base in bases {
+            let path = segment_path(dir, base, FileKind::Log);
+            files.disk().remove_file(&path).map_err(DiskError::at("remove", &path))?;
+            removed_bytes += self.logs.remove(&base).unwrap_or(0);
+        }
+        Ok(removed_bytes)
+    }
+}

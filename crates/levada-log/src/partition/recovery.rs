@@ -1,0 +1,370 @@
+//! Opening a log: trusting a checkpoint, recovering from it, or building everything again from the batches.
+
+use super::{
+    EpochTable, LogCheckpoint, LogConfig, LogFiles, OpenError, PartitionLog, Parts, SegmentMark,
+    error::{Corruption, Defect},
+    index::{IndexBuilder, Indexed},
+    inventory::Inventory,
+    layout::{FileKind, Sidecar, segment_path},
+    producer::{ProducerTable, snapshot},
+    scan::{Depth, Scan, Stop},
+    segment::{IndexFiles, Segment},
+    sync::Work,
+};
+use crate::{
+    disk::{DiskFile, OpenMode, read_exact_at},
+    error::DiskError,
+};
+use bytes::Bytes;
+use levada_model::{LogId, NO_TIMESTAMP, Offset, batch::BatchHeader};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Files beside the log are not larger.
+const SMALL_SIZE_MAX: u64 = 64 << 20;
+/// How much is rewritten at a time.
+const REWRITE_SIZE: u64 = 4 << 20;
+
+/// What lies above the checkpoint after an unclean end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoverMode {
+    /// The journal has it: cut the log at its checkpoint, to be appended again.
+    CutAtCheckpoint,
+    /// Only the log has it: keep what is sound.
+    ScanBeyond,
+}
+
+/// A log that was opened after an unclean end.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The log.
+    pub log: PartitionLog,
+    /// Batches above the checkpoint that were kept; rewritten and synced.
+    pub kept_batch_count: u64,
+    /// Bytes that were cut off.
+    pub cut_bytes: u64,
+    /// What stood where the log was cut, if not its end.
+    pub cut_at: Option<Corruption>,
+}
+
+impl PartitionLog {
+    /// Opens a log after a clean end: the checkpoint is trusted, no segment is read.
+    ///
+    /// # Errors
+    /// [`OpenError::Corrupt`] where files are missing or shorter than they were.
+    pub fn open_clean(
+        files: &Arc<LogFiles>,
+        dir: PathBuf,
+        id: LogId,
+        config: LogConfig,
+        checkpoint: &LogCheckpoint,
+    ) -> Result<Self, OpenError> {
+        let mut opening = Opening::begin(files, dir, id, config, checkpoint)?;
+        opening.cut(&checkpoint.active)?;
+        opening.finish(checkpoint.active, IndexFiles::Trusted).map(|recovered| recovered.log)
+    }
+
+    /// Opens a log after an unclean end. `on_batch` sees the batches above the checkpoint that are kept.
+    ///
+    /// Reads nothing below the checkpoint. The caller syncs nothing: what is kept is durable when this returns.
+    ///
+    /// # Errors
+    /// [`OpenError::Corrupt`] where what was durable is missing or short: rot.
+    pub fn recover(
+        files: &Arc<LogFiles>,
+        dir: PathBuf,
+        id: LogId,
+        config: LogConfig,
+        checkpoint: &LogCheckpoint,
+        mode: RecoverMode,
+        on_batch: &mut dyn FnMut(&BatchHeader),
+    ) -> Result<Recovered, OpenError> {
+        let mut opening = Opening::begin(files, dir, id, config, checkpoint)?;
+        let active = match mode {
+            RecoverMode::CutAtCheckpoint => {
+                opening.cut(&checkpoint.active)?;
+                checkpoint.active
+            }
+            RecoverMode::ScanBeyond => opening.scan_from(checkpoint.active, Keep::Sound, on_batch)?,
+        };
+        opening.finish(active, IndexFiles::Ignored)
+    }
+
+    /// Opens a log of which nothing is known but its files: an adopted directory, or a lost checkpoint. Reads all of it.
+    ///
+    /// # Errors
+    /// [`OpenError::Corrupt`] where a segment other than the last is not sound, or there is none.
+    pub fn rebuild(files: &Arc<LogFiles>, dir: PathBuf, id: LogId, config: LogConfig) -> Result<Recovered, OpenError> {
+        config.validate()?;
+        let inventory = Inventory::take(files, &dir, id)?;
+        let Some((&first, _)) = inventory.logs.first_key_value() else {
+            let defect = Defect::Missing;
+            return Err(Corruption { segment_base: 0, position: 0, offset_from: 0, defect }.into());
+        };
+        let producers = producers_beside(files, &dir, first, config.producers_max);
+        let mut opening = Opening::new(files, dir, id, config, inventory, producers);
+        opening.start_offset = first;
+        let mark = opening.beginning(first);
+        let active = opening.scan_from(mark, Keep::Whole, &mut |_| {})?;
+        opening.finish(active, IndexFiles::Ignored)
+    }
+}
+
+/// What may be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    /// All that is sound up to the first defect, whatever follows.
+    Sound,
+    /// Every segment but the last must be sound: there is no checkpoint that says otherwise.
+    Whole,
+}
+
+/// A log that is being opened.
+struct Opening {
+    files: Arc<LogFiles>,
+    dir: PathBuf,
+    id: LogId,
+    config: LogConfig,
+    inventory: Inventory,
+    /// Segments before the active one, and whether their index files are theirs.
+    sealed: Vec<(SegmentMark, IndexFiles)>,
+    start_offset: Offset,
+    epochs: EpochTable,
+    producers: ProducerTable,
+    /// The producers at the base of the active segment, where we came past it.
+    base_producers: Option<Bytes>,
+    kept_batch_count: u64,
+    cut_bytes: u64,
+    cut_at: Option<Corruption>,
+}
+
+impl Opening {
+    fn new(
+        files: &Arc<LogFiles>,
+        dir: PathBuf,
+        id: LogId,
+        config: LogConfig,
+        inventory: Inventory,
+        producers: ProducerTable,
+    ) -> Self {
+        Self {
+            files: Arc::clone(files),
+            dir,
+            id,
+            config,
+            inventory,
+            sealed: Vec::new(),
+            start_offset: 0,
+            epochs: EpochTable::default(),
+            producers,
+            base_producers: None,
+            kept_batch_count: 0,
+            cut_bytes: 0,
+            cut_at: None,
+        }
+    }
+
+    /// Checks the files against the checkpoint.
+    fn begin(
+        files: &Arc<LogFiles>,
+        dir: PathBuf,
+        id: LogId,
+        config: LogConfig,
+        checkpoint: &LogCheckpoint,
+    ) -> Result<Self, OpenError> {
+        config.validate()?;
+        let inventory = Inventory::take(files, &dir, id)?;
+        let sealed = inventory.sealed(&checkpoint.sealed)?;
+        inventory.check_size(&checkpoint.active)?;
+        let producers = ProducerTable::decode(checkpoint.producers.clone(), config.producers_max)?;
+        let mut opening = Self::new(files, dir, id, config, inventory, producers);
+        let first = sealed.first().unwrap_or(&checkpoint.active).base_offset;
+        opening.start_offset = checkpoint.log_start_offset.max(first);
+        opening.epochs = checkpoint.epochs.clone();
+        opening.epochs.truncate_from_start(opening.start_offset);
+        opening.sealed = sealed.into_iter().map(|mark| (mark, IndexFiles::Trusted)).collect();
+        Ok(opening)
+    }
+
+    /// Cuts the active segment at `active`, and removes what follows.
+    fn cut(&mut self, active: &SegmentMark) -> Result<(), OpenError> {
+        let actual = self.inventory.check_size(active)?;
+        if actual > active.size_bytes {
+            let path = segment_path(&self.dir, active.base_offset, FileKind::Log);
+            let file = self.files.open(&path, OpenMode::Write)?;
+            file.set_len(active.size_bytes).map_err(DiskError::at("cut", &path))?;
+            file.sync_data().map_err(DiskError::at("sync", &path))?;
+            self.cut_bytes += actual - active.size_bytes;
+        }
+        self.cut_bytes += self.inventory.remove_logs(&self.files, &self.dir, |base| base > active.base_offset)?;
+        Ok(())
+    }
+
+    /// A segment of which only its file, and perhaps its sidecar, is known.
+    fn beginning(&self, base: Offset) -> SegmentMark {
+        let append_time = sidecar(&self.files, &self.dir, base).map_or(NO_TIMESTAMP, |sidecar| sidecar.append_time);
+        SegmentMark { append_time, ..SegmentMark::empty(base) }
+    }
+
+    /// Keeps sound batches from the end of `mark` on, through the segments that follow. Returns the last one.
+    fn scan_from(
+        &mut self,
+        mark: SegmentMark,
+        keep: Keep,
+        on_batch: &mut dyn FnMut(&BatchHeader),
+    ) -> Result<SegmentMark, OpenError> {
+        let mut mark = mark;
+        let bases: Vec<Offset> = self.inventory.logs.range(mark.base_offset..).map(|(&base, _)| base).collect();
+        let last = bases.last().copied();
+        for base in bases {
+            if base > mark.base_offset {
+                if base < mark.next_offset {
+                    let (expected, defect_base) = (mark.next_offset, base);
+                    let defect = Defect::Offsets { base, last: base, expected };
+                    let rot = Corruption { segment_base: defect_base, position: 0, offset_from: base, defect };
+                    self.stop_at(&mark, rot, keep, Some(base) == last)?;
+                    break;
+                }
+                self.sealed.push((mark, IndexFiles::Ignored));
+                self.base_producers = Some(self.producers.encode());
+                mark = self.beginning(base);
+            }
+            let kept_from = mark.size_bytes;
+            let stopped = self.scan_segment(&mut mark, on_batch)?;
+            let rewrite = keep == Keep::Sound || Some(base) == last;
+            if let Some(rot) = stopped {
+                self.stop_at(&mark, rot, keep, Some(base) == last)?;
+                self.make_durable(&mark, kept_from, rewrite)?;
+                break;
+            }
+            self.make_durable(&mark, kept_from, rewrite)?;
+        }
+        Ok(mark)
+    }
+
+    /// Cuts the log behind `mark`, where `rot` stands.
+    fn stop_at(&mut self, mark: &SegmentMark, rot: Corruption, keep: Keep, is_last: bool) -> Result<(), OpenError> {
+        if keep == Keep::Whole && !is_last {
+            return Err(rot.into());
+        }
+        self.cut(mark)?;
+        // Zeros are how a file that was extended and not written ends.
+        self.cut_at = Some(rot).filter(|rot| rot.defect != Defect::Zeros);
+        Ok(())
+    }
+
+    fn scan_segment(
+        &mut self,
+        mark: &mut SegmentMark,
+        on_batch: &mut dyn FnMut(&BatchHeader),
+    ) -> Result<Option<Corruption>, OpenError> {
+        let end = self.inventory.check_size(mark)?;
+        let path = segment_path(&self.dir, mark.base_offset, FileKind::Log);
+        let file = self.files.open(&path, OpenMode::Read)?;
+        let mut builder = IndexBuilder::new(mark.base_offset, self.config.index_interval_bytes);
+        builder = builder.resume(mark.max_timestamp);
+        let range = mark.size_bytes..end;
+        let mut scan = Scan::new(file, &path, mark.base_offset, Depth::Checksums, range, mark.next_offset);
+        while let Some(found) = scan.next() {
+            match found {
+                Ok(found) => {
+                    let header = &found.header;
+                    builder.note(Indexed::of(found.position, found.size, header));
+                    self.producers.apply(header, header.base_offset, header.max_timestamp);
+                    self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+                    self.kept_batch_count += 1;
+                    mark.size_bytes = found.position + found.size;
+                    mark.next_offset = header.next_offset();
+                    mark.max_timestamp = builder.max_timestamp();
+                    on_batch(header);
+                }
+                Err(Stop::Disk(error)) => return Err(error.into()),
+                Err(Stop::Defect(defect)) => {
+                    let (segment_base, position) = (mark.base_offset, scan.position());
+                    let offset_from = scan.expected();
+                    return Ok(Some(Corruption { segment_base, position, offset_from, defect }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Syncs a segment, from `from` on written again first: a page that failed to reach the disk may still read
+    /// back clean, and a sync would pass it over.
+    fn make_durable(&self, mark: &SegmentMark, from: u64, rewrite: bool) -> Result<(), DiskError> {
+        let path = segment_path(&self.dir, mark.base_offset, FileKind::Log);
+        let file = self.files.open(&path, OpenMode::Write)?;
+        if rewrite {
+            write_again(&*file, from, mark.size_bytes).map_err(DiskError::at("rewrite", &path))?;
+        }
+        file.sync_data().map_err(DiskError::at("sync", &path))
+    }
+
+    fn finish(mut self, active: SegmentMark, active_index: IndexFiles) -> Result<Recovered, OpenError> {
+        let first = self.sealed.first().map_or(active.base_offset, |(mark, _)| mark.base_offset);
+        // Renames and unlinks that were not synced come back after a power cut.
+        self.inventory.remove_logs(&self.files, &self.dir, |base| base < first)?;
+        let interval_bytes = self.config.index_interval_bytes;
+        let new = |mark: &SegmentMark, index| Segment::new(&self.dir, mark, interval_bytes, index);
+        let mut segments: Vec<Arc<Segment>> = self.sealed.iter().map(|(mark, index)| new(mark, *index)).collect();
+        let unindexed: Vec<_> = self.sealed.iter().map(|(mark, index)| (*mark, *index)).zip(&segments).collect();
+        let mut dirty = Vec::new();
+        for ((mark, _), segment) in unindexed.into_iter().filter(|((_, index), _)| *index == IndexFiles::Ignored) {
+            segment.pin();
+            let producers = sidecar(&self.files, &self.dir, mark.base_offset).map(|sidecar| sidecar.producers);
+            let sidecar = Sidecar { append_time: mark.append_time, producers: producers.unwrap_or_default() };
+            dirty.push(Work::Sealed { segment: Arc::clone(segment), sidecar: Bytes::from(sidecar.encode()) });
+        }
+        segments.push(new(&active, active_index));
+        let bases = segments.iter().map(|segment| segment.base()).collect();
+        let tidied = self.inventory.tidy(&self.files, &self.dir, &bases, active.next_offset);
+        if tidied || active_index == IndexFiles::Ignored {
+            self.files.sync_dir(&self.dir)?;
+        }
+        let parts = Parts {
+            dir: self.dir,
+            id: self.id,
+            segments,
+            start_offset: self.start_offset,
+            epochs: self.epochs,
+            producers: self.producers,
+            base_producers: self.base_producers,
+        };
+        let mut log = PartitionLog::assemble(&self.files, self.config, parts);
+        log.touched = active_index == IndexFiles::Ignored;
+        log.dirty = dirty;
+        let Self { kept_batch_count, cut_bytes, cut_at, .. } = self;
+        Ok(Recovered { log, kept_batch_count, cut_bytes, cut_at })
+    }
+}
+
+fn write_again(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
+    let mut position = from;
+    let mut buffer = Vec::new();
+    while position < to {
+        let size = (to - position).min(REWRITE_SIZE);
+        buffer.resize(usize::try_from(size).unwrap_or(0), 0);
+        read_exact_at(file, &mut buffer, position)?;
+        file.write_all_at(&buffer, position)?;
+        position += size;
+    }
+    Ok(())
+}
+
+/// The sidecar of the segment at `base`, where there is a sound one.
+pub(super) fn sidecar(files: &LogFiles, dir: &Path, base: Offset) -> Option<Sidecar> {
+    let bytes = files.read_all(&segment_path(dir, base, FileKind::Sidecar), SMALL_SIZE_MAX).ok()??;
+    Sidecar::decode(&bytes)
+}
+
+/// The producers at `base` as our sidecar or Kafka's snapshot has them; none where neither is sound.
+fn producers_beside(files: &LogFiles, dir: &Path, base: Offset, count_max: usize) -> ProducerTable {
+    let ours = sidecar(files, dir, base).and_then(|sidecar| ProducerTable::decode(sidecar.producers, count_max).ok());
+    let kafkas = || {
+        let bytes = files.read_all(&segment_path(dir, base, FileKind::Snapshot), SMALL_SIZE_MAX).ok()??;
+        snapshot::decode(Bytes::from(bytes), count_max).ok()
+    };
+    ours.or_else(kafkas).unwrap_or_else(|| ProducerTable::new(count_max))
+}
