@@ -118,3 +118,114 @@ pub enum Change {
         offset: Offset,
     },
 }
+
+pub mod codec;
+
+/// Makes the [`Log`]s of topics as changes create them.
+pub(crate) type MakeLog<'a> = dyn Fn(&TopicName, TopicId, PartitionIndex, &BTreeMap<String, String>) -> Arc<Log> + 'a;
+
+/// What applying a change asks of those who hold logs.
+#[derive(Debug)]
+pub(crate) enum Consequence {
+    /// The logs of a topic that is gone.
+    Deleted(Vec<Arc<Log>>),
+    /// The logs of a topic whose settings changed.
+    Configured(Vec<Arc<Log>>, BTreeMap<String, String>),
+    /// A log whose first records are gone.
+    Started(Arc<Log>, Offset),
+}
+
+impl ClusterImage {
+    /// An image without topics.
+    #[must_use]
+    pub(crate) const fn empty(cluster_id: Uuid, node_id: NodeId) -> Self {
+        Self {
+            cluster_id,
+            node_id,
+            leader_epoch: 0,
+            next_producer_id: 0,
+            broker_configs: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            topics_by_id: BTreeMap::new(),
+            version: 0,
+        }
+    }
+
+    /// Applies `change`. What does not fit (a topic that is already there, or gone) changes nothing, so that
+    /// replaying a change twice is harmless.
+    pub(crate) fn apply(&mut self, change: &Change, make_log: &MakeLog<'_>) -> Option<Consequence> {
+        self.version += 1;
+        match change {
+            Change::CreateTopic { id, name, partitions, configs } => {
+                if !self.topics.contains_key(name) && !self.topics_by_id.contains_key(id) {
+                    let logs = (0..*partitions).map(|partition| make_log(name, *id, partition, configs)).collect();
+                    self.put(Topic { id: *id, name: name.clone(), configs: configs.clone(), logs });
+                }
+                None
+            }
+            Change::DeleteTopic { id } => {
+                let topic = self.topics_by_id.remove(id)?;
+                self.topics.remove(&topic.name);
+                Some(Consequence::Deleted(topic.logs.clone()))
+            }
+            Change::SetPartitions { id, partitions } => {
+                let mut topic = Topic::clone(self.topics_by_id.get(id)?);
+                let first = PartitionIndex::try_from(topic.logs.len()).unwrap_or(PartitionIndex::MAX);
+                let (name, configs) = (topic.name.clone(), topic.configs.clone());
+                topic.logs.extend((first..*partitions).map(|partition| make_log(&name, *id, partition, &configs)));
+                self.put(topic);
+                None
+            }
+            Change::SetTopicConfigs { id, configs } => {
+                let mut topic = Topic::clone(self.topics_by_id.get(id)?);
+                topic.configs.clone_from(configs);
+                let logs = topic.logs.clone();
+                self.put(topic);
+                Some(Consequence::Configured(logs, configs.clone()))
+            }
+            Change::SetBrokerConfigs { configs } => {
+                self.broker_configs.clone_from(configs);
+                None
+            }
+            Change::SetNextProducerId { next } => {
+                self.next_producer_id = self.next_producer_id.max(*next);
+                None
+            }
+            Change::SetLeaderEpoch { epoch } => {
+                self.leader_epoch = self.leader_epoch.max(*epoch);
+                None
+            }
+            Change::SetLogStart { id, partition, offset } => {
+                let log = self.topics_by_id.get(id)?.log(*partition)?;
+                Some(Consequence::Started(Arc::clone(log), *offset))
+            }
+        }
+    }
+
+    fn put(&mut self, topic: Topic) {
+        let topic = Arc::new(topic);
+        self.topics.insert(topic.name.clone(), Arc::clone(&topic));
+        self.topics_by_id.insert(topic.id, topic);
+    }
+
+    /// The changes that lead from an empty image to this one.
+    pub(crate) fn as_changes(&self) -> Vec<Change> {
+        let mut changes = vec![
+            Change::SetLeaderEpoch { epoch: self.leader_epoch },
+            Change::SetNextProducerId { next: self.next_producer_id },
+            Change::SetBrokerConfigs { configs: self.broker_configs.clone() },
+        ];
+        changes.extend(self.topics.values().map(|topic| Change::CreateTopic {
+            id: topic.id,
+            name: topic.name.clone(),
+            partitions: PartitionIndex::try_from(topic.logs.len()).unwrap_or(PartitionIndex::MAX),
+            configs: topic.configs.clone(),
+        }));
+        changes
+    }
+
+    /// Every log, topics in order of their names.
+    pub fn logs(&self) -> impl Iterator<Item = &Arc<Log>> {
+        self.topics.values().flat_map(|topic| topic.logs.iter())
+    }
+}

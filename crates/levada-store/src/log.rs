@@ -9,7 +9,7 @@ use bytes::Bytes;
 use levada_model::{LeaderEpoch, LogId, Offset, Timestamp, TopicName};
 use std::sync::{
     Arc,
-    atomic::{AtomicI32, AtomicI64, Ordering},
+    atomic::{AtomicI64, Ordering},
 };
 
 /// Where a log stands.
@@ -62,4 +62,288 @@ pub enum ReadError {
     /// The topic was deleted.
     #[error("log is closed")]
     Closed,
+}
+
+mod tail;
+mod times;
+
+pub(crate) use tail::MemoryTail;
+
+use crate::append::AppendError;
+use arc_swap::ArcSwapOption;
+use levada_log::{
+    partition::{LogReader, PartitionLog},
+    producer::ProducerTable,
+};
+use levada_model::PartitionIndex;
+use parking_lot::Mutex;
+use std::{path::PathBuf, sync::atomic::AtomicBool};
+
+/// What the next append needs to know. The appender changes it; the writer copies it into checkpoints.
+#[derive(Debug)]
+pub(crate) struct AppendState {
+    /// The next record gets this offset.
+    pub(crate) next_offset: Offset,
+    /// Idempotent producers and their last batches.
+    pub(crate) producers: ProducerTable,
+    /// Offsets below may be given away without a promise in the journal; only for direct logs.
+    pub(crate) lease_ceiling: Offset,
+    /// Batches go straight to the segment instead of through the journal.
+    pub(crate) direct: bool,
+    /// Records appended directly since the last sync.
+    pub(crate) unsynced_records: u64,
+    /// Why nothing is appended any more.
+    pub(crate) closed: Option<AppendError>,
+}
+
+/// One partition.
+#[derive(Debug)]
+pub struct Log {
+    id: LogId,
+    topic: TopicName,
+    dir: PathBuf,
+    settings: ArcSwap<LogSettings>,
+    leader_epoch: LeaderEpoch,
+    /// Where this life of the broker, and so its leader epoch, began.
+    epoch_start: AtomicI64,
+    log_start: AtomicI64,
+    high_watermark: AtomicI64,
+    closed: AtomicBool,
+    quarantined: ArcSwapOption<String>,
+    pub(crate) append: Mutex<AppendState>,
+    pub(crate) tail: Mutex<MemoryTail>,
+    /// The files; none before the first flush.
+    pub(crate) files: Mutex<Option<PartitionLog>>,
+    reader: ArcSwapOption<LogReader>,
+    waiters: WaiterList,
+}
+
+/// What a [`Log`] is made from.
+#[derive(Debug)]
+pub(crate) struct NewLog {
+    pub(crate) id: LogId,
+    pub(crate) topic: TopicName,
+    pub(crate) dir: PathBuf,
+    pub(crate) settings: LogSettings,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) producers_max: usize,
+}
+
+impl Log {
+    /// An empty log without files.
+    pub(crate) fn new(new: NewLog) -> Arc<Self> {
+        let direct = new.settings.durability != crate::Durability::Fsync;
+        Arc::new(Self {
+            id: new.id,
+            topic: new.topic,
+            dir: new.dir,
+            settings: ArcSwap::from_pointee(new.settings),
+            leader_epoch: new.leader_epoch,
+            epoch_start: AtomicI64::new(0),
+            log_start: AtomicI64::new(0),
+            high_watermark: AtomicI64::new(0),
+            closed: AtomicBool::new(false),
+            quarantined: ArcSwapOption::empty(),
+            append: Mutex::new(AppendState {
+                next_offset: 0,
+                producers: ProducerTable::new(new.producers_max),
+                lease_ceiling: 0,
+                direct,
+                unsynced_records: 0,
+                closed: None,
+            }),
+            tail: Mutex::new(MemoryTail::at(0)),
+            files: Mutex::new(None),
+            reader: ArcSwapOption::empty(),
+            waiters: WaiterList::default(),
+        })
+    }
+
+    /// Its identity.
+    pub const fn id(&self) -> LogId {
+        self.id
+    }
+
+    /// The topic's name.
+    pub const fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    /// The partition's number.
+    pub const fn partition(&self) -> PartitionIndex {
+        self.id.partition
+    }
+
+    /// Its settings at this moment.
+    pub fn settings(&self) -> Arc<LogSettings> {
+        self.settings.load_full()
+    }
+
+    /// Its directory.
+    pub(crate) const fn dir(&self) -> &PathBuf {
+        &self.dir
+    }
+
+    pub(crate) const fn waiters(&self) -> &WaiterList {
+        &self.waiters
+    }
+
+    /// Under which it appends.
+    pub const fn leader_epoch(&self) -> LeaderEpoch {
+        self.leader_epoch
+    }
+
+    /// Where it stands.
+    pub fn tail(&self) -> Tail {
+        let high_watermark = self.high_watermark.load(Ordering::Acquire);
+        Tail {
+            log_start_offset: self.log_start.load(Ordering::Acquire),
+            high_watermark,
+            last_stable_offset: high_watermark,
+            leader_epoch: self.leader_epoch,
+        }
+    }
+
+    /// Whether the topic was deleted or the store closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Why the partition is quarantined, if it is.
+    pub fn quarantine(&self) -> Option<Arc<String>> {
+        self.quarantined.load_full()
+    }
+
+    /// Reads whole batches, starting with the one that contains `offset`, up to `bytes_max` bytes in all.
+    ///
+    /// With `at_least_one` the first batch is read even where it is larger. Nothing where `offset` is the end.
+    ///
+    /// # Errors
+    /// [`ReadError::OutOfRange`], [`ReadError::Storage`] where files cannot be read, [`ReadError::Closed`].
+    pub fn read(
+        &self,
+        offset: Offset,
+        bytes_max: usize,
+        until: ReadUntil,
+        at_least_one: bool,
+    ) -> Result<ReadOut, ReadError> {
+        if self.is_closed() {
+            return Err(ReadError::Closed);
+        }
+        if let Some(reason) = self.quarantine() {
+            return Err(ReadError::Storage(String::clone(&reason)));
+        }
+        let tail = self.tail();
+        let end = match until {
+            ReadUntil::HighWatermark => tail.high_watermark,
+            ReadUntil::LastStable => tail.last_stable_offset,
+        };
+        if offset < tail.log_start_offset || offset > tail.high_watermark {
+            let (start, end) = (tail.log_start_offset, tail.high_watermark);
+            return Err(ReadError::OutOfRange { offset, start, end });
+        }
+        if offset >= end {
+            return Ok(ReadOut::default());
+        }
+        if let Some(out) = self.tail.lock().read(offset, end, bytes_max, at_least_one) {
+            return Ok(out);
+        }
+        // What memory no longer has was in a segment before memory forgot it.
+        let Some(reader) = self.reader.load_full() else { return Ok(ReadOut::default()) };
+        let read = reader
+            .read(offset, bytes_max, at_least_one, end)
+            .map_err(|error| ReadError::Storage(error.to_string()))?;
+        let size = read.bytes.len();
+        Ok(ReadOut { pieces: if size == 0 { Vec::new() } else { vec![read.bytes] }, size })
+    }
+
+    /// Wakes `waiter` whenever the high watermark moves, until the guard is dropped.
+    pub fn watch(self: &Arc<Self>, waiter: &Arc<Waiter>) -> WatchGuard {
+        self.waiters.add(waiter);
+        WatchGuard::new(Arc::clone(self), Arc::clone(waiter))
+    }
+
+    /// The largest epoch at or below `epoch` that has records, and the offset after its last one.
+    ///
+    /// Source: KIP-279, KIP-320.
+    pub fn epoch_end_offset(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let tail = self.tail();
+        if epoch == self.leader_epoch {
+            return Some((epoch, tail.high_watermark));
+        }
+        if epoch > self.leader_epoch {
+            return None;
+        }
+        let reader = self.reader.load_full()?;
+        let (found, end) = reader.epoch_end_offset(epoch)?;
+        Some((found, end.min(self.epoch_start.load(Ordering::Acquire))))
+    }
+
+    /// Bytes in segments and memory that is not in a segment yet.
+    pub fn size_bytes(&self) -> u64 {
+        let unflushed: usize = self.tail.lock().unflushed().iter().map(levada_model::record::StoredBatch::size).sum();
+        let files = self.reader.load().as_ref().map_or(0, |reader| reader.size_bytes());
+        files + u64::try_from(unflushed).unwrap_or(0)
+    }
+
+    pub(crate) fn reader(&self) -> Option<Arc<LogReader>> {
+        self.reader.load_full()
+    }
+}
+
+/// What the store's threads do to a log.
+impl Log {
+    /// Makes the files of the log known.
+    pub(crate) fn set_files(&self, files: PartitionLog) {
+        self.reader.store(Some(files.reader()));
+        *self.files.lock() = Some(files);
+    }
+
+    /// Starts this life of the log at `end`: everything below is in segments.
+    pub(crate) fn start_at(&self, start: Offset, end: Offset) {
+        self.epoch_start.store(end, Ordering::Release);
+        self.log_start.store(start, Ordering::Release);
+        self.high_watermark.store(end, Ordering::Release);
+        self.append.lock().next_offset = end;
+        *self.tail.lock() = MemoryTail::at(end);
+    }
+
+    /// The journal's replay ends here: the epoch of this life begins.
+    pub(crate) fn begin_epoch(&self) {
+        self.epoch_start.store(self.high_watermark.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// Shows everything below `end` to consumers.
+    pub(crate) fn advance_high_watermark(&self, end: Offset) {
+        self.high_watermark.fetch_max(end, Ordering::AcqRel);
+        self.waiters.wake();
+    }
+
+    /// Records below `offset` are gone.
+    pub(crate) fn advance_log_start(&self, offset: Offset) {
+        self.log_start.fetch_max(offset, Ordering::AcqRel);
+        self.waiters.wake();
+    }
+
+    pub(crate) fn set_settings(&self, settings: LogSettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// Nothing is appended any more.
+    pub(crate) fn close_for_append(&self, reason: AppendError) {
+        self.append.lock().closed.get_or_insert(reason);
+    }
+
+    /// The topic is gone: reads and appends fail, and who waits is woken to notice.
+    pub(crate) fn close(&self) {
+        self.close_for_append(AppendError::Closed);
+        self.closed.store(true, Ordering::Release);
+        self.waiters.wake();
+    }
+
+    /// The files are damaged: neither read nor written until an operator has looked.
+    pub(crate) fn set_quarantined(&self, reason: String) {
+        self.close_for_append(AppendError::Quarantined(reason.clone()));
+        self.quarantined.store(Some(Arc::new(reason)));
+    }
 }
