@@ -96,6 +96,16 @@ pub(crate) struct AppendState {
     pub(crate) closed: Option<AppendError>,
 }
 
+/// Room that appends leave below the end of a lease, so that it is renewed in time.
+const LEASE_RESERVE: Offset = 1 << 16;
+
+impl AppendState {
+    /// Whether `records` more offsets are covered by the log's lease, with room to spare.
+    pub(crate) const fn has_lease_for(&self, records: i64) -> bool {
+        self.next_offset.saturating_add(records).saturating_add(LEASE_RESERVE) <= self.lease_ceiling
+    }
+}
+
 /// One partition.
 #[derive(Debug)]
 pub struct Log {
@@ -293,10 +303,9 @@ impl Log {
 
 /// What the store's threads do to a log.
 impl Log {
-    /// Makes the files of the log known.
-    pub(crate) fn set_files(&self, files: PartitionLog) {
-        self.reader.store(Some(files.reader()));
-        *self.files.lock() = Some(files);
+    /// The log has files now.
+    pub(crate) fn set_reader(&self, reader: Arc<LogReader>) {
+        self.reader.store(Some(reader));
     }
 
     /// Starts this life of the log at `end`: everything below is in segments.

@@ -1,0 +1,302 @@
+//! The appender: the one thread that writes the journal.
+//!
+//! Group commit without a timer: it takes all that waits, journals it in one go, syncs, answers; meanwhile the
+//! next round gathers.
+
+use super::{
+    direct,
+    inbox::WriterCommand,
+    round::{Admitted, Round},
+    shared::{AppenderCommand, Shared, Stats},
+    writer,
+};
+use crate::{
+    append::AppendError,
+    cluster::{Change, ClusterImage, Consequence, codec},
+    log::{Log, NewLog},
+    settings::{Durability, LogSettings},
+    ticket::Promise,
+};
+use levada_log::journal::{Entry, Journal, JournalError, JournalPosition};
+use levada_model::{PartitionIndex, TopicId, TopicName};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, atomic::Ordering},
+};
+
+/// A round takes no more requests beyond this many bytes, so that the first of them need not wait long.
+const ROUND_BYTES_MAX: usize = 4 << 20;
+
+type CommitPromise = Promise<Result<(), crate::CommitError>>;
+
+/// Owns the journal.
+pub(crate) struct Appender {
+    shared: Arc<Shared>,
+    journal: Journal,
+}
+
+/// Cluster changes of a round, and what they make of the image.
+struct Commits {
+    image: ClusterImage,
+    consequences: Vec<Consequence>,
+    promises: Vec<CommitPromise>,
+}
+
+impl Appender {
+    pub(crate) const fn new(shared: Arc<Shared>, journal: Journal) -> Self {
+        Self { shared, journal }
+    }
+
+    /// Serves until it is told to close.
+    pub(crate) fn run(mut self) {
+        let mut waiting = VecDeque::new();
+        loop {
+            self.shared.appends.drain_into(&mut waiting, None);
+            while !waiting.is_empty() {
+                let (round, commits, close) = self.gather(&mut waiting);
+                self.execute(round, commits);
+                if let Some(promise) = close {
+                    promise.fulfil(());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn gather(&self, waiting: &mut VecDeque<AppenderCommand>) -> (Round, Option<Commits>, Option<Promise<()>>) {
+        let mut round = Round::default();
+        let mut commits = None;
+        while round.bytes < ROUND_BYTES_MAX {
+            match waiting.pop_front() {
+                None => break,
+                Some(AppenderCommand::Append { outcomes, set, promise }) => {
+                    round.admit(&self.shared, outcomes, set, promise);
+                }
+                Some(AppenderCommand::Commit { changes, promise }) => {
+                    self.admit_commit(&mut round, &mut commits, &changes, promise);
+                }
+                Some(AppenderCommand::MakeDirect(logs)) => {
+                    // Batches of this round that were admitted before go through the journal.
+                    if !round.is_empty() {
+                        waiting.push_front(AppenderCommand::MakeDirect(logs));
+                        break;
+                    }
+                    logs.iter().for_each(|log| make_direct(&self.shared, log));
+                }
+                Some(AppenderCommand::Close { promise }) => return (round, commits, Some(promise)),
+            }
+        }
+        (round, commits, None)
+    }
+
+    fn admit_commit(
+        &self,
+        round: &mut Round,
+        commits: &mut Option<Commits>,
+        changes: &[Change],
+        promise: CommitPromise,
+    ) {
+        if let Some(reason) = self.shared.poison() {
+            promise.fulfil(Err(crate::CommitError::Poisoned(reason.to_owned())));
+            return;
+        }
+        let commits = commits.get_or_insert_with(|| Commits {
+            image: ClusterImage::clone(&self.shared.image.load()),
+            consequences: Vec::new(),
+            promises: Vec::new(),
+        });
+        let leader_epoch = commits.image.leader_epoch;
+        let shared = &self.shared;
+        for change in changes {
+            let make = |name: &TopicName, id: TopicId, partition: PartitionIndex, configs: &BTreeMap<String, String>| {
+                new_log(shared, name, id, partition, shared.settings(name, configs), leader_epoch)
+            };
+            commits.consequences.extend(commits.image.apply(change, &make));
+        }
+        round.entries.push(Entry::Meta { bytes: codec::encode(changes) });
+        commits.promises.push(promise);
+    }
+
+    fn execute(&mut self, mut round: Round, commits: Option<Commits>) {
+        if round.is_empty() {
+            return;
+        }
+        round.seal();
+        if !round.needs_leases() {
+            self.write_direct(&mut round);
+        }
+        if round.entries.is_empty() {
+            round.answer();
+            return;
+        }
+        match self.make_durable(&round) {
+            Ok(position) => {
+                self.publish(round.take_journalled());
+                if let Some(commits) = commits {
+                    self.publish_commits(commits);
+                }
+                self.shared.published.store(position.0, Ordering::Release);
+                round.grant_leases();
+                self.write_direct(&mut round);
+            }
+            Err(error) => {
+                round.fail_journalled(&error);
+                for promise in commits.into_iter().flat_map(|commits| commits.promises) {
+                    promise.fulfil(Err(commit_error(&error)));
+                }
+            }
+        }
+        round.answer();
+        if self.journal.bytes_used() >= self.shared.config.checkpoint_bytes {
+            self.shared.inbox.request_checkpoint(None);
+        }
+        self.shared.inbox.wait_for_room(self.shared.config.unflushed_bytes_max);
+    }
+
+    fn write_direct(&self, round: &mut Round) {
+        round.write_direct(|entry| match direct::append(&self.shared, entry) {
+            Ok(outcome) => outcome,
+            // Only this thread takes a log's directness away, and leases were granted.
+            Err(_) => Err(AppendError::Closed),
+        });
+    }
+
+    /// Writes and syncs the round's entries.
+    fn make_durable(&mut self, round: &Round) -> Result<JournalPosition, AppendError> {
+        loop {
+            let released = self.shared.released();
+            self.journal.release_before(JournalPosition(released)).map_err(|error| self.failure(&error))?;
+            match self.journal.append(&round.entries) {
+                Ok(position) => {
+                    let before = self.shared.clock.monotonic();
+                    self.journal.sync().map_err(|error| self.failure(&error))?;
+                    let waited = self.shared.clock.monotonic().saturating_sub(before);
+                    self.shared.set_no_space(false);
+                    let stats = &self.shared.stats;
+                    Stats::add(&stats.journal_sync_nanos, waited.as_nanos());
+                    Stats::add(&stats.journal_rounds, 1_u64);
+                    Stats::add(&stats.journal_bytes, round.bytes);
+                    return Ok(position);
+                }
+                Err(JournalError::Full { .. }) => {
+                    self.shared.inbox.request_checkpoint(None);
+                    if !self.shared.wait_for_release(released) {
+                        self.shared.set_no_space(true);
+                        return Err(AppendError::NoSpace);
+                    }
+                }
+                Err(error) => return Err(self.failure(&error)),
+            }
+        }
+    }
+
+    fn failure(&self, error: &JournalError) -> AppendError {
+        if matches!(error, JournalError::NoSpace(_)) {
+            self.shared.set_no_space(true);
+            return AppendError::NoSpace;
+        }
+        self.shared.set_poisoned(error.to_string());
+        AppendError::Poisoned(error.to_string())
+    }
+
+    /// Shows durable batches to consumers and hands them to the writer.
+    fn publish(&self, batches: Vec<Admitted>) {
+        let mut dirty = Vec::new();
+        let mut bytes = 0;
+        let mut rest = batches.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let log = Arc::clone(&first.log);
+            let mut end = first.stored.next_offset();
+            {
+                let mut tail = log.tail.lock();
+                if !tail.is_dirty() {
+                    dirty.push(Arc::clone(&log));
+                }
+                let mut batch = Some(first);
+                while let Some(admitted) = batch {
+                    let size = admitted.stored.size();
+                    bytes += size;
+                    self.shared.stats.count(&admitted.stored, admitted.records);
+                    end = admitted.stored.next_offset();
+                    tail.push(admitted.stored);
+                    batch = rest.next_if(|next| Arc::ptr_eq(&next.log, &log));
+                }
+            }
+            log.advance_high_watermark(end);
+        }
+        self.shared.inbox.add_dirty(dirty, bytes, self.shared.config.flush_bytes);
+    }
+
+    fn publish_commits(&self, commits: Commits) {
+        self.shared.image.store(Arc::new(commits.image));
+        for consequence in commits.consequences {
+            carry_out(&self.shared, consequence);
+        }
+        for promise in commits.promises {
+            promise.fulfil(Ok(()));
+        }
+    }
+}
+
+/// Makes a log without files.
+pub(crate) fn new_log(
+    shared: &Shared,
+    topic: &TopicName,
+    id: TopicId,
+    partition: PartitionIndex,
+    settings: LogSettings,
+    leader_epoch: i32,
+) -> Arc<Log> {
+    Log::new(NewLog {
+        id: levada_model::LogId { topic: id, partition },
+        topic: topic.clone(),
+        dir: shared.config.data_dir.join("logs").join(format!("{topic}-{partition}")),
+        settings,
+        leader_epoch,
+        producers_max: shared.config.producers_max,
+    })
+}
+
+fn carry_out(shared: &Shared, consequence: Consequence) {
+    match consequence {
+        Consequence::Deleted(logs) => {
+            for log in &logs {
+                log.close();
+            }
+            shared.inbox.push(WriterCommand::Delete(logs));
+        }
+        Consequence::Configured(logs, configs) => {
+            for log in &logs {
+                log.set_settings(shared.settings(log.topic(), &configs));
+                if log.settings().durability == Durability::Fsync {
+                    log.append.lock().direct = false;
+                }
+            }
+            shared.inbox.push(WriterCommand::Configure(logs));
+        }
+        Consequence::Started(log, offset) => {
+            log.advance_log_start(offset);
+            shared.inbox.push(WriterCommand::SetStart(log, offset));
+        }
+    }
+}
+
+/// A checkpoint says that the log is direct: from now on it is, if its settings still say so.
+fn make_direct(shared: &Shared, log: &Log) {
+    let mut files = log.files.lock();
+    if log.settings().durability == Durability::Fsync || log.is_closed() {
+        return;
+    }
+    // What was journalled comes first in the segment.
+    if writer::flush(shared, log, &mut files).is_ok() {
+        log.append.lock().direct = true;
+    }
+}
+
+fn commit_error(error: &AppendError) -> crate::CommitError {
+    match error {
+        AppendError::NoSpace => crate::CommitError::NoSpace,
+        AppendError::Closed => crate::CommitError::Closed,
+        other => crate::CommitError::Poisoned(other.to_string()),
+    }
+}

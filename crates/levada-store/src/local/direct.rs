@@ -1,0 +1,150 @@
+//! Appends of topics that do not ask for durability: straight to the segment, answered after the write.
+//!
+//! Where nothing stands in the way the write happens on the thread that asked ([`try_now`]); a lease that has
+//! to be journalled first, or a request that also has durable batches, goes through the appender.
+
+use super::{
+    round::{Admission, admit, undo},
+    shared::{Shared, Stats},
+};
+use crate::{
+    append::{AppendEntry, AppendError, AppendOutcome, AppendSet},
+    log::Log,
+};
+use levada_log::partition::{self, LogConfig, PartitionLog};
+use levada_model::record::StoredBatch;
+use std::{sync::Arc, time::Duration};
+
+/// What [`try_now`] left to the appender.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// Of the entries that were carried out.
+    pub(crate) outcomes: Vec<AppendOutcome>,
+    /// The others.
+    pub(crate) set: AppendSet,
+}
+
+/// Appends on this thread as long as the batches of `set` go straight to their segments; gives back the rest.
+pub(crate) fn try_now(shared: &Shared, mut set: AppendSet) -> Result<Vec<AppendOutcome>, Rest> {
+    let direct = |log: &Log| log.append.lock().direct;
+    if shared.poison().is_some() || set.entries.first().is_none_or(|entry| !direct(&entry.log)) {
+        return Err(Rest { outcomes: Vec::new(), set });
+    }
+    let mut outcomes = Vec::with_capacity(set.entries.len());
+    let mut entries = std::mem::take(&mut set.entries).into_iter();
+    while let Some(entry) = entries.next() {
+        match append(shared, entry) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(entry) => {
+                let entries = std::iter::once(entry).chain(entries).collect();
+                return Err(Rest { outcomes, set: AppendSet { entries, ..set } });
+            }
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Admits one batch and writes it to its segment; gives it back where the log is not direct or lacks a lease.
+pub(crate) fn append(shared: &Shared, entry: AppendEntry) -> Result<AppendOutcome, AppendEntry> {
+    let log = Arc::clone(&entry.log);
+    // Held across the write: batches must reach the segment in the order of their offsets.
+    let mut files = log.files.lock();
+    let admitted = {
+        let mut state = log.append.lock();
+        if !state.direct || !state.has_lease_for(i64::from(entry.batch.header().record_count)) {
+            return Err(entry);
+        }
+        admit(&mut state, entry, shared.clock.wall_ms())
+    };
+    let (batch, appended) = match admitted {
+        Err(error) => return Ok(Err(error)),
+        Ok(Admission::Duplicate(appended)) => return Ok(Ok(appended)),
+        Ok(Admission::New(batch, appended)) => (batch, appended),
+    };
+    if let Err(error) = write_to(shared, &log, &mut files, &batch.stored) {
+        undo(&batch);
+        return Ok(Err(error));
+    }
+    drop(files);
+    shared.stats.count(&batch.stored, batch.records);
+    log.advance_high_watermark(batch.stored.next_offset());
+    Ok(Ok(appended))
+}
+
+/// Writes a batch to the log's files, which are made if there are none; syncs where `flush.messages` says so.
+fn write_to(
+    shared: &Shared,
+    log: &Log,
+    files: &mut Option<PartitionLog>,
+    batch: &StoredBatch,
+) -> Result<(), AppendError> {
+    let partition = open_files(shared, log, files).map_err(|error| failure(shared, &error))?;
+    let now = shared.clock.wall_ms();
+    partition.append(std::slice::from_ref(batch), now).map_err(|error| match error {
+        partition::AppendError::NoSpace { .. } => {
+            shared.set_no_space(true);
+            AppendError::NoSpace
+        }
+        other => {
+            shared.set_poisoned(other.to_string());
+            AppendError::Poisoned(other.to_string())
+        }
+    })?;
+    shared.set_no_space(false);
+    let records = batch.next_offset() - batch.base_offset;
+    let unsynced = {
+        let mut state = log.append.lock();
+        state.unsynced_records += u64::try_from(records).unwrap_or(0);
+        state.unsynced_records
+    };
+    if log.settings().flush_messages.is_some_and(|limit| unsynced >= limit) {
+        sync(shared, log, partition)?;
+    }
+    Ok(())
+}
+
+/// Makes what was written to a direct log durable.
+pub(crate) fn sync(shared: &Shared, log: &Log, partition: &mut PartitionLog) -> Result<(), AppendError> {
+    log.append.lock().unsynced_records = 0;
+    for file in partition.dirty_files() {
+        if let Err(error) = file.sync() {
+            shared.set_poisoned(error.to_string());
+            return Err(AppendError::Poisoned(error.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// The log's files, made if there are none.
+pub(crate) fn open_files<'a>(
+    shared: &Shared,
+    log: &Log,
+    files: &'a mut Option<PartitionLog>,
+) -> Result<&'a mut PartitionLog, partition::OpenError> {
+    if files.is_none() {
+        let config = log_config(&log.settings());
+        let start = log.tail().log_start_offset;
+        let created = PartitionLog::create(&shared.files, log.dir().clone(), log.id(), config, start)?;
+        log.set_reader(created.reader());
+        *files = Some(created);
+    }
+    Ok(files.as_mut().expect("made above"))
+}
+
+/// What the settings of a log mean for its files.
+pub(crate) fn log_config(settings: &crate::LogSettings) -> LogConfig {
+    LogConfig {
+        segment_bytes: u32::try_from(settings.segment_bytes).unwrap_or(u32::MAX),
+        segment_age_max: Duration::from_millis(settings.segment_ms),
+        ..LogConfig::default()
+    }
+}
+
+fn failure(shared: &Shared, error: &partition::OpenError) -> AppendError {
+    if error.is_full() {
+        shared.set_no_space(true);
+        return AppendError::NoSpace;
+    }
+    shared.set_poisoned(error.to_string());
+    AppendError::Poisoned(error.to_string())
+}

@@ -1,0 +1,250 @@
+//! One round: what the appender admits, before any of it is written.
+//!
+//! Admission is in memory only: the producer's sequence is checked, offsets are assigned. What was admitted
+//! is either published, when it is as durable as promised, or undone, newest first.
+
+use super::shared::Shared;
+use crate::{
+    append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended},
+    log::{AppendState, Log},
+    settings::TimestampKind,
+    ticket::Promise,
+};
+use levada_log::{
+    journal::Entry,
+    producer::{ProducerError, ProducerState, Verdict},
+};
+use levada_model::{NO_TIMESTAMP, Offset, ProducerId, Timestamp, record::StoredBatch};
+use std::sync::Arc;
+
+/// A lease covers this many offsets beyond those that asked for it.
+const LEASE_SIZE: Offset = 1 << 20;
+
+/// A batch that has its offset and is not written yet.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) log: Arc<Log>,
+    pub(crate) stored: StoredBatch,
+    pub(crate) records: u64,
+    slot: Slot,
+    next_offset_before: Offset,
+    producer_before: Option<(ProducerId, Option<ProducerState>)>,
+}
+
+/// Where an outcome goes: which request, which of its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    request: usize,
+    entry: usize,
+}
+
+#[derive(Debug)]
+struct Request {
+    promise: Promise<Vec<AppendOutcome>>,
+    outcomes: Vec<AppendOutcome>,
+}
+
+/// What is admitted together and answered together.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    requests: Vec<Request>,
+    /// For the journal, in its order.
+    pub(crate) entries: Vec<Entry>,
+    /// Batches in the journal's entries.
+    journalled: Vec<Admitted>,
+    /// Batches that go straight to their segments; they get their offsets when they are written.
+    direct: Vec<(Slot, AppendEntry)>,
+    /// Offsets that direct logs may use once the journal has this round.
+    leases: Vec<(Arc<Log>, Offset)>,
+    /// Duplicates: they are answered when the round is durable, for their original may be in it.
+    duplicates: Vec<Slot>,
+    pub(crate) bytes: usize,
+}
+
+impl Round {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.entries.is_empty()
+    }
+
+    /// Admits all entries of `set`; each has its outcome afterwards, which holds if the round succeeds.
+    ///
+    /// `outcomes` are those of the request's entries that were carried out before.
+    pub(crate) fn admit(
+        &mut self,
+        shared: &Shared,
+        mut outcomes: Vec<AppendOutcome>,
+        set: AppendSet,
+        promise: Promise<Vec<AppendOutcome>>,
+    ) {
+        let request = self.requests.len();
+        let now = shared.clock.wall_ms();
+        for append in set.entries {
+            let entry = outcomes.len();
+            let outcome = match shared.poison() {
+                Some(reason) => Err(AppendError::Poisoned(reason.to_owned())),
+                None => self.admit_one(append, Slot { request, entry }, now),
+            };
+            outcomes.push(outcome);
+        }
+        self.requests.push(Request { promise, outcomes });
+    }
+
+    fn admit_one(&mut self, append: AppendEntry, slot: Slot, now: Timestamp) -> AppendOutcome {
+        let log = Arc::clone(&append.log);
+        let mut state = log.append.lock();
+        if state.direct {
+            self.lease(&log, &state, i64::from(append.batch.header().record_count));
+            self.direct.push((slot, append));
+            // Stands until it is written.
+            return Err(AppendError::Closed);
+        }
+        match admit(&mut state, append, now)? {
+            Admission::Duplicate(appended) => {
+                self.duplicates.push(slot);
+                Ok(appended)
+            }
+            Admission::New(batch, appended) => {
+                let batch = Admitted { slot, ..batch };
+                self.bytes += batch.stored.size();
+                let (head, body) = (batch.stored.head, batch.stored.body.clone());
+                self.entries.push(Entry::Batch { log: log.id(), head, body });
+                self.journalled.push(batch);
+                Ok(appended)
+            }
+        }
+    }
+
+    /// Asks the journal for offsets where the log comes near the end of its lease.
+    fn lease(&mut self, log: &Arc<Log>, state: &AppendState, records: i64) {
+        let leased = self.leases.iter_mut().find(|(other, _)| Arc::ptr_eq(other, log));
+        if let Some((_, ceiling)) = leased {
+            *ceiling = ceiling.saturating_add(records);
+        } else if !state.has_lease_for(records) {
+            let ceiling = state.next_offset.saturating_add(records).saturating_add(LEASE_SIZE);
+            self.leases.push((Arc::clone(log), ceiling));
+        }
+    }
+
+    /// Puts the leases among the journal's entries: the round is complete.
+    pub(crate) fn seal(&mut self) {
+        for (log, ceiling) in &self.leases {
+            self.entries.push(Entry::OffsetLease { log: log.id(), ceiling: *ceiling });
+        }
+    }
+
+    /// Whether direct batches wait for the journal.
+    pub(crate) const fn needs_leases(&self) -> bool {
+        !self.leases.is_empty()
+    }
+
+    /// The leases are durable.
+    pub(crate) fn grant_leases(&mut self) {
+        for (log, ceiling) in self.leases.drain(..) {
+            let mut state = log.append.lock();
+            state.lease_ceiling = state.lease_ceiling.max(ceiling);
+        }
+    }
+
+    /// Carries out the direct batches.
+    pub(crate) fn write_direct(&mut self, write: impl Fn(AppendEntry) -> AppendOutcome) {
+        for (slot, entry) in std::mem::take(&mut self.direct) {
+            let outcome = write(entry);
+            self.set_outcome(slot, outcome);
+        }
+    }
+
+    pub(crate) fn take_journalled(&mut self) -> Vec<Admitted> {
+        std::mem::take(&mut self.journalled)
+    }
+
+    /// The journal did not take the round: what depends on it is undone, newest first, and fails.
+    pub(crate) fn fail_journalled(&mut self, error: &AppendError) {
+        for batch in self.take_journalled().into_iter().rev() {
+            self.set_outcome(batch.slot, Err(error.clone()));
+            undo(&batch);
+        }
+        self.leases.clear();
+        let direct = std::mem::take(&mut self.direct).into_iter().map(|(slot, _)| slot);
+        for slot in direct.chain(std::mem::take(&mut self.duplicates)) {
+            self.set_outcome(slot, Err(error.clone()));
+        }
+    }
+
+    fn set_outcome(&mut self, slot: Slot, outcome: AppendOutcome) {
+        let outcomes = self.requests.get_mut(slot.request).map(|request| &mut request.outcomes);
+        if let Some(place) = outcomes.and_then(|outcomes| outcomes.get_mut(slot.entry)) {
+            *place = outcome;
+        }
+    }
+
+    /// Answers all requests.
+    pub(crate) fn answer(self) {
+        for request in self.requests {
+            request.promise.fulfil(request.outcomes);
+        }
+    }
+}
+
+/// What admission makes of a batch.
+pub(crate) enum Admission {
+    /// It is there already.
+    Duplicate(Appended),
+    /// It has its offset now.
+    New(Admitted, Appended),
+}
+
+/// Takes back one batch that was admitted and not written; the newest of its log.
+pub(crate) fn undo(batch: &Admitted) {
+    let mut state = batch.log.append.lock();
+    state.next_offset = batch.next_offset_before;
+    if let Some((producer, before)) = &batch.producer_before {
+        state.producers.restore(*producer, before.clone());
+    }
+}
+
+/// Checks the producer's sequence and gives the batch its offset.
+pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp) -> Result<Admission, AppendError> {
+    if let Some(reason) = &state.closed {
+        return Err(reason.clone());
+    }
+    let AppendEntry { log, batch, .. } = append;
+    let stamps = log.settings().timestamps == TimestampKind::LogAppendTime;
+    let log_start_offset = log.tail().log_start_offset;
+    let header = *batch.header();
+    match state.producers.check(&header) {
+        Verdict::Append => {}
+        Verdict::Duplicate { base_offset, timestamp, .. } => {
+            let log_append_time = if stamps { timestamp } else { NO_TIMESTAMP };
+            return Ok(Admission::Duplicate(Appended { base_offset, log_append_time, log_start_offset }));
+        }
+        Verdict::Refused(error) => return Err(refusal(&error)),
+    }
+    let batch = if stamps { batch.with_log_append_time(now) } else { batch };
+    let base_offset = state.next_offset;
+    let stored = StoredBatch::new(&batch, base_offset, log.leader_epoch());
+    let producer_before = header.producer().map(|producer| (producer, state.producers.state_of(producer)));
+    state.producers.apply(batch.header(), base_offset, now);
+    state.next_offset = stored.next_offset();
+    let appended =
+        Appended { base_offset, log_append_time: if stamps { now } else { NO_TIMESTAMP }, log_start_offset };
+    let admitted = Admitted {
+        log,
+        stored,
+        records: u64::try_from(header.record_count).unwrap_or(0),
+        slot: Slot { request: 0, entry: 0 },
+        next_offset_before: base_offset,
+        producer_before,
+    };
+    Ok(Admission::New(admitted, appended))
+}
+
+fn refusal(error: &ProducerError) -> AppendError {
+    match *error {
+        ProducerError::OutOfOrderSequence { producer, sent, expected } => {
+            AppendError::OutOfOrderSequence { producer, sent, expected }
+        }
+        ProducerError::InvalidEpoch { producer, sent, current } => {
+            AppendError::InvalidProducerEpoch { producer, sent, current }
+        }
+    }
+}

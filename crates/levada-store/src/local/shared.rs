@@ -1,0 +1,278 @@
+//! What the store's threads share.
+
+use super::{
+    Resolve, StoreConfig, StoreError, StoreParts,
+    appender::Appender,
+    inbox::{Inbox, WriterCommand},
+    queue::Queue,
+    syncer::{Syncer, SyncerCommand},
+    writer::Writer,
+};
+use crate::{
+    CommitError, LogSettings,
+    append::{AppendOutcome, AppendSet},
+    cluster::{Change, ClusterImage},
+    log::Log,
+    ticket::{Promise, pair},
+};
+use arc_swap::ArcSwap;
+use levada_log::{Disk, partition::LogFiles};
+use levada_model::{Clock, TopicName, record::StoredBatch};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// A request to the appender.
+#[derive(Debug)]
+pub(crate) enum AppenderCommand {
+    Append { outcomes: Vec<AppendOutcome>, set: AppendSet, promise: Promise<Vec<AppendOutcome>> },
+    Commit { changes: Vec<Change>, promise: Promise<Result<(), CommitError>> },
+    /// A checkpoint says that these logs are direct.
+    MakeDirect(Vec<Arc<Log>>),
+    Close { promise: Promise<()> },
+}
+
+/// Whether the store takes writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// It does.
+    pub writable: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Rounds of the journal.
+    pub journal_rounds: u64,
+    /// Bytes of batches journalled.
+    pub journal_bytes: u64,
+    /// Batches appended.
+    pub batches: u64,
+    /// Records appended.
+    pub records: u64,
+    /// Bytes appended.
+    pub bytes: u64,
+    /// Checkpoints taken.
+    pub checkpoints: u64,
+    /// Files synced for checkpoints.
+    pub segment_syncs: u64,
+    /// Nanoseconds spent waiting for syncs of the journal.
+    pub journal_sync_nanos: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) journal_rounds: AtomicU64,
+    pub(crate) journal_bytes: AtomicU64,
+    pub(crate) batches: AtomicU64,
+    pub(crate) records: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) checkpoints: AtomicU64,
+    pub(crate) segment_syncs: AtomicU64,
+    pub(crate) journal_sync_nanos: AtomicU64,
+}
+
+impl Stats {
+    pub(crate) fn add(counter: &AtomicU64, count: impl TryInto<u64>) {
+        counter.fetch_add(count.try_into().unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Counts an appended batch.
+    pub(crate) fn count(&self, batch: &StoredBatch, records: u64) {
+        Self::add(&self.batches, 1_u64);
+        Self::add(&self.records, records);
+        Self::add(&self.bytes, batch.size());
+    }
+
+    pub(crate) fn read(&self) -> StoreStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        StoreStats {
+            journal_rounds: get(&self.journal_rounds),
+            journal_bytes: get(&self.journal_bytes),
+            batches: get(&self.batches),
+            records: get(&self.records),
+            bytes: get(&self.bytes),
+            checkpoints: get(&self.checkpoints),
+            segment_syncs: get(&self.segment_syncs),
+            journal_sync_nanos: get(&self.journal_sync_nanos),
+        }
+    }
+}
+
+/// Shared by the threads and by every handle.
+pub(crate) struct Shared {
+    pub(crate) config: StoreConfig,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) files: Arc<LogFiles>,
+    pub(crate) clock: Arc<dyn Clock>,
+    resolve: Arc<Resolve>,
+    pub(crate) image: ArcSwap<ClusterImage>,
+    pub(crate) appends: Queue<AppenderCommand>,
+    pub(crate) inbox: Inbox,
+    pub(crate) syncs: Queue<SyncerCommand>,
+    pub(crate) stats: Stats,
+    /// The journal's last position whose effects are published.
+    pub(crate) published: AtomicU64,
+    /// Below this position the journal is no longer needed.
+    released: Mutex<u64>,
+    released_bell: Condvar,
+    poison: OnceLock<String>,
+    no_space: AtomicBool,
+    _lock: Box<dyn Send + Sync>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.config.data_dir.display())
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: StoreConfig,
+        parts: StoreParts,
+        image: ClusterImage,
+        released: u64,
+        lock: Box<dyn Send + Sync>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            disk: parts.disk,
+            clock: parts.clock,
+            resolve: parts.resolve,
+            image: ArcSwap::from_pointee(image),
+            appends: Queue::default(),
+            inbox: Inbox::default(),
+            syncs: Queue::default(),
+            stats: Stats::default(),
+            published: AtomicU64::new(0),
+            released: Mutex::new(released),
+            released_bell: Condvar::new(),
+            poison: OnceLock::new(),
+            no_space: AtomicBool::new(false),
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn settings(&self, topic: &TopicName, configs: &BTreeMap<String, String>) -> LogSettings {
+        (self.resolve)(topic, configs)
+    }
+
+    /// After an error of the disk that cannot be undone: no write is taken any more.
+    pub(crate) fn set_poisoned(&self, reason: String) {
+        if self.poison.set(reason).is_ok() {
+            let reason = self.poison().unwrap_or_default();
+            tracing::error!(%reason, "the disk failed: writes are refused from now on, reads go on");
+        }
+        self.inbox.set_stuck(true);
+        self.released_bell.notify_all();
+    }
+
+    pub(crate) fn poison(&self) -> Option<&str> {
+        self.poison.get().map(String::as_str)
+    }
+
+    /// Remembers, and says once, whether the disk is full.
+    pub(crate) fn set_no_space(&self, full: bool) {
+        if self.no_space.swap(full, Ordering::AcqRel) != full {
+            let data_dir = self.config.data_dir.display();
+            if full {
+                tracing::error!(%data_dir, "no space is left: produce requests are refused until there is some");
+            } else {
+                tracing::info!(%data_dir, "there is space again: writes resume");
+            }
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let reason = match self.poison() {
+            Some(reason) => Some(reason.to_owned()),
+            None if self.no_space.load(Ordering::Acquire) => Some("no space is left in the data directory".to_owned()),
+            None => None,
+        };
+        Health { writable: reason.is_none(), reason }
+    }
+
+    /// A checkpoint no longer needs the journal below `position`.
+    pub(crate) fn release(&self, position: u64) {
+        let mut released = self.released.lock();
+        *released = position.max(*released);
+        self.released_bell.notify_all();
+    }
+
+    pub(crate) fn released(&self) -> u64 {
+        *self.released.lock()
+    }
+
+    /// Waits until more than `position` is released; false where that will not come about soon.
+    pub(crate) fn wait_for_release(&self, position: u64) -> bool {
+        let mut released = self.released.lock();
+        while *released <= position {
+            if self.inbox.is_stuck() || self.poison().is_some() {
+                return false;
+            }
+            self.released_bell.wait_for(&mut released, Duration::from_millis(100));
+        }
+        true
+    }
+}
+
+/// The store's threads.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Threads {
+    pub(crate) fn start(shared: &Arc<Shared>, appender: Appender, writer: Writer) -> Result<Self, StoreError> {
+        let syncer = Syncer::new(Arc::clone(shared));
+        let handles = vec![
+            spawn("levada-append", move || appender.run())?,
+            spawn("levada-write", move || writer.run())?,
+            spawn("levada-sync", move || syncer.run())?,
+        ];
+        Ok(Self { handles: Mutex::new(handles) })
+    }
+
+    /// Ends the threads, each after all that was handed to it.
+    pub(crate) fn close(&self, shared: &Shared) {
+        let mut handles = self.handles.lock();
+        if handles.is_empty() {
+            return;
+        }
+        let (promise, appender_closed) = pair();
+        shared.appends.push(AppenderCommand::Close { promise });
+        let _: Option<()> = appender_closed.wait();
+        let (promise, writer_closed) = pair();
+        shared.inbox.push(WriterCommand::Close(promise));
+        let _: Option<()> = writer_closed.wait();
+        shared.syncs.push(SyncerCommand::Close);
+        for handle in handles.drain(..) {
+            if handle.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if !self.handles.lock().is_empty() {
+            tracing::warn!("the store was dropped without being closed: the next start recovers it");
+        }
+    }
+}
+
+fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(body).map_err(|source| StoreError::Thread { name, source })
+}

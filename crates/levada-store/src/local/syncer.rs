@@ -1,0 +1,123 @@
+//! The syncer: makes a checkpoint's segments durable, writes the checkpoint, then lets the journal go.
+//!
+//! It also unlinks what was deleted, because unlinking a large file can take long.
+
+use super::{
+    checkpoint::{self, Checkpoint},
+    shared::{AppenderCommand, Shared, Stats},
+};
+use crate::{log::Log, ticket::Promise};
+use levada_log::{disk::OpenMode, partition::DirtyFile};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+
+/// Large files are cut in steps of this size before they are unlinked: unlinking at once stalls the journal.
+const UNLINK_STEP: u64 = 32 << 20;
+
+/// A checkpoint that is durable once its files are.
+#[derive(Debug)]
+pub(crate) struct CheckpointJob {
+    pub(crate) files: Vec<DirtyFile>,
+    pub(crate) checkpoint: Checkpoint,
+    /// Logs that the checkpoint calls direct, and that are not yet.
+    pub(crate) to_be_direct: Vec<Arc<Log>>,
+    /// Files that no checkpoint needs after this one.
+    pub(crate) doomed: Vec<PathBuf>,
+    pub(crate) promises: Vec<Promise<()>>,
+}
+
+/// A request to the syncer.
+#[derive(Debug)]
+pub(crate) enum SyncerCommand {
+    Checkpoint(Box<CheckpointJob>),
+    RemoveDir(PathBuf),
+    Close,
+}
+
+pub(crate) struct Syncer {
+    shared: Arc<Shared>,
+}
+
+impl Syncer {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Serves until it is told to close.
+    pub(crate) fn run(self) {
+        let mut waiting = VecDeque::new();
+        loop {
+            self.shared.syncs.drain_into(&mut waiting, None);
+            while let Some(command) = waiting.pop_front() {
+                match command {
+                    SyncerCommand::Checkpoint(job) => {
+                        self.checkpoint(*job);
+                        self.shared.checkpoint_ended();
+                    }
+                    SyncerCommand::RemoveDir(path) => self.remove_dir(&path),
+                    SyncerCommand::Close => return,
+                }
+            }
+        }
+    }
+
+    fn checkpoint(&self, job: CheckpointJob) {
+        for file in &job.files {
+            if let Err(error) = file.sync() {
+                self.shared.set_poisoned(error.to_string());
+                return;
+            }
+            Stats::add(&self.shared.stats.segment_syncs, 1_u64);
+        }
+        let data_dir = &self.shared.config.data_dir;
+        match checkpoint::write(&*self.shared.disk, data_dir, &job.checkpoint) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                // The old checkpoint stands, and the journal that it needs.
+                self.shared.set_no_space(true);
+                return;
+            }
+            Err(error) => {
+                self.shared.set_poisoned(format!("cannot write the checkpoint: {error}"));
+                return;
+            }
+        }
+        Stats::add(&self.shared.stats.checkpoints, 1_u64);
+        self.shared.release(job.checkpoint.journal_position);
+        if !job.to_be_direct.is_empty() {
+            self.shared.appends.push(AppenderCommand::MakeDirect(job.to_be_direct));
+        }
+        for promise in job.promises {
+            promise.fulfil(());
+        }
+        for path in &job.doomed {
+            self.unlink(path);
+        }
+    }
+
+    fn unlink(&self, path: &PathBuf) {
+        let cut = || {
+            let file = self.shared.disk.open(path, OpenMode::Write)?;
+            let mut size = file.len()?;
+            while size > UNLINK_STEP {
+                size -= UNLINK_STEP;
+                file.set_len(size)?;
+            }
+            self.shared.disk.remove_file(path)
+        };
+        if let Err(error) = cut()
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "a deleted segment could not be unlinked");
+        }
+    }
+
+    fn remove_dir(&self, path: &PathBuf) {
+        let files = self.shared.disk.list(path).unwrap_or_default();
+        for file in files {
+            self.unlink(&path.join(file.name));
+        }
+        if let Err(error) = self.shared.disk.remove_dir_all(path) {
+            tracing::warn!(path = %path.display(), %error, "the directory of a deleted partition could not be removed");
+        }
+    }
+}

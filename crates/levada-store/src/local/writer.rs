@@ -1,0 +1,401 @@
+//! The writer: brings journalled batches to their segments, applies retention, takes checkpoints.
+
+use super::{
+    checkpoint::{self, Checkpoint, LogEntry},
+    direct,
+    inbox::{Work, WriterCommand},
+    shared::Shared,
+    syncer::{CheckpointJob, SyncerCommand},
+};
+use crate::{append::AppendError, cluster::ClusterImage, log::Log, settings::Durability, ticket::Promise};
+use levada_log::partition::{self, PartitionLog};
+use levada_model::record::StoredBatch;
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// How often the writer looks by itself.
+const TICK: Duration = Duration::from_millis(250);
+/// Batches wait this long for their segment at most.
+const FLUSH_AGE_MAX: Duration = Duration::from_secs(1);
+/// `durability=interval` without `flush.ms` and `flush.messages` syncs at this age.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    /// Logs with batches that are in no segment.
+    dirty: Vec<Arc<Log>>,
+    /// When the first of them became dirty.
+    dirty_since: Option<Duration>,
+    /// Logs whose tails hold flushed batches, oldest first.
+    retained: VecDeque<Arc<Log>>,
+    retained_bytes: usize,
+    last_checkpoint: Duration,
+    written_since_checkpoint: u64,
+    last_expiry: Duration,
+    last_interval_sync: Duration,
+    /// Renamed segments, and when.
+    doomed: Vec<(Duration, PathBuf)>,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let now = shared.clock.monotonic();
+        Self {
+            shared,
+            dirty: Vec::new(),
+            dirty_since: None,
+            retained: VecDeque::new(),
+            retained_bytes: 0,
+            last_checkpoint: now,
+            written_since_checkpoint: 0,
+            last_expiry: now,
+            last_interval_sync: now,
+            doomed: Vec::new(),
+        }
+    }
+
+    /// Serves until it is told to close.
+    pub(crate) fn run(mut self) {
+        loop {
+            let may_checkpoint = !self.shared.checkpoint_runs();
+            let work = self.shared.inbox.wait(TICK, may_checkpoint);
+            if let Some(promise) = self.carry_out(work) {
+                self.close();
+                promise.fulfil(());
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, work: Work) -> Option<Promise<()>> {
+        let now = self.shared.clock.monotonic();
+        self.add_dirty(work.dirty, now);
+        let close = self.obey(work.commands);
+        let due = self.dirty_since.is_some_and(|since| now.saturating_sub(since) >= FLUSH_AGE_MAX);
+        if due || self.shared.inbox.unflushed_bytes() >= self.shared.config.flush_bytes {
+            self.flush_all();
+        }
+        self.sync_intervals(now);
+        if now.saturating_sub(self.last_expiry) >= self.shared.config.retention_check_interval {
+            self.expire();
+        }
+        let waited_long = now.saturating_sub(self.last_checkpoint) >= self.shared.config.checkpoint_interval;
+        if close.is_none()
+            && (work.checkpoint || (waited_long && self.has_news() && !self.shared.checkpoint_runs()))
+        {
+            self.start_checkpoint(work.checkpoint_promises);
+        }
+        close
+    }
+
+    fn obey(&mut self, commands: Vec<WriterCommand>) -> Option<Promise<()>> {
+        let mut close = None;
+        for command in commands {
+            match command {
+                WriterCommand::Delete(logs) => logs.iter().for_each(|log| self.delete(log)),
+                WriterCommand::SetStart(log, offset) => {
+                    if let Some(files) = log.files.lock().as_mut() {
+                        files.set_log_start(offset);
+                    }
+                }
+                WriterCommand::Configure(logs) => self.configure(&logs),
+                WriterCommand::Expire(promise) => {
+                    self.flush_all();
+                    self.expire();
+                    promise.fulfil(());
+                }
+                WriterCommand::Close(promise) => close = Some(promise),
+            }
+        }
+        close
+    }
+
+    pub(crate) fn add_dirty(&mut self, logs: Vec<Arc<Log>>, now: Duration) {
+        if !logs.is_empty() {
+            self.dirty_since.get_or_insert(now);
+            self.dirty.extend(logs);
+        }
+    }
+
+    /// Brings all that is journalled to its segments; false where the disk does not take it.
+    pub(crate) fn flush_all(&mut self) -> bool {
+        let mut left = Vec::new();
+        for log in std::mem::take(&mut self.dirty) {
+            match flush(&self.shared, &log, &mut log.files.lock()) {
+                Ok(bytes) => {
+                    self.written_since_checkpoint += u64::try_from(bytes).unwrap_or(0);
+                    self.retain(log, bytes);
+                }
+                Err(()) => left.push(log),
+            }
+        }
+        self.dirty = left;
+        let done = self.dirty.is_empty();
+        if done {
+            self.dirty_since = None;
+        }
+        self.shared.inbox.set_stuck(!done || self.shared.poison().is_some());
+        done
+    }
+
+    /// Keeps the newest flushed batches in memory, up to the configured size in all.
+    fn retain(&mut self, log: Arc<Log>, bytes: usize) {
+        self.retained.push_back(log);
+        self.retained_bytes += bytes;
+        while self.retained_bytes > self.shared.config.tail_bytes_max {
+            let Some(oldest) = self.retained.pop_front() else {
+                self.retained_bytes = 0;
+                break;
+            };
+            let freed = oldest.tail.lock().trim();
+            self.retained_bytes = self.retained_bytes.saturating_sub(freed);
+        }
+    }
+
+    fn delete(&mut self, log: &Arc<Log>) {
+        self.dirty.retain(|other| !Arc::ptr_eq(other, log));
+        self.retained.retain(|other| !Arc::ptr_eq(other, log));
+        let mut files = log.files.lock();
+        let unflushed: usize = {
+            let mut tail = log.tail.lock();
+            let unflushed = tail.unflushed().iter().map(StoredBatch::size).sum();
+            tail.clear();
+            unflushed
+        };
+        self.shared.inbox.flushed(unflushed);
+        if files.take().is_some()
+            && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
+        {
+            tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
+        }
+    }
+
+    fn configure(&self, logs: &[Arc<Log>]) {
+        for log in logs {
+            if let Some(files) = log.files.lock().as_mut()
+                && let Err(error) = files.set_config(direct::log_config(&log.settings()))
+            {
+                tracing::warn!(topic = %log.topic(), %error, "a topic's segments keep their settings");
+            }
+            if (log.settings().durability == Durability::Fsync) == log.append.lock().direct {
+                self.shared.inbox.request_checkpoint(None);
+            }
+        }
+    }
+
+    /// Syncs direct logs whose `flush.ms` has passed.
+    fn sync_intervals(&mut self, now: Duration) {
+        let since = now.saturating_sub(self.last_interval_sync);
+        let mut synced = false;
+        for log in self.shared.image.load().logs() {
+            let settings = log.settings();
+            let every = match (settings.flush_ms, settings.durability) {
+                (_, Durability::Fsync) => continue,
+                (Some(flush_ms), _) => Duration::from_millis(flush_ms),
+                (None, Durability::Interval) if settings.flush_messages.is_none() => INTERVAL_DEFAULT,
+                (None, _) => continue,
+            };
+            if since < every.min(TICK) || log.append.lock().unsynced_records == 0 {
+                continue;
+            }
+            synced = true;
+            if let Some(files) = log.files.lock().as_mut()
+                && direct::sync(&self.shared, log, files).is_err()
+            {
+                return;
+            }
+        }
+        if synced {
+            self.last_interval_sync = now;
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.shared.clock.monotonic();
+        self.last_expiry = now;
+        let wall = self.shared.clock.wall_ms();
+        for log in self.shared.image.load().logs() {
+            log.append.lock().producers.expire(wall, self.shared.config.producer_expiration);
+            let settings = log.settings();
+            if !settings.deletes {
+                continue;
+            }
+            let mut files = log.files.lock();
+            let Some(files) = files.as_mut() else { continue };
+            let upper = log.tail().high_watermark;
+            match files.expire(wall, settings.retention_ms, settings.retention_bytes, upper) {
+                Ok(expired) => {
+                    log.advance_log_start(expired.log_start_offset);
+                    self.doomed.extend(expired.paths.into_iter().map(|path| (now, path)));
+                }
+                Err(error) => tracing::warn!(topic = %log.topic(), %error, "retention could not be applied"),
+            }
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        self.written_since_checkpoint > 0
+            || !self.doomed.is_empty()
+            || self.shared.published.load(Ordering::Acquire) >= self.shared.released()
+            || self.shared.image.load().logs().any(|log| {
+                log.files.lock().as_ref().is_some_and(|files| files.unsynced_bytes() > 0)
+            })
+    }
+
+    /// Hands a checkpoint of this moment to the syncer.
+    fn start_checkpoint(&mut self, promises: Vec<Promise<()>>) {
+        let now = self.shared.clock.monotonic();
+        let Some((checkpoint, files)) = self.capture() else {
+            for promise in promises {
+                self.shared.inbox.request_checkpoint(Some(promise));
+            }
+            return;
+        };
+        let image = self.shared.image.load_full();
+        let wants = |log: &&Arc<Log>| log.settings().durability != Durability::Fsync && !log.append.lock().direct;
+        let to_be_direct = image.logs().filter(wants).cloned().collect();
+        let delay = self.shared.config.file_delete_delay;
+        let (old, young) = std::mem::take(&mut self.doomed)
+            .into_iter()
+            .partition(|(since, _)| now.saturating_sub(*since) >= delay);
+        self.doomed = young;
+        let old: Vec<(Duration, PathBuf)> = old;
+        let doomed = old.into_iter().map(|(_, path)| path).collect();
+        self.last_checkpoint = now;
+        self.written_since_checkpoint = 0;
+        self.shared.checkpoint_begins();
+        let job = CheckpointJob { files, checkpoint, to_be_direct, doomed, promises };
+        self.shared.syncs.push(SyncerCommand::Checkpoint(Box::new(job)));
+    }
+
+    /// Flushes all and says what will be durable once the files are synced; `None` where the disk is full.
+    fn capture(&mut self) -> Option<(Checkpoint, Vec<partition::DirtyFile>)> {
+        // The order matters: what the position and the image promise is flushed and carried out after they are read.
+        let position = self.shared.published.load(Ordering::Acquire);
+        let image = self.shared.image.load_full();
+        let work = self.shared.inbox.take_commands();
+        let now = self.shared.clock.monotonic();
+        self.add_dirty(work.dirty, now);
+        let close = self.obey(work.commands);
+        if let Some(promise) = close {
+            self.shared.inbox.push(WriterCommand::Close(promise));
+        }
+        if !self.flush_all() {
+            return None;
+        }
+        let mut dirty_files = Vec::new();
+        let logs = image.logs().filter_map(|log| capture_log(log, &mut dirty_files)).collect();
+        Some((new_checkpoint(&image, position + 1, logs, false), dirty_files))
+    }
+
+    /// The last thing: files closed in Kafka's formats, a checkpoint that needs no recovery.
+    fn close(&mut self) {
+        while self.shared.checkpoint_runs() {
+            self.shared.inbox.wait(TICK, false);
+        }
+        if self.shared.poison().is_some() {
+            tracing::error!("closed after an error of the disk: the next start recovers from the journal");
+            return;
+        }
+        let Some((mut checkpoint, files)) = self.capture() else {
+            tracing::error!("closed on a full disk: the next start recovers from the journal");
+            return;
+        };
+        let synced = files.iter().try_for_each(partition::DirtyFile::sync);
+        let closed = synced.map_err(|error| error.to_string()).and_then(|()| self.close_files());
+        if let Err(error) = closed {
+            tracing::error!(%error, "files could not be closed: the next start recovers from the journal");
+            return;
+        }
+        checkpoint.clean = true;
+        if let Err(error) = checkpoint::write(&*self.shared.disk, &self.shared.config.data_dir, &checkpoint) {
+            tracing::error!(%error, "the last checkpoint could not be written: the next start recovers");
+        }
+    }
+
+    fn close_files(&self) -> Result<(), String> {
+        for log in self.shared.image.load().logs() {
+            log.close_for_append(AppendError::Closed);
+            let producers = log.append.lock().producers.clone();
+            if let Some(files) = log.files.lock().take() {
+                files.close(&producers).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the checkpoint says of one log; `None` where there is nothing to say.
+fn capture_log(log: &Log, dirty_files: &mut Vec<partition::DirtyFile>) -> Option<LogEntry> {
+    let mut files = log.files.lock();
+    let state = log.append.lock();
+    let checkpoint = files.as_mut().map(|files| {
+        dirty_files.extend(files.dirty_files());
+        let mut checkpoint = files.checkpoint();
+        // Batches of a round that is under way are not durable yet: their producers must not seem to know them.
+        checkpoint.producers = state.producers.encode_below(files.next_offset());
+        checkpoint.encode()
+    });
+    let log_start = log.tail().log_start_offset;
+    if checkpoint.is_none() && state.lease_ceiling == 0 && log_start == 0 {
+        return None;
+    }
+    let direct = state.direct || log.settings().durability != Durability::Fsync;
+    Some(LogEntry { id: log.id(), direct, lease_ceiling: state.lease_ceiling, log_start, files: checkpoint })
+}
+
+/// A checkpoint of `image` and `logs`.
+pub(crate) fn new_checkpoint(image: &ClusterImage, position: u64, logs: Vec<LogEntry>, clean: bool) -> Checkpoint {
+    Checkpoint {
+        clean,
+        cluster_id: image.cluster_id,
+        node_id: image.node_id,
+        journal_position: position,
+        changes: image.as_changes(),
+        logs,
+    }
+}
+
+/// Brings a log's journalled batches to its segments; returns their bytes.
+///
+/// The disk being full is not an error of the log: the batches stay in memory and in the journal.
+pub(crate) fn flush(shared: &Shared, log: &Log, files: &mut Option<PartitionLog>) -> Result<usize, ()> {
+    let batches = log.tail.lock().unflushed();
+    let Some(last) = batches.last() else { return Ok(0) };
+    let end = last.next_offset();
+    let bytes: usize = batches.iter().map(StoredBatch::size).sum();
+    let result = direct::open_files(shared, log, files)
+        .map_err(|error| (error.is_full(), error.to_string()))
+        .and_then(|files| {
+            let appended = files.append(&batches, shared.clock.wall_ms());
+            appended.map(|_| ()).map_err(|error| {
+                if let partition::AppendError::NoSpace { next_offset, .. } = &error {
+                    log.tail.lock().set_flushed(*next_offset);
+                    let written: usize =
+                        batches.iter().filter(|batch| batch.base_offset < *next_offset).map(StoredBatch::size).sum();
+                    shared.inbox.flushed(written);
+                    return (true, error.to_string());
+                }
+                (false, error.to_string())
+            })
+        });
+    match result {
+        Ok(()) => {
+            log.tail.lock().set_flushed(end);
+            shared.inbox.flushed(bytes);
+            Ok(bytes)
+        }
+        Err((true, _)) => {
+            shared.set_no_space(true);
+            Err(())
+        }
+        Err((false, reason)) => {
+            shared.set_poisoned(reason);
+            Err(())
+        }
+    }
+}
