@@ -16,6 +16,7 @@ const OFFSET_SIZE: usize = 8;
 const KIND_BATCH: u8 = 1;
 const KIND_START_OFFSET: u8 = 2;
 const KIND_OFFSET_LEASE: u8 = 3;
+const KIND_META: u8 = 4;
 
 /// One thing that must survive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,11 @@ pub enum Entry {
         /// The first offset that an unclean start may give out.
         ceiling: Offset,
     },
+    /// A change of cluster metadata, in the store's own format.
+    Meta {
+        /// The change.
+        bytes: Bytes,
+    },
 }
 
 impl Entry {
@@ -51,6 +57,7 @@ impl Entry {
         let body_size = match self {
             Self::Batch { body, .. } => body.len() + PATCHED_SIZE,
             Self::StartOffset { .. } | Self::OffsetLease { .. } => OFFSET_SIZE,
+            Self::Meta { bytes } => return u64::try_from(bytes.len() + PREFIX_SIZE).unwrap_or(u64::MAX),
         };
         u64::try_from(body_size + PREFIX_SIZE + LOG_ID_SIZE).unwrap_or(u64::MAX)
     }
@@ -61,6 +68,7 @@ impl Entry {
             Self::Batch { .. } => KIND_BATCH,
             Self::StartOffset { .. } => KIND_START_OFFSET,
             Self::OffsetLease { .. } => KIND_OFFSET_LEASE,
+            Self::Meta { .. } => KIND_META,
         };
         let size = u32::try_from(self.size() - PREFIX_SIZE as u64).expect("checked against the limit of a frame");
         target.put_u8(kind);
@@ -75,13 +83,14 @@ impl Entry {
                 put_log(target, *log);
                 target.put_i64(*offset);
             }
+            Self::Meta { .. } => {}
         }
     }
 
     /// The bytes that follow the head; they are written from where they are.
     pub(super) fn body(&self) -> &[u8] {
         match self {
-            Self::Batch { body, .. } => body,
+            Self::Batch { body, .. } | Self::Meta { bytes: body } => body,
             Self::StartOffset { .. } | Self::OffsetLease { .. } => &[],
         }
     }
@@ -106,6 +115,7 @@ impl Entry {
             }
             KIND_START_OFFSET => Self::StartOffset { log: take_log(fields)?, offset: fields.i64()? },
             KIND_OFFSET_LEASE => Self::OffsetLease { log: take_log(fields)?, ceiling: fields.i64()? },
+            KIND_META => Self::Meta { bytes: fields.take(fields.remaining())? },
             _ => return Ok(None),
         }))
     }
