@@ -130,12 +130,12 @@ impl Appender {
             return;
         }
         match self.make_durable(&round) {
-            Ok(position) => {
+            Ok(()) => {
                 self.publish(round.take_journalled());
                 if let Some(commits) = commits {
                     self.publish_commits(commits);
                 }
-                self.shared.published.store(position.0, Ordering::Release);
+                self.shared.published.store(self.journal.durable_position().0, Ordering::Release);
                 round.grant_leases();
                 self.write_direct(&mut round);
             }
@@ -162,12 +162,12 @@ impl Appender {
     }
 
     /// Writes and syncs the round's entries.
-    fn make_durable(&mut self, round: &Round) -> Result<JournalPosition, AppendError> {
+    fn make_durable(&mut self, round: &Round) -> Result<(), AppendError> {
         loop {
             let released = self.shared.released();
             self.journal.release_before(JournalPosition(released)).map_err(|error| self.failure(&error))?;
             match self.journal.append(&round.entries) {
-                Ok(position) => {
+                Ok(_) => {
                     let before = self.shared.clock.monotonic();
                     self.journal.sync().map_err(|error| self.failure(&error))?;
                     let waited = self.shared.clock.monotonic().saturating_sub(before);
@@ -176,7 +176,7 @@ impl Appender {
                     Stats::add(&stats.journal_sync_nanos, waited.as_nanos());
                     Stats::add(&stats.journal_rounds, 1_u64);
                     Stats::add(&stats.journal_bytes, round.bytes);
-                    return Ok(position);
+                    return Ok(());
                 }
                 Err(JournalError::Full { .. }) => {
                     self.shared.inbox.request_checkpoint(None);
@@ -228,10 +228,11 @@ impl Appender {
     }
 
     fn publish_commits(&self, commits: Commits) {
-        self.shared.image.store(Arc::new(commits.image));
+        // In this order: a checkpoint reads the image first and then carries out what waits.
         for consequence in commits.consequences {
             carry_out(&self.shared, consequence);
         }
+        self.shared.image.store(Arc::new(commits.image));
         for promise in commits.promises {
             promise.fulfil(Ok(()));
         }

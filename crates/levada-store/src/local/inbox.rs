@@ -116,6 +116,11 @@ impl Inbox {
         }
     }
 
+    /// Takes what waits at this moment; a checkpoint that is asked for stays.
+    pub(crate) fn take_commands(&self) -> Work {
+        self.wait(Duration::ZERO, false)
+    }
+
     pub(crate) fn unflushed_bytes(&self) -> usize {
         self.unflushed.load(Ordering::Acquire)
     }

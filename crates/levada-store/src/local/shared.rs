@@ -17,10 +17,12 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use levada_log::{Disk, partition::LogFiles};
-use levada_model::{Clock, TopicName, record::StoredBatch};
+use levada_model::{Clock, LogId, TopicName, record::StoredBatch};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::BTreeMap,
+    io,
+    path::Path,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -127,6 +129,7 @@ pub(crate) struct Shared {
     released_bell: Condvar,
     poison: OnceLock<String>,
     no_space: AtomicBool,
+    checkpoint_runs: AtomicBool,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -146,6 +149,7 @@ impl Shared {
     ) -> Arc<Self> {
         Arc::new(Self {
             config,
+            files: LogFiles::new(Arc::clone(&parts.disk)),
             disk: parts.disk,
             clock: parts.clock,
             resolve: parts.resolve,
@@ -159,6 +163,7 @@ impl Shared {
             released_bell: Condvar::new(),
             poison: OnceLock::new(),
             no_space: AtomicBool::new(false),
+            checkpoint_runs: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -275,4 +280,31 @@ impl Drop for Threads {
 fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
     let thread = std::thread::Builder::new().name(name.to_owned());
     thread.spawn(body).map_err(|source| StoreError::Thread { name, source })
+}
+
+/// Which checkpoint runs, and the directories of what was deleted.
+impl Shared {
+    pub(crate) fn checkpoint_runs(&self) -> bool {
+        self.checkpoint_runs.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn checkpoint_begins(&self) {
+        self.checkpoint_runs.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn checkpoint_ended(&self) {
+        self.checkpoint_runs.store(false, Ordering::Release);
+        self.inbox.ring();
+    }
+
+    /// Takes the directory of a deleted partition out of the way and has it removed.
+    pub(crate) fn discard_dir(&self, dir: &Path, id: LogId) -> io::Result<()> {
+        let Some(parent) = dir.parent() else { return Ok(()) };
+        let name = format!("{}-{}-delete", id.topic, self.clock.monotonic().as_nanos());
+        let target = parent.join(name);
+        self.disk.rename(dir, &target)?;
+        self.disk.sync_dir(parent)?;
+        self.syncs.push(SyncerCommand::RemoveDir(target));
+        Ok(())
+    }
 }

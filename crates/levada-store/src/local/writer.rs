@@ -240,7 +240,7 @@ impl Writer {
     fn has_news(&self) -> bool {
         self.written_since_checkpoint > 0
             || !self.doomed.is_empty()
-            || self.shared.published.load(Ordering::Acquire) >= self.shared.released()
+            || self.shared.published.load(Ordering::Acquire) > self.shared.released()
             || self.shared.image.load().logs().any(|log| {
                 log.files.lock().as_ref().is_some_and(|files| files.unsynced_bytes() > 0)
             })
@@ -289,7 +289,7 @@ impl Writer {
         }
         let mut dirty_files = Vec::new();
         let logs = image.logs().filter_map(|log| capture_log(log, &mut dirty_files)).collect();
-        Some((new_checkpoint(&image, position + 1, logs, false), dirty_files))
+        Some((new_checkpoint(&image, position, logs, false), dirty_files))
     }
 
     /// The last thing: files closed in Kafka's formats, a checkpoint that needs no recovery.

@@ -1,0 +1,359 @@
+//! Opening: checkpoint, files, journal, in this order.
+//!
+//! Nothing that the journal replays needs to be synced again before the store serves: it goes the way of fresh
+//! batches, from memory to its segment, and the journal keeps it until the next checkpoint.
+
+use super::{
+    Recovery, StoreConfig, StoreError, StoreParts,
+    appender::{Appender, new_log},
+    checkpoint::{self, Checkpoint, LogEntry},
+    direct,
+    shared::Shared,
+    writer::{Writer, new_checkpoint},
+};
+use crate::{
+    cluster::{Change, ClusterImage, Consequence, codec},
+    log::Log,
+};
+use levada_log::{
+    Disk,
+    journal::{Entry, Journal, JournalConfig, JournalPosition},
+    partition::{LogCheckpoint, OpenError, PartitionLog, RecoverMode},
+};
+use levada_model::{
+    LogId, NO_TIMESTAMP, PartitionIndex, TopicId, TopicName, Uuid,
+    batch::{Batch, BatchHeader},
+    record::StoredBatch,
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+/// A store whose threads have not been started.
+pub(crate) struct Opened {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) appender: Appender,
+    pub(crate) writer: Writer,
+    pub(crate) recovery: Recovery,
+}
+
+pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, StoreError> {
+    let lock = prepare_dir(&*parts.disk, &config.data_dir)?;
+    let found = checkpoint::read(&*parts.disk, &config.data_dir)?;
+    let first_start = found.is_none();
+    let before = match found {
+        Some(checkpoint) => checkpoint,
+        None => first_checkpoint(&parts, &config)?,
+    };
+    let journal_config = JournalConfig {
+        file_size: config.journal_file_size,
+        files_max: config.journal_files_max,
+        ..JournalConfig::default()
+    };
+    let from = JournalPosition(before.journal_position);
+    let journal_dir = config.data_dir.join("journal");
+    let (journal, replay) = Journal::open(Arc::clone(&parts.disk), &journal_dir, from, journal_config)?;
+    let summary = replay.summary();
+
+    let image = ClusterImage::empty(before.cluster_id, before.node_id);
+    let shared = Shared::new(config, parts, image, before.journal_position, lock);
+    let mut recovering = Recovering::new(&shared, &before);
+    recovering.open_logs(&before);
+    let mut batches = 0;
+    for item in replay {
+        let (_, entry) = item?;
+        batches += u64::from(matches!(entry, Entry::Batch { .. }));
+        recovering.replay(entry)?;
+    }
+    recovering.finish(before.clean);
+    let Recovering { image, writer, quarantined, .. } = recovering;
+    shared.published.store(journal.durable_position().0, Ordering::Release);
+    let started = new_checkpoint(&image, before.journal_position, before.logs, false);
+    shared.image.store(Arc::new(image));
+    write_checkpoint(&shared, &started)?;
+    let recovery = Recovery {
+        clean: before.clean && !first_start,
+        first_start,
+        frames: summary.frames,
+        batches,
+        torn_bytes: summary.torn_bytes,
+        quarantined,
+    };
+    let appender = Appender::new(Arc::clone(&shared), journal);
+    Ok(Opened { shared, appender, writer, recovery })
+}
+
+fn prepare_dir(disk: &dyn Disk, data_dir: &Path) -> Result<Box<dyn Send + Sync>, StoreError> {
+    let error = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| StoreError::Io { action, path, source }
+    };
+    let logs = data_dir.join("logs");
+    disk.create_dir_all(&logs).map_err(error("create directory", &logs))?;
+    disk.sync_dir(data_dir).map_err(error("sync directory", data_dir))?;
+    if let Some(parent) = data_dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        disk.sync_dir(parent).map_err(error("sync directory", parent))?;
+    }
+    let lock = data_dir.join("lock");
+    disk.lock(&lock).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => StoreError::InUse { path: data_dir.to_owned() },
+        _ => StoreError::Io { action: "lock", path: lock, source },
+    })
+}
+
+/// The checkpoint of a store that begins: made durable before the journal is, so that a journal without a
+/// checkpoint is known for what it is, a loss.
+fn first_checkpoint(parts: &StoreParts, config: &StoreConfig) -> Result<Checkpoint, StoreError> {
+    let journal_dir = config.data_dir.join("journal");
+    if parts.disk.exists(&journal_dir) {
+        let path = checkpoint::path(&config.data_dir);
+        let reason = "it is missing, though there is a journal; put it back, or start on an empty directory".to_owned();
+        return Err(StoreError::Checkpoint { path, reason });
+    }
+    let image = ClusterImage::empty(Uuid::random(&*parts.rng), config.node_id);
+    let first = new_checkpoint(&image, 1, Vec::new(), false);
+    let path = checkpoint::path(&config.data_dir);
+    checkpoint::write(&*parts.disk, &config.data_dir, &first)
+        .map_err(|source| StoreError::Io { action: "write", path, source })?;
+    Ok(first)
+}
+
+fn write_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    let data_dir = &shared.config.data_dir;
+    checkpoint::write(&*shared.disk, data_dir, checkpoint)
+        .map_err(|source| StoreError::Io { action: "write", path: checkpoint::path(data_dir), source })
+}
+
+struct Recovering<'a> {
+    shared: &'a Arc<Shared>,
+    image: ClusterImage,
+    /// Under which this life appends.
+    leader_epoch: i32,
+    writer: Writer,
+    quarantined: Vec<(String, String)>,
+    clean: bool,
+}
+
+impl<'a> Recovering<'a> {
+    fn new(shared: &'a Arc<Shared>, before: &Checkpoint) -> Self {
+        let epoch = |change: &Change| match change {
+            Change::SetLeaderEpoch { epoch } => Some(*epoch),
+            _ => None,
+        };
+        let leader_epoch = before.changes.iter().filter_map(epoch).max().unwrap_or(0) + 1;
+        let mut recovering = Self {
+            shared,
+            image: ClusterImage::clone(&shared.image.load()),
+            leader_epoch,
+            writer: Writer::new(Arc::clone(shared)),
+            quarantined: Vec::new(),
+            clean: before.clean,
+        };
+        for change in &before.changes {
+            recovering.apply(change);
+        }
+        recovering.apply(&Change::SetLeaderEpoch { epoch: leader_epoch });
+        recovering
+    }
+
+    fn apply(&mut self, change: &Change) -> Option<Consequence> {
+        let (shared, leader_epoch) = (self.shared, self.leader_epoch);
+        let make = |name: &TopicName, id: TopicId, partition: PartitionIndex, configs: &BTreeMap<String, String>| {
+            new_log(shared, name, id, partition, shared.settings(name, configs), leader_epoch)
+        };
+        self.image.apply(change, &make)
+    }
+
+    /// Opens the files that the checkpoint names, cut to what it says.
+    fn open_logs(&mut self, before: &Checkpoint) {
+        for entry in &before.logs {
+            let Some(log) = self.log(entry.id) else { continue };
+            if let Err(reason) = self.open_log(&log, entry) {
+                self.quarantine(&log, reason);
+            }
+        }
+    }
+
+    fn log(&self, id: LogId) -> Option<Arc<Log>> {
+        self.image.topic_by_id(id.topic)?.log(id.partition).cloned()
+    }
+
+    fn quarantine(&mut self, log: &Log, reason: String) {
+        let name = format!("{}-{}", log.topic(), log.partition());
+        tracing::error!(partition = %name, %reason, "partition is quarantined: its files are damaged");
+        self.quarantined.push((name, reason.clone()));
+        log.set_quarantined(reason);
+    }
+
+    fn open_log(&self, log: &Log, entry: &LogEntry) -> Result<(), String> {
+        log.append.lock().lease_ceiling = entry.lease_ceiling;
+        if let Some(bytes) = &entry.files {
+            let checkpoint = LogCheckpoint::decode(bytes.clone()).map_err(|error| error.to_string())?;
+            let config = direct::log_config(&log.settings());
+            let (files, dir) = (&self.shared.files, log.dir().clone());
+            let opened = if self.clean {
+                PartitionLog::open_clean(files, dir, log.id(), config, &checkpoint)
+            } else {
+                let mode = if entry.direct { RecoverMode::ScanBeyond } else { RecoverMode::CutAtCheckpoint };
+                PartitionLog::recover(files, dir, log.id(), config, &checkpoint, mode)
+            };
+            self.take_files(log, opened.map_err(|error| error.to_string())?);
+        } else if entry.direct && !self.clean {
+            self.rebuild(log)?;
+        }
+        log.advance_log_start(entry.log_start);
+        Ok(())
+    }
+
+    /// Direct logs have files of which no checkpoint knows.
+    fn rebuild(&self, log: &Log) -> Result<(), String> {
+        if !self.shared.disk.exists(log.dir()) {
+            return Ok(());
+        }
+        let config = direct::log_config(&log.settings());
+        match PartitionLog::rebuild(&self.shared.files, log.dir().clone(), log.id(), config) {
+            Ok(files) => {
+                self.take_files(log, files);
+                Ok(())
+            }
+            // Of a topic of that name that was deleted, or cut short while it was created: nothing in it is ours.
+            Err(OpenError::WrongTopic { .. } | OpenError::NoMetadata { .. }) => {
+                self.shared.discard_dir(log.dir(), log.id()).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn take_files(&self, log: &Log, files: PartitionLog) {
+        log.start_at(files.reader().log_start_offset(), files.next_offset());
+        log.append.lock().producers = files.producers().clone();
+        log.set_reader(files.reader());
+        *log.files.lock() = Some(files);
+    }
+
+    fn replay(&mut self, entry: Entry) -> Result<(), StoreError> {
+        match entry {
+            Entry::Meta { bytes } => {
+                let path = self.shared.config.data_dir.join("journal");
+                let changes = codec::decode(bytes)
+                    .map_err(|error| StoreError::Checkpoint { path, reason: error.to_string() })?;
+                changes.iter().for_each(|change| self.replay_change(change));
+            }
+            Entry::Batch { log, head, body } => self.replay_batch(log, head, &body),
+            Entry::OffsetLease { log, ceiling } => {
+                if let Some(log) = self.log(log) {
+                    let mut state = log.append.lock();
+                    state.lease_ceiling = state.lease_ceiling.max(ceiling);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_change(&mut self, change: &Change) {
+        let known = |image: &ClusterImage, change: &Change| match change {
+            Change::CreateTopic { id, .. } | Change::SetPartitions { id, .. } => {
+                image.topic_by_id(*id).map_or(0, |topic| topic.logs.len())
+            }
+            _ => 0,
+        };
+        let before = known(&self.image, change);
+        let consequence = self.apply(change);
+        if let Change::CreateTopic { id, .. } | Change::SetPartitions { id, .. } = change {
+            let logs = self.image.topic_by_id(*id).map(|topic| topic.logs.clone()).unwrap_or_default();
+            logs.iter().skip(before).for_each(|log| self.adopt_or_discard(log));
+        }
+        match consequence {
+            Some(Consequence::Deleted(logs)) => logs.iter().for_each(|log| self.delete(log)),
+            Some(Consequence::Configured(logs, configs)) => {
+                for log in logs {
+                    log.set_settings(self.shared.settings(log.topic(), &configs));
+                }
+            }
+            Some(Consequence::Started(log, offset)) => log.advance_log_start(offset),
+            None => {}
+        }
+    }
+
+    /// A log of which the checkpoint does not know: its directory is its own, from before the crash, or was left by
+    /// a deleted topic of that name.
+    fn adopt_or_discard(&mut self, log: &Log) {
+        let result = if log.append.lock().direct {
+            self.rebuild(log)
+        } else if self.shared.disk.exists(log.dir()) {
+            // All that it holds is in the journal.
+            self.shared.discard_dir(log.dir(), log.id()).map_err(|error| error.to_string())
+        } else {
+            Ok(())
+        };
+        if let Err(reason) = result {
+            self.quarantine(log, reason);
+        }
+    }
+
+    fn delete(&mut self, log: &Log) {
+        log.close();
+        drop(log.files.lock().take());
+        if self.shared.disk.exists(log.dir())
+            && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
+        {
+            tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
+        }
+    }
+
+    fn replay_batch(&mut self, id: LogId, head: [u8; 16], body: &[u8]) {
+        // The topic was deleted later, or the partition is quarantined: nobody can ask for the batch.
+        let Some(log) = self.log(id).filter(|log| log.quarantine().is_none()) else { return };
+        let whole = [&head[..], body].concat();
+        let Ok(batch) = Batch::check(whole.into()) else {
+            self.quarantine(&log, "a batch in the journal is damaged".to_owned());
+            return;
+        };
+        let header: BatchHeader = *batch.header();
+        {
+            let mut state = log.append.lock();
+            if header.base_offset < state.next_offset {
+                return;
+            }
+            state.producers.apply(&header, header.base_offset, NO_TIMESTAMP.max(header.max_timestamp));
+            state.next_offset = header.next_offset();
+        }
+        let stored = StoredBatch::new(&batch, header.base_offset, header.partition_leader_epoch);
+        let size = stored.size();
+        let newly_dirty = {
+            let mut tail = log.tail.lock();
+            let newly_dirty = !tail.is_dirty();
+            tail.push(stored);
+            newly_dirty
+        };
+        log.advance_high_watermark(header.next_offset());
+        self.shared.inbox.add_dirty(Vec::new(), size, usize::MAX);
+        if newly_dirty {
+            self.writer.add_dirty(vec![log], self.shared.clock.monotonic());
+        }
+        if self.shared.inbox.unflushed_bytes() >= self.shared.config.flush_bytes {
+            self.writer.flush_all();
+        }
+    }
+
+    /// Offsets that someone may have seen are not given out again; the epoch of this life begins.
+    fn finish(&mut self, clean: bool) {
+        for log in self.image.logs() {
+            let ceiling = {
+                let mut state = log.append.lock();
+                let ceiling = state.lease_ceiling;
+                if !clean && ceiling > state.next_offset {
+                    state.next_offset = ceiling;
+                }
+                ceiling
+            };
+            if !clean && ceiling > 0 {
+                log.advance_high_watermark(ceiling);
+            }
+            log.begin_epoch();
+        }
+    }
+}
