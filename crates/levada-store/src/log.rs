@@ -71,10 +71,7 @@ pub(crate) use tail::MemoryTail;
 
 use crate::append::AppendError;
 use arc_swap::ArcSwapOption;
-use levada_log::{
-    partition::{LogReader, PartitionLog},
-    producer::ProducerTable,
-};
+use levada_log::partition::{AtLeast, LogReader, PartitionLog, ProducerTable, Read};
 use levada_model::PartitionIndex;
 use parking_lot::Mutex;
 use std::{path::PathBuf, sync::atomic::AtomicBool};
@@ -260,8 +257,9 @@ impl Log {
         }
         // What memory no longer has was in a segment before memory forgot it.
         let Some(reader) = self.reader.load_full() else { return Ok(ReadOut::default()) };
+        let at_least = if at_least_one { AtLeast::OneBatch } else { AtLeast::Nothing };
         let read = reader
-            .read(offset, bytes_max, at_least_one, end)
+            .read(&Read { offset, upper_offset: end, bytes_max, at_least })
             .map_err(|error| ReadError::Storage(error.to_string()))?;
         let size = read.bytes.len();
         Ok(ReadOut { pieces: if size == 0 { Vec::new() } else { vec![read.bytes] }, size })

@@ -198,7 +198,8 @@ impl<'a> Recovering<'a> {
                 PartitionLog::open_clean(files, dir, log.id(), config, &checkpoint)
             } else {
                 let mode = if entry.direct { RecoverMode::ScanBeyond } else { RecoverMode::CutAtCheckpoint };
-                PartitionLog::recover(files, dir, log.id(), config, &checkpoint, mode)
+                let recovered = PartitionLog::recover(files, dir, log.id(), config, &checkpoint, mode, &mut |_| {});
+                recovered.map(|recovered| recovered.log)
             };
             self.take_files(log, opened.map_err(|error| error.to_string())?);
         } else if entry.direct && !self.clean {
@@ -215,12 +216,12 @@ impl<'a> Recovering<'a> {
         }
         let config = direct::log_config(&log.settings());
         match PartitionLog::rebuild(&self.shared.files, log.dir().clone(), log.id(), config) {
-            Ok(files) => {
-                self.take_files(log, files);
+            Ok(recovered) => {
+                self.take_files(log, recovered.log);
                 Ok(())
             }
             // Of a topic of that name that was deleted, or cut short while it was created: nothing in it is ours.
-            Err(OpenError::WrongTopic { .. } | OpenError::NoMetadata { .. }) => {
+            Err(OpenError::WrongTopic { .. }) => {
                 self.shared.discard_dir(log.dir(), log.id()).map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
@@ -242,6 +243,8 @@ impl<'a> Recovering<'a> {
                     .map_err(|error| StoreError::Checkpoint { path, reason: error.to_string() })?;
                 changes.iter().for_each(|change| self.replay_change(change));
             }
+            // Starts move by cluster changes.
+            Entry::StartOffset { .. } => {}
             Entry::Batch { log, head, body } => self.replay_batch(log, head, &body),
             Entry::OffsetLease { log, ceiling } => {
                 if let Some(log) = self.log(log) {

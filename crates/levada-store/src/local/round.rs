@@ -12,7 +12,7 @@ use crate::{
 };
 use levada_log::{
     journal::Entry,
-    producer::{ProducerError, ProducerState, Verdict},
+    partition::{ProducerError, Verdict, producer::ProducerState},
 };
 use levada_model::{NO_TIMESTAMP, Offset, ProducerId, Timestamp, record::StoredBatch};
 use std::sync::Arc;
@@ -222,7 +222,7 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
     let batch = if stamps { batch.with_log_append_time(now) } else { batch };
     let base_offset = state.next_offset;
     let stored = StoredBatch::new(&batch, base_offset, log.leader_epoch());
-    let producer_before = header.producer().map(|producer| (producer, state.producers.state_of(producer)));
+    let producer_before = header.producer().map(|producer| (producer, state.producers.get(producer).cloned()));
     state.producers.apply(batch.header(), base_offset, now);
     state.next_offset = stored.next_offset();
     let appended =

@@ -8,8 +8,8 @@ use super::{
     syncer::{CheckpointJob, SyncerCommand},
 };
 use crate::{append::AppendError, cluster::ClusterImage, log::Log, settings::Durability, ticket::Promise};
-use levada_log::partition::{self, PartitionLog};
-use levada_model::record::StoredBatch;
+use levada_log::partition::{self, PartitionLog, Retention};
+use levada_model::{Offset, record::StoredBatch};
 use std::{
     collections::VecDeque,
     path::PathBuf,
@@ -98,9 +98,7 @@ impl Writer {
             match command {
                 WriterCommand::Delete(logs) => logs.iter().for_each(|log| self.delete(log)),
                 WriterCommand::SetStart(log, offset) => {
-                    if let Some(files) = log.files.lock().as_mut() {
-                        files.set_log_start(offset);
-                    }
+                    set_start(&log, offset);
                 }
                 WriterCommand::Configure(logs) => self.configure(&logs),
                 WriterCommand::Expire(promise) => {
@@ -218,19 +216,25 @@ impl Writer {
         let now = self.shared.clock.monotonic();
         self.last_expiry = now;
         let wall = self.shared.clock.wall_ms();
+        let age_max_ms = i64::try_from(self.shared.config.producer_expiration.as_millis()).unwrap_or(i64::MAX);
         for log in self.shared.image.load().logs() {
-            log.append.lock().producers.expire(wall, self.shared.config.producer_expiration);
+            log.append.lock().producers.expire(wall, age_max_ms);
             let settings = log.settings();
             if !settings.deletes {
                 continue;
             }
             let mut files = log.files.lock();
             let Some(files) = files.as_mut() else { continue };
-            let upper = log.tail().high_watermark;
-            match files.expire(wall, settings.retention_ms, settings.retention_bytes, upper) {
-                Ok(expired) => {
-                    log.advance_log_start(expired.log_start_offset);
-                    self.doomed.extend(expired.paths.into_iter().map(|path| (now, path)));
+            files.expire_producers(wall, age_max_ms);
+            let retention = Retention {
+                age_max_ms: settings.retention_ms.map(|age| i64::try_from(age).unwrap_or(i64::MAX)),
+                bytes_max: settings.retention_bytes,
+                upper_offset: log.tail().high_watermark,
+            };
+            match files.expire(wall, &retention) {
+                Ok(removed) => {
+                    log.advance_log_start(files.reader().log_start_offset());
+                    self.doomed.extend(removed.paths.into_iter().map(|path| (now, path)));
                 }
                 Err(error) => tracing::warn!(topic = %log.topic(), %error, "retention could not be applied"),
             }
@@ -320,12 +324,20 @@ impl Writer {
     fn close_files(&self) -> Result<(), String> {
         for log in self.shared.image.load().logs() {
             log.close_for_append(AppendError::Closed);
-            let producers = log.append.lock().producers.clone();
             if let Some(files) = log.files.lock().take() {
-                files.close(&producers).map_err(|error| error.to_string())?;
+                files.close().map_err(|error| error.to_string())?;
             }
         }
         Ok(())
+    }
+}
+
+/// Lets the files know that records below `offset` are gone.
+fn set_start(log: &Log, offset: Offset) {
+    if let Some(files) = log.files.lock().as_mut()
+        && let Err(error) = files.set_log_start(offset.min(files.next_offset()))
+    {
+        tracing::warn!(topic = %log.topic(), %error, "the start of a log could not be moved");
     }
 }
 
@@ -335,10 +347,7 @@ fn capture_log(log: &Log, dirty_files: &mut Vec<partition::DirtyFile>) -> Option
     let state = log.append.lock();
     let checkpoint = files.as_mut().map(|files| {
         dirty_files.extend(files.dirty_files());
-        let mut checkpoint = files.checkpoint();
-        // Batches of a round that is under way are not durable yet: their producers must not seem to know them.
-        checkpoint.producers = state.producers.encode_below(files.next_offset());
-        checkpoint.encode()
+        files.checkpoint().encode()
     });
     let log_start = log.tail().log_start_offset;
     if checkpoint.is_none() && state.lease_ceiling == 0 && log_start == 0 {
