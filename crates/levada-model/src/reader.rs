@@ -79,6 +79,7 @@ impl Reader {
     read_int!(i32, i32, get_i32, "Four bytes, big-endian.");
     read_int!(u32, u32, get_u32, "Four bytes, big-endian, unsigned.");
     read_int!(i64, i64, get_i64, "Eight bytes, big-endian.");
+    read_int!(u64, u64, get_u64, "Eight bytes, big-endian, unsigned.");
     read_int!(f64, f64, get_f64, "Eight bytes, IEEE 754, big-endian.");
 
     /// The next `size` bytes, sharing memory with the source.

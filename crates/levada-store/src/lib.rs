@@ -19,4 +19,4 @@ pub use local::{CommitError, Store, StoreConfig, StoreError};
 pub use log::{Log, ReadError, ReadOut, ReadUntil, Tail};
 pub use settings::{Durability, LogSettings, TimestampKind};
 pub use ticket::Ticket;
-pub use waiter::{WatchGuard, Waiter};
+pub use waiter::{Waiter, WatchGuard};

@@ -2,11 +2,11 @@
 
 use crate::{
     settings::LogSettings,
-    waiter::{WaiterList, WatchGuard, Waiter},
+    waiter::{Waiter, WaiterList, WatchGuard},
 };
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use levada_model::{LeaderEpoch, LogId, Offset, Timestamp, TopicName};
+use levada_model::{LeaderEpoch, LogId, Offset, TopicName};
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},

@@ -104,6 +104,12 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_full())
+    }
+
     /// What the caller can do.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

@@ -240,6 +240,14 @@ impl ProducerTable {
         self.insert(producer, state);
     }
 
+    /// Puts back what was remembered of `producer` before a batch that was not written after all.
+    pub fn restore(&mut self, producer: ProducerId, before: Option<ProducerState>) {
+        match before {
+            Some(state) => self.insert(producer, state),
+            None => drop(self.remove(producer)),
+        }
+    }
+
     /// Forgets producers that were last active longer ago than `age_max_ms`; those with an open transaction stay.
     /// Returns how many went.
     pub fn expire(&mut self, now_ms: Timestamp, age_max_ms: i64) -> usize {

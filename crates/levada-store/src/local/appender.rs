@@ -108,9 +108,10 @@ impl Appender {
         let leader_epoch = commits.image.leader_epoch;
         let shared = &self.shared;
         for change in changes {
-            let make = |name: &TopicName, id: TopicId, partition: PartitionIndex, configs: &BTreeMap<String, String>| {
-                new_log(shared, name, id, partition, shared.settings(name, configs), leader_epoch)
-            };
+            let make =
+                |name: &TopicName, id: TopicId, partition: PartitionIndex, configs: &BTreeMap<String, String>| {
+                    new_log(shared, name, id, partition, shared.settings(name, configs), leader_epoch)
+                };
             commits.consequences.extend(commits.image.apply(change, &make));
         }
         round.entries.push(Entry::Meta { bytes: codec::encode(changes) });

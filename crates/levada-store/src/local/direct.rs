@@ -5,7 +5,7 @@
 
 use super::{
     round::{Admission, admit, undo},
-    shared::{Shared, Stats},
+    shared::Shared,
 };
 use crate::{
     append::{AppendEntry, AppendError, AppendOutcome, AppendSet},

@@ -23,6 +23,7 @@ use levada_log::{
 use levada_model::{
     LogId, NO_TIMESTAMP, PartitionIndex, TopicId, TopicName, Uuid,
     batch::{Batch, BatchHeader},
+    reader::Reader,
     record::StoredBatch,
 };
 use std::{
@@ -116,15 +117,21 @@ fn first_checkpoint(parts: &StoreParts, config: &StoreConfig) -> Result<Checkpoi
     let image = ClusterImage::empty(Uuid::random(&*parts.rng), config.node_id);
     let first = new_checkpoint(&image, 1, Vec::new(), false);
     let path = checkpoint::path(&config.data_dir);
-    checkpoint::write(&*parts.disk, &config.data_dir, &first)
-        .map_err(|source| StoreError::Io { action: "write", path, source })?;
+    checkpoint::write(&*parts.disk, &config.data_dir, &first).map_err(|source| StoreError::Io {
+        action: "write",
+        path,
+        source,
+    })?;
     Ok(first)
 }
 
 fn write_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     let data_dir = &shared.config.data_dir;
-    checkpoint::write(&*shared.disk, data_dir, checkpoint)
-        .map_err(|source| StoreError::Io { action: "write", path: checkpoint::path(data_dir), source })
+    checkpoint::write(&*shared.disk, data_dir, checkpoint).map_err(|source| StoreError::Io {
+        action: "write",
+        path: checkpoint::path(data_dir),
+        source,
+    })
 }
 
 struct Recovering<'a> {
@@ -191,7 +198,8 @@ impl<'a> Recovering<'a> {
     fn open_log(&self, log: &Log, entry: &LogEntry) -> Result<(), String> {
         log.append.lock().lease_ceiling = entry.lease_ceiling;
         if let Some(bytes) = &entry.files {
-            let checkpoint = LogCheckpoint::decode(bytes.clone()).map_err(|error| error.to_string())?;
+            let checkpoint =
+                LogCheckpoint::decode(&mut Reader::new(bytes.clone())).map_err(|error| error.to_string())?;
             let config = direct::log_config(&log.settings());
             let (files, dir) = (&self.shared.files, log.dir().clone());
             let opened = if self.clean {
@@ -239,8 +247,8 @@ impl<'a> Recovering<'a> {
         match entry {
             Entry::Meta { bytes } => {
                 let path = self.shared.config.data_dir.join("journal");
-                let changes = codec::decode(bytes)
-                    .map_err(|error| StoreError::Checkpoint { path, reason: error.to_string() })?;
+                let changes =
+                    codec::decode(bytes).map_err(|error| StoreError::Checkpoint { path, reason: error.to_string() })?;
                 changes.iter().for_each(|change| self.replay_change(change));
             }
             // Starts move by cluster changes.

@@ -225,8 +225,7 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
     let producer_before = header.producer().map(|producer| (producer, state.producers.get(producer).cloned()));
     state.producers.apply(batch.header(), base_offset, now);
     state.next_offset = stored.next_offset();
-    let appended =
-        Appended { base_offset, log_append_time: if stamps { now } else { NO_TIMESTAMP }, log_start_offset };
+    let appended = Appended { base_offset, log_append_time: if stamps { now } else { NO_TIMESTAMP }, log_start_offset };
     let admitted = Admitted {
         log,
         stored,

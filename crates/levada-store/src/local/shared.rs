@@ -34,11 +34,20 @@ use std::{
 /// A request to the appender.
 #[derive(Debug)]
 pub(crate) enum AppenderCommand {
-    Append { outcomes: Vec<AppendOutcome>, set: AppendSet, promise: Promise<Vec<AppendOutcome>> },
-    Commit { changes: Vec<Change>, promise: Promise<Result<(), CommitError>> },
+    Append {
+        outcomes: Vec<AppendOutcome>,
+        set: AppendSet,
+        promise: Promise<Vec<AppendOutcome>>,
+    },
+    Commit {
+        changes: Vec<Change>,
+        promise: Promise<Result<(), CommitError>>,
+    },
     /// A checkpoint says that these logs are direct.
     MakeDirect(Vec<Arc<Log>>),
-    Close { promise: Promise<()> },
+    Close {
+        promise: Promise<()>,
+    },
 }
 
 /// Whether the store takes writes.

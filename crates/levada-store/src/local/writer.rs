@@ -8,6 +8,7 @@ use super::{
     syncer::{CheckpointJob, SyncerCommand},
 };
 use crate::{append::AppendError, cluster::ClusterImage, log::Log, settings::Durability, ticket::Promise};
+use bytes::BytesMut;
 use levada_log::partition::{self, PartitionLog, Retention};
 use levada_model::{Offset, record::StoredBatch};
 use std::{
@@ -84,9 +85,7 @@ impl Writer {
             self.expire();
         }
         let waited_long = now.saturating_sub(self.last_checkpoint) >= self.shared.config.checkpoint_interval;
-        if close.is_none()
-            && (work.checkpoint || (waited_long && self.has_news() && !self.shared.checkpoint_runs()))
-        {
+        if close.is_none() && (work.checkpoint || (waited_long && self.has_news() && !self.shared.checkpoint_runs())) {
             self.start_checkpoint(work.checkpoint_promises);
         }
         close
@@ -123,7 +122,8 @@ impl Writer {
     pub(crate) fn flush_all(&mut self) -> bool {
         let mut left = Vec::new();
         for log in std::mem::take(&mut self.dirty) {
-            match flush(&self.shared, &log, &mut log.files.lock()) {
+            let flushed = flush(&self.shared, &log, &mut log.files.lock());
+            match flushed {
                 Ok(bytes) => {
                     self.written_since_checkpoint += u64::try_from(bytes).unwrap_or(0);
                     self.retain(log, bytes);
@@ -245,9 +245,12 @@ impl Writer {
         self.written_since_checkpoint > 0
             || !self.doomed.is_empty()
             || self.shared.published.load(Ordering::Acquire) > self.shared.released()
-            || self.shared.image.load().logs().any(|log| {
-                log.files.lock().as_ref().is_some_and(|files| files.unsynced_bytes() > 0)
-            })
+            || self
+                .shared
+                .image
+                .load()
+                .logs()
+                .any(|log| log.files.lock().as_ref().is_some_and(|files| files.unsynced_bytes() > 0))
     }
 
     /// Hands a checkpoint of this moment to the syncer.
@@ -263,9 +266,8 @@ impl Writer {
         let wants = |log: &&Arc<Log>| log.settings().durability != Durability::Fsync && !log.append.lock().direct;
         let to_be_direct = image.logs().filter(wants).cloned().collect();
         let delay = self.shared.config.file_delete_delay;
-        let (old, young) = std::mem::take(&mut self.doomed)
-            .into_iter()
-            .partition(|(since, _)| now.saturating_sub(*since) >= delay);
+        let (old, young) =
+            std::mem::take(&mut self.doomed).into_iter().partition(|(since, _)| now.saturating_sub(*since) >= delay);
         self.doomed = young;
         let old: Vec<(Duration, PathBuf)> = old;
         let doomed = old.into_iter().map(|(_, path)| path).collect();
@@ -347,7 +349,9 @@ fn capture_log(log: &Log, dirty_files: &mut Vec<partition::DirtyFile>) -> Option
     let state = log.append.lock();
     let checkpoint = files.as_mut().map(|files| {
         dirty_files.extend(files.dirty_files());
-        files.checkpoint().encode()
+        let mut bytes = BytesMut::new();
+        files.checkpoint().encode(&mut bytes);
+        bytes.freeze()
     });
     let log_start = log.tail().log_start_offset;
     if checkpoint.is_none() && state.lease_ceiling == 0 && log_start == 0 {
@@ -377,9 +381,8 @@ pub(crate) fn flush(shared: &Shared, log: &Log, files: &mut Option<PartitionLog>
     let Some(last) = batches.last() else { return Ok(0) };
     let end = last.next_offset();
     let bytes: usize = batches.iter().map(StoredBatch::size).sum();
-    let result = direct::open_files(shared, log, files)
-        .map_err(|error| (error.is_full(), error.to_string()))
-        .and_then(|files| {
+    let result = direct::open_files(shared, log, files).map_err(|error| (error.is_full(), error.to_string())).and_then(
+        |files| {
             let appended = files.append(&batches, shared.clock.wall_ms());
             appended.map(|_| ()).map_err(|error| {
                 if let partition::AppendError::NoSpace { next_offset, .. } = &error {
@@ -391,7 +394,8 @@ pub(crate) fn flush(shared: &Shared, log: &Log, files: &mut Option<PartitionLog>
                 }
                 (false, error.to_string())
             })
-        });
+        },
+    );
     match result {
         Ok(()) => {
             log.tail.lock().set_flushed(end);

@@ -85,9 +85,10 @@ impl MemoryTail {
         Some(pieces.finish())
     }
 
-    /// The first batch not in a segment whose largest timestamp is at or after `timestamp`.
-    pub(crate) fn first_at(&self, timestamp: Timestamp) -> Option<StoredBatch> {
-        self.batches.iter().find(|batch| batch.max_timestamp >= timestamp).cloned()
+    /// The batches in no segment whose largest timestamp is at or after `timestamp`.
+    pub(crate) fn at_or_after(&self, timestamp: Timestamp) -> Vec<StoredBatch> {
+        let is_late = |batch: &&StoredBatch| batch.base_offset >= self.flushed_to && batch.max_timestamp >= timestamp;
+        self.batches.iter().filter(is_late).cloned().collect()
     }
 
     /// The first of the batches with the largest timestamp.

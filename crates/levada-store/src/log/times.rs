@@ -1,6 +1,6 @@
 //! Finding records by time: looks inside the one batch that can hold the answer.
 
-use crate::log::{Log, ReadError};
+use crate::log::{Log, ReadError, ReadUntil, Tail};
 use bytes::Bytes;
 use levada_compress::decompress;
 use levada_model::{
@@ -29,18 +29,20 @@ impl Log {
     /// # Errors
     /// [`ReadError::Storage`] where files cannot be read.
     pub fn offset_for_timestamp(&self, timestamp: Timestamp) -> Result<Option<RecordAt>, ReadError> {
-        let storage = |error: &dyn std::error::Error| ReadError::Storage(error.to_string());
-        let from_files = match self.reader() {
-            Some(reader) => reader.batch_for_timestamp(timestamp).map_err(|error| storage(&error))?,
-            None => None,
-        };
-        let batch = match from_files {
-            Some(batch) => Some(batch),
-            None => self.tail.lock().first_at(timestamp).map(|batch| batch.to_bytes()),
-        };
-        let Some(batch) = batch else { return Ok(None) };
-        let start = self.tail().log_start_offset;
-        Ok(record_in(&batch, |at, offset| at >= timestamp && offset >= start))
+        let Tail { log_start_offset: start, high_watermark: end, .. } = self.tail();
+        let wanted = |at: Timestamp, offset: Offset| at >= timestamp && offset >= start;
+        let mut from = start;
+        while let Some(reader) = self.reader() {
+            let hit = reader.batch_for_timestamp(timestamp, from, end);
+            let Some(hit) = hit.map_err(|error| ReadError::Storage(error.to_string()))? else { break };
+            if let Some(record) = record_in(&hit.batch, wanted) {
+                return Ok(Some(record));
+            }
+            // The header promised a timestamp that no record has.
+            from = hit.header.next_offset();
+        }
+        let batches = self.tail.lock().at_or_after(timestamp);
+        Ok(batches.into_iter().find_map(|batch| record_in(&batch.to_bytes(), wanted)))
     }
 
     /// The first of the records with the largest timestamp.
@@ -49,17 +51,13 @@ impl Log {
     /// [`ReadError::Storage`] where files cannot be read.
     pub fn newest_record(&self) -> Result<Option<RecordAt>, ReadError> {
         let in_memory = self.tail.lock().newest();
-        let from_files = match self.reader() {
-            Some(reader) => reader.newest_batch().map_err(|error| ReadError::Storage(error.to_string()))?,
-            None => None,
+        let files_max = self.reader().and_then(|reader| reader.max_timestamp());
+        let batch: Bytes = match (in_memory, files_max) {
+            (Some(memory), Some((timestamp, _))) if memory.max_timestamp > timestamp => memory.to_bytes(),
+            (_, Some((_, offset))) => self.read(offset, 1, ReadUntil::HighWatermark, true)?.pieces.concat().into(),
+            (Some(memory), None) => memory.to_bytes(),
+            (None, None) => return Ok(None),
         };
-        let files_max = from_files.as_deref().and_then(|bytes| BatchHeader::parse(bytes).ok());
-        let batch = match (in_memory, files_max) {
-            (Some(memory), Some(files)) if files.max_timestamp >= memory.max_timestamp => from_files,
-            (Some(memory), _) => Some(memory.to_bytes()),
-            (None, _) => from_files,
-        };
-        let Some(batch) = batch else { return Ok(None) };
         let Ok(header) = BatchHeader::parse(&batch) else { return Ok(None) };
         Ok(record_in(&batch, |at, _| at >= header.max_timestamp))
     }
