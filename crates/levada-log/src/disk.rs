@@ -3,9 +3,13 @@
 //! Durability is explicit: bytes survive a power cut after [`DiskFile::sync_data`], names after
 //! [`Disk::sync_dir`] of their directory. Each call is one fault point.
 
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod real;
 pub mod sim;
 
+#[cfg(feature = "fault-injection")]
+pub use fault::FaultDisk;
 pub use real::RealDisk;
 pub use sim::SimDisk;
 

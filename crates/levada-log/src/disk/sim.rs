@@ -342,7 +342,8 @@ impl DiskFile for SimFile {
     }
 
     fn write_vectored_all_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<()> {
-        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
         self.write(&bytes, position)
     }
 

@@ -36,8 +36,8 @@ impl FileData {
         let mut read = 0;
         for (sector, within, part) in pieces(position, size) {
             let from = self.sectors.get(&sector).unwrap_or(&BLANK).get(within..within + part).unwrap_or_default();
-            for (target, source) in buffer.iter_mut().skip(read).zip(from) {
-                *target = *source;
+            if let Some(target) = buffer.get_mut(read..read + from.len()) {
+                target.copy_from_slice(from);
             }
             read += part;
         }
@@ -53,8 +53,8 @@ impl FileData {
             let older = self.older.entry(sector).or_default();
             older.versions.push(*target);
             older.given_up = false;
-            for (target, source) in target.iter_mut().skip(within).zip(now) {
-                *target = *source;
+            if let Some(target) = target.get_mut(within..within + now.len()) {
+                target.copy_from_slice(now);
             }
         }
         let end = position + u64::try_from(bytes.len()).expect("a size in memory fits 64 bits");

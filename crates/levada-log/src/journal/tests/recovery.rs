@@ -311,7 +311,7 @@ fn a_record_that_holds_the_image_of_a_frame_is_not_taken_for_one() {
     let heads = 4_096 + HEADER_SIZE + 44;
     let mut body = vec![0; 57_000];
     let mut images = 0;
-    for start in (0..body.len()).filter(|start| (start + heads) % 4_096 == 0) {
+    for start in (0..body.len()).filter(|start| (start + heads).is_multiple_of(4_096)) {
         let forged = FrameHeader {
             opens: images % 2 == 0,
             entry_count: 0,
