@@ -115,7 +115,8 @@ impl Toolbox {
         })?;
         let mut command = Command::new("java");
         let classpath = format!("{}:{}", folder.join("classes").display(), jars.classpath());
-        command.args(["-Xmx512M", "-Dlog4j2.level=WARN", "-cp", &classpath, class]);
+        let logging = format!("-Dlog4j2.configurationFile={}", self.stories().join("java/log4j2.properties").display());
+        command.args(["-Xmx512M", &logging, "-cp", &classpath, class]);
         Ok(command)
     }
 
