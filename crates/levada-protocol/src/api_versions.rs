@@ -87,3 +87,38 @@ impl fmt::Display for ApiKey {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_back_from_their_numbers() {
+        for key in ApiKey::ALL {
+            assert_eq!(ApiKey::from_code(key.code()), Some(key));
+        }
+        assert_eq!(ApiKey::from_code(4), None, "inter-broker APIs are not ours");
+        assert_eq!(ApiKey::from_code(-1), None);
+    }
+
+    #[test]
+    fn announced_versions_are_those_of_kafka() {
+        let announced = |key: ApiKey| key.announced_versions();
+        assert_eq!(announced(ApiKey::Produce), 0..=13);
+        assert_eq!(ApiKey::Produce.versions(), 3..=13);
+        assert_eq!(announced(ApiKey::Fetch), 4..=18);
+        assert_eq!(announced(ApiKey::JoinGroup), 0..=9);
+        assert_eq!(announced(ApiKey::InitProducerId), 0..=5, "version 6 is not stable");
+        assert_eq!(announced(ApiKey::ShareFetch), 1..=2);
+    }
+
+    #[test]
+    fn header_versions_follow_flexibility_but_for_api_versions() {
+        assert_eq!(ApiKey::Fetch.request_header_version(11), 1);
+        assert_eq!(ApiKey::Fetch.request_header_version(12), 2);
+        assert_eq!(ApiKey::Fetch.response_header_version(12), 1);
+        assert_eq!(ApiKey::ApiVersions.request_header_version(3), 2);
+        assert_eq!(ApiKey::ApiVersions.response_header_version(3), 0);
+        assert_eq!(ApiKey::SaslHandshake.request_header_version(1), 1);
+    }
+}

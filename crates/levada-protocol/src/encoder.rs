@@ -329,3 +329,6 @@ impl Tags {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

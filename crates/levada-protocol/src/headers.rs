@@ -139,3 +139,6 @@ fn sized_frame() -> Encoder {
     buffer.extend_from_slice(&[0; 4]);
     Encoder::with_buffer(buffer)
 }
+
+#[cfg(test)]
+mod tests;

@@ -257,3 +257,6 @@ fn kind(text: &str) -> Result<Type> {
         other => bail!("`{other}` is no type"),
     })
 }
+
+#[cfg(test)]
+mod tests;
