@@ -265,10 +265,11 @@ impl Log {
         Ok(ReadOut { pieces: if size == 0 { Vec::new() } else { vec![read.bytes] }, size })
     }
 
-    /// Wakes `waiter` whenever the high watermark moves, until the guard is dropped.
-    pub fn watch(self: &Arc<Self>, waiter: &Arc<Waiter>) -> WatchGuard {
-        self.waiters.add(waiter);
-        WatchGuard::new(Arc::clone(self), Arc::clone(waiter))
+    /// Wakes `waiter` when the high watermark moves, once until the guard is rearmed or dropped.
+    ///
+    /// The waiter is told `token`: [`Waiter::take_moved`].
+    pub fn watch(self: &Arc<Self>, waiter: &Arc<Waiter>, token: u32) -> WatchGuard {
+        WatchGuard::new(Arc::clone(self), self.waiters.add(waiter, token))
     }
 
     /// The largest epoch at or below `epoch` that has records, and the offset after its last one.
