@@ -4,6 +4,7 @@
 
 mod arbitrary;
 mod emit;
+mod fields;
 mod schema;
 mod sizes;
 mod tables;
@@ -57,7 +58,7 @@ fn generate() -> Result<BTreeMap<String, String>> {
     for message in &messages {
         let text = emit::message(message)?;
         ensure!(
-            files.insert(format!("generated/{}.rs", emit::snake(&message.name)), text).is_none(),
+            files.insert(format!("generated/{}.rs", fields::snake(&message.name)), text).is_none(),
             "{} is there twice",
             message.name
         );

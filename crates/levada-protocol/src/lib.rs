@@ -59,5 +59,5 @@ pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use error_code::ErrorCode;
 pub use generated::api_key::ApiKey;
 pub use headers::{RequestHeader, ResponseHeader, decode_request_header, encode_request, encode_response};
-pub use message::{InternalRecord, Message, Request, Response};
+pub use message::{Message, RecordKey, Request, Response};
 pub use records::Records;

@@ -81,6 +81,28 @@ pub trait Message: Wire + Clone + Debug + Default + PartialEq {
         self.encode(&mut encoder, version)?;
         Ok(encoder.into_bytes())
     }
+
+    /// The message after two bytes with its version: the form of values in internal topics, of what members of a
+    /// group tell each other, and of control records.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    fn to_versioned_bytes(&self, version: i16) -> Result<Bytes, EncodeError> {
+        let mut encoder = Encoder::new();
+        encoder.i16(version);
+        self.encode(&mut encoder, version)?;
+        Ok(encoder.into_bytes())
+    }
+
+    /// Reads a message after two bytes with its version.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    fn from_versioned_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut decoder = Decoder::new(bytes);
+        let version = decoder.i16("version")?;
+        Self::decode(&mut decoder, version)
+    }
 }
 
 /// The body of a request.
@@ -97,10 +119,31 @@ pub trait Response: Message {
     const KEY: ApiKey;
 }
 
-/// A key or value in an internal topic.
-pub trait InternalRecord: Message {
-    /// The record type: a key starts with it (two bytes), before its body in version 0.
-    ///
-    /// A value starts with its version (two bytes) instead.
+/// The key of a record in an internal topic.
+pub trait RecordKey: Message {
+    /// What its first two bytes say; the value of such a record is the message with the same name, but for its end.
     const RECORD_TYPE: i16;
+
+    /// The key as it stands in the record: its type, then its fields in version 0.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`].
+    fn to_key_bytes(&self) -> Result<Bytes, EncodeError> {
+        let mut encoder = Encoder::new();
+        encoder.i16(Self::RECORD_TYPE);
+        self.encode(&mut encoder, 0)?;
+        Ok(encoder.into_bytes())
+    }
+
+    /// Reads a key; `None` where it is of another type.
+    ///
+    /// # Errors
+    /// [`DecodeError`] says where the bytes broke.
+    fn from_key_bytes(bytes: Bytes) -> Result<Option<Self>, DecodeError> {
+        let mut decoder = Decoder::new(bytes);
+        if decoder.i16("record type")? != Self::RECORD_TYPE {
+            return Ok(None);
+        }
+        Self::decode(&mut decoder, 0).map(Some)
+    }
 }

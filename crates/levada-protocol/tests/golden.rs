@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use levada_model::{Str, Uuid};
 use levada_protocol::{
-    Message, Records,
+    Message, RecordKey, Records,
     messages::{
         api_versions_response::{ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey},
         consumer_group_heartbeat_response::{Assignment, ConsumerGroupHeartbeatResponse, TopicPartitions},
@@ -22,6 +22,7 @@ use levada_protocol::{
         metadata_response::{
             MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
         },
+        offset_commit_key::OffsetCommitKey,
         offset_commit_value::OffsetCommitValue,
         offset_fetch_request::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics},
         produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData},
@@ -311,4 +312,19 @@ fn internal_records() {
         0,
         "01010263010101ffffffff0101000701000000090100",
     );
+}
+
+#[test]
+fn records_start_with_their_type_or_version() {
+    let key = OffsetCommitKey { group: text("g"), topic: text("t"), partition: 2 };
+    let bytes = key.to_key_bytes().unwrap();
+    assert_eq!(bytes, &[0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 2][..]);
+    assert_eq!(OffsetCommitKey::from_key_bytes(bytes), Ok(Some(key)));
+    assert_eq!(OffsetCommitKey::from_key_bytes(Bytes::from_static(&[0, 2, 0, 1, b'g'])), Ok(None));
+
+    let commit = OffsetCommitValue { offset: 5, ..Default::default() };
+    let bytes = commit.to_versioned_bytes(3).unwrap();
+    assert_eq!(bytes[..10], [0, 3, 0, 0, 0, 0, 0, 0, 0, 5]);
+    assert_eq!(OffsetCommitValue::from_versioned_bytes(bytes), Ok(commit));
+    assert!(OffsetCommitValue::from_versioned_bytes(Bytes::from_static(&[0, 5])).is_err());
 }

@@ -2,7 +2,7 @@
 //! all messages.
 
 use super::{
-    emit::{condition, ident, snake},
+    fields::{condition, ident, snake},
     schema::{Field, Message, Struct, Type},
 };
 use anyhow::Result;

@@ -1,7 +1,7 @@
 //! What is generated across messages: the list of modules and the table of APIs.
 
 use super::{
-    emit::snake,
+    fields::snake,
     requests,
     schema::{Kind, Message},
 };

@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use bytes::Bytes;
 use levada_model::Str;
@@ -174,8 +174,4 @@ impl Message for ConsumerGroupMemberMetadataValue {
     const NAME: &'static str = "ConsumerGroupMemberMetadataValue";
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const FLEXIBLE_FROM: Option<i16> = Some(0);
-}
-
-impl InternalRecord for ConsumerGroupMemberMetadataValue {
-    const RECORD_TYPE: i16 = 5;
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use std::ops::RangeInclusive;
 
@@ -52,8 +52,4 @@ impl Message for ConsumerGroupMetadataValue {
     const NAME: &'static str = "ConsumerGroupMetadataValue";
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const FLEXIBLE_FROM: Option<i16> = Some(0);
-}
-
-impl InternalRecord for ConsumerGroupMetadataValue {
-    const RECORD_TYPE: i16 = 3;
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use levada_model::Str;
 use std::ops::RangeInclusive;
@@ -46,8 +46,4 @@ impl Message for ConsumerGroupRegularExpressionValue {
     const NAME: &'static str = "ConsumerGroupRegularExpressionValue";
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const FLEXIBLE_FROM: Option<i16> = Some(0);
-}
-
-impl InternalRecord for ConsumerGroupRegularExpressionValue {
-    const RECORD_TYPE: i16 = 16;
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use bytes::Bytes;
 use levada_model::Str;
@@ -170,8 +170,4 @@ impl Message for GroupMetadataValue {
     const NAME: &'static str = "GroupMetadataValue";
     const VERSIONS: RangeInclusive<i16> = 0..=4;
     const FLEXIBLE_FROM: Option<i16> = Some(4);
-}
-
-impl InternalRecord for GroupMetadataValue {
-    const RECORD_TYPE: i16 = 2;
 }

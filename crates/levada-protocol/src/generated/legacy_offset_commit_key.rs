@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, RecordKey, Wire},
 };
 use levada_model::Str;
 use std::ops::RangeInclusive;
@@ -46,6 +46,6 @@ impl Message for LegacyOffsetCommitKey {
     const FLEXIBLE_FROM: Option<i16> = None;
 }
 
-impl InternalRecord for LegacyOffsetCommitKey {
+impl RecordKey for LegacyOffsetCommitKey {
     const RECORD_TYPE: i16 = 0;
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use levada_model::Str;
 use std::ops::RangeInclusive;
@@ -44,8 +44,4 @@ impl Message for LegacyOffsetCommitValue {
     const NAME: &'static str = "LegacyOffsetCommitValue";
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const FLEXIBLE_FROM: Option<i16> = None;
-}
-
-impl InternalRecord for LegacyOffsetCommitValue {
-    const RECORD_TYPE: i16 = 0;
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use levada_model::{Str, Uuid};
 use std::ops::RangeInclusive;
@@ -99,8 +99,4 @@ impl Message for OffsetCommitValue {
     const NAME: &'static str = "OffsetCommitValue";
     const VERSIONS: RangeInclusive<i16> = 0..=4;
     const FLEXIBLE_FROM: Option<i16> = Some(4);
-}
-
-impl InternalRecord for OffsetCommitValue {
-    const RECORD_TYPE: i16 = 1;
 }

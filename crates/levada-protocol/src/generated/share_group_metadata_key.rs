@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, RecordKey, Wire},
 };
 use levada_model::Str;
 use std::ops::RangeInclusive;
@@ -38,6 +38,6 @@ impl Message for ShareGroupMetadataKey {
     const FLEXIBLE_FROM: Option<i16> = None;
 }
 
-impl InternalRecord for ShareGroupMetadataKey {
+impl RecordKey for ShareGroupMetadataKey {
     const RECORD_TYPE: i16 = 11;
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use levada_model::{Str, Uuid};
 use std::ops::RangeInclusive;
@@ -115,8 +115,4 @@ impl Message for ShareGroupStatePartitionMetadataValue {
     const NAME: &'static str = "ShareGroupStatePartitionMetadataValue";
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const FLEXIBLE_FROM: Option<i16> = Some(0);
-}
-
-impl InternalRecord for ShareGroupStatePartitionMetadataValue {
-    const RECORD_TYPE: i16 = 15;
 }

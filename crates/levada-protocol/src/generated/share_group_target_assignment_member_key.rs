@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, RecordKey, Wire},
 };
 use levada_model::Str;
 use std::ops::RangeInclusive;
@@ -42,6 +42,6 @@ impl Message for ShareGroupTargetAssignmentMemberKey {
     const FLEXIBLE_FROM: Option<i16> = None;
 }
 
-impl InternalRecord for ShareGroupTargetAssignmentMemberKey {
+impl RecordKey for ShareGroupTargetAssignmentMemberKey {
     const RECORD_TYPE: i16 = 13;
 }

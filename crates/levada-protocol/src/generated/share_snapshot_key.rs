@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, RecordKey, Wire},
 };
 use levada_model::{Str, Uuid};
 use std::ops::RangeInclusive;
@@ -46,6 +46,6 @@ impl Message for ShareSnapshotKey {
     const FLEXIBLE_FROM: Option<i16> = None;
 }
 
-impl InternalRecord for ShareSnapshotKey {
+impl RecordKey for ShareSnapshotKey {
     const RECORD_TYPE: i16 = 0;
 }

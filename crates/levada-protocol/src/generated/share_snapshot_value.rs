@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use std::ops::RangeInclusive;
 
@@ -129,8 +129,4 @@ impl Message for ShareSnapshotValue {
     const NAME: &'static str = "ShareSnapshotValue";
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const FLEXIBLE_FROM: Option<i16> = Some(0);
-}
-
-impl InternalRecord for ShareSnapshotValue {
-    const RECORD_TYPE: i16 = 0;
 }

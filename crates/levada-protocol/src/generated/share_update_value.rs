@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use std::ops::RangeInclusive;
 
@@ -114,8 +114,4 @@ impl Message for ShareUpdateValue {
     const NAME: &'static str = "ShareUpdateValue";
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const FLEXIBLE_FROM: Option<i16> = Some(0);
-}
-
-impl InternalRecord for ShareUpdateValue {
-    const RECORD_TYPE: i16 = 1;
 }

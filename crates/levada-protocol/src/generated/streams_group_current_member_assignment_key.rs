@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, RecordKey, Wire},
 };
 use levada_model::Str;
 use std::ops::RangeInclusive;
@@ -42,6 +42,6 @@ impl Message for StreamsGroupCurrentMemberAssignmentKey {
     const FLEXIBLE_FROM: Option<i16> = None;
 }
 
-impl InternalRecord for StreamsGroupCurrentMemberAssignmentKey {
+impl RecordKey for StreamsGroupCurrentMemberAssignmentKey {
     const RECORD_TYPE: i16 = 22;
 }

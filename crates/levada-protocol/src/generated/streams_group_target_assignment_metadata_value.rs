@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use std::ops::RangeInclusive;
 
@@ -55,8 +55,4 @@ impl Message for StreamsGroupTargetAssignmentMetadataValue {
     const NAME: &'static str = "StreamsGroupTargetAssignmentMetadataValue";
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const FLEXIBLE_FROM: Option<i16> = Some(0);
-}
-
-impl InternalRecord for StreamsGroupTargetAssignmentMetadataValue {
-    const RECORD_TYPE: i16 = 20;
 }

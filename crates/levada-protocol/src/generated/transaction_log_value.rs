@@ -3,7 +3,7 @@
 
 use crate::{
     DecodeError, Decoder, EncodeError, Encoder,
-    message::{InternalRecord, Message, Wire},
+    message::{Message, Wire},
 };
 use levada_model::Str;
 use std::ops::RangeInclusive;
@@ -189,8 +189,4 @@ impl Message for TransactionLogValue {
     const NAME: &'static str = "TransactionLogValue";
     const VERSIONS: RangeInclusive<i16> = 0..=1;
     const FLEXIBLE_FROM: Option<i16> = Some(1);
-}
-
-impl InternalRecord for TransactionLogValue {
-    const RECORD_TYPE: i16 = 0;
 }
