@@ -120,5 +120,6 @@ mod tests {
         assert_eq!(ApiKey::ApiVersions.request_header_version(3), 2);
         assert_eq!(ApiKey::ApiVersions.response_header_version(3), 0);
         assert_eq!(ApiKey::SaslHandshake.request_header_version(1), 1);
+        assert_eq!(ApiKey::ShareFetch.request_header_version(0), 2, "flexible before its first version");
     }
 }

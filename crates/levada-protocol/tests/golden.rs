@@ -5,6 +5,7 @@ use bytes::Bytes;
 use levada_model::{Str, Uuid};
 use levada_protocol::{
     Message, RecordKey, Records,
+    arbitrary::{Arbitrary, Visitor, visit_every_message},
     messages::{
         api_versions_response::{ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey},
         consumer_group_heartbeat_response::{Assignment, ConsumerGroupHeartbeatResponse, TopicPartitions},
@@ -327,4 +328,37 @@ fn records_start_with_their_type_or_version() {
     assert_eq!(bytes[..10], [0, 3, 0, 0, 0, 0, 0, 0, 0, 5]);
     assert_eq!(OffsetCommitValue::from_versioned_bytes(bytes), Ok(commit));
     assert!(OffsetCommitValue::from_versioned_bytes(Bytes::from_static(&[0, 5])).is_err());
+}
+
+/// Looks up each message among lines of `name version hex`.
+struct Lines {
+    lines: Vec<(&'static str, i16, Vec<u8>)>,
+    checked: usize,
+}
+
+impl Visitor for Lines {
+    fn visit<M: Message + Arbitrary>(&mut self) {
+        for (_, version, bytes) in self.lines.iter().filter(|(name, ..)| *name == M::NAME) {
+            let message = M::from_bytes(Bytes::from(bytes.clone()), *version).expect("Kafka wrote these bytes");
+            assert_eq!(message.to_bytes(*version), Ok(Bytes::from(bytes.clone())), "{message:?}");
+            self.checked += 1;
+        }
+    }
+}
+
+/// No other implementation that we know has the records of the internal topics, so their bytes are kept:
+/// Apache Kafka 4.3.1's own classes read each of these random records and wrote the same bytes.
+#[test]
+fn internal_records_are_kafkas() {
+    let byte = |digits: &[u8]| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap();
+    let line = |line: &'static str| {
+        let mut words = line.split(' ');
+        let (name, version) = (words.next().unwrap(), words.next().unwrap());
+        (name, version.parse().unwrap(), words.next().unwrap().as_bytes().chunks(2).map(byte).collect())
+    };
+    let text = include_str!("../testdata/internal_records.txt");
+    let mut lines = Lines { lines: text.lines().map(line).collect(), checked: 0 };
+    visit_every_message(&mut lines);
+    assert_eq!(lines.checked, lines.lines.len());
+    assert!(lines.checked >= 50, "only {} records", lines.checked);
 }

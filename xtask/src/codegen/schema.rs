@@ -175,7 +175,7 @@ fn message(words: &[&str]) -> Result<Message> {
     let versions = self::versions(versions, all)?;
     let flexible_from = match *flexible {
         "none" => None,
-        range => Some(self::versions(range, versions)?.first),
+        range => Some(self::versions(range, all)?.first),
     };
     let structs = vec![Struct { name: (*name).to_owned(), versions, fields: Vec::new() }];
     Ok(Message { name: (*name).to_owned(), kind, versions, flexible_from, structs })

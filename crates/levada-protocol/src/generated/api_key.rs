@@ -338,10 +338,10 @@ impl ApiKey {
             Self::DescribeTopicPartitions => {
                 Api { name: "DescribeTopicPartitions", versions: 0..=0, flexible_from: Some(0) }
             }
-            Self::ShareGroupHeartbeat => Api { name: "ShareGroupHeartbeat", versions: 1..=1, flexible_from: Some(1) },
-            Self::ShareGroupDescribe => Api { name: "ShareGroupDescribe", versions: 1..=1, flexible_from: Some(1) },
-            Self::ShareFetch => Api { name: "ShareFetch", versions: 1..=2, flexible_from: Some(1) },
-            Self::ShareAcknowledge => Api { name: "ShareAcknowledge", versions: 1..=2, flexible_from: Some(1) },
+            Self::ShareGroupHeartbeat => Api { name: "ShareGroupHeartbeat", versions: 1..=1, flexible_from: Some(0) },
+            Self::ShareGroupDescribe => Api { name: "ShareGroupDescribe", versions: 1..=1, flexible_from: Some(0) },
+            Self::ShareFetch => Api { name: "ShareFetch", versions: 1..=2, flexible_from: Some(0) },
+            Self::ShareAcknowledge => Api { name: "ShareAcknowledge", versions: 1..=2, flexible_from: Some(0) },
             Self::AddRaftVoter => Api { name: "AddRaftVoter", versions: 0..=1, flexible_from: Some(0) },
             Self::RemoveRaftVoter => Api { name: "RemoveRaftVoter", versions: 0..=0, flexible_from: Some(0) },
             Self::InitializeShareGroupState => {

@@ -168,7 +168,7 @@ impl Wire for AcknowledgementBatch {
 impl Message for ShareAcknowledgeRequest {
     const NAME: &'static str = "ShareAcknowledgeRequest";
     const VERSIONS: RangeInclusive<i16> = 1..=2;
-    const FLEXIBLE_FROM: Option<i16> = Some(1);
+    const FLEXIBLE_FROM: Option<i16> = Some(0);
 }
 
 impl Request for ShareAcknowledgeRequest {

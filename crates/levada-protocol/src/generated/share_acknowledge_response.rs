@@ -200,7 +200,7 @@ impl Wire for NodeEndpoint {
 impl Message for ShareAcknowledgeResponse {
     const NAME: &'static str = "ShareAcknowledgeResponse";
     const VERSIONS: RangeInclusive<i16> = 1..=2;
-    const FLEXIBLE_FROM: Option<i16> = Some(1);
+    const FLEXIBLE_FROM: Option<i16> = Some(0);
 }
 
 impl Response for ShareAcknowledgeResponse {

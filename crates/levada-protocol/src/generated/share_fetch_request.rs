@@ -237,7 +237,7 @@ impl Wire for ForgottenTopic {
 impl Message for ShareFetchRequest {
     const NAME: &'static str = "ShareFetchRequest";
     const VERSIONS: RangeInclusive<i16> = 1..=2;
-    const FLEXIBLE_FROM: Option<i16> = Some(1);
+    const FLEXIBLE_FROM: Option<i16> = Some(0);
 }
 
 impl Request for ShareFetchRequest {

@@ -243,7 +243,7 @@ impl Wire for NodeEndpoint {
 impl Message for ShareFetchResponse {
     const NAME: &'static str = "ShareFetchResponse";
     const VERSIONS: RangeInclusive<i16> = 1..=2;
-    const FLEXIBLE_FROM: Option<i16> = Some(1);
+    const FLEXIBLE_FROM: Option<i16> = Some(0);
 }
 
 impl Response for ShareFetchResponse {

@@ -41,7 +41,7 @@ impl Wire for ShareGroupDescribeRequest {
 impl Message for ShareGroupDescribeRequest {
     const NAME: &'static str = "ShareGroupDescribeRequest";
     const VERSIONS: RangeInclusive<i16> = 1..=1;
-    const FLEXIBLE_FROM: Option<i16> = Some(1);
+    const FLEXIBLE_FROM: Option<i16> = Some(0);
 }
 
 impl Request for ShareGroupDescribeRequest {

@@ -225,7 +225,7 @@ impl Wire for Assignment {
 impl Message for ShareGroupDescribeResponse {
     const NAME: &'static str = "ShareGroupDescribeResponse";
     const VERSIONS: RangeInclusive<i16> = 1..=1;
-    const FLEXIBLE_FROM: Option<i16> = Some(1);
+    const FLEXIBLE_FROM: Option<i16> = Some(0);
 }
 
 impl Response for ShareGroupDescribeResponse {

@@ -58,7 +58,7 @@ impl Wire for ShareGroupHeartbeatRequest {
 impl Message for ShareGroupHeartbeatRequest {
     const NAME: &'static str = "ShareGroupHeartbeatRequest";
     const VERSIONS: RangeInclusive<i16> = 1..=1;
-    const FLEXIBLE_FROM: Option<i16> = Some(1);
+    const FLEXIBLE_FROM: Option<i16> = Some(0);
 }
 
 impl Request for ShareGroupHeartbeatRequest {

@@ -117,7 +117,7 @@ impl Wire for TopicPartitions {
 impl Message for ShareGroupHeartbeatResponse {
     const NAME: &'static str = "ShareGroupHeartbeatResponse";
     const VERSIONS: RangeInclusive<i16> = 1..=1;
-    const FLEXIBLE_FROM: Option<i16> = Some(1);
+    const FLEXIBLE_FROM: Option<i16> = Some(0);
 }
 
 impl Response for ShareGroupHeartbeatResponse {
