@@ -231,7 +231,7 @@ impl Journal {
     pub fn release_before(&mut self, position: JournalPosition) -> Result<(), JournalError> {
         while let Some(second) = self.live.get(1) {
             let second_starts = second.first.map_or(self.sequence, |first| first.sequence);
-            if second_starts > position.0 || self.live.front().is_some_and(|file| file.dirty) {
+            if second_starts > position.0 {
                 break;
             }
             self.free.extend(self.live.pop_front());
@@ -440,12 +440,10 @@ impl Journal {
     }
 }
 
-/// Creates `dir` with a name that survives.
+/// Creates `dir`, and makes its name and those in it durable: a start that was cut short may have left them volatile.
 fn create_dir(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
-    if disk.exists(dir) {
-        return Ok(());
-    }
     disk.create_dir_all(dir).map_err(DiskError::at("create", dir))?;
+    disk.sync_dir(dir).map_err(DiskError::at("sync", dir))?;
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(disk.sync_dir(parent).map_err(DiskError::at("sync", parent))?)
 }

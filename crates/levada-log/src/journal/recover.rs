@@ -15,6 +15,8 @@ use std::{ops::Range, path::Path};
 const TORN_SIZE_MAX: u64 = 16 << 20;
 /// Side files that are kept.
 const TORN_FILES_MAX: usize = 4;
+/// Bytes that are written at once where frames are written again.
+const REWRITE_SIZE: u64 = 1 << 20;
 
 /// What the files hold.
 #[derive(Debug)]
@@ -44,7 +46,13 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Res
     };
     let mut walk = Walk::new(files.clone(), start, &first, from);
     let mut summary = ReplaySummary::default();
+    let mut unsure: Vec<Unsure> = Vec::new();
     while let Some(frame) = walk.next_frame()? {
+        unsure.retain(|earlier| earlier.sequence > frame.header.durable);
+        let (file, size) = (walk.present().clone(), frame.header.frame_size());
+        if frame.payload.is_some() {
+            unsure.push(Unsure { file, range: walk.position - size..walk.position, sequence: frame.header.sequence });
+        }
         if let Some(payload) = frame.payload.filter(|payload| !payload.is_empty()) {
             summary.frames += 1;
             summary.bytes += u64::try_from(payload.len()).expect("a size in memory fits 64 bits");
@@ -60,11 +68,41 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Res
     }
     drop_torn_but_latest(disk, dir)?;
     wipe_later_starts(&walk)?;
+    make_sure(&unsure)?;
     let live = walk.visited.iter().filter_map(|&index| files.get(index).cloned()).collect();
     let free = files.iter().enumerate().filter(|(index, _)| !walk.visited.contains(index));
     let free = free.map(|(_, file)| file.clone()).collect();
     let again = Walk::new(files, start, &first, from);
     Ok(Found { live, free, tail: walk.position, chain: Some(walk.chain), number_max, summary, walk: Some(again) })
+}
+
+/// A frame that no later one says to be durable.
+#[derive(Debug)]
+struct Unsure {
+    file: JournalFile,
+    range: Range<u64>,
+    sequence: u64,
+}
+
+/// Writes frames once more and syncs them: what reads back may be in memory only, even after a failed sync.
+fn make_sure(unsure: &[Unsure]) -> Result<(), JournalError> {
+    for Unsure { file, range, .. } in unsure {
+        let mut position = range.start;
+        while position < range.end {
+            let size = (range.end - position).min(REWRITE_SIZE);
+            let mut bytes = vec![0; usize::try_from(size).expect("at most a mebibyte")];
+            read_exact_at(&*file.file, &mut bytes, position).map_err(DiskError::at("read", &file.path))?;
+            file.file.write_all_at(&bytes, position).map_err(DiskError::at("write", &file.path))?;
+            position += size;
+        }
+    }
+    for (index, Unsure { file, .. }) in unsure.iter().enumerate() {
+        let is_last_of_file = unsure.get(index + 1).is_none_or(|next| next.file.number != file.number);
+        if is_last_of_file {
+            file.file.sync_data().map_err(DiskError::at("sync", &file.path))?;
+        }
+    }
+    Ok(())
 }
 
 fn open_files(disk: &dyn Disk, dir: &Path) -> Result<Vec<JournalFile>, JournalError> {

@@ -95,13 +95,21 @@ fn entries_come_back_in_order_after_a_restart() {
     assert_eq!(entries_of(replay), expected);
 }
 
+/// What `testdata/journal-frame-v1.bin` holds, after an opening frame.
+fn one_of_each() -> [Entry; 4] {
+    [
+        batch(b"body"),
+        Entry::StartOffset { log: log(), offset: 5 },
+        Entry::OffsetLease { log: log(), ceiling: -1 },
+        Entry::Meta { bytes: Bytes::from_static(b"changes") },
+    ]
+}
+
 #[test]
 fn a_frame_has_the_bytes_that_the_format_says() {
     let disk = new_disk();
     let (mut journal, _) = open(&disk, 0);
-    let entries =
-        [batch(b"body"), Entry::StartOffset { log: log(), offset: 5 }, Entry::OffsetLease { log: log(), ceiling: -1 }];
-    journal.append(&entries).expect("appended");
+    journal.append(&one_of_each()).expect("appended");
     let golden: &[u8] = include_bytes!("../../testdata/journal-frame-v1.bin");
     let file = disk.open(&file(1), OpenMode::Read).expect("opens");
     let mut written = vec![0; 8_192];
@@ -117,9 +125,7 @@ fn the_golden_frame_is_still_read() {
     disk.open(&file(1), OpenMode::Create).expect("opens").write_all_at(golden, 0).expect("written");
     let (_, replay) = open(&disk, 0);
     let entries: Vec<Entry> = entries_of(replay).into_iter().map(|(_, entry)| entry).collect();
-    let expected =
-        [batch(b"body"), Entry::StartOffset { log: log(), offset: 5 }, Entry::OffsetLease { log: log(), ceiling: -1 }];
-    assert_eq!(entries, expected);
+    assert_eq!(entries, one_of_each());
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn work(disk: &SimDisk, seed: u64, rounds: u64, history: &mut History) -> Result
 }
 
 #[test]
-fn a_kill_at_any_call_loses_nothing() {
+fn a_kill_at_any_call_loses_nothing_nor_does_a_power_cut_in_the_life_after_it() {
     let whole = new_disk();
     work(&whole, 1, 40, &mut History::default()).expect("no fault");
     let calls = whole.calls();
@@ -82,7 +82,9 @@ fn a_kill_at_any_call_loses_nothing() {
             let mut history = History::default();
             if work(&disk, 1, 40, &mut history).is_err() {
                 killed += 1;
-                work(&disk.restart(), call, 5, &mut history).expect("goes on");
+                let after = disk.restart();
+                work(&after, call, 5, &mut history).expect("goes on");
+                work(&after.power_cut(call), call, 0, &mut history).expect("opens again");
             }
         }
     }

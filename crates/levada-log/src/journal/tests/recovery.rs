@@ -315,7 +315,7 @@ fn a_record_that_holds_the_image_of_a_frame_is_not_taken_for_one() {
         let forged = FrameHeader {
             opens: images % 2 == 0,
             entry_count: 0,
-            sequence: 5 + images % 3,
+            sequence: 6 + images % 3,
             epoch: 1 + images % 2,
             durable: u64::MAX,
             key: 0,
@@ -333,7 +333,8 @@ fn a_record_that_holds_the_image_of_a_frame_is_not_taken_for_one() {
     journal.release_before(journal.durable_position()).expect("released");
     let from = add(&mut journal, 3, 5_000);
     assert_eq!((from, journal.present().number), (5, 1), "the file with the images is used again");
-    let (_, replay) = open(&disk, from);
+    let (journal, replay) = open(&disk, from);
+    assert_eq!(journal.position(), JournalPosition(7), "what follows is a new opening frame, not an image");
     assert_eq!((replay.summary().torn_bytes, numbers_of(replay)), (0, vec![3]));
 }
 
@@ -351,5 +352,24 @@ fn an_error_while_opening_is_no_corruption() {
             assert_ne!(error.kind(), ErrorKind::Corrupt, "call {call}: {error}");
         }
         assert_eq!(numbers_of(open(&failing.restart(), 0).1), [1], "call {call}");
+    }
+}
+
+/// After a failed sync the pages read back from memory, and no sync brings them to the disk.
+#[test]
+fn what_was_replayed_after_a_failed_sync_survives_a_power_cut() {
+    let disk = new_disk();
+    let (mut journal, _) = open(&disk, 0);
+    add(&mut journal, 1, 100);
+    journal.append(&[numbered(2, 40_000)]).expect("appended");
+    journal.append(&[numbered(3, 40_000)]).expect("appended");
+    for sync in 1..=2 {
+        disk.fail_at(disk.calls() + sync, Fault::Error(IoErrorKind::Other));
+    }
+    assert!(journal.sync().is_err());
+    let disk = disk.restart();
+    assert_eq!(numbers_of(open(&disk, 0).1), [1, 2, 3]);
+    for seed in 0..100 {
+        assert_eq!(numbers_of(open(&disk.power_cut(seed), 0).1), [1, 2, 3], "seed {seed}");
     }
 }
