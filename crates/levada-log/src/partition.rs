@@ -252,3 +252,6 @@ impl PartitionLog {
         self.producers.expire(now_ms, age_max_ms)
     }
 }
+
+#[cfg(test)]
+mod tests;

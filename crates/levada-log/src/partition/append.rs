@@ -61,7 +61,7 @@ impl PartitionLog {
         let mut rest = batches.iter().zip(&headers).peekable();
         while let Some((first, _)) = rest.peek() {
             if self.must_roll(&self.active.mark, first, now_ms) {
-                self.roll(first.base_offset)?;
+                self.roll(self.base_for(first))?;
                 rolled_count += 1;
             }
             let mut run = Run::new(&self.active, now_ms);
@@ -106,6 +106,13 @@ impl PartitionLog {
         let age_ms = now_ms.saturating_sub(mark.first_append_time);
         let old = mark.size_bytes > 0 && mark.first_append_time >= 0 && age_ms >= self.config.segment_age_max_ms();
         full || old || relative(mark.base_offset, batch.last_offset).is_none()
+    }
+
+    /// Where a segment begins whose first batch is `batch`: at the end of the log, so that a segment that is lost
+    /// shows as a gap; further on only where the gap exceeds what an index can hold.
+    fn base_for(&self, batch: &StoredBatch) -> Offset {
+        let end = self.next_offset();
+        if relative(end, batch.last_offset).is_some() { end } else { batch.base_offset }
     }
 
     /// Seals the active segment and begins one at `base`.

@@ -1,7 +1,7 @@
 //! [`Inventory`]: which files a partition's directory holds, before any of them is believed.
 
 use super::{
-    LogFiles, OpenError, SegmentMark,
+    LogCheckpoint, LogFiles, OpenError, SegmentMark,
     error::{Corruption, Defect},
     layout::{DELETED_SUFFIX, FileKind, METADATA_FILE, TMP_SUFFIX, parse_metadata, parse_name, segment_path},
 };
@@ -62,20 +62,19 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// The sealed segments of a checkpoint that are still there, each at least as long as it was.
-    ///
-    /// The oldest may have been let go after the checkpoint was taken: then their files end in `.deleted`.
-    pub(super) fn sealed(&self, marks: &[SegmentMark]) -> Result<Vec<SegmentMark>, Corruption> {
-        let gone = |mark: &&SegmentMark| {
-            !self.logs.contains_key(&mark.base_offset) && self.deleted.contains(&mark.base_offset)
-        };
-        let gone_count = marks.iter().take_while(gone).count();
-        let mut sealed = Vec::new();
-        for mark in marks.iter().skip(gone_count) {
-            self.check_size(mark)?;
-            sealed.push(*mark);
+    /// How many of a checkpoint's segments, from the oldest on, were let go after it was taken: their files end in
+    /// `.deleted`. Where a power cut undid some of the renames, the older ones count nevertheless.
+    pub(super) fn gone_count(&self, checkpoint: &LogCheckpoint) -> Result<usize, Corruption> {
+        let is_gone =
+            |mark: &SegmentMark| !self.logs.contains_key(&mark.base_offset) && self.deleted.contains(&mark.base_offset);
+        let marks: Vec<_> = checkpoint.segments().collect();
+        let count = marks.iter().rposition(|mark| is_gone(mark)).map_or(0, |last| last + 1);
+        for mark in &marks {
+            if !is_gone(mark) {
+                self.check_size(mark)?;
+            }
         }
-        Ok(sealed)
+        Ok(count)
     }
 
     /// Fails where the segment's file is missing, or shorter than what was synced.

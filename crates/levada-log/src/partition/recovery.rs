@@ -3,7 +3,7 @@
 use super::{
     EpochTable, LogCheckpoint, LogConfig, LogFiles, OpenError, PartitionLog, Parts, SegmentMark,
     error::{Corruption, Defect},
-    index::{IndexBuilder, Indexed},
+    index::{IndexBuilder, Indexed, relative},
     inventory::Inventory,
     layout::{FileKind, Sidecar, segment_path},
     producer::{ProducerTable, snapshot},
@@ -61,9 +61,13 @@ impl PartitionLog {
         config: LogConfig,
         checkpoint: &LogCheckpoint,
     ) -> Result<Self, OpenError> {
-        let mut opening = Opening::begin(files, dir, id, config, checkpoint)?;
-        opening.cut(&checkpoint.active)?;
-        opening.finish(checkpoint.active, IndexFiles::Trusted).map(|recovered| recovered.log)
+        let (mut opening, active) = Opening::begin(files, dir, id, config, checkpoint)?;
+        let active = match active {
+            Some(active) => active,
+            None => opening.begin_anew(checkpoint.next_offset())?,
+        };
+        opening.cut(&active)?;
+        opening.finish(active, IndexFiles::Trusted).map(|recovered| recovered.log)
     }
 
     /// Opens a log after an unclean end. `on_batch` sees the batches above the checkpoint that are kept.
@@ -81,13 +85,19 @@ impl PartitionLog {
         mode: RecoverMode,
         on_batch: &mut dyn FnMut(&BatchHeader),
     ) -> Result<Recovered, OpenError> {
-        let mut opening = Opening::begin(files, dir, id, config, checkpoint)?;
+        let (mut opening, active) = Opening::begin(files, dir, id, config, checkpoint)?;
+        let rolled = opening.inventory.logs.range(checkpoint.next_offset()..).next().map(|(&base, _)| base);
+        let active = match (active, mode, rolled) {
+            (Some(active), ..) => active,
+            (None, RecoverMode::ScanBeyond, Some(base)) => opening.beginning(base),
+            (None, ..) => opening.begin_anew(checkpoint.next_offset())?,
+        };
         let active = match mode {
             RecoverMode::CutAtCheckpoint => {
-                opening.cut(&checkpoint.active)?;
-                checkpoint.active
+                opening.cut(&active)?;
+                active
             }
-            RecoverMode::ScanBeyond => opening.scan_from(checkpoint.active, Keep::Sound, on_batch)?,
+            RecoverMode::ScanBeyond => opening.scan_from(active, Keep::Sound, on_batch)?,
         };
         opening.finish(active, IndexFiles::Ignored)
     }
@@ -166,26 +176,39 @@ impl Opening {
         }
     }
 
-    /// Checks the files against the checkpoint.
+    /// Checks the files against the checkpoint. Gives the active segment, unless it was let go since.
     fn begin(
         files: &Arc<LogFiles>,
         dir: PathBuf,
         id: LogId,
         config: LogConfig,
         checkpoint: &LogCheckpoint,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<(Self, Option<SegmentMark>), OpenError> {
         config.validate()?;
         let inventory = Inventory::take(files, &dir, id)?;
-        let sealed = inventory.sealed(&checkpoint.sealed)?;
-        inventory.check_size(&checkpoint.active)?;
+        let gone_count = inventory.gone_count(checkpoint)?;
         let producers = ProducerTable::decode(checkpoint.producers.clone(), config.producers_max)?;
         let mut opening = Self::new(files, dir, id, config, inventory, producers);
-        let first = sealed.first().unwrap_or(&checkpoint.active).base_offset;
-        opening.start_offset = checkpoint.log_start_offset.max(first);
+        let mut left: Vec<SegmentMark> = checkpoint.segments().skip(gone_count).copied().collect();
         opening.epochs = checkpoint.epochs.clone();
-        opening.epochs.truncate_from_start(opening.start_offset);
-        opening.sealed = sealed.into_iter().map(|mark| (mark, IndexFiles::Trusted)).collect();
-        Ok(opening)
+        opening.start_offset = checkpoint.log_start_offset.max(checkpoint.next_offset());
+        if let Some(first) = left.first() {
+            opening.start_offset = checkpoint.log_start_offset.max(first.base_offset);
+        }
+        let active = left.pop();
+        opening.sealed = left.into_iter().map(|mark| (mark, IndexFiles::Trusted)).collect();
+        Ok((opening, active))
+    }
+
+    /// An empty segment where all that the checkpoint names was let go.
+    fn begin_anew(&mut self, base: Offset) -> Result<SegmentMark, DiskError> {
+        let path = segment_path(&self.dir, base, FileKind::Log);
+        let file = self.files.open(&path, OpenMode::Create)?;
+        file.set_len(0).map_err(DiskError::at("truncate", &path))?;
+        file.sync_data().map_err(DiskError::at("sync", &path))?;
+        self.files.sync_dir(&self.dir)?;
+        self.inventory.logs.insert(base, 0);
+        Ok(SegmentMark::empty(base))
     }
 
     /// Cuts the active segment at `active`, and removes what follows.
@@ -220,7 +243,9 @@ impl Opening {
         let last = bases.last().copied();
         for base in bases {
             if base > mark.base_offset {
-                if base < mark.next_offset {
+                // A roll begins at the end of the log: a gap is a segment that is lost, unless it is a large one.
+                let is_gap = base > mark.next_offset && relative(mark.next_offset, base).is_some();
+                if base < mark.next_offset || (is_gap && keep == Keep::Sound) {
                     let (expected, defect_base) = (mark.next_offset, base);
                     let defect = Defect::Offsets { base, last: base, expected };
                     let rot = Corruption { segment_base: defect_base, position: 0, offset_from: base, defect };
@@ -298,12 +323,17 @@ impl Opening {
         let file = self.files.open(&path, OpenMode::Write)?;
         if rewrite {
             write_again(&*file, from, mark.size_bytes).map_err(DiskError::at("rewrite", &path))?;
+            // The length, too, may be one that failed to reach the disk.
+            file.set_len(mark.size_bytes + 1).map_err(DiskError::at("extend", &path))?;
+            file.set_len(mark.size_bytes).map_err(DiskError::at("cut", &path))?;
         }
         file.sync_data().map_err(DiskError::at("sync", &path))
     }
 
     fn finish(mut self, active: SegmentMark, active_index: IndexFiles) -> Result<Recovered, OpenError> {
         let first = self.sealed.first().map_or(active.base_offset, |(mark, _)| mark.base_offset);
+        self.start_offset = self.start_offset.max(first);
+        self.epochs.truncate_from_start(self.start_offset);
         // Renames and unlinks that were not synced come back after a power cut.
         self.inventory.remove_logs(&self.files, &self.dir, |base| base < first)?;
         let interval_bytes = self.config.index_interval_bytes;

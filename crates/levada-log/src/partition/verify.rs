@@ -157,7 +157,7 @@ fn index_defects(
     };
     let bad_offsets =
         indexes.offsets.iter().filter(|entry| !is_batch(u64::from(entry.position), entry.relative)).count();
-    // No batch up to an entry's offset has a larger timestamp. Both rise, so one pass does.
+    // An entry has the largest timestamp up to its offset. Offsets rise in both, so one pass does.
     let mut headers = positions.values().peekable();
     let (mut max_timestamp, mut bad_times) = (i64::MIN, 0);
     for entry in &indexes.times {
@@ -165,7 +165,7 @@ fn index_defects(
         while let Some(header) = headers.next_if(|header| header.last_offset() <= offset) {
             max_timestamp = max_timestamp.max(header.max_timestamp);
         }
-        bad_times += usize::from(max_timestamp > entry.timestamp);
+        bad_times += usize::from(max_timestamp != entry.timestamp);
     }
     Ok(u64::try_from(bad_offsets + bad_times).unwrap_or(u64::MAX))
 }

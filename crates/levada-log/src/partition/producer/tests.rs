@@ -123,8 +123,7 @@ fn all_five_batches_survive_the_encoding() {
 
 #[test]
 fn the_encoding_has_golden_bytes() {
-    let golden = include_bytes!("../../../testdata/producers.v1.bin");
-    assert_eq!(&busy_table().encode()[..], golden);
+    crate::partition::tests::check_golden("producers.v1.bin", &busy_table().encode());
 }
 
 #[test]

@@ -1,0 +1,116 @@
+use super::*;
+use crate::disk::sim::{Call, Rule};
+use std::io;
+
+#[test]
+fn a_full_disk_refuses_the_rest_and_takes_it_when_there_is_room() {
+    let disk = disk();
+    let mut log = create(&disk, config(2_000));
+    let mut source = Source::new(1);
+    let first = source.batches(10);
+    log.append(&first, 0).unwrap();
+    let used: u64 = crate::Disk::list(&disk, &dir()).unwrap().iter().map(|entry| entry.size).sum();
+    disk.set_capacity(Some(used + 1_500));
+    let rest = source.batches(40);
+    let next_offset = match log.append(&rest, 0) {
+        Err(AppendError::NoSpace { next_offset, .. }) => next_offset,
+        other => panic!("{other:?}"),
+    };
+    let reader = log.reader();
+    assert_eq!(reader.next_offset(), next_offset);
+    let appended = rest.iter().position(|batch| batch.base_offset == next_offset).unwrap();
+    let there = [&first[..], &rest[..appended]].concat();
+    check_bytes(&read_all(&reader), &bytes_of(&there), "reads go on");
+    let active = reader.segments().last().copied().unwrap();
+    let path = segment_path(&dir(), active.base_offset, FileKind::Log);
+    let size = crate::Disk::open(&disk, &path, OpenMode::Read).unwrap().len().unwrap();
+    assert_eq!(size, active.size_bytes, "nothing torn is left");
+    sync(&mut log).unwrap();
+    disk.set_capacity(None);
+    log.append(&rest[appended..], 0).unwrap();
+    let checkpoint = log.close().unwrap();
+    let log = PartitionLog::open_clean(&files(&disk), dir(), id(), config(2_000), &checkpoint).unwrap();
+    check_bytes(&read_all(&log.reader()), &bytes_of(&[first, rest].concat()), "");
+}
+
+#[test]
+fn an_error_of_the_disk_poisons_the_log_and_reads_go_on() {
+    let disk = disk();
+    let mut log = create(&disk, config(1 << 20));
+    let mut source = Source::new(2);
+    let all = source.batches(5);
+    log.append(&all, 0).unwrap();
+    disk.add_rule(Rule { call: Call::Write, path_contains: ".log".into(), after: 0, error: io::ErrorKind::Other });
+    assert!(matches!(log.append(&source.batches(1), 0), Err(AppendError::Poisoned(_))));
+    disk.clear_rules();
+    assert!(matches!(log.append(&source.batches(1), 0), Err(AppendError::Poisoned(_))));
+    assert!(log.reader().poisoned().is_some());
+    check_bytes(&read_all(&log.reader()), &bytes_of(&all), "");
+    assert!(log.close().is_err(), "a poisoned log has no clean end");
+}
+
+#[test]
+fn one_failed_sync_stops_all_later_ones() {
+    let disk = disk();
+    let mut log = create(&disk, config(1_024));
+    log.append(&Source::new(3).batches(30), 0).unwrap();
+    let dirty = log.dirty_files();
+    assert!(dirty.len() > 3);
+    disk.add_rule(Rule { call: Call::Sync, path_contains: ".log".into(), after: 0, error: io::ErrorKind::Other });
+    assert!(matches!(dirty[0].sync(), Err(SyncError::Disk(_))));
+    let calls = disk.calls();
+    assert!(dirty.iter().all(|file| matches!(file.sync(), Err(SyncError::Poisoned(_)))));
+    assert_eq!(disk.calls(), calls, "the disk is not asked again");
+}
+
+#[test]
+fn verify_finds_nothing_in_a_sound_log_and_each_planted_defect() {
+    let disk = disk();
+    let mut log = create(&disk, config(3_000));
+    let all = Source::new(4).batches(60);
+    log.append(&all, 0).unwrap();
+    log.close().unwrap();
+    let look = |disk: &SimDisk| {
+        let mut bytes = Vec::new();
+        let report = verify::verify(&files(disk), &dir(), &mut |batch| bytes.extend_from_slice(batch.bytes)).unwrap();
+        (report, bytes)
+    };
+    let (report, bytes) = look(&disk);
+    assert_eq!(bytes, bytes_of(&all));
+    assert_eq!(report.iter().map(|segment| segment.batch_count).sum::<u64>(), 60);
+    assert!(report.iter().all(|segment| segment.defects.is_empty() && segment.index_defect_count == 0));
+    let second = report[1].base_offset;
+
+    let rotten = disk.restart();
+    rotten.rot(&segment_path(&dir(), second, FileKind::Log), 65).unwrap();
+    let (report, bytes) = look(&rotten);
+    assert!(matches!(report[1].defects[..], [Corruption { position: 0, defect: Defect::Crc { .. }, .. }]));
+    assert_eq!(bytes.len(), bytes_of(&all).len(), "it goes on behind a bad checksum");
+
+    let headless = disk.restart();
+    headless.rot(&segment_path(&dir(), second, FileKind::Log), 16).unwrap();
+    assert!(matches!(look(&headless).0[1].defects[..], [Corruption { position: 0, defect: Defect::Magic(_), .. }]));
+
+    for kind in [FileKind::OffsetIndex, FileKind::TimeIndex] {
+        let misled = disk.restart();
+        misled.rot(&segment_path(&dir(), second, kind), 7).unwrap();
+        assert!(look(&misled).0[1].index_defect_count > 0, "{kind:?}");
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_refused_by_name() {
+    let good = LogConfig::default();
+    assert_eq!(good.validate(), Ok(()));
+    for bad in [
+        LogConfig { segment_bytes: 1_023, ..good.clone() },
+        LogConfig { segment_bytes: 1 << 31, ..good.clone() },
+        LogConfig { segment_age_max: std::time::Duration::ZERO, ..good.clone() },
+        LogConfig { index_interval_bytes: 1, ..good.clone() },
+        LogConfig { producers_max: 0, ..good.clone() },
+    ] {
+        assert!(bad.validate().is_err(), "{bad:?}");
+        let created = PartitionLog::create(&files(&disk()), dir(), id(), bad, 0);
+        assert!(matches!(created, Err(OpenError::Config(_))));
+    }
+}
