@@ -52,7 +52,7 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
     let journal_config = JournalConfig {
         file_size: config.journal_file_size,
         files_max: config.journal_files_max,
-        ..JournalConfig::default()
+        key: parts.rng.next_u64(),
     };
     let from = JournalPosition(before.journal_position);
     let journal_dir = config.data_dir.join("journal");
