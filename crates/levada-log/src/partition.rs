@@ -43,10 +43,11 @@ use crate::{
 };
 use bytes::Bytes;
 use index::IndexBuilder;
-use layout::{FileKind, METADATA_FILE, metadata_text, segment_path};
-use levada_model::{LogId, Offset, Timestamp};
+use inventory::Inventory;
+use layout::{EPOCHS_FILE, FileKind, METADATA_FILE, metadata_text, segment_path};
+use levada_model::{LogId, NO_OFFSET, Offset, Timestamp};
 use segment::{IndexFiles, Segment};
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use sync::Work;
 
 /// Writes one partition's log. One thread owns it.
@@ -112,7 +113,8 @@ impl Active {
 }
 
 impl PartitionLog {
-    /// Creates an empty log that starts at `start_offset`, durably: directory, identity, first segment.
+    /// Creates an empty log that starts at `start_offset`, durably: directory, identity, first segment. Files of a log
+    /// that was there before are removed: one that no checkpoint knows is in the journal, or goes to [`Self::rebuild`].
     ///
     /// # Errors
     /// [`OpenError`]; what was created by then stays.
@@ -125,11 +127,15 @@ impl PartitionLog {
     ) -> Result<Self, OpenError> {
         config.validate()?;
         files.disk().create_dir_all(&dir).map_err(DiskError::at("create directory", &dir))?;
+        let mut before = Inventory::list(files, &dir)?;
+        before.remove_logs(files, &dir, |_| true)?;
+        before.tidy(files, &dir, &BTreeSet::new(), NO_OFFSET);
+        let epochs = dir.join(EPOCHS_FILE);
+        if files.disk().exists(&epochs) {
+            files.disk().remove_file(&epochs).map_err(DiskError::at("remove", &epochs))?;
+        }
         files.replace(&dir.join(METADATA_FILE), metadata_text(id).as_bytes())?;
-        let path = segment_path(&dir, start_offset, FileKind::Log);
-        let file = files.open(&path, OpenMode::Create)?;
-        file.set_len(0).map_err(DiskError::at("truncate", &path))?;
-        file.sync_data().map_err(DiskError::at("sync", &path))?;
+        files.open(&segment_path(&dir, start_offset, FileKind::Log), OpenMode::Create)?;
         files.sync_dir(&dir)?;
         if let Some(parent) = dir.parent() {
             files.sync_dir(parent)?;

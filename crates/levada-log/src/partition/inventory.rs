@@ -97,7 +97,7 @@ impl Inventory {
         let strays = self
             .beside
             .iter()
-            .filter(|(base, kind)| !bases.contains(base) && !(*base == end && *kind == FileKind::Snapshot));
+            .filter(|(base, kind)| !bases.contains(base) && (*base != end || *kind != FileKind::Snapshot));
         unwanted.extend(strays.map(|&(base, kind)| segment_path(dir, base, kind)));
         for path in &unwanted {
             if let Err(error) = files.disk().remove_file(path) {

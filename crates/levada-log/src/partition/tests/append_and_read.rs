@@ -148,7 +148,7 @@ fn offsets_never_go_back_and_head_and_body_agree() {
     let mut source = Source::new(4);
     let (one, two) = (source.batch(), source.batch());
     log.append(&[one.clone(), two.clone()], 0).unwrap();
-    assert!(matches!(log.append(&[two.clone()], 0), Err(AppendError::OutOfOrder { .. })));
+    assert!(matches!(log.append(std::slice::from_ref(&two), 0), Err(AppendError::OutOfOrder { .. })));
     let three = source.batch();
     let mut lying = three.clone();
     lying.last_offset += 1;
@@ -156,7 +156,7 @@ fn offsets_never_go_back_and_head_and_body_agree() {
     let mut short = three.clone();
     short.body = short.body.slice(..short.body.len() - 1);
     assert!(matches!(log.append(&[short], 0), Err(AppendError::Malformed { .. })));
-    log.append(&[three.clone()], 0).unwrap();
+    log.append(std::slice::from_ref(&three), 0).unwrap();
     check_bytes(&read_all(&log.reader()), &bytes_of(&[one, two, three]), "");
 }
 

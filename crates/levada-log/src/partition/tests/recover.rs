@@ -58,7 +58,7 @@ fn a_tail_torn_at_any_byte_is_cut_behind_its_last_whole_batch() {
         let expected = [below.clone(), above[..whole].to_vec()].concat();
         check_bytes(&read_all(&recovered.log.reader()), &bytes_of(&expected), &format!("{size} bytes"));
         assert_eq!((seen, recovered.kept_batch_count), (whole, whole as u64));
-        assert_eq!(recovered.cut_bytes as usize, size - bytes_of(&expected).len());
+        assert_eq!(recovered.cut_bytes, (size - bytes_of(&expected).len()) as u64);
     }
 }
 
@@ -243,4 +243,13 @@ fn an_open_after_a_clean_close_writes_and_syncs_nothing() {
     assert!(disk.calls() - calls < 10, "{} calls", disk.calls() - calls);
     check_bytes(&read_all(&log.reader()), &bytes_of(&all), "");
     assert_eq!(log.close().unwrap(), checkpoint);
+}
+
+#[test]
+fn a_log_that_is_created_anew_has_nothing_of_the_one_before() {
+    let (disk, _, below, _) = half_synced(12, 1_024);
+    let mut log = create(&disk, config(1_024));
+    assert_eq!(names(&disk), ["00000000000000000000.log", "partition.metadata"]);
+    log.append(&below[..1], 0).unwrap();
+    check_bytes(&read_all(&log.reader()), &below[0].to_bytes(), "");
 }
