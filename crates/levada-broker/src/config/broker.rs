@@ -1,0 +1,235 @@
+//! The settings of the broker: the table, and what is in force.
+
+use crate::{
+    config::{ConfigError, Rule, Scope, Setting, find},
+    group::GroupLimits,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+const fn fixed(name: &'static str, rule: Rule, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, rule, default, scope: Scope::Static, doc }
+}
+
+const fn dynamic(name: &'static str, rule: Rule, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, rule, default, scope: Scope::Dynamic, doc }
+}
+
+/// Every setting of the broker that this crate obeys, by name.
+pub const BROKER: &[Setting] = &[
+    dynamic("auto.create.topics.enable", Rule::Boolean, "true", "Create a topic when a client first asks for it."),
+    fixed("compression.type", Rule::OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]), "producer",
+        "The default of the topic setting `compression.type`."),
+    dynamic("default.replication.factor", Rule::Int(1), "1", "The replication factor of topics created without one."),
+    dynamic("delete.topic.enable", Rule::Boolean, "true", "Whether topics can be deleted."),
+    fixed("group.initial.rebalance.delay.ms", Rule::Int(0), "0",
+        "How long the first rebalance of an empty group waits for more members."),
+    fixed("group.max.session.timeout.ms", Rule::Int(1), "1800000", "The longest session timeout a member may ask for."),
+    fixed("group.max.size", Rule::Int(1), "10000", "The most members of a group."),
+    fixed("group.min.session.timeout.ms", Rule::Int(1), "6000", "The shortest session timeout a member may ask for."),
+    fixed("log.cleaner.delete.retention.ms", Rule::Long(0), "86400000", "The default of the topic setting `delete.retention.ms`."),
+    fixed("log.cleaner.min.compaction.lag.ms", Rule::Long(0), "0", "The default of the topic setting `min.compaction.lag.ms`."),
+    fixed("log.cleanup.policy", Rule::SomeOf(&["delete", "compact"]), "delete", "The default of the topic setting `cleanup.policy`."),
+    fixed("log.durability", Rule::OneOf(&["fsync", "interval", "os"]), "fsync", "The default of the topic setting `durability`."),
+    fixed("log.flush.interval.messages", Rule::Long(1), "9223372036854775807", "The default of the topic setting `flush.messages`."),
+    fixed("log.flush.interval.ms", Rule::Long(0), "9223372036854775807", "The default of the topic setting `flush.ms`."),
+    fixed("log.message.timestamp.after.max.ms", Rule::Long(0), "3600000",
+        "The default of the topic setting `message.timestamp.after.max.ms`."),
+    fixed("log.message.timestamp.before.max.ms", Rule::Long(0), "9223372036854775807",
+        "The default of the topic setting `message.timestamp.before.max.ms`."),
+    fixed("log.message.timestamp.type", Rule::OneOf(&["CreateTime", "LogAppendTime"]), "CreateTime",
+        "The default of the topic setting `message.timestamp.type`."),
+    fixed("log.retention.bytes", Rule::Long(-1), "-1", "The default of the topic setting `retention.bytes`."),
+    fixed("log.retention.ms", Rule::Long(-1), "604800000", "The default of the topic setting `retention.ms`."),
+    fixed("log.roll.ms", Rule::Long(1), "604800000", "The default of the topic setting `segment.ms`."),
+    fixed("log.segment.bytes", Rule::Int(1 << 20), "134217728", "The default of the topic setting `segment.bytes`."),
+    fixed("message.max.bytes", Rule::Int(0), "1048588", "The default of the topic setting `max.message.bytes`."),
+    fixed("min.insync.replicas", Rule::Int(1), "1", "The default of the topic setting `min.insync.replicas`."),
+    dynamic("num.partitions", Rule::Int(1), "1", "How many partitions a topic has that is created without a number."),
+    dynamic("offset.metadata.max.bytes", Rule::Int(0), "4096", "The longest note that may go with a committed offset."),
+    dynamic("offsets.retention.check.interval.ms", Rule::Long(1), "600000", "How often expired offsets are looked for."),
+    dynamic("offsets.retention.minutes", Rule::Int(1), "10080", "How long the offsets of an unused group are kept."),
+    fixed("offsets.topic.num.partitions", Rule::Int(1), "50",
+        "How many partitions `__consumer_offsets` is created with; afterwards those that it has count."),
+    dynamic("partitions.max", Rule::Int(1), "20000", "The most partitions of all topics together."),
+    dynamic("partitions.per.topic.max", Rule::Int(1), "10000", "The most partitions of one topic."),
+    dynamic("replication.factor.clamp", Rule::Boolean, "false",
+        "Take a replication factor above 1 for 1, instead of refusing it."),
+];
+
+/// Kafka's settings in larger units: name, the setting they stand for, milliseconds in one.
+const LARGER_UNITS: &[(&str, &str, i64)] = &[
+    ("log.retention.hours", "log.retention.ms", 3_600_000),
+    ("log.retention.minutes", "log.retention.ms", 60_000),
+    ("log.roll.hours", "log.roll.ms", 3_600_000),
+];
+
+/// The broker's settings: from its configuration file, overlaid by those changed while it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BrokerConfig {
+    fixed: BTreeMap<String, String>,
+    dynamic: BTreeMap<String, String>,
+}
+
+impl BrokerConfig {
+    /// Takes the settings of a configuration file, by Kafka's names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first that is unknown or illegal.
+    pub fn from_settings<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
+        let mut fixed = BTreeMap::new();
+        for (name, value) in settings {
+            let (name, value) = in_milliseconds(name, value);
+            let setting = find(BROKER, &name)?;
+            setting.check(&value)?;
+            fixed.insert(name, value);
+        }
+        let config = Self { fixed, dynamic: BTreeMap::new() };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks what no setting says alone.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let (min, max) = (self.number("group.min.session.timeout.ms"), self.number("group.max.session.timeout.ms"));
+        if min > max {
+            let reason = format!("`group.max.session.timeout.ms` is {max}");
+            return Err(ConfigError::Invalid { name: "group.min.session.timeout.ms", value: min.to_string(), reason });
+        }
+        Ok(())
+    }
+
+    /// The same, with `dynamic` laid over it.
+    #[must_use]
+    pub fn overlaid(&self, dynamic: &BTreeMap<String, String>) -> Self {
+        Self { fixed: self.fixed.clone(), dynamic: dynamic.clone() }
+    }
+
+    /// What was set while the broker ran.
+    #[must_use]
+    pub const fn dynamic(&self) -> &BTreeMap<String, String> {
+        &self.dynamic
+    }
+
+    /// What the configuration file says about `name`.
+    #[must_use]
+    pub fn fixed(&self, name: &str) -> Option<&str> {
+        self.fixed.get(name).map(String::as_str)
+    }
+
+    /// The value of `name`, if any was set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.dynamic.get(name).or_else(|| self.fixed.get(name)).map(String::as_str)
+    }
+
+    fn text(&self, name: &'static str) -> &str {
+        let default = || BROKER.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
+        self.get(name).unwrap_or_else(default)
+    }
+
+    fn number(&self, name: &'static str) -> i64 {
+        self.text(name).trim().parse().unwrap_or(i64::MAX)
+    }
+
+    fn count(&self, name: &'static str) -> i32 {
+        i32::try_from(self.number(name)).unwrap_or(i32::MAX)
+    }
+
+    fn size(&self, name: &'static str) -> usize {
+        usize::try_from(self.number(name)).unwrap_or(usize::MAX)
+    }
+
+    fn milliseconds(&self, name: &'static str) -> Duration {
+        Duration::from_millis(u64::try_from(self.number(name)).unwrap_or(0))
+    }
+
+    /// Whether a topic is created when a client first asks for it.
+    #[must_use]
+    pub fn auto_create_topics(&self) -> bool {
+        self.text("auto.create.topics.enable") == "true"
+    }
+
+    /// Whether topics can be deleted.
+    #[must_use]
+    pub fn delete_topics(&self) -> bool {
+        self.text("delete.topic.enable") == "true"
+    }
+
+    /// Whether a replication factor above 1 is taken for 1.
+    #[must_use]
+    pub fn clamp_replication_factor(&self) -> bool {
+        self.text("replication.factor.clamp") == "true"
+    }
+
+    /// The replication factor of topics created without one.
+    #[must_use]
+    pub fn default_replication_factor(&self) -> i32 {
+        self.count("default.replication.factor")
+    }
+
+    /// How many partitions a topic has that is created without a number.
+    #[must_use]
+    pub fn default_partitions(&self) -> i32 {
+        self.count("num.partitions")
+    }
+
+    /// The most partitions of one topic.
+    #[must_use]
+    pub fn partitions_per_topic_max(&self) -> i32 {
+        self.count("partitions.per.topic.max")
+    }
+
+    /// The most partitions of all topics together.
+    #[must_use]
+    pub fn partitions_max(&self) -> i32 {
+        self.count("partitions.max")
+    }
+
+    /// How many partitions `__consumer_offsets` is created with.
+    #[must_use]
+    pub fn offsets_topic_partitions(&self) -> i32 {
+        self.count("offsets.topic.num.partitions")
+    }
+
+    /// The longest note that may go with a committed offset.
+    #[must_use]
+    pub fn offset_metadata_size_max(&self) -> usize {
+        self.size("offset.metadata.max.bytes")
+    }
+
+    /// How long the offsets of an unused group are kept.
+    #[must_use]
+    pub fn offsets_retention(&self) -> Duration {
+        Duration::from_secs(60 * u64::try_from(self.number("offsets.retention.minutes")).unwrap_or(0))
+    }
+
+    /// How often expired offsets are looked for.
+    #[must_use]
+    pub fn offsets_check_interval(&self) -> Duration {
+        self.milliseconds("offsets.retention.check.interval.ms")
+    }
+
+    /// The bounds that groups keep.
+    #[must_use]
+    pub fn group_limits(&self) -> GroupLimits {
+        GroupLimits {
+            initial_rebalance_delay: self.milliseconds("group.initial.rebalance.delay.ms"),
+            session_timeout_min: self.milliseconds("group.min.session.timeout.ms"),
+            session_timeout_max: self.milliseconds("group.max.session.timeout.ms"),
+            members_max: self.size("group.max.size"),
+            ..GroupLimits::default()
+        }
+    }
+}
+
+fn in_milliseconds(name: &str, value: &str) -> (String, String) {
+    let unit = LARGER_UNITS.iter().find(|(larger, _, _)| *larger == name);
+    match (unit, value.trim().parse::<i64>()) {
+        (Some((_, smaller, _)), Ok(number)) if number < 0 => ((*smaller).to_owned(), number.to_string()),
+        (Some((_, smaller, factor)), Ok(number)) => ((*smaller).to_owned(), number.saturating_mul(*factor).to_string()),
+        _ => (name.to_owned(), value.to_owned()),
+    }
+}

@@ -1,0 +1,113 @@
+use super::{
+    alter::{Table, apply},
+    broker::BROKER,
+    topic::TOPIC,
+    *,
+};
+use levada_model::{Str, TopicName};
+use levada_store::Durability;
+use std::collections::BTreeMap;
+
+fn set(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn replace(pairs: &[(&str, &str)]) -> AlterConfigs {
+    AlterConfigs::Replace(pairs.iter().map(|&(name, value)| (Str::from(name), Some(Str::from(value)))).collect())
+}
+
+fn topic(name: &str) -> TopicName {
+    TopicName::new(name).unwrap()
+}
+
+#[test]
+fn tables_are_sorted_and_their_defaults_legal() {
+    for table in [TOPIC, BROKER] {
+        assert!(table.is_sorted_by_key(|setting| setting.name));
+        for setting in table {
+            setting.check(setting.default).unwrap();
+        }
+    }
+    for setting in TOPIC {
+        if let Scope::TopicWithDefault(synonym) = setting.scope {
+            let broker = find(BROKER, synonym).unwrap();
+            assert_eq!((broker.default, broker.rule), (setting.default, setting.rule), "{synonym}");
+        }
+    }
+}
+
+#[test]
+fn a_topic_obeys_its_own_setting_before_the_brokers() {
+    let broker = BrokerConfig::from_settings([("log.retention.hours", "1"), ("log.durability", "os")]).unwrap();
+    let defaults = TopicDefaults::of(&broker);
+    let plain = defaults.resolve(&topic("t"), &set(&[]));
+    assert_eq!((plain.retention_ms, plain.durability), (Some(3_600_000), Durability::Os));
+    let own = defaults.resolve(&topic("t"), &set(&[("retention.ms", "-1"), ("durability", "interval")]));
+    assert_eq!((own.retention_ms, own.durability), (None, Durability::Interval));
+    let internal = defaults.resolve(&topic("__consumer_offsets"), &set(&[("cleanup.policy", "compact")]));
+    assert_eq!((internal.durability, internal.deletes), (Durability::Fsync, false));
+}
+
+#[test]
+fn what_has_no_effect_is_refused_by_name() {
+    let refused = apply(Table::Topic, &set(&[]), &replace(&[("preallocate", "true")]), |_| String::new());
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "`preallocate` has no effect here and can only be `false`"
+    );
+    let taken = apply(Table::Topic, &set(&[]), &replace(&[("preallocate", "false")]), |_| String::new());
+    assert_eq!(taken, Ok(set(&[])), "the default is taken, and not kept in vain");
+    let unknown = apply(Table::Topic, &set(&[]), &replace(&[("retention.msx", "1")]), |_| String::new());
+    assert_eq!(unknown.unwrap_err().to_string(), "unknown setting `retention.msx`, did you mean `retention.ms`?");
+}
+
+#[test]
+fn illegal_values_are_refused() {
+    for (name, value) in [
+        ("retention.ms", "-2"),
+        ("retention.ms", "soon"),
+        ("segment.bytes", "1"),
+        ("max.message.bytes", "2147483648"),
+        ("cleanup.policy", "shred"),
+        ("min.insync.replicas", "0"),
+        ("compression.type", "brotli"),
+        ("durability", "perhaps"),
+    ] {
+        assert!(topic::check(name, value).is_err(), "{name}={value}");
+    }
+}
+
+#[test]
+fn lists_grow_and_shrink_by_steps() {
+    let step = |operation, value: &str| {
+        AlterConfigs::Incremental(vec![(Str::from("cleanup.policy"), operation, Some(Str::from(value)))])
+    };
+    let default = |setting: &'static Setting| setting.default.to_owned();
+    let both = apply(Table::Topic, &set(&[]), &step(ConfigOp::Append, "compact"), default).unwrap();
+    assert_eq!(both, set(&[("cleanup.policy", "delete,compact")]));
+    let one = apply(Table::Topic, &both, &step(ConfigOp::Subtract, "delete"), default).unwrap();
+    assert_eq!(one, set(&[("cleanup.policy", "compact")]));
+    let not_a_list = AlterConfigs::Incremental(vec![("retention.ms".into(), ConfigOp::Append, Some("1".into()))]);
+    assert_eq!(
+        apply(Table::Topic, &one, &not_a_list, default),
+        Err(ConfigError::NotAList { name: "retention.ms" })
+    );
+}
+
+#[test]
+fn a_description_says_where_a_value_comes_from() {
+    let broker = BrokerConfig::from_settings([("log.retention.ms", "5000")]).unwrap();
+    let shown = describe::topic(&set(&[("retention.ms", "1000")]), &broker, Some(&["retention.ms".into()]));
+    let [config] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!((config.value.as_str(), config.source), ("1000", ConfigSource::DynamicTopic));
+    let chain: Vec<_> = config.synonyms.iter().map(|synonym| (synonym.name, synonym.value.as_str())).collect();
+    assert_eq!(chain, [("retention.ms", "1000"), ("log.retention.ms", "5000"), ("log.retention.ms", "604800000")]);
+}
+
+#[test]
+fn fixed_settings_of_the_broker_do_not_change_while_it_runs() {
+    let refused = apply(Table::Broker, &set(&[]), &replace(&[("log.retention.ms", "1")]), |_| String::new());
+    assert_eq!(refused, Err(ConfigError::ReadOnly { name: "log.retention.ms" }));
+    let taken = apply(Table::Broker, &set(&[]), &replace(&[("num.partitions", "3")]), |_| String::new()).unwrap();
+    assert_eq!(BrokerConfig::default().overlaid(&taken).default_partitions(), 3);
+}

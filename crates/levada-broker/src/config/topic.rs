@@ -1,0 +1,209 @@
+//! The settings of a topic: the table, and what it comes to for one topic.
+
+use crate::config::{ConfigError, ConfigKind, Rule, Scope, Setting, broker::BrokerConfig, find};
+use levada_model::{TopicName, batch::Codec};
+use levada_store::{Durability, LogSettings, TimestampKind};
+use std::collections::BTreeMap;
+
+const fn setting(
+    name: &'static str,
+    rule: Rule,
+    default: &'static str,
+    scope: Scope,
+    doc: &'static str,
+) -> Setting {
+    Setting { name, rule, default, scope, doc }
+}
+
+const fn without_effect(name: &'static str, kind: ConfigKind, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, rule: Rule::OnlyDefault(kind), default, scope: Scope::Topic, doc }
+}
+
+use ConfigKind::{Boolean, Double, Int, List, Long};
+use Scope::{Topic, TopicWithDefault};
+
+/// Every setting of a topic, by name.
+pub const TOPIC: &[Setting] = &[
+    setting("cleanup.policy", Rule::SomeOf(&["delete", "compact"]), "delete", TopicWithDefault("log.cleanup.policy"),
+        "`delete` removes old segments by time and size. `compact` is accepted and keeps every record until compaction exists."),
+    without_effect("compression.gzip.level", Int, "-1", "The level when the broker compresses: always the codec's default."),
+    without_effect("compression.lz4.level", Int, "9", "The level when the broker compresses: always the codec's default."),
+    setting("compression.type", Rule::OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]), "producer",
+        TopicWithDefault("compression.type"),
+        "`producer` keeps batches as they were sent; a codec makes the broker compress batches that came otherwise."),
+    without_effect("compression.zstd.level", Int, "3", "The level when the broker compresses: always the codec's default."),
+    setting("delete.retention.ms", Rule::Long(0), "86400000", TopicWithDefault("log.cleaner.delete.retention.ms"),
+        "How long tombstones are kept at least after compaction. Nothing is compacted yet, so they are kept for longer."),
+    setting("durability", Rule::OneOf(&["fsync", "interval", "os"]), "fsync", TopicWithDefault("log.durability"),
+        "What an acknowledgement promises. `fsync`: on disk, survives a power cut. `interval`: written, and synced by `flush.messages` or `flush.ms`. `os`: written, and synced when the operating system likes, as Kafka does."),
+    without_effect("file.delete.delay.ms", Long, "60000", "How long deleted files stay on disk."),
+    setting("flush.messages", Rule::Long(1), "9223372036854775807", TopicWithDefault("log.flush.interval.messages"),
+        "Sync after this many records. Under `durability=fsync` every batch is synced before it is acknowledged, which is stronger."),
+    setting("flush.ms", Rule::Long(0), "9223372036854775807", TopicWithDefault("log.flush.interval.ms"),
+        "Sync after this many milliseconds. Under `durability=fsync` every batch is synced before it is acknowledged, which is stronger."),
+    without_effect("follower.replication.throttled.replicas", List, "", "There is one replica: nothing is replicated."),
+    without_effect("index.interval.bytes", Int, "4096", "Bytes of records between two entries of an offset index."),
+    without_effect("leader.replication.throttled.replicas", List, "", "There is one replica: nothing is replicated."),
+    without_effect("local.retention.bytes", Long, "-2", "There is no remote storage: `retention.bytes` holds."),
+    without_effect("local.retention.ms", Long, "-2", "There is no remote storage: `retention.ms` holds."),
+    without_effect("max.compaction.lag.ms", Long, "9223372036854775807", "Nothing is compacted yet, so that no lag can be promised."),
+    setting("max.message.bytes", Rule::Int(0), "1048588", TopicWithDefault("message.max.bytes"),
+        "The largest record batch, as it is sent."),
+    setting("message.timestamp.after.max.ms", Rule::Long(0), "3600000", TopicWithDefault("log.message.timestamp.after.max.ms"),
+        "How far a producer's timestamp may lie in the broker's future."),
+    setting("message.timestamp.before.max.ms", Rule::Long(0), "9223372036854775807",
+        TopicWithDefault("log.message.timestamp.before.max.ms"),
+        "How far a producer's timestamp may lie in the broker's past."),
+    setting("message.timestamp.type", Rule::OneOf(&["CreateTime", "LogAppendTime"]), "CreateTime",
+        TopicWithDefault("log.message.timestamp.type"), "Whose clock stamps records: the producer's or the broker's."),
+    without_effect("min.cleanable.dirty.ratio", Double, "0.5", "Nothing is compacted yet."),
+    setting("min.compaction.lag.ms", Rule::Long(0), "0", TopicWithDefault("log.cleaner.min.compaction.lag.ms"),
+        "How long records are kept at least before compaction may remove them. Nothing is compacted yet, so they are kept for longer."),
+    setting("min.insync.replicas", Rule::Int(1), "1", TopicWithDefault("min.insync.replicas"),
+        "With `acks=all`, fewer replicas in sync refuse the batch. There is one replica: more than 1 refuses every such batch."),
+    without_effect("preallocate", Boolean, "false", "Segments grow as they are written; the journal is preallocated."),
+    without_effect("remote.log.copy.disable", Boolean, "false", "There is no remote storage."),
+    without_effect("remote.log.delete.on.disable", Boolean, "false", "There is no remote storage."),
+    without_effect("remote.storage.enable", Boolean, "false", "There is no remote storage."),
+    setting("retention.bytes", Rule::Long(-1), "-1", TopicWithDefault("log.retention.bytes"),
+        "Remove the oldest segments of a partition beyond this size; -1 keeps them."),
+    setting("retention.ms", Rule::Long(-1), "604800000", TopicWithDefault("log.retention.ms"),
+        "Remove segments whose records are older than this; -1 keeps them."),
+    setting("segment.bytes", Rule::Int(1 << 20), "134217728", TopicWithDefault("log.segment.bytes"),
+        "Begin a new segment at this size. Retention removes whole segments."),
+    without_effect("segment.index.bytes", Int, "10485760", "Indexes grow as they are written."),
+    without_effect("segment.jitter.ms", Long, "0", "Segments roll when they are due."),
+    setting("segment.ms", Rule::Long(1), "604800000", TopicWithDefault("log.roll.ms"), "Begin a new segment at this age."),
+    without_effect("unclean.leader.election.enable", Boolean, "false", "There is one replica: it always leads."),
+];
+
+/// What a topic's settings come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicConfig {
+    /// What storage obeys.
+    pub log: LogSettings,
+    /// The largest batch.
+    pub message_size_max: usize,
+    /// How far timestamps may lie in the past.
+    pub timestamp_before_max_ms: i64,
+    /// How far timestamps may lie in the future.
+    pub timestamp_after_max_ms: i64,
+    /// Into what batches are compressed; `None` keeps them as they are.
+    pub compression: Option<Codec>,
+    /// How many replicas `acks=all` needs.
+    pub min_insync_replicas: i32,
+    /// Whether records are kept by key (they need one, then).
+    pub is_compacted: bool,
+}
+
+/// The defaults of topics as the broker's configuration has them.
+#[derive(Clone, Debug, Default)]
+pub struct TopicDefaults {
+    settings: BTreeMap<&'static str, String>,
+}
+
+impl TopicDefaults {
+    /// The defaults that `config` sets.
+    #[must_use]
+    pub fn of(config: &BrokerConfig) -> Self {
+        let set = |setting: &Setting| {
+            let Scope::TopicWithDefault(synonym) = setting.scope else { return None };
+            Some((setting.name, config.get(synonym)?.to_owned()))
+        };
+        Self { settings: TOPIC.iter().filter_map(set).collect() }
+    }
+
+    /// What `configs` come to for the topic `name`.
+    #[must_use]
+    pub fn topic(&self, name: &TopicName, configs: &BTreeMap<String, String>) -> TopicConfig {
+        let values = Values { defaults: &self.settings, configs };
+        let policy = values.text("cleanup.policy");
+        let has = |word: &str| policy.split(',').any(|part| part.trim() == word);
+        // Group and transaction state is the broker's own memory: always synced, never cut by time.
+        let is_internal = name.is_internal();
+        let durability = Durability::by_name(values.text("durability")).unwrap_or_default();
+        let timestamps = match values.text("message.timestamp.type") {
+            "LogAppendTime" => TimestampKind::LogAppendTime,
+            _ => TimestampKind::CreateTime,
+        };
+        let log = LogSettings {
+            durability: if is_internal { Durability::Fsync } else { durability },
+            flush_messages: values.limit("flush.messages"),
+            flush_ms: values.limit("flush.ms"),
+            segment_bytes: values.unsigned("segment.bytes"),
+            segment_ms: values.unsigned("segment.ms"),
+            retention_ms: values.limit("retention.ms"),
+            retention_bytes: values.limit("retention.bytes"),
+            deletes: has("delete") && !is_internal,
+            timestamps,
+        };
+        TopicConfig {
+            log,
+            message_size_max: usize::try_from(values.number("max.message.bytes")).unwrap_or(0),
+            timestamp_before_max_ms: values.number("message.timestamp.before.max.ms"),
+            timestamp_after_max_ms: values.number("message.timestamp.after.max.ms"),
+            compression: match values.text("compression.type") {
+                "uncompressed" => Some(Codec::None),
+                name => Codec::by_name(name),
+            },
+            min_insync_replicas: i32::try_from(values.number("min.insync.replicas")).unwrap_or(i32::MAX),
+            is_compacted: has("compact"),
+        }
+    }
+
+    /// What storage obeys for the topic `name`.
+    #[must_use]
+    pub fn resolve(&self, name: &TopicName, configs: &BTreeMap<String, String>) -> LogSettings {
+        self.topic(name, configs).log
+    }
+
+    /// The default of a setting, where the broker's configuration gives one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+}
+
+/// What `configs` come to for the topic `name` where the broker's configuration sets nothing.
+#[must_use]
+pub fn resolve(name: &TopicName, configs: &BTreeMap<String, String>) -> LogSettings {
+    TopicDefaults::default().resolve(name, configs)
+}
+
+/// Checks one setting of a topic.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn check(name: &str, value: &str) -> Result<&'static Setting, ConfigError> {
+    let setting = find(TOPIC, name)?;
+    setting.check(value)?;
+    Ok(setting)
+}
+
+/// Settings in order of precedence. Values were checked when they were set.
+struct Values<'a> {
+    defaults: &'a BTreeMap<&'static str, String>,
+    configs: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Values<'a> {
+    fn text(&self, name: &'static str) -> &'a str {
+        let set = self.configs.get(name).or_else(|| self.defaults.get(name)).map(String::as_str);
+        let default = || TOPIC.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
+        set.unwrap_or_else(default)
+    }
+
+    fn number(&self, name: &'static str) -> i64 {
+        self.text(name).trim().parse().unwrap_or(i64::MAX)
+    }
+
+    fn unsigned(&self, name: &'static str) -> u64 {
+        u64::try_from(self.number(name)).unwrap_or(0)
+    }
+
+    /// A limit; −1 and the largest number are none.
+    fn limit(&self, name: &'static str) -> Option<u64> {
+        let number = self.number(name);
+        if number == i64::MAX { None } else { u64::try_from(number).ok() }
+    }
+}
