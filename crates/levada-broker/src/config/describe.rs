@@ -49,11 +49,7 @@ pub struct Synonym {
 
 /// The settings of a topic, by name; of `names` only, where some are given.
 #[must_use]
-pub fn topic(
-    configs: &BTreeMap<String, String>,
-    broker: &BrokerConfig,
-    names: Option<&[Str]>,
-) -> Vec<DescribedConfig> {
+pub fn topic(configs: &BTreeMap<String, String>, broker: &BrokerConfig, names: Option<&[Str]>) -> Vec<DescribedConfig> {
     let defaults = TopicDefaults::of(broker);
     let wanted = TOPIC.iter().filter(|setting| is_wanted(setting, names));
     let describe = |setting: &'static Setting| {

@@ -51,10 +51,7 @@ fn a_topic_obeys_its_own_setting_before_the_brokers() {
 #[test]
 fn what_has_no_effect_is_refused_by_name() {
     let refused = apply(Table::Topic, &set(&[]), &replace(&[("preallocate", "true")]), |_| String::new());
-    assert_eq!(
-        refused.unwrap_err().to_string(),
-        "`preallocate` has no effect here and can only be `false`"
-    );
+    assert_eq!(refused.unwrap_err().to_string(), "`preallocate` has no effect here and can only be `false`");
     let taken = apply(Table::Topic, &set(&[]), &replace(&[("preallocate", "false")]), |_| String::new());
     assert_eq!(taken, Ok(set(&[])), "the default is taken, and not kept in vain");
     let unknown = apply(Table::Topic, &set(&[]), &replace(&[("retention.msx", "1")]), |_| String::new());
@@ -88,10 +85,7 @@ fn lists_grow_and_shrink_by_steps() {
     let one = apply(Table::Topic, &both, &step(ConfigOp::Subtract, "delete"), default).unwrap();
     assert_eq!(one, set(&[("cleanup.policy", "compact")]));
     let not_a_list = AlterConfigs::Incremental(vec![("retention.ms".into(), ConfigOp::Append, Some("1".into()))]);
-    assert_eq!(
-        apply(Table::Topic, &one, &not_a_list, default),
-        Err(ConfigError::NotAList { name: "retention.ms" })
-    );
+    assert_eq!(apply(Table::Topic, &one, &not_a_list, default), Err(ConfigError::NotAList { name: "retention.ms" }));
 }
 
 #[test]

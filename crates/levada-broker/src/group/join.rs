@@ -7,6 +7,9 @@ use crate::group::{
 };
 use levada_model::Str;
 
+/// The longest name that a member may bring: its own, its protocols'.
+const NAME_SIZE_MAX: usize = 4096;
+
 impl Group {
     /// Lets a member in, at the end of the rebalance that this may start.
     pub fn join(&mut self, now: Now, limits: &GroupLimits, request: RequestId, join: &Join) -> Vec<Effect> {
@@ -268,7 +271,13 @@ fn check_bounds(limits: &GroupLimits, join: &Join) -> Result<(), JoinError> {
     if size > limits.metadata_size_max {
         return Err(JoinError::MetadataTooLarge { size, limit: limits.metadata_size_max });
     }
-    Ok(())
+    let names = [&join.member_id, &join.client_id, &join.client_host, &join.protocol_type];
+    let protocols = join.protocols.iter().map(|(name, _)| name);
+    let longest = names.into_iter().chain(&join.instance_id).chain(protocols).map(|name| name.len()).max();
+    match longest {
+        Some(size) if size > NAME_SIZE_MAX => Err(JoinError::MetadataTooLarge { size, limit: NAME_SIZE_MAX }),
+        _ => Ok(()),
+    }
 }
 
 /// Answers whatever the old holder of an instance id waits in.

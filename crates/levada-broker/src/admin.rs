@@ -1,0 +1,189 @@
+//! Administration beyond creating and deleting topics: settings, deleting records, where logs lie.
+
+use crate::{
+    Broker, ValidateOnly,
+    auth::{Grant, op, res},
+    config::{AlterConfigs, ConfigError, DescribedConfig, Setting, TopicDefaults, alter, describe},
+    topics::AdminError,
+};
+use levada_model::{Offset, PartitionIndex, Str, TopicName};
+use levada_store::{Change, CommitError};
+use std::collections::BTreeMap;
+
+/// Why settings were not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AlterConfigsError {
+    /// No topic has this name.
+    #[error("topic does not exist")]
+    UnknownTopic,
+    /// A setting is not legal.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It could not be kept.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Why records were not deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteRecordsError {
+    /// No topic has this name.
+    #[error("topic does not exist")]
+    UnknownTopic,
+    /// The topic has no such partition.
+    #[error("topic has no partition {0}")]
+    UnknownPartition(PartitionIndex),
+    /// The broker itself needs them.
+    #[error("topic `{0}` is the broker's own")]
+    InternalTopic(TopicName),
+    /// The topic keeps the last record of each key.
+    #[error("records of a topic with only `cleanup.policy=compact` cannot be deleted")]
+    OnlyCompacted,
+    /// Beyond what consumers see.
+    #[error("offset {offset} is beyond the high watermark, {high_watermark}")]
+    OffsetOutOfRange {
+        /// What was asked for.
+        offset: Offset,
+        /// What can be deleted at most.
+        high_watermark: Offset,
+    },
+    /// It could not be kept.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// The data directory as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDirView {
+    /// Where it is.
+    pub path: String,
+    /// What is in it, by topic and partition.
+    pub logs: Vec<LogView>,
+}
+
+/// One partition's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogView {
+    /// The topic.
+    pub topic: TopicName,
+    /// Its partition.
+    pub partition: PartitionIndex,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Broker {
+    /// The settings of a topic; of `names` only, where some are given.
+    ///
+    /// # Errors
+    /// [`AdminError::UnknownTopic`].
+    pub fn describe_topic_configs(
+        &self,
+        topic: &Grant<op::DescribeConfigs, res::Topic>,
+        names: Option<&[Str]>,
+    ) -> Result<Vec<DescribedConfig>, AdminError> {
+        let image = self.store.image();
+        let topic = image.topic(topic.name()).ok_or(AdminError::UnknownTopic)?;
+        Ok(describe::topic(&topic.configs, self.file_config(), names))
+    }
+
+    /// The settings of the broker; of `names` only, where some are given.
+    #[must_use]
+    pub fn describe_broker_configs(
+        &self,
+        _: &Grant<op::DescribeConfigs, res::Cluster>,
+        names: Option<&[Str]>,
+    ) -> Vec<DescribedConfig> {
+        describe::broker(&self.config(), names)
+    }
+
+    /// Changes the settings of a topic.
+    ///
+    /// # Errors
+    /// [`AlterConfigsError`].
+    pub async fn alter_topic_configs(
+        &self,
+        topic: &Grant<op::AlterConfigs, res::Topic>,
+        change: &AlterConfigs,
+        validate_only: ValidateOnly,
+    ) -> Result<(), AlterConfigsError> {
+        let _one_at_a_time = self.admin.lock().await;
+        let image = self.store.image();
+        let topic = image.topic(topic.name()).ok_or(AlterConfigsError::UnknownTopic)?;
+        let defaults = TopicDefaults::of(self.file_config());
+        let default = |setting: &'static Setting| defaults.get(setting.name).unwrap_or(setting.default).to_owned();
+        let configs = alter::apply(alter::Table::Topic, &topic.configs, change, default)?;
+        if validate_only == ValidateOnly::No && configs != topic.configs {
+            self.commit(vec![Change::SetTopicConfigs { id: topic.id, configs }]).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the settings of the broker that can change while it runs.
+    ///
+    /// # Errors
+    /// [`AlterConfigsError`].
+    pub async fn alter_broker_configs(
+        &self,
+        _: &Grant<op::AlterConfigs, res::Cluster>,
+        change: &AlterConfigs,
+        validate_only: ValidateOnly,
+    ) -> Result<(), AlterConfigsError> {
+        let _one_at_a_time = self.admin.lock().await;
+        let current: BTreeMap<String, String> = self.store.image().broker_configs.clone();
+        let configs = alter::apply(alter::Table::Broker, &current, change, |setting| setting.default.to_owned())?;
+        self.file_config().overlaid(&configs).validate()?;
+        if validate_only == ValidateOnly::No && configs != current {
+            self.commit(vec![Change::SetBrokerConfigs { configs }]).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the records of a partition below `offset`, −1 for all that consumers see.
+    ///
+    /// Returns the first offset that is left.
+    ///
+    /// # Errors
+    /// [`DeleteRecordsError`].
+    ///
+    /// Source: KIP-107.
+    pub async fn delete_records(
+        &self,
+        topic: &Grant<op::Delete, res::Topic>,
+        partition: PartitionIndex,
+        offset: Offset,
+    ) -> Result<Offset, DeleteRecordsError> {
+        let _one_at_a_time = self.admin.lock().await;
+        let image = self.store.image();
+        let topic = image.topic(topic.name()).ok_or(DeleteRecordsError::UnknownTopic)?;
+        if topic.name.is_internal() {
+            return Err(DeleteRecordsError::InternalTopic(topic.name.clone()));
+        }
+        let log = topic.log(partition).ok_or(DeleteRecordsError::UnknownPartition(partition))?;
+        if !self.topic_config(topic).log.deletes {
+            return Err(DeleteRecordsError::OnlyCompacted);
+        }
+        let tail = log.tail();
+        let target = if offset == -1 { tail.high_watermark } else { offset };
+        if target < 0 || target > tail.high_watermark {
+            return Err(DeleteRecordsError::OffsetOutOfRange { offset, high_watermark: tail.high_watermark });
+        }
+        if target > tail.log_start_offset {
+            self.commit(vec![Change::SetLogStart { id: topic.id, partition, offset: target }]).await?;
+        }
+        Ok(target.max(tail.log_start_offset))
+    }
+
+    /// The data directory and what is in it.
+    #[must_use]
+    pub fn log_dir(&self, _: &Grant<op::Describe, res::Cluster>) -> LogDirView {
+        let image = self.store.image();
+        let logs = image.topics.values().flat_map(|topic| topic.logs.iter());
+        let view = |log: &std::sync::Arc<levada_store::Log>| LogView {
+            topic: log.topic().clone(),
+            partition: log.partition(),
+            size: log.size_bytes(),
+        };
+        LogDirView { path: self.log_dir.clone(), logs: logs.map(view).collect() }
+    }
+}

@@ -1,0 +1,340 @@
+//! Committed offsets: taking, showing, deleting and expiring them; deleting groups.
+
+use crate::{
+    auth::{Grant, op, res},
+    coordinator::{
+        Coordinator, CoordinatorError,
+        journal::{Completion, KeyValue},
+        records,
+        shard::Slot,
+    },
+    group::{
+        GroupState, HeartbeatError, Now,
+        offsets::{CommittedOffset, Committer, OffsetDeleteError, TopicPartition},
+    },
+};
+use levada_model::{LeaderEpoch, Offset, PartitionIndex, Str, TopicName};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// The longest note that a record can carry.
+const METADATA_SIZE_MAX: usize = 32_000;
+
+/// Positions that one request commits.
+#[derive(Clone, Debug)]
+pub struct OffsetCommit {
+    /// Who commits.
+    pub committer: Committer,
+    /// How long to keep them, where the client says so (v2 to v4).
+    pub retention: Option<Duration>,
+    /// The positions.
+    pub topics: Vec<CommitTopic>,
+}
+
+/// Positions in one topic.
+#[derive(Clone, Debug)]
+pub struct CommitTopic {
+    /// The topic.
+    pub topic: Grant<op::Read, res::Topic>,
+    /// Its partitions.
+    pub partitions: Vec<CommitPartition>,
+}
+
+/// A position in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitPartition {
+    /// Which.
+    pub partition: PartitionIndex,
+    /// The next record to read.
+    pub offset: Offset,
+    /// Leader epoch of the record before it.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// The client's own note.
+    pub metadata: Str,
+}
+
+/// Why a position was not committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OffsetCommitError {
+    /// The topic or partition does not exist.
+    #[error("topic or partition does not exist")]
+    UnknownTopicOrPartition,
+    /// The note is too long.
+    #[error("note of {size} bytes exceeds `offset.metadata.max.bytes` ({limit})")]
+    MetadataTooLarge {
+        /// How long it is.
+        size: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The group does not take it from this committer, or not now.
+    #[error(transparent)]
+    Group(#[from] HeartbeatError),
+}
+
+/// Which positions to show.
+#[derive(Clone, Debug)]
+pub struct FetchOffsets {
+    /// The topic.
+    pub topic: Grant<op::Describe, res::Topic>,
+    /// Its partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// Which positions to delete.
+#[derive(Clone, Debug)]
+pub struct DeleteOffsets {
+    /// The topic.
+    pub topic: Grant<op::Read, res::Topic>,
+    /// Its partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// Why no position was deleted at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteOffsetsError {
+    /// No group has this id.
+    #[error("group does not exist")]
+    UnknownGroup,
+    /// The group has members, and which topics they read cannot be known.
+    #[error("the group has members")]
+    NonEmptyGroup,
+    /// The coordinator could not take the request.
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
+}
+
+/// Why one position was not deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteOffsetError {
+    /// The topic or partition does not exist.
+    #[error("topic or partition does not exist")]
+    UnknownTopicOrPartition,
+    /// A member reads the topic.
+    #[error("the group has members that subscribe to the topic")]
+    Subscribed,
+}
+
+/// Why a group was not deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteGroupError {
+    /// No group has this id.
+    #[error("group does not exist")]
+    UnknownGroup,
+    /// It has members.
+    #[error("the group has members")]
+    NonEmptyGroup,
+    /// The coordinator could not take the request.
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
+}
+
+type Positions = Vec<(TopicPartition, Option<CommittedOffset>)>;
+
+impl Coordinator {
+    /// Commits `positions`, all or none; resolves when they are durable and visible.
+    pub(crate) async fn commit(
+        &self,
+        group_id: &Str,
+        committer: &Committer,
+        positions: Vec<(TopicPartition, CommittedOffset)>,
+    ) -> Result<(), HeartbeatError> {
+        let Some(done) = self.begin_commit(group_id, committer, positions)? else { return Ok(()) };
+        done.await.unwrap_or_else(|_| Err(CoordinatorError::not_available("the group is gone")))?;
+        Ok(())
+    }
+
+    fn begin_commit(
+        &self,
+        group_id: &Str,
+        committer: &Committer,
+        positions: Vec<(TopicPartition, CommittedOffset)>,
+    ) -> Result<Option<oneshot::Receiver<Result<(), CoordinatorError>>>, HeartbeatError> {
+        self.check(group_id)?;
+        let now = self.now();
+        let mut shard = self.shard(group_id).lock();
+        let slot = match shard.slot(group_id)? {
+            Some(_) => shard.slot(group_id)?,
+            None if committer.generation < 0 => Some(shard.slot_or_new(group_id, now)?),
+            None => None,
+        };
+        let sent = committer.generation;
+        let slot = slot.ok_or(HeartbeatError::IllegalGeneration { sent, current: 0 })?;
+        slot.group.check_commit(now, committer)?;
+        let outcome = if positions.is_empty() {
+            Ok(None)
+        } else {
+            let positions = positions.into_iter().map(|(partition, committed)| (partition, Some(committed))).collect();
+            self.write_positions(group_id, slot, positions).map(Some).map_err(HeartbeatError::from)
+        };
+        self.refresh(shard, group_id);
+        outcome
+    }
+
+    fn write_positions(
+        &self,
+        group_id: &Str,
+        slot: &mut Slot,
+        changes: Positions,
+    ) -> Result<oneshot::Receiver<Result<(), CoordinatorError>>, CoordinatorError> {
+        let (sender, done) = oneshot::channel();
+        let record = |(partition, committed): &(TopicPartition, Option<CommittedOffset>)| {
+            (records::offset_key(group_id, partition), committed.as_ref().map(records::offset_value))
+        };
+        let records: Vec<KeyValue> = changes.iter().map(record).collect();
+        let completion = Completion::Offsets { changes, done: Some(sender) };
+        self.write(group_id, slot.written + 1, &records, completion)?;
+        slot.written += 1;
+        Ok(done)
+    }
+
+    /// The positions of a group in `partitions`, in their order.
+    pub(crate) fn committed(
+        &self,
+        group_id: &Str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<CommittedOffset>>, CoordinatorError> {
+        self.check(group_id)?;
+        let shard = self.shard(group_id).lock();
+        let slot = shard.groups.get(group_id);
+        Ok(partitions.iter().map(|partition| slot?.offsets.get(partition).cloned()).collect())
+    }
+
+    /// All positions of a group.
+    pub(crate) fn all_committed(
+        &self,
+        group_id: &Str,
+    ) -> Result<Vec<(TopicPartition, CommittedOffset)>, CoordinatorError> {
+        self.check(group_id)?;
+        let shard = self.shard(group_id).lock();
+        let all = shard.groups.get(group_id).into_iter().flat_map(|slot| slot.offsets.iter());
+        Ok(all.map(|(partition, committed)| (partition.clone(), committed.clone())).collect())
+    }
+
+    /// Deletes positions; outcomes come in the order of `partitions`.
+    pub(crate) async fn delete_committed(
+        &self,
+        group_id: &Str,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<Vec<Result<(), DeleteOffsetError>>, DeleteOffsetsError> {
+        let (outcomes, done) = self.begin_delete_committed(group_id, partitions)?;
+        if let Some(done) = done {
+            done.await.unwrap_or_else(|_| Err(CoordinatorError::not_available("the group is gone")))?;
+        }
+        Ok(outcomes)
+    }
+
+    #[expect(clippy::type_complexity, reason = "outcomes, and the write to wait for")]
+    fn begin_delete_committed(
+        &self,
+        group_id: &Str,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<
+        (Vec<Result<(), DeleteOffsetError>>, Option<oneshot::Receiver<Result<(), CoordinatorError>>>),
+        DeleteOffsetsError,
+    > {
+        self.check(group_id)?;
+        let mut shard = self.shard(group_id).lock();
+        let slot = shard.slot(group_id)?.ok_or(DeleteOffsetsError::UnknownGroup)?;
+        let mut outcomes = Vec::with_capacity(partitions.len());
+        let mut changes = Vec::new();
+        for partition in partitions {
+            match slot.group.check_offset_delete(partition.topic.as_str()) {
+                Err(OffsetDeleteError::NonEmptyGroup) => return Err(DeleteOffsetsError::NonEmptyGroup),
+                Err(OffsetDeleteError::Subscribed) => outcomes.push(Err(DeleteOffsetError::Subscribed)),
+                Ok(()) => {
+                    outcomes.push(Ok(()));
+                    if slot.offsets.get(&partition).is_some() {
+                        changes.push((partition, None));
+                    }
+                }
+            }
+        }
+        let done = if changes.is_empty() { None } else { Some(self.write_positions(group_id, slot, changes)?) };
+        Ok((outcomes, done))
+    }
+
+    /// Deletes a group without members, with all its positions.
+    pub(crate) async fn delete_group(&self, group_id: &Str) -> Result<(), DeleteGroupError> {
+        let done = self.begin_delete_group(group_id)?;
+        done.await.unwrap_or_else(|_| Err(CoordinatorError::not_available("the store is closed")))?;
+        Ok(())
+    }
+
+    fn begin_delete_group(
+        &self,
+        group_id: &Str,
+    ) -> Result<oneshot::Receiver<Result<(), CoordinatorError>>, DeleteGroupError> {
+        self.check(group_id)?;
+        let mut shard = self.shard(group_id).lock();
+        let slot = shard.slot(group_id)?.ok_or(DeleteGroupError::UnknownGroup)?;
+        if slot.group.state() != GroupState::Empty {
+            return Err(DeleteGroupError::NonEmptyGroup);
+        }
+        let (sender, done) = oneshot::channel();
+        self.write_tombstones(group_id, slot, Some(sender))?;
+        Ok(done)
+    }
+
+    fn write_tombstones(
+        &self,
+        group_id: &Str,
+        slot: &mut Slot,
+        done: Option<oneshot::Sender<Result<(), CoordinatorError>>>,
+    ) -> Result<(), CoordinatorError> {
+        let positions = slot.offsets.iter().map(|(partition, _)| (records::offset_key(group_id, partition), None));
+        let records: Vec<KeyValue> = positions.chain([(records::group_key(group_id), None)]).collect();
+        self.write(group_id, slot.written + 1, &records, Completion::Deleted { done })?;
+        slot.written += 1;
+        slot.is_going = true;
+        Ok(())
+    }
+
+    /// Forgets positions that expired, and groups of which nothing is left.
+    pub(super) fn expire(&self, now: Now, retention: Duration) {
+        self.sweep(|slot| slot.offsets.expired(&slot.group, now.wall_ms, retention), RemoveEmptied::Yes);
+    }
+
+    /// Forgets all positions in a topic that was deleted.
+    pub(crate) fn forget_topic(&self, topic: &TopicName) {
+        self.sweep(|slot| slot.offsets.of_topics(|other| other == topic), RemoveEmptied::No);
+    }
+
+    fn sweep(&self, which: impl Fn(&Slot) -> Vec<TopicPartition>, remove: RemoveEmptied) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let group_ids: Vec<Str> = shard.groups.keys().cloned().collect();
+            for group_id in group_ids {
+                let Ok(Some(slot)) = shard.slot(&group_id) else { continue };
+                let gone = which(slot);
+                let is_idle = slot.group.is_unused() && slot.group.state() == GroupState::Empty;
+                let nothing_left = is_idle && gone.len() == slot.offsets.iter().count() && slot.written == slot.settled;
+                let written = if remove == RemoveEmptied::Yes && nothing_left {
+                    self.write_tombstones(&group_id, slot, None)
+                } else if gone.is_empty() {
+                    Ok(())
+                } else {
+                    let changes = gone.into_iter().map(|partition| (partition, None)).collect();
+                    // Nobody waits for it; a failure leaves the positions for the next time.
+                    self.write_positions(&group_id, slot, changes).map(drop)
+                };
+                if let Err(error) = written {
+                    tracing::warn!(group = %group_id, %error, "expired offsets stay for now");
+                }
+            }
+        }
+    }
+}
+
+/// Whether a group without positions goes altogether.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RemoveEmptied {
+    Yes,
+    No,
+}
+
+/// Checks what one partition brings, apart from its group.
+pub(crate) fn check_metadata(commit: &CommitPartition, limit: usize) -> Result<(), OffsetCommitError> {
+    let (size, limit) = (commit.metadata.len(), limit.min(METADATA_SIZE_MAX));
+    if size > limit { Err(OffsetCommitError::MetadataTooLarge { size, limit }) } else { Ok(()) }
+}

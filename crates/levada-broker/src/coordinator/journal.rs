@@ -1,0 +1,122 @@
+//! Writing to `__consumer_offsets`, and following the writes until they are durable.
+
+use crate::{
+    coordinator::{Coordinator, CoordinatorError},
+    group::offsets::{CommittedOffset, TopicPartition},
+};
+use bytes::Bytes;
+use levada_model::{
+    Str,
+    batch::Batch,
+    record::{BatchBuilder, NewRecord},
+};
+use levada_store::{Acks, AppendEntry, AppendOutcome, AppendSet, Origin, Ticket};
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::atomic::AtomicBool, sync::atomic::Ordering};
+use tokio::sync::{Notify, oneshot};
+
+/// Writes under way at one moment; more are refused.
+const IN_FLIGHT_MAX: usize = 50_000;
+/// The largest batch: a group with everything its members say and were assigned.
+const BATCH_SIZE_MAX: usize = 24 << 20;
+
+/// Where to tell how a write went.
+pub(super) type Done = oneshot::Sender<Result<(), CoordinatorError>>;
+
+/// What to do when a write is durable, or has failed.
+pub(super) enum Completion {
+    /// The group was kept, at this generation.
+    Group { generation: i32 },
+    /// Positions were kept or forgotten: they become visible, and whoever waits is told.
+    Offsets { changes: Vec<(TopicPartition, Option<CommittedOffset>)>, done: Option<Done> },
+    /// The group was forgotten.
+    Deleted { done: Option<Done> },
+}
+
+/// A write under way.
+pub(super) struct InFlight {
+    pub(super) group_id: Str,
+    pub(super) sequence: u64,
+    pub(super) completion: Completion,
+    ticket: Ticket<Vec<AppendOutcome>>,
+}
+
+/// The writes under way, in the order in which they were handed to the store.
+#[derive(Default)]
+pub(super) struct Journal {
+    in_flight: Mutex<VecDeque<InFlight>>,
+    grown: Notify,
+    closed: AtomicBool,
+}
+
+/// A record to be written: a key, and a value or a tombstone.
+pub(super) type KeyValue = (Bytes, Option<Bytes>);
+
+impl Journal {
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.grown.notify_one();
+    }
+
+    fn push(&self, write: InFlight) {
+        self.in_flight.lock().push_back(write);
+        self.grown.notify_one();
+    }
+
+    async fn next(&self) -> Option<InFlight> {
+        loop {
+            if let Some(write) = self.in_flight.lock().pop_front() {
+                return Some(write);
+            }
+            if self.closed.load(Ordering::Acquire) {
+                return None;
+            }
+            self.grown.notified().await;
+        }
+    }
+}
+
+impl Coordinator {
+    /// Hands `records` to the store. Called with the group's shard locked, so that the order of writes is the
+    /// order of decisions.
+    pub(super) fn write(
+        &self,
+        group_id: &Str,
+        sequence: u64,
+        records: &[KeyValue],
+        completion: Completion,
+    ) -> Result<(), CoordinatorError> {
+        let log = self.log(group_id).ok_or_else(|| CoordinatorError::not_available("its topic does not exist yet"))?;
+        if self.journal.in_flight.lock().len() >= IN_FLIGHT_MAX {
+            return Err(CoordinatorError::not_available("too many writes are under way"));
+        }
+        let timestamp = self.clock.wall_ms();
+        let mut builder = BatchBuilder::new();
+        for (key, value) in records {
+            builder.push(&NewRecord { timestamp, key: Some(key), value: value.as_deref(), headers: &[] });
+        }
+        if builder.records_size() > BATCH_SIZE_MAX {
+            return Err(CoordinatorError::not_available("the group is too large to be kept"));
+        }
+        let batch = Batch::check(builder.finish()).expect("a batch that was just built is sound");
+        let entries = vec![AppendEntry { log, batch, origin: Origin::Coordinator }];
+        let ticket = self.store.append(AppendSet { entries, acks: Acks::Durable });
+        self.journal.push(InFlight { group_id: group_id.clone(), sequence, completion, ticket });
+        Ok(())
+    }
+
+    /// Settles writes in their order, until the coordinator closes and none is left.
+    pub(super) async fn follow_journal(&self) {
+        while let Some(mut write) = self.journal.next().await {
+            let outcome = match (&mut write.ticket).await.and_then(|outcomes| outcomes.into_iter().next()) {
+                Some(Ok(_)) => Ok(()),
+                Some(Err(error)) => {
+                    tracing::warn!(group = %write.group_id, %error, "group state was not kept");
+                    Err(CoordinatorError::NotAvailable(error.to_string()))
+                }
+                None => Err(CoordinatorError::not_available("the store is closed")),
+            };
+            self.settle(write, outcome);
+        }
+    }
+}

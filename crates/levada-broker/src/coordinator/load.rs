@@ -1,0 +1,155 @@
+//! Reading all groups back from `__consumer_offsets` at start.
+
+use crate::{
+    coordinator::{Coordinator, records, records::Key, shard::Slot},
+    group::{
+        Group, GroupSnapshot, Now,
+        offsets::{CommittedOffset, Offsets, TopicPartition},
+    },
+};
+use bytes::{Bytes, BytesMut};
+use levada_model::{
+    Str,
+    batch::{self, BatchHeader, HEADER_SIZE},
+    record::Records,
+};
+use levada_store::{Log, ReadUntil};
+use std::{collections::BTreeMap, sync::Arc, sync::atomic::Ordering};
+
+/// Bytes read at once.
+const CHUNK_SIZE: usize = 1 << 20;
+/// How much a batch may grow when it is opened; the broker writes its own uncompressed.
+const OPENED_SIZE_MAX: usize = 64 << 20;
+
+/// What the records of one partition come to.
+#[derive(Default)]
+struct Replay {
+    groups: BTreeMap<Str, GroupSnapshot>,
+    offsets: BTreeMap<Str, BTreeMap<TopicPartition, CommittedOffset>>,
+    skipped: u64,
+}
+
+impl Coordinator {
+    /// Reads all groups back; until then every request is put off. Blocks.
+    pub(super) fn load(&self) {
+        let started = self.clock.monotonic();
+        let image = self.store.image();
+        let logs: Vec<Arc<Log>> = image.topic(self.topic.as_str()).map_or_else(Vec::new, |topic| topic.logs.clone());
+        let mut count = 0;
+        for log in logs {
+            if self.is_closed() {
+                return;
+            }
+            let mut replay = Replay::default();
+            if let Err(reason) = replay.read(&log) {
+                tracing::error!(partition = log.partition(), %reason, "groups of this partition are not loaded whole");
+            }
+            if replay.skipped > 0 {
+                tracing::warn!(partition = log.partition(), records = replay.skipped, "records are not understood");
+            }
+            count += self.install(replay, self.now());
+        }
+        self.loaded.store(true, Ordering::Release);
+        self.earlier.notify_one();
+        let took = self.clock.monotonic().saturating_sub(started);
+        tracing::info!(groups = count, ?took, "groups are loaded");
+    }
+
+    fn install(&self, replay: Replay, now: Now) -> usize {
+        let Replay { mut groups, mut offsets, .. } = replay;
+        for group_id in offsets.keys() {
+            if !groups.contains_key(group_id) {
+                groups.insert(group_id.clone(), simple());
+            }
+        }
+        let count = groups.len();
+        for (group_id, snapshot) in groups {
+            let mut positions = Offsets::default();
+            for (partition, committed) in offsets.remove(&group_id).unwrap_or_default() {
+                positions.apply(partition, Some(committed));
+            }
+            let group = Group::restore(group_id.clone(), snapshot, now);
+            let mut shard = self.shard(&group_id).lock();
+            shard.groups.insert(group_id.clone(), Slot::new(group, positions));
+            self.refresh(shard, &group_id);
+        }
+        count
+    }
+}
+
+/// A group that only keeps offsets.
+const fn simple() -> GroupSnapshot {
+    GroupSnapshot {
+        protocol_type: Str::new(),
+        generation: 0,
+        protocol: None,
+        leader: None,
+        state_since_ms: -1,
+        members: Vec::new(),
+    }
+}
+
+impl Replay {
+    fn read(&mut self, log: &Log) -> Result<(), String> {
+        let tail = log.tail();
+        let mut offset = tail.log_start_offset;
+        while offset < tail.high_watermark {
+            let read =
+                log.read(offset, CHUNK_SIZE, ReadUntil::HighWatermark, true).map_err(|error| error.to_string())?;
+            let mut bytes = BytesMut::with_capacity(read.size);
+            for piece in &read.pieces {
+                bytes.extend_from_slice(piece);
+            }
+            let before = offset;
+            for found in batch::split(bytes.freeze()) {
+                let (header, bytes) = found.map_err(|error| error.to_string())?;
+                offset = header.next_offset();
+                self.read_batch(&header, &bytes)?;
+            }
+            if offset <= before {
+                return Err(format!("nothing is read at offset {offset}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_batch(&mut self, header: &BatchHeader, bytes: &Bytes) -> Result<(), String> {
+        if header.attributes.is_control() {
+            return Ok(());
+        }
+        let codec = header.attributes.codec().unwrap_or_default();
+        let block = bytes.slice(HEADER_SIZE..);
+        let opened = levada_compress::decompress(codec, &block, OPENED_SIZE_MAX).map_err(|error| error.to_string())?;
+        for record in Records::new(opened, header.record_count) {
+            let record = record.map_err(|error| error.to_string())?;
+            if self.take(record.key, record.value).is_none() {
+                self.skipped += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one record over; `None` if it is not understood.
+    fn take(&mut self, key: Option<Bytes>, value: Option<Bytes>) -> Option<()> {
+        match (records::read_key(key?).ok()??, value) {
+            (Key::Group(id), Some(value)) => {
+                self.groups.insert(id, records::read_group(value).ok()?);
+            }
+            (Key::Group(id), None) => {
+                self.groups.remove(&id);
+            }
+            (Key::Offset { group, partition }, Some(value)) => {
+                self.offsets.entry(group).or_default().insert(partition, records::read_offset(value).ok()?);
+            }
+            (Key::Offset { group, partition }, None) => {
+                if let Some(positions) = self.offsets.get_mut(&group) {
+                    positions.remove(&partition);
+                    if positions.is_empty() {
+                        self.offsets.remove(&group);
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,261 @@
+//! Reading: batches, offsets by time, where epochs end. Sessions and long polls are the listener's.
+
+use crate::{
+    Broker,
+    auth::{Grant, Op, op, res},
+};
+use bytes::Bytes;
+use levada_model::{LeaderEpoch, NO_OFFSET, NO_TIMESTAMP, Offset, PartitionIndex, Timestamp};
+use levada_store::{Log, ReadError, ReadUntil, Waiter, WatchGuard};
+use std::sync::Arc;
+
+/// No epoch.
+pub const NO_EPOCH: LeaderEpoch = -1;
+
+/// What to read of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchPartition {
+    /// Which.
+    pub partition: PartitionIndex,
+    /// From where.
+    pub offset: Offset,
+    /// How many bytes at most.
+    pub max_bytes: usize,
+    /// The leader epoch that the client knows.
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    /// The epoch of the last record it has.
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// How far.
+    pub isolation: ReadUntil,
+    /// Whether the first batch comes even where it is larger.
+    pub at_least_one: bool,
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Whole batches, the first of which contains the offset.
+    pub pieces: Vec<Bytes>,
+    /// Bytes in all pieces.
+    pub size: usize,
+    /// Consumers see what is below.
+    pub high_watermark: Offset,
+    /// Consumers that read only committed records see what is below.
+    pub last_stable_offset: Offset,
+    /// The first record there is.
+    pub log_start_offset: Offset,
+    /// Where the client's log and this one part ways.
+    pub diverging: Option<EpochEnd>,
+}
+
+/// Where an epoch ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The epoch.
+    pub epoch: LeaderEpoch,
+    /// The offset after its last record.
+    pub end_offset: Offset,
+}
+
+/// Which offset to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListOffset {
+    /// Of which partition.
+    pub partition: PartitionIndex,
+    /// The leader epoch that the client knows.
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    /// The first record at or after this time; negative for the special ones.
+    pub timestamp: Timestamp,
+    /// What the end is.
+    pub isolation: ReadUntil,
+}
+
+/// An offset that was looked up; −1 where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedOffset {
+    /// The record's timestamp.
+    pub timestamp: Timestamp,
+    /// Its offset.
+    pub offset: Offset,
+    /// Its epoch.
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// Why nothing was read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// No topic has this name.
+    #[error("topic does not exist")]
+    UnknownTopic,
+    /// The topic has no such partition.
+    #[error("topic has no partition {0}")]
+    UnknownPartition(PartitionIndex),
+    /// The offset is outside the log.
+    #[error("offset {offset} is outside the log, which goes from {start} to {end}")]
+    OffsetOutOfRange {
+        /// What was asked for.
+        offset: Offset,
+        /// The first there is.
+        start: Offset,
+        /// One past the last.
+        end: Offset,
+    },
+    /// The client knows an older epoch.
+    #[error("leader epoch {sent} is older than {current}")]
+    FencedLeaderEpoch {
+        /// The client's.
+        sent: LeaderEpoch,
+        /// The partition's.
+        current: LeaderEpoch,
+    },
+    /// The client knows an epoch that has not been.
+    #[error("leader epoch {sent} is newer than {current}")]
+    UnknownLeaderEpoch {
+        /// The client's.
+        sent: LeaderEpoch,
+        /// The partition's.
+        current: LeaderEpoch,
+    },
+    /// A negative timestamp without meaning.
+    #[error("timestamp {0} means nothing")]
+    UnsupportedTimestamp(Timestamp),
+    /// The files are damaged or cannot be read.
+    #[error("partition cannot be read: {0}")]
+    Storage(String),
+}
+
+impl From<ReadError> for FetchError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::OutOfRange { offset, start, end } => Self::OffsetOutOfRange { offset, start, end },
+            ReadError::Storage(reason) => Self::Storage(reason),
+            ReadError::Closed => Self::UnknownTopic,
+        }
+    }
+}
+
+/// Timestamps that are not times.
+mod special {
+    pub(super) const LATEST: i64 = -1;
+    pub(super) const EARLIEST: i64 = -2;
+    pub(super) const MAX_TIMESTAMP: i64 = -3;
+    pub(super) const EARLIEST_LOCAL: i64 = -4;
+    pub(super) const LATEST_TIERED: i64 = -5;
+    pub(super) const EARLIEST_PENDING_UPLOAD: i64 = -6;
+}
+
+impl Broker {
+    fn log<O: Op>(
+        &self,
+        topic: &Grant<O, res::Topic>,
+        partition: PartitionIndex,
+        known_epoch: Option<LeaderEpoch>,
+    ) -> Result<Arc<Log>, FetchError> {
+        let image = self.store.image();
+        let topic = image.topic(topic.name()).ok_or(FetchError::UnknownTopic)?;
+        let log = topic.log(partition).ok_or(FetchError::UnknownPartition(partition))?;
+        let current = log.tail().leader_epoch;
+        match known_epoch {
+            Some(sent) if sent < current => Err(FetchError::FencedLeaderEpoch { sent, current }),
+            Some(sent) if sent > current => Err(FetchError::UnknownLeaderEpoch { sent, current }),
+            _ => Ok(Arc::clone(log)),
+        }
+    }
+
+    /// Reads whole batches of one partition.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub fn fetch(&self, topic: &Grant<op::Read, res::Topic>, fetch: &FetchPartition) -> Result<Fetched, FetchError> {
+        let log = self.log(topic, fetch.partition, fetch.current_leader_epoch)?;
+        // Before the read: a watermark that is older than the records is right, a newer one is not.
+        let tail = log.tail();
+        let fetched = |pieces, size, diverging| Fetched {
+            pieces,
+            size,
+            high_watermark: tail.high_watermark,
+            last_stable_offset: tail.last_stable_offset,
+            log_start_offset: tail.log_start_offset,
+            diverging,
+        };
+        if let Some(epoch) = fetch.last_fetched_epoch
+            && let Some(diverging) = diverging(&log, epoch, fetch.offset)
+        {
+            return Ok(fetched(Vec::new(), 0, Some(diverging)));
+        }
+        let read = log.read(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
+        let tail = log.tail();
+        Ok(Fetched {
+            high_watermark: tail.high_watermark,
+            last_stable_offset: tail.last_stable_offset,
+            ..fetched(read.pieces, read.size, None)
+        })
+    }
+
+    /// Wakes `waiter` whenever the partition grows, until the guard is dropped.
+    pub fn watch(
+        &self,
+        topic: &Grant<op::Read, res::Topic>,
+        partition: PartitionIndex,
+        waiter: &Arc<Waiter>,
+    ) -> Option<WatchGuard> {
+        Some(self.log(topic, partition, None).ok()?.watch(waiter))
+    }
+
+    /// Looks up an offset by time, or one of the special ones.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    ///
+    /// Source: KIP-79, KIP-734, KIP-405, KIP-1005, KIP-1023.
+    pub fn list_offset(
+        &self,
+        topic: &Grant<op::Describe, res::Topic>,
+        list: &ListOffset,
+    ) -> Result<ListedOffset, FetchError> {
+        let log = self.log(topic, list.partition, list.current_leader_epoch)?;
+        let tail = log.tail();
+        let end = match list.isolation {
+            ReadUntil::HighWatermark => tail.high_watermark,
+            ReadUntil::LastStable => tail.last_stable_offset,
+        };
+        let at = |offset, leader_epoch| ListedOffset { timestamp: NO_TIMESTAMP, offset, leader_epoch };
+        let none = at(NO_OFFSET, NO_EPOCH);
+        let visible = |found: Option<(Timestamp, Offset, LeaderEpoch)>| match found {
+            Some((timestamp, offset, leader_epoch)) if offset < end => ListedOffset { timestamp, offset, leader_epoch },
+            _ => none,
+        };
+        match list.timestamp {
+            special::LATEST => Ok(at(end, tail.leader_epoch)),
+            special::EARLIEST | special::EARLIEST_LOCAL => Ok(at(tail.log_start_offset, NO_EPOCH)),
+            special::MAX_TIMESTAMP => Ok(visible(log.max_timestamp()?)),
+            // Nothing is tiered.
+            special::LATEST_TIERED | special::EARLIEST_PENDING_UPLOAD => Ok(none),
+            timestamp if timestamp < 0 => Err(FetchError::UnsupportedTimestamp(timestamp)),
+            timestamp => Ok(visible(log.offset_for_timestamp(timestamp)?)),
+        }
+    }
+
+    /// Where the largest epoch at or below `epoch` ends; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    ///
+    /// Source: KIP-279, KIP-320.
+    pub fn epoch_end(
+        &self,
+        topic: &Grant<op::Describe, res::Topic>,
+        partition: PartitionIndex,
+        current_leader_epoch: Option<LeaderEpoch>,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<EpochEnd>, FetchError> {
+        let log = self.log(topic, partition, current_leader_epoch)?;
+        Ok(log.epoch_end_offset(epoch).map(|(epoch, end_offset)| EpochEnd { epoch, end_offset }))
+    }
+}
+
+/// Where the log of a client that has records of `epoch` up to `offset` leaves this one, if it does.
+fn diverging(log: &Log, epoch: LeaderEpoch, offset: Offset) -> Option<EpochEnd> {
+    let (found, end_offset) = log.epoch_end_offset(epoch)?;
+    (found < epoch || end_offset < offset).then_some(EpochEnd { epoch: found, end_offset })
+}
