@@ -168,9 +168,7 @@ impl Broker {
     /// [`FetchError`].
     pub fn fetch(&self, topic: &Grant<op::Read, res::Topic>, fetch: &FetchPartition) -> Result<Fetched, FetchError> {
         let log = self.log(topic, fetch.partition, fetch.current_leader_epoch)?;
-        // Before the read: a watermark that is older than the records is right, a newer one is not.
-        let tail = log.tail();
-        let fetched = |pieces, size, diverging| Fetched {
+        let fetched = |tail: Tail, pieces, size, diverging| Fetched {
             pieces,
             size,
             high_watermark: tail.high_watermark,
@@ -181,25 +179,22 @@ impl Broker {
         if let Some(epoch) = fetch.last_fetched_epoch
             && let Some(diverging) = diverging(&log, epoch, fetch.offset)
         {
-            return Ok(fetched(Vec::new(), 0, Some(diverging)));
+            return Ok(fetched(log.tail(), Vec::new(), 0, Some(diverging)));
         }
         let read = log.read(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
-        let tail = log.tail();
-        Ok(Fetched {
-            high_watermark: tail.high_watermark,
-            last_stable_offset: tail.last_stable_offset,
-            ..fetched(read.pieces, read.size, None)
-        })
+        // After the read: the high watermark is never below a record that goes with it.
+        Ok(fetched(log.tail(), read.pieces, read.size, None))
     }
 
-    /// Wakes `waiter` whenever the partition grows, until the guard is dropped.
+    /// Wakes `waiter`, telling it `token`, when the partition grows: see [`levada_store::Log::watch`].
     pub fn watch(
         &self,
         topic: &Grant<op::Read, res::Topic>,
         partition: PartitionIndex,
         waiter: &Arc<Waiter>,
+        token: u32,
     ) -> Option<WatchGuard> {
-        Some(self.log(topic, partition, None).ok()?.watch(waiter))
+        Some(self.log(topic, partition, None).ok()?.watch(waiter, token))
     }
 
     /// Looks up an offset by time, or one of the special ones.
@@ -221,18 +216,22 @@ impl Broker {
         };
         let at = |offset, leader_epoch| ListedOffset { timestamp: NO_TIMESTAMP, offset, leader_epoch };
         let none = at(NO_OFFSET, NO_EPOCH);
-        let visible = |found: Option<(Timestamp, Offset, LeaderEpoch)>| match found {
-            Some((timestamp, offset, leader_epoch)) if offset < end => ListedOffset { timestamp, offset, leader_epoch },
-            _ => none,
+        let visible = |timestamp, offset, leader_epoch| {
+            if offset < end { ListedOffset { timestamp, offset, leader_epoch } } else { none }
         };
         match list.timestamp {
             special::LATEST => Ok(at(end, tail.leader_epoch)),
             special::EARLIEST | special::EARLIEST_LOCAL => Ok(at(tail.log_start_offset, NO_EPOCH)),
-            special::MAX_TIMESTAMP => Ok(visible(log.max_timestamp()?)),
+            special::MAX_TIMESTAMP => {
+                Ok(log.newest_record()?.map_or(none, |at| visible(at.timestamp, at.offset, at.leader_epoch)))
+            }
             // Nothing is tiered.
             special::LATEST_TIERED | special::EARLIEST_PENDING_UPLOAD => Ok(none),
             timestamp if timestamp < 0 => Err(FetchError::UnsupportedTimestamp(timestamp)),
-            timestamp => Ok(visible(log.offset_for_timestamp(timestamp)?)),
+            timestamp => {
+                let found = log.offset_for_timestamp(timestamp)?;
+                Ok(found.map_or(none, |at| visible(at.timestamp, at.offset, at.leader_epoch)))
+            }
         }
     }
 
