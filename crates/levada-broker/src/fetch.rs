@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_model::{LeaderEpoch, NO_OFFSET, NO_TIMESTAMP, Offset, PartitionIndex, Timestamp};
-use levada_store::{Log, ReadError, ReadUntil, Waiter, WatchGuard};
+use levada_store::{Log, ReadError, ReadUntil, Tail, Waiter, WatchGuard};
 use std::sync::Arc;
 
 /// No epoch.
