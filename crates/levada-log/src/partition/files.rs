@@ -22,8 +22,11 @@ use std::{
 
 /// Sealed segments that are kept open at most, unless [`LogFiles::with_open_max`] says otherwise.
 const OPEN_MAX: usize = 512;
-/// Buffers are pooled in these sizes, so many of each.
-const POOL: [(usize, usize); 4] = [(64 << 10, 32), (256 << 10, 16), (1 << 20, 8), (4 << 20, 2)];
+/// Room for what lies between an index entry and the batch it leads to.
+const SLACK: usize = 64 << 10;
+/// Buffers are pooled in these sizes, so many of each: about 14 MiB in all.
+const POOL: [(usize, usize); 4] =
+    [(SLACK, 16), ((256 << 10) + SLACK, 8), ((1 << 20) + SLACK, 6), ((4 << 20) + SLACK, 1)];
 
 /// The disk, shared by many logs, with a bound on the files and indexes of sealed segments in memory.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl LogFiles {
     pub(crate) fn opened(&self, segment: &Arc<Segment>) {
         let evicted = {
             let mut open = self.open.lock();
-            open.retain(|segment| segment.upgrade().is_some_and(|segment| segment.is_open()));
+            open.retain(|other| other.upgrade().is_some_and(|other| other.is_open() && !Arc::ptr_eq(&other, segment)));
             open.push(Arc::downgrade(segment));
             if open.len() > self.open_max { oldest(&open) } else { None }
         };

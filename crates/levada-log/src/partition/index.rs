@@ -25,8 +25,15 @@ pub(crate) struct TimeEntry {
 pub(crate) struct Indexes {
     pub(crate) offsets: Vec<OffsetEntry>,
     pub(crate) times: Vec<TimeEntry>,
-    /// No batch below this position has entries here: they are in files, or yet to be built.
-    pub(crate) missing_below: u64,
+    /// No batch below this place has entries here: they are in files, or yet to be built.
+    pub(crate) missing_below: Place,
+}
+
+/// The start of a batch, or the end of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) position: u64,
+    pub(crate) offset: Offset,
 }
 
 impl Indexes {
@@ -60,11 +67,15 @@ impl Indexes {
         *self = older;
     }
 
-    /// Where to start walking for the batch that contains `relative`.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.missing_below.position == 0
+    }
+
+    /// Where to start walking for the batch that contains `relative`, if that is at or above what is missing.
     pub(crate) fn position_for(&self, relative: u32) -> u64 {
         let after = self.offsets.partition_point(|entry| entry.relative <= relative);
         let entry = after.checked_sub(1).and_then(|index| self.offsets.get(index));
-        entry.map_or(0, |entry| u64::from(entry.position))
+        entry.map_or(self.missing_below.position, |entry| u64::from(entry.position))
     }
 
     /// The last offset up to which every timestamp is below `timestamp`, as far as the index knows.

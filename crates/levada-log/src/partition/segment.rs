@@ -6,7 +6,7 @@
 use super::{
     error::{Corruption, Defect, ReadError},
     files::LogFiles,
-    index::{Entries, IndexBuilder, Indexed, Indexes},
+    index::{Entries, IndexBuilder, Indexed, Indexes, Place},
     layout::{FileKind, OFFSET_ENTRY_SIZE, TIME_ENTRY_SIZE, segment_path},
     scan::{Depth, Scan, Stop},
 };
@@ -115,7 +115,10 @@ impl Segment {
             size: AtomicU64::new(mark.size_bytes),
             next_offset: AtomicI64::new(mark.next_offset),
             times: Mutex::new(times),
-            indexes: RwLock::new(Indexes { missing_below: mark.size_bytes, ..Indexes::default() }),
+            indexes: RwLock::new(Indexes {
+                missing_below: Place { position: mark.size_bytes, offset: mark.next_offset },
+                ..Indexes::default()
+            }),
             index_files_trusted: AtomicBool::new(index_files == IndexFiles::Trusted),
             handle: Mutex::new(None),
             last_used: AtomicU64::new(0),
@@ -196,7 +199,8 @@ impl Segment {
     /// Drops the file and the indexes from memory.
     pub(crate) fn close(&self) {
         if self.may_close() {
-            *self.indexes.write() = Indexes { missing_below: self.size(), ..Indexes::default() };
+            let missing_below = Place { position: self.size(), offset: self.next_offset() };
+            *self.indexes.write() = Indexes { missing_below, ..Indexes::default() };
             *self.handle.lock() = None;
         }
     }
@@ -223,6 +227,13 @@ impl Segment {
     /// A position at or before the batch that contains `offset`: a hint.
     pub(crate) fn position_for(self: &Arc<Self>, files: &LogFiles, offset: Offset) -> Result<u64, ReadError> {
         let Some(relative) = super::index::relative(self.base, offset) else { return Ok(0) };
+        {
+            // Readers of the tail need not wait for what lies before it.
+            let indexes = self.indexes.read();
+            if offset >= indexes.missing_below.offset {
+                return Ok(indexes.position_for(relative));
+            }
+        }
         self.load_indexes(files)?;
         Ok(self.indexes.read().position_for(relative))
     }
@@ -236,14 +247,17 @@ impl Segment {
 
     /// Makes the indexes complete in memory: from their files, or by walking the headers.
     pub(crate) fn load_indexes(self: &Arc<Self>, files: &LogFiles) -> Result<(), ReadError> {
-        let missing_below = self.indexes.read().missing_below;
-        if missing_below == 0 {
-            return Ok(());
-        }
+        let missing_below = {
+            let indexes = self.indexes.read();
+            if indexes.is_complete() {
+                return Ok(());
+            }
+            indexes.missing_below
+        };
         let from_files = if self.index_files_trusted.load(Ordering::Acquire) { self.read_files(files)? } else { None };
         let older = match from_files {
             Some(indexes) => indexes,
-            None => self.walk(files, missing_below)?,
+            None => self.walk(files, missing_below.position)?,
         };
         let mut indexes = self.indexes.write();
         if indexes.missing_below == missing_below {

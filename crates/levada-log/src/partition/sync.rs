@@ -90,6 +90,7 @@ impl Work {
             Self::Sealed { segment, sidecar } => {
                 let written = write_sealed(log, segment, sidecar);
                 segment.unpin();
+                log.files.opened(segment);
                 unless_full(log, written)
             }
             Self::Beside { base, kind, bytes } => {

@@ -97,6 +97,8 @@ fn one_open_segment_at_a_time_is_enough_to_read_them_all() {
     sync(&mut log).unwrap();
     let reader = log.reader();
     assert!(reader.segments().len() > 5);
+    let open_count = || reader.snapshot().iter().filter(|segment| segment.is_open()).count();
+    assert_eq!(open_count(), 2, "the active one and another");
     for _ in 0..2 {
         for offset in (0..reader.next_offset()).rev() {
             let first = first_at(&all, offset).unwrap();
@@ -104,6 +106,7 @@ fn one_open_segment_at_a_time_is_enough_to_read_them_all() {
         }
     }
     check_bytes(&read_all(&reader), &bytes_of(&all), "");
+    assert_eq!(open_count(), 2);
 }
 
 #[test]

@@ -253,3 +253,29 @@ fn a_log_that_is_created_anew_has_nothing_of_the_one_before() {
     log.append(&below[..1], 0).unwrap();
     check_bytes(&read_all(&log.reader()), &below[0].to_bytes(), "");
 }
+
+#[test]
+fn readers_of_the_tail_do_not_wait_for_the_index_of_what_lies_before() {
+    let disk = disk();
+    let mut log = create(&disk, LogConfig { segment_bytes: 1 << 24, ..LogConfig::default() });
+    let mut source = Source::new(13);
+    let mut builder = BatchBuilder::new();
+    builder.push(&NewRecord { value: Some(&vec![1; 100_000]), ..NewRecord::default() });
+    let large = Batch::check(builder.finish()).unwrap();
+    for _ in 0..50 {
+        log.append(&[StoredBatch::new(&large, source.next_offset, 1)], 0).unwrap();
+        source.next_offset += 1;
+    }
+    let checkpoint = sync(&mut log).unwrap();
+    let disk = disk.restart();
+    let config = LogConfig { segment_bytes: 1 << 24, ..LogConfig::default() };
+    let mut log = recover(&disk, config, &checkpoint, RecoverMode::CutAtCheckpoint).unwrap().log;
+    let tail = source.batches(20);
+    log.append(&tail, 0).unwrap();
+    let reader = log.reader();
+    let calls = disk.calls();
+    check_bytes(&read_from(&reader, tail[0].base_offset, 1 << 20), &bytes_of(&tail), "");
+    assert!(disk.calls() - calls <= 2, "{} calls", disk.calls() - calls);
+    assert_eq!(reader.read(&Read { bytes_max: 0, ..wanted(25) }).unwrap().bytes.len(), large.bytes().len());
+    assert!(disk.calls() - calls > 40, "what lies before is walked when it is asked for");
+}
