@@ -44,6 +44,14 @@ impl Broker {
         }
     }
 
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        match self {
+            Self::Kafka(kafka) => kafka.kill(),
+            Self::Levada(levada) => levada.kill(),
+        }
+    }
+
     /// Starts a stopped or killed broker on the same addresses and directory; answers how long it
     /// took until it accepted.
     pub(crate) fn start_again(&mut self) -> Result<Duration> {

@@ -18,20 +18,26 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Builds the release binary and answers where it is.
 pub(crate) fn build() -> Result<PathBuf> {
+    build_with(&["--release"])
+}
+
+/// Builds the binary with these arguments of `cargo build` and answers where it is.
+pub(crate) fn build_with(arguments: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--release", "--package", "levada", "--message-format=json-render-diagnostics"])
+        .args(["build", "--package", "levada", "--message-format=json-render-diagnostics"])
+        .args(arguments)
         .stderr(Stdio::inherit())
         .output()?;
-    ensure!(output.status.success(), "`cargo build --release --package levada` failed");
+    ensure!(output.status.success(), "`cargo build --package levada {}` failed", arguments.join(" "));
     let messages = String::from_utf8(output.stdout)?;
-    let executables = messages.lines().filter_map(|line| {
+    let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let named = message.get("target")?.get("name")? == "levada";
         let path = message.get("executable")?.as_str()?;
         named.then(|| PathBuf::from(path))
     });
-    executables.last().context("cargo built no executable named `levada`")
+    executables.next_back().context("cargo built no executable named `levada`")
 }
 
 /// What a broker is started with.
@@ -43,12 +49,22 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Flags beyond `--data-dir`, `--kafka` and `--http`.
     pub(crate) flags: Vec<String>,
+    /// Environment variables beyond our own.
+    pub(crate) variables: Vec<(String, String)>,
+    /// The port for Kafka clients; 0 picks a free one.
+    pub(crate) kafka_port: u16,
 }
 
 impl Config {
     /// `binary` on `data_dir` with its defaults.
     pub(crate) fn new(binary: &Path, data_dir: &Path) -> Self {
-        Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), flags: Vec::new() }
+        Self {
+            binary: binary.to_owned(),
+            data_dir: data_dir.to_owned(),
+            flags: Vec::new(),
+            variables: Vec::new(),
+            kafka_port: 0,
+        }
     }
 }
 
@@ -69,11 +85,21 @@ struct Addresses {
 impl Levada {
     /// Starts the broker on free ports and waits until it accepts.
     pub(crate) fn start(config: Config) -> Result<Self> {
-        fs::create_dir_all(&config.data_dir)?;
-        let any = Addresses { kafka: "127.0.0.1:0".to_owned(), http: "127.0.0.1:0".to_owned() };
-        let mut levada = Self { config, addresses: any, process: None };
+        let mut levada = Self::prepare(config)?;
         levada.start_again()?;
         Ok(levada)
+    }
+
+    /// A broker that is still to be started, by [`Self::start_again`].
+    pub(crate) fn prepare(config: Config) -> Result<Self> {
+        fs::create_dir_all(&config.data_dir)?;
+        let kafka = format!("127.0.0.1:{}", config.kafka_port);
+        Ok(Self { config, addresses: Addresses { kafka, http: "127.0.0.1:0".to_owned() }, process: None })
+    }
+
+    /// Sets the environment variables of the next start.
+    pub(crate) fn set_variables(&mut self, variables: Vec<(String, String)>) {
+        self.config.variables = variables;
     }
 
     /// `host:port` for Kafka clients.
@@ -112,7 +138,7 @@ impl Levada {
         let mut command = Command::new(&self.config.binary);
         command.arg("serve").arg("--data-dir").arg(self.config.data_dir.join("data"));
         command.args(["--kafka", &self.addresses.kafka, "--http", &self.addresses.http]);
-        command.args(&self.config.flags);
+        command.args(&self.config.flags).envs(self.config.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let started = Instant::now();
         let mut process = Process::spawn("levada", &mut command)?;
@@ -130,7 +156,8 @@ impl Levada {
         Ok(took)
     }
 
-    fn log_file(&self) -> PathBuf {
+    /// What the broker wrote to stderr.
+    pub(crate) fn log_file(&self) -> PathBuf {
         self.config.data_dir.join("levada.log")
     }
 

@@ -9,7 +9,7 @@ mod broker;
 mod cache;
 mod clients;
 mod codegen;
-#[allow(dead_code, reason = "`xtask crash`, which records histories, comes next")]
+mod crash;
 mod history;
 mod kafka_rig;
 mod levada_rig;
@@ -35,6 +35,8 @@ enum Command {
     Clients(clients::Args),
     /// Judges a history of sends and reads that was kept in a file
     History(history::Args),
+    /// Hurts a broker under load in every way this machine allows, and judges what its clients saw
+    Crash(crash::Args),
     /// Checks the rules of the house that neither the compiler nor clippy hold
     Tidy,
 }
@@ -45,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         Command::Kafka(args) => kafka_rig::run(&args),
         Command::Clients(args) => clients::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Crash(args) => crash::run(&args),
         Command::Tidy => tidy::run(),
     }
 }

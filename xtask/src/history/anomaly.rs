@@ -72,11 +72,6 @@ impl Anomaly {
         }
     }
 
-    /// Whether data that was promised is gone.
-    pub(crate) fn is_loss(&self) -> bool {
-        matches!(self, Self::Lost { .. } | Self::Unseen { .. } | Self::Vanished { .. })
-    }
-
     fn describe(&self, logs: &[String]) -> String {
         let name = |log: &Log| {
             let index = usize::try_from(log.0).unwrap_or(usize::MAX);
@@ -170,6 +165,7 @@ impl Verdict {
     }
 
     /// The anomalies, sorted.
+    #[cfg(test)]
     pub(crate) fn anomalies(&self) -> &[Anomaly] {
         &self.found
     }

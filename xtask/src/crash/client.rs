@@ -1,0 +1,253 @@
+//! What the test's clients ask of a broker, in their own words, over [`Connection`].
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use levada_model::Uuid;
+use levada_model::batch::{Batch, split};
+use levada_model::record::Records;
+use levada_protocol::ErrorCode;
+use levada_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use levada_protocol::messages::delete_topics_request::DeleteTopicState;
+use levada_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use levada_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use levada_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
+use levada_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use levada_protocol::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, FindCoordinatorRequest, InitProducerIdRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, ProduceResponse,
+};
+
+use super::wire::Connection;
+
+const PRODUCE_VERSION: i16 = 9;
+const FETCH_VERSION: i16 = 12;
+const METADATA_VERSION: i16 = 9;
+const CREATE_TOPICS_VERSION: i16 = 7;
+const DELETE_TOPICS_VERSION: i16 = 6;
+const OFFSET_COMMIT_VERSION: i16 = 8;
+const OFFSET_FETCH_VERSION: i16 = 7;
+const INIT_PRODUCER_ID_VERSION: i16 = 4;
+const FIND_COORDINATOR_VERSION: i16 = 3;
+
+const TIMEOUT_MS: i32 = 10_000;
+const FETCH_WAIT_MS: i32 = 100;
+const FETCH_SIZE_MAX: i32 = 8 << 20;
+const ACKS_ALL: i16 = -1;
+
+/// A partition by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Partition {
+    pub(super) topic: String,
+    pub(super) index: i32,
+}
+
+/// The broker's answer for one partition of a produce request.
+#[derive(Clone, Debug)]
+pub(super) struct Produced {
+    pub(super) error: i16,
+    pub(super) base_offset: i64,
+}
+
+/// One partition's part of a fetch answer.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) partition: Partition,
+    pub(super) error: i16,
+    pub(super) high_watermark: i64,
+    pub(super) last_stable_offset: i64,
+    /// Offsets and values from the asked offset on, or what is wrong with the bytes.
+    pub(super) records: Result<Vec<(i64, Bytes)>>,
+}
+
+/// The error's name, for a message.
+pub(super) fn error_name(code: i16) -> String {
+    ErrorCode::from_code(code).map_or_else(|| format!("error {code}"), |code| code.name().to_owned())
+}
+
+impl Connection {
+    /// Creates a topic; answers the error code.
+    pub(super) fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(String, String)]) -> Result<i16> {
+        let config = |(name, value): &(String, String)| CreatableTopicConfig {
+            name: name.as_str().into(),
+            value: Some(value.as_str().into()),
+        };
+        let topic = CreatableTopic {
+            name: name.into(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs: configs.iter().map(config).collect(),
+            ..CreatableTopic::default()
+        };
+        let request =
+            CreateTopicsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, ..CreateTopicsRequest::default() };
+        let response = self.call(&request, CREATE_TOPICS_VERSION)?;
+        Ok(response.topics.first().context("an answer without a topic")?.error_code)
+    }
+
+    /// Deletes a topic; answers the error code.
+    pub(super) fn delete_topic(&mut self, name: &str) -> Result<i16> {
+        let topic = DeleteTopicState { name: Some(name.into()), topic_id: Uuid::default() };
+        let request =
+            DeleteTopicsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, ..DeleteTopicsRequest::default() };
+        let response = self.call(&request, DELETE_TOPICS_VERSION)?;
+        Ok(response.responses.first().context("an answer without a topic")?.error_code)
+    }
+
+    /// The names of all topics.
+    pub(super) fn topics(&mut self) -> Result<Vec<String>> {
+        let request = MetadataRequest { topics: None, ..MetadataRequest::default() };
+        let response = self.call(&request, METADATA_VERSION)?;
+        Ok(response.topics.into_iter().filter_map(|topic| Some(topic.name?.as_str().to_owned())).collect())
+    }
+
+    /// A fresh producer id and its epoch.
+    pub(super) fn init_producer(&mut self) -> Result<(i64, i16)> {
+        let request = InitProducerIdRequest { transactional_id: None, ..InitProducerIdRequest::default() };
+        let response = self.call(&request, INIT_PRODUCER_ID_VERSION)?;
+        if response.error_code != 0 {
+            bail!("no producer id: {}", error_name(response.error_code));
+        }
+        Ok((response.producer_id, response.producer_epoch))
+    }
+
+    /// Writes a produce request of one batch a partition.
+    pub(super) fn send_batches(&mut self, batches: &[(Partition, Bytes)]) -> Result<i32> {
+        let partition = |(partition, bytes): &(Partition, Bytes)| PartitionProduceData {
+            index: partition.index,
+            records: bytes.clone().into(),
+        };
+        let topic = |(name, batches): (&str, Vec<&(Partition, Bytes)>)| TopicProduceData {
+            name: name.into(),
+            partition_data: batches.into_iter().map(partition).collect(),
+            ..TopicProduceData::default()
+        };
+        let request = ProduceRequest {
+            transactional_id: None,
+            acks: ACKS_ALL,
+            timeout_ms: TIMEOUT_MS,
+            topic_data: by_topic(batches).into_iter().map(topic).collect(),
+        };
+        self.send(&request, PRODUCE_VERSION)
+    }
+
+    /// Reads the answer to [`Self::send_batches`].
+    pub(super) fn receive_produced(&mut self, correlation_id: i32) -> Result<Vec<(Partition, Produced)>> {
+        let response: ProduceResponse = self.receive::<ProduceRequest>(correlation_id, PRODUCE_VERSION)?;
+        let mut produced = Vec::new();
+        for topic in response.responses {
+            for answer in topic.partition_responses {
+                let partition = Partition { topic: topic.name.as_str().to_owned(), index: answer.index };
+                produced.push((partition, Produced { error: answer.error_code, base_offset: answer.base_offset }));
+            }
+        }
+        Ok(produced)
+    }
+
+    /// Fetches from each partition at its offset; waits a little where there is nothing.
+    pub(super) fn fetch(&mut self, positions: &[(Partition, i64)]) -> Result<Vec<Fetched>> {
+        let partition = |(partition, offset): &(Partition, i64)| FetchPartition {
+            partition: partition.index,
+            fetch_offset: *offset,
+            partition_max_bytes: FETCH_SIZE_MAX,
+            ..FetchPartition::default()
+        };
+        let topic = |(name, positions): (&str, Vec<&(Partition, i64)>)| FetchTopic {
+            topic: name.into(),
+            partitions: positions.into_iter().map(partition).collect(),
+            ..FetchTopic::default()
+        };
+        let request = FetchRequest {
+            max_wait_ms: FETCH_WAIT_MS,
+            min_bytes: 1,
+            max_bytes: FETCH_SIZE_MAX,
+            topics: by_topic(positions).into_iter().map(topic).collect(),
+            ..FetchRequest::default()
+        };
+        let response = self.call(&request, FETCH_VERSION)?;
+        if response.error_code != 0 {
+            bail!("fetch: {}", error_name(response.error_code));
+        }
+        let mut fetched = Vec::new();
+        for topic in response.responses {
+            for data in topic.partitions {
+                let partition = Partition { topic: topic.topic.as_str().to_owned(), index: data.partition_index };
+                let asked = positions.iter().find(|(asked, _)| *asked == partition);
+                let &(_, from) = asked.with_context(|| format!("nobody asked for {partition:?}"))?;
+                fetched.push(Fetched {
+                    partition,
+                    error: data.error_code,
+                    high_watermark: data.high_watermark,
+                    last_stable_offset: data.last_stable_offset,
+                    records: records(data.records.into_bytes().unwrap_or_default(), from),
+                });
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Finds the group's coordinator, which creates the place for its offsets where that is missing.
+    pub(super) fn find_coordinator(&mut self, group: &str) -> Result<i16> {
+        let request = FindCoordinatorRequest { key: group.into(), ..FindCoordinatorRequest::default() };
+        Ok(self.call(&request, FIND_COORDINATOR_VERSION)?.error_code)
+    }
+
+    /// Commits an offset without being a member; answers the error code.
+    pub(super) fn commit(&mut self, group: &str, partition: &Partition, offset: i64) -> Result<i16> {
+        let topic = OffsetCommitRequestTopic {
+            name: partition.topic.as_str().into(),
+            partitions: vec![OffsetCommitRequestPartition {
+                partition_index: partition.index,
+                committed_offset: offset,
+                ..OffsetCommitRequestPartition::default()
+            }],
+            ..OffsetCommitRequestTopic::default()
+        };
+        let request =
+            OffsetCommitRequest { group_id: group.into(), topics: vec![topic], ..OffsetCommitRequest::default() };
+        let response = self.call(&request, OFFSET_COMMIT_VERSION)?;
+        let partition = response.topics.first().and_then(|topic| topic.partitions.first());
+        Ok(partition.context("an answer without a partition")?.error_code)
+    }
+
+    /// The committed offset, −1 for none, or the error code.
+    pub(super) fn committed(&mut self, group: &str, partition: &Partition) -> Result<Result<i64, i16>> {
+        let topic =
+            OffsetFetchRequestTopic { name: partition.topic.as_str().into(), partition_indexes: vec![partition.index] };
+        let request =
+            OffsetFetchRequest { group_id: group.into(), topics: Some(vec![topic]), ..OffsetFetchRequest::default() };
+        let response = self.call(&request, OFFSET_FETCH_VERSION)?;
+        if response.error_code != 0 {
+            return Ok(Err(response.error_code));
+        }
+        let partition = response.topics.first().and_then(|topic| topic.partitions.first());
+        let partition = partition.context("an answer without a partition")?;
+        Ok(if partition.error_code == 0 { Ok(partition.committed_offset) } else { Err(partition.error_code) })
+    }
+}
+
+/// Groups what is about partitions by their topics: a request names each topic once.
+fn by_topic<T>(items: &[(Partition, T)]) -> BTreeMap<&str, Vec<&(Partition, T)>> {
+    let mut topics: BTreeMap<&str, Vec<&(Partition, T)>> = BTreeMap::new();
+    for item in items {
+        topics.entry(item.0.topic.as_str()).or_default().push(item);
+    }
+    topics
+}
+
+/// The records of uncompressed batches from offset `from` on; the last batch may be cut short.
+fn records(bytes: Bytes, from: i64) -> Result<Vec<(i64, Bytes)>> {
+    let mut found = Vec::new();
+    for batch in split(bytes) {
+        let (header, bytes) = batch?;
+        for record in Records::new(Batch::check(bytes)?.records(), header.record_count) {
+            let record = record?;
+            let offset = header.base_offset + i64::from(record.offset_delta);
+            if offset >= from {
+                found.push((offset, record.value.unwrap_or_default()));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,154 @@
+//! The faults. Each hurts the broker for some rounds under load, lets it heal, and hands what the
+//! clients saw to the judge.
+
+mod disk_calls;
+mod disk_full;
+mod kills;
+mod power;
+mod syncs;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use super::report::{Row, Skipped};
+use super::workload::Plan;
+use crate::broker::Recipe;
+use crate::levada_rig::{Config, Levada};
+use crate::process::free_port;
+
+/// What is done to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Fault {
+    /// Ends the process at its k-th disk call, for k = 1, 2, …
+    DiskCall,
+    /// SIGKILL at random moments
+    Kill,
+    /// Power cuts: what was not synced is gone
+    PowerCut,
+    /// Power cuts with `durability=os`, which must lose data, or the cut cuts nothing
+    PowerCutOs,
+    /// Power cuts that keep a random half of the unflushed sectors
+    TornSectors,
+    /// SIGKILL, so that recovery sees a tail that was never synced, then a power cut after recovery
+    UnsyncedTail,
+    /// Syncs fail with EIO
+    SyncFails,
+    /// Syncs take 20 ms longer
+    SyncSlow,
+    /// Writes fail with ENOSPC for a while
+    NoSpace,
+    /// A small file system fills up, and space returns
+    DiskFull,
+}
+
+impl Fault {
+    /// Its name on the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::DiskCall => "disk-call",
+            Self::Kill => "kill",
+            Self::PowerCut => "power-cut",
+            Self::PowerCutOs => "power-cut-os",
+            Self::TornSectors => "torn-sectors",
+            Self::UnsyncedTail => "unsynced-tail",
+            Self::SyncFails => "sync-fails",
+            Self::SyncSlow => "sync-slow",
+            Self::NoSpace => "no-space",
+            Self::DiskFull => "disk-full",
+        }
+    }
+
+    /// Whether it mounts something.
+    pub(super) fn needs_root(self) -> bool {
+        match self {
+            Self::PowerCut | Self::PowerCutOs | Self::TornSectors | Self::UnsyncedTail | Self::DiskFull => true,
+            Self::DiskCall | Self::Kill | Self::SyncFails | Self::SyncSlow | Self::NoSpace => false,
+        }
+    }
+
+    /// Whether it needs tools that not every system packages.
+    pub(super) fn needs_nbdkit(self) -> bool {
+        self == Self::TornSectors
+    }
+
+    /// Hurts a fresh broker.
+    pub(super) fn run(self, stage: &Stage) -> Result<Row, Skipped> {
+        let stage = stage.of(self)?;
+        let row = match self {
+            Self::DiskCall => disk_calls::run(&stage)?,
+            Self::Kill => kills::run(&stage)?,
+            Self::PowerCut => power::cuts(&stage, power::Device::Whole)?,
+            Self::PowerCutOs => power::control(&stage)?,
+            Self::TornSectors => power::cuts(&stage, power::Device::Torn)?,
+            Self::UnsyncedTail => power::unsynced_tail(&stage)?,
+            Self::SyncFails => syncs::fail(&stage)?,
+            Self::SyncSlow => syncs::slow(&stage)?,
+            Self::NoSpace => syncs::no_space(&stage)?,
+            Self::DiskFull => disk_full::run(&stage)?,
+        };
+        fs::remove_dir_all(&stage.folder).map_err(anyhow::Error::from)?;
+        Ok(row)
+    }
+}
+
+/// Where and with what a fault is played.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    pub(super) recipe: Recipe,
+    /// Holds everything that the fault leaves behind.
+    pub(super) folder: PathBuf,
+    pub(super) seed: u64,
+    pub(super) quick: bool,
+}
+
+impl Stage {
+    fn of(&self, fault: Fault) -> Result<Self> {
+        let folder = self.folder.join(fault.name());
+        fs::create_dir_all(&folder)?;
+        Ok(Self { folder, ..self.clone() })
+    }
+
+    /// `quick` rounds in a quick run, else `full`.
+    fn rounds(&self, quick: u64, full: u64) -> u64 {
+        if self.quick { quick } else { full }
+    }
+
+    /// A Levada, still to be started, that keeps everything in `folder`; its port stays the same.
+    fn broker(&self, folder: &Path) -> Result<(Levada, SocketAddr)> {
+        let Recipe::Levada(binary) = &self.recipe else { bail!("Apache Kafka can only be killed") };
+        let port = free_port()?;
+        let config = Config { kafka_port: port, ..Config::new(binary, folder) };
+        Ok((Levada::prepare(config)?, SocketAddr::from(([127, 0, 0, 1], port))))
+    }
+
+    /// Where the broker of `folder` keeps its data.
+    fn data_dir(folder: &Path) -> PathBuf {
+        folder.join("data")
+    }
+
+    /// The load: small segments, so that they roll.
+    fn plan(&self, durability: &str) -> Plan {
+        let mut configs = vec![("segment.bytes", SEGMENT_BYTES), ("retention.ms", "-1")];
+        if matches!(self.recipe, Recipe::Levada(_)) {
+            configs.push(("durability", durability));
+        }
+        Plan {
+            seed: self.seed,
+            producers: 3,
+            topics: 2,
+            partitions: 3,
+            configs: configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            requests_max: None,
+            rest: Duration::from_micros(500),
+            promises_durability: durability == "fsync",
+        }
+    }
+}
+
+/// Kafka's smallest.
+const SEGMENT_BYTES: &str = "1048576";

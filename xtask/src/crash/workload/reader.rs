@@ -1,0 +1,84 @@
+//! The full read after the faults healed: every log from its first offset to its end, and the list of
+//! topics against what their maker knows.
+
+use std::thread::sleep;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::consumer::take;
+use super::{Home, LIVENESS_LIMIT, Presence, RETRY_INTERVAL, Shared, Topic};
+use crate::crash::client::error_name;
+use crate::crash::wire::Connection;
+use crate::history::{Action, Mark, Op, Outcome, Process, Read};
+
+const PROCESS: Process = Process(3_000);
+
+/// Reads everything; notes what cannot be read within the time in which everyone makes progress.
+pub(super) fn run(shared: &Shared) -> Vec<Op> {
+    let deadline = Instant::now() + LIVENESS_LIMIT;
+    let mut ops = Vec::new();
+    loop {
+        match attempt(shared, &mut ops) {
+            Ok(()) => return ops,
+            Err(error) if Instant::now() > deadline => {
+                shared.problem(format!("the full read failed: {error:#}"));
+                return ops;
+            }
+            Err(_) => sleep(RETRY_INTERVAL),
+        }
+    }
+}
+
+fn attempt(shared: &Shared, ops: &mut Vec<Op>) -> Result<()> {
+    ops.clear();
+    let mut connection = Connection::open(shared.address)?;
+    let names = connection.topics()?;
+    let topics = shared.topics();
+    for topic in &topics {
+        let is_last = topics.iter().rfind(|other| other.name == topic.name).is_some_and(|last| same(last, topic));
+        match (topic.presence, names.contains(&topic.name)) {
+            (Presence::There, false) => {
+                shared.problem(format!("topic `{}` was created, and is gone", topic.name));
+            }
+            (Presence::Gone, true) if is_last => {
+                shared.problem(format!("topic `{}` was deleted, and is back", topic.name));
+            }
+            (Presence::There, true) if is_last => {
+                for home in &topic.homes {
+                    read_log(shared, &mut connection, home, ops)?;
+                }
+            }
+            (Presence::There | Presence::Gone | Presence::Unknown, _) => {}
+        }
+    }
+    Ok(())
+}
+
+fn same(one: &Topic, other: &Topic) -> bool {
+    one.homes.first().map(|home| home.log) == other.homes.first().map(|home| home.log)
+}
+
+fn read_log(shared: &Shared, connection: &mut Connection, home: &Home, ops: &mut Vec<Op>) -> Result<()> {
+    let begun_ns = shared.now_ns();
+    let mut reads: Vec<Read> = Vec::new();
+    let mut position = 0;
+    let high_watermark = loop {
+        let fetched = connection.fetch(&[(home.partition.clone(), position)])?;
+        let part = fetched.into_iter().next().context("an answer without a partition")?;
+        let read = take(shared, home, &part).with_context(|| error_name(part.error))?;
+        let end = part.high_watermark;
+        match read.last() {
+            Some(last) => position = last.offset + 1,
+            None if position >= end => break end,
+            // Nothing there, although the end is not reached: offsets that were skipped after a crash.
+            None => position += 1,
+        }
+        reads.extend(read);
+    };
+    let ended_ns = shared.now_ns();
+    let mut record = |action| ops.push(Op { process: PROCESS, begun_ns, ended_ns, outcome: Outcome::Ok, action });
+    record(Action::See { mark: Mark::High(home.log), value: high_watermark });
+    record(Action::FullRead { logs: vec![home.log], reads });
+    Ok(())
+}
