@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_model::{LeaderEpoch, NO_OFFSET, NO_TIMESTAMP, Offset, PartitionIndex, Timestamp};
-use levada_store::{Log, ReadError, ReadUntil, Tail, Waiter, WatchGuard};
+use levada_store::{Log, ReadError, ReadUntil, Waiter, WatchGuard};
 use std::sync::Arc;
 
 /// No epoch.
@@ -134,6 +134,69 @@ impl From<ReadError> for FetchError {
     }
 }
 
+/// Reads one partition, fetch after fetch. Made by [`Broker::reader`] for someone who may read the topic.
+#[derive(Clone, Debug)]
+pub struct PartitionReader {
+    log: Arc<Log>,
+}
+
+impl PartitionReader {
+    /// Reads whole batches.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub fn fetch(&self, fetch: &FetchPartition) -> Result<Fetched, FetchError> {
+        let log = &self.log;
+        check_epoch(log, fetch.current_leader_epoch)?;
+        let fetched = |pieces, size, diverging| {
+            // After the read: the high watermark is never below a record that goes with it.
+            let tail = log.tail();
+            Fetched {
+                pieces,
+                size,
+                high_watermark: tail.high_watermark,
+                last_stable_offset: tail.last_stable_offset,
+                log_start_offset: tail.log_start_offset,
+                diverging,
+            }
+        };
+        if let Some(epoch) = fetch.last_fetched_epoch
+            && let Some(diverging) = diverging(log, epoch, fetch.offset)
+        {
+            return Ok(fetched(Vec::new(), 0, Some(diverging)));
+        }
+        let read = log.read(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
+        Ok(fetched(read.pieces, read.size, None))
+    }
+
+    /// Consumers see what is below.
+    #[must_use]
+    pub fn high_watermark(&self) -> Offset {
+        self.log.tail().high_watermark
+    }
+
+    /// Whether the topic was deleted: a new reader may find another log under its name.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.log.is_closed()
+    }
+
+    /// Wakes `waiter`, telling it `token`, when the partition grows or goes: see [`levada_store::Log::watch`].
+    #[must_use]
+    pub fn watch(&self, waiter: &Arc<Waiter>, token: u32) -> WatchGuard {
+        self.log.watch(waiter, token)
+    }
+}
+
+fn check_epoch(log: &Log, known: Option<LeaderEpoch>) -> Result<(), FetchError> {
+    let current = log.tail().leader_epoch;
+    match known {
+        Some(sent) if sent < current => Err(FetchError::FencedLeaderEpoch { sent, current }),
+        Some(sent) if sent > current => Err(FetchError::UnknownLeaderEpoch { sent, current }),
+        _ => Ok(()),
+    }
+}
+
 /// Timestamps that are not times.
 mod special {
     pub(super) const LATEST: i64 = -1;
@@ -154,12 +217,20 @@ impl Broker {
         let image = self.store.image();
         let topic = image.topic(topic.name()).ok_or(FetchError::UnknownTopic)?;
         let log = topic.log(partition).ok_or(FetchError::UnknownPartition(partition))?;
-        let current = log.tail().leader_epoch;
-        match known_epoch {
-            Some(sent) if sent < current => Err(FetchError::FencedLeaderEpoch { sent, current }),
-            Some(sent) if sent > current => Err(FetchError::UnknownLeaderEpoch { sent, current }),
-            _ => Ok(Arc::clone(log)),
-        }
+        check_epoch(log, known_epoch)?;
+        Ok(Arc::clone(log))
+    }
+
+    /// A reader of one partition, which looks its log up only once.
+    ///
+    /// # Errors
+    /// [`FetchError::UnknownTopic`], [`FetchError::UnknownPartition`].
+    pub fn reader(
+        &self,
+        topic: &Grant<op::Read, res::Topic>,
+        partition: PartitionIndex,
+    ) -> Result<PartitionReader, FetchError> {
+        Ok(PartitionReader { log: self.log(topic, partition, None)? })
     }
 
     /// Reads whole batches of one partition.
@@ -167,34 +238,7 @@ impl Broker {
     /// # Errors
     /// [`FetchError`].
     pub fn fetch(&self, topic: &Grant<op::Read, res::Topic>, fetch: &FetchPartition) -> Result<Fetched, FetchError> {
-        let log = self.log(topic, fetch.partition, fetch.current_leader_epoch)?;
-        let fetched = |tail: Tail, pieces, size, diverging| Fetched {
-            pieces,
-            size,
-            high_watermark: tail.high_watermark,
-            last_stable_offset: tail.last_stable_offset,
-            log_start_offset: tail.log_start_offset,
-            diverging,
-        };
-        if let Some(epoch) = fetch.last_fetched_epoch
-            && let Some(diverging) = diverging(&log, epoch, fetch.offset)
-        {
-            return Ok(fetched(log.tail(), Vec::new(), 0, Some(diverging)));
-        }
-        let read = log.read(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
-        // After the read: the high watermark is never below a record that goes with it.
-        Ok(fetched(log.tail(), read.pieces, read.size, None))
-    }
-
-    /// Wakes `waiter`, telling it `token`, when the partition grows: see [`levada_store::Log::watch`].
-    pub fn watch(
-        &self,
-        topic: &Grant<op::Read, res::Topic>,
-        partition: PartitionIndex,
-        waiter: &Arc<Waiter>,
-        token: u32,
-    ) -> Option<WatchGuard> {
-        Some(self.log(topic, partition, None).ok()?.watch(waiter, token))
+        self.reader(topic, fetch.partition)?.fetch(fetch)
     }
 
     /// Looks up an offset by time, or one of the special ones.

@@ -17,3 +17,4 @@ pub mod producers;
 pub mod topics;
 
 pub use broker::{Broker, BrokerParts, ClusterView, Runtime, ValidateOnly};
+pub use levada_store::{Appended, ReadUntil, Waiter, WatchGuard};
