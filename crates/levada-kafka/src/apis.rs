@@ -1,0 +1,148 @@
+//! The APIs that this broker serves: one line each. ApiVersions, the metrics and the compatibility table follow
+//! from here.
+
+use crate::{
+    call::{Answer, Call, Context, Work},
+    handlers::*,
+};
+use levada_protocol::{ApiKey, DecodeError, Message, Request};
+use std::{fmt::Write, ops::RangeInclusive};
+
+/// How the requests of an API go along with others of the same connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Begun while earlier ones of this kind are still at work.
+    Pipelined,
+    /// Begun when everything before it is answered.
+    Sequential,
+    /// As [`Manner::Sequential`], and given up when the client is gone or the server stops: it waits for others.
+    Waiting,
+}
+
+use Manner::{Pipelined, Sequential, Waiting};
+
+/// One API.
+pub(crate) struct Api {
+    pub(crate) key: ApiKey,
+    pub(crate) versions: RangeInclusive<i16>,
+    pub(crate) manner: Manner,
+    pub(crate) begin: fn(Call) -> Result<Work, DecodeError>,
+}
+
+/// In the order of their keys.
+pub(crate) static APIS: &[Api] = &[
+    Api::new(ApiKey::Produce, 3..=13, Pipelined, |call| answer(call, produce::handle)),
+    Api::new(ApiKey::Fetch, 4..=18, Waiting, |call| answer(call, fetch::handle)),
+    Api::new(ApiKey::ListOffsets, 1..=11, Sequential, |call| respond(call, list_offsets::handle)),
+    Api::new(ApiKey::Metadata, 0..=13, Sequential, |call| respond(call, metadata::handle)),
+    Api::new(ApiKey::FindCoordinator, 0..=6, Sequential, |call| respond(call, find_coordinator::handle)),
+    Api::new(ApiKey::JoinGroup, 0..=9, Waiting, |call| respond(call, join_group::handle)),
+    Api::new(ApiKey::Heartbeat, 0..=4, Sequential, |call| respond(call, heartbeat::handle)),
+    Api::new(ApiKey::LeaveGroup, 0..=5, Sequential, |call| respond(call, leave_group::handle)),
+    Api::new(ApiKey::SyncGroup, 0..=5, Waiting, |call| respond(call, sync_group::handle)),
+    Api::new(ApiKey::ApiVersions, 0..=4, Sequential, |call| respond(call, api_versions::handle)),
+    Api::new(ApiKey::CreateTopics, 2..=7, Sequential, |call| respond(call, create_topics::handle)),
+    Api::new(ApiKey::DeleteTopics, 1..=6, Sequential, |call| respond(call, delete_topics::handle)),
+    Api::new(ApiKey::InitProducerId, 0..=5, Sequential, |call| respond(call, init_producer_id::handle)),
+    Api::new(ApiKey::OffsetForLeaderEpoch, 2..=4, Sequential, |call| respond(call, offset_for_leader_epoch::handle)),
+    Api::new(ApiKey::CreatePartitions, 0..=3, Sequential, |call| respond(call, create_partitions::handle)),
+    Api::new(ApiKey::DescribeCluster, 0..=2, Sequential, |call| respond(call, describe_cluster::handle)),
+    Api::new(ApiKey::DescribeTopicPartitions, 0..=0, Sequential, |call| {
+        respond(call, describe_topic_partitions::handle)
+    }),
+];
+
+impl Api {
+    const fn new(
+        key: ApiKey,
+        versions: RangeInclusive<i16>,
+        manner: Manner,
+        begin: fn(Call) -> Result<Work, DecodeError>,
+    ) -> Self {
+        Self { key, versions, manner, begin }
+    }
+
+    /// The API with that number, and its place in [`APIS`].
+    pub(crate) fn by_code(code: i16) -> Option<(usize, &'static Self)> {
+        let index = APIS.binary_search_by_key(&code, |api| api.key.code()).ok()?;
+        Some((index, APIS.get(index)?))
+    }
+
+    /// The versions that clients are told: those served, and for Produce more.
+    ///
+    /// Source: KAFKA-18659, see [`ApiKey::announced_versions`].
+    pub(crate) fn announced(&self) -> RangeInclusive<i16> {
+        let announced = self.key.announced_versions();
+        let first = if self.versions.start() == self.key.versions().start() {
+            announced.start()
+        } else {
+            self.versions.start()
+        };
+        *first..=*self.versions.end()
+    }
+}
+
+/// Whether requests with this key may be begun while earlier ones of the kind are at work.
+pub(crate) fn is_pipelined(code: i16) -> bool {
+    Api::by_code(code).is_some_and(|(_, api)| api.manner == Pipelined)
+}
+
+/// Begins a handler that returns a response.
+fn respond<R, F>(call: Call, handler: impl FnOnce(Context, R) -> F) -> Result<Work, DecodeError>
+where
+    R: Request,
+    F: Future<Output = R::Response> + Send + 'static,
+{
+    let Call { context, mut decoder } = call;
+    let request = R::decode(&mut decoder, context.version)?;
+    let response = handler(context.clone(), request);
+    Ok(Box::pin(async move { context.reply(&response.await) }))
+}
+
+/// Begins a handler that decides itself how it is answered.
+fn answer<R, F>(call: Call, handler: impl FnOnce(Context, R) -> F) -> Result<Work, DecodeError>
+where
+    R: Message,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let Call { context, mut decoder } = call;
+    let request = R::decode(&mut decoder, context.version)?;
+    Ok(Box::pin(handler(context, request)))
+}
+
+/// The lines between which `docs/compatibility.md` carries [`compatibility_table`].
+pub const TABLE_MARKERS: (&str, &str) = ("<!-- apis:begin -->", "<!-- apis:end -->");
+
+/// Every API of Kafka 4.3.1 that clients see, with the versions that are served here, as a Markdown table.
+#[must_use]
+pub fn compatibility_table() -> String {
+    let mut table = String::from("| key | API | Kafka 4.3.1 | Levada |\n|---:|---|---|---|\n");
+    for key in ApiKey::ALL {
+        let served = Api::by_code(key.code()).map_or_else(|| "–".to_owned(), |(_, api)| range(&api.versions));
+        let line = writeln!(table, "| {} | {} | {} | {served} |", key.code(), key.name(), range(&key.versions()));
+        line.expect("writing to a string cannot fail");
+    }
+    table
+}
+
+fn range(versions: &RangeInclusive<i16>) -> String {
+    if versions.start() == versions.end() {
+        versions.start().to_string()
+    } else {
+        format!("{}–{}", versions.start(), versions.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apis_stand_in_the_order_of_their_keys_and_serve_only_versions_that_exist() {
+        assert!(APIS.is_sorted_by(|left, right| left.key.code() < right.key.code()));
+        for api in APIS {
+            let exist = api.key.versions();
+            assert!(exist.contains(api.versions.start()) && exist.contains(api.versions.end()), "{}", api.key);
+        }
+    }
+}

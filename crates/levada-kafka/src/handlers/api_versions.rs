@@ -1,0 +1,90 @@
+//! ApiVersions · key 18 · versions 0–4
+//!
+//! - 1: throttle time. 2: nothing. 3: flexible, the client's name and version, features. 4: features may be
+//!   supported from version 0.
+//! - Traps: an unsupported version is answered in version 0 with error 35 and the range of this API, so that the
+//!   client can ask again; the response header is version 0 throughout; Produce is announced from version 0 and
+//!   JoinGroup keeps 0 and 1 (`apis.rs`).
+//! - Left out: `zk_migration_ready`, which Kafka 4 never sets. `transaction.version` is announced when there are
+//!   transactions.
+//!
+//! Source: KIP-35, KIP-511, KIP-584, KAFKA-17011.
+
+use crate::{
+    apis::APIS,
+    call::{Answer, Context},
+};
+use levada_protocol::{
+    ApiKey, ErrorCode,
+    messages::{
+        ApiVersionsRequest, ApiVersionsResponse,
+        api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey},
+    },
+};
+
+/// Names and finalized levels of the features that clients look at; each is supported from 0 to its level.
+///
+/// `group.version` 1: consumer groups of KIP-848 may exist beside classic ones.
+const FEATURES: &[(&str, i16)] = &[("group.version", 1)];
+
+pub(crate) async fn handle(context: Context, request: ApiVersionsRequest) -> ApiVersionsResponse {
+    if context.version >= 3 && !is_name_valid(&request) {
+        return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..ApiVersionsResponse::default() };
+    }
+    everything(context.version)
+}
+
+/// Answers a version that is not served.
+pub(crate) fn refuse_version(mut context: Context) -> Answer {
+    context.version = 0;
+    let range = APIS.iter().filter(|api| api.key == ApiKey::ApiVersions);
+    context.reply(&ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: range.map(row).collect(),
+        ..ApiVersionsResponse::default()
+    })
+}
+
+fn everything(version: i16) -> ApiVersionsResponse {
+    // Clients from before version 4 cannot read a feature that is supported from 0. Source: KAFKA-17492.
+    let readable = if version < 4 { &[] } else { FEATURES };
+    let supported = readable.iter().map(|&(name, level)| SupportedFeatureKey {
+        name: name.into(),
+        min_version: 0,
+        max_version: level,
+        ..SupportedFeatureKey::default()
+    });
+    let finalized = FEATURES.iter().map(|&(name, level)| FinalizedFeatureKey {
+        name: name.into(),
+        min_version_level: level,
+        max_version_level: level,
+        ..FinalizedFeatureKey::default()
+    });
+    ApiVersionsResponse {
+        api_keys: APIS.iter().map(row).collect(),
+        supported_features: supported.collect(),
+        finalized_features_epoch: 0,
+        finalized_features: finalized.collect(),
+        ..ApiVersionsResponse::default()
+    }
+}
+
+fn row(api: &crate::apis::Api) -> ApiVersion {
+    let versions = api.announced();
+    ApiVersion {
+        api_key: api.key.code(),
+        min_version: *versions.start(),
+        max_version: *versions.end(),
+        ..ApiVersion::default()
+    }
+}
+
+/// Kafka's rule for names and versions of client software.
+fn is_name_valid(request: &ApiVersionsRequest) -> bool {
+    let valid = |text: &str| {
+        let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        text.bytes().all(inner) && edge(text.bytes().next()) && edge(text.bytes().last())
+    };
+    valid(&request.client_software_name) && valid(&request.client_software_version)
+}

@@ -1,0 +1,261 @@
+//! Fetch · key 1 · versions 4–18
+//!
+//! - 4: isolation level, aborted transactions. 5: log start offset. 7: sessions (KIP-227). 9: the client's leader
+//!   epoch. 11: rack, preferred replica. 12: flexible, last fetched epoch and diverging epoch (KIP-595).
+//!   13: topic ids instead of names (KIP-516). 15: replica state (KIP-903). 16: node endpoints (KIP-951).
+//!   17: replica directories. 18: high watermark in the request (KIP-1166).
+//! - A response holds whole batches, and at least one if there is any (KIP-74).
+//! - Left out: fetches of followers, which are refused: there are none. Preferred replicas, rack and node
+//!   endpoints: one broker has everything. Aborted transactions: there are no transactions yet.
+//!
+//! Source: KIP-74, KIP-98, KIP-227, KIP-320, KIP-516, KIP-595.
+
+use crate::{
+    call::{Answer, Context},
+    errors,
+    fetch::{
+        Budget, Fetch,
+        partition::{Found, Outcome, Spec, TopicKey},
+        session::{Held, Naming, Session},
+    },
+};
+use levada_broker::{
+    ReadUntil,
+    auth::{Grant, op, res},
+    fetch::EpochEnd,
+};
+use levada_model::{LeaderEpoch, NO_OFFSET};
+use levada_protocol::{
+    ErrorCode, Records,
+    messages::{
+        FetchRequest, FetchResponse,
+        fetch_request::FetchTopic,
+        fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData},
+    },
+};
+use std::{collections::HashSet, task::Poll, time::Duration};
+use tokio::time::Instant;
+
+/// From this version on topics have ids.
+const IDS_FROM: i16 = 13;
+/// Says in a session epoch: no session.
+const NO_SESSION: i32 = -1;
+/// Says in a session epoch: a new session.
+const NEW_SESSION: i32 = 0;
+
+/// How long and for how much a request waits.
+struct Patience {
+    deadline: Instant,
+    size_min: usize,
+    until: ReadUntil,
+}
+
+pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answer {
+    if request.replica_id >= 0 || request.replica_state.replica_id >= 0 {
+        return refuse(&context, ErrorCode::ClusterAuthorizationFailed);
+    }
+    let (mut held, style) = match open(&context, &mut request) {
+        Ok(opened) => opened,
+        Err(error) => return refuse(&context, error),
+    };
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let patience = Patience {
+        deadline: Instant::now() + wait,
+        size_min: if wait.is_zero() { 0 } else { usize::try_from(request.min_bytes).unwrap_or(0) },
+        until: if request.isolation_level == 1 { ReadUntil::LastStable } else { ReadUntil::HighWatermark },
+    };
+    let size_max = usize::try_from(request.max_bytes).unwrap_or(0).min(context.shared.config.fetch_size_max);
+    let mut budget = Budget::new(size_max, &context.shared.response_memory);
+    let keeps = held.id() != 0;
+    read(&context, &mut held.session_mut().fetch, &mut budget, &patience, keeps).await;
+    let response = respond(&context, &mut held, style, patience.until);
+    held.put_back();
+    match context.reply(&response) {
+        Answer::Reply { segments, .. } => Answer::Reply { segments, charge: budget.charge },
+        other => other,
+    }
+}
+
+fn refuse(context: &Context, error: ErrorCode) -> Answer {
+    context.shared.metrics.fetch_failed();
+    if context.version < 7 {
+        return Answer::Close(format!("Fetch refused: {error}"));
+    }
+    context.reply(&FetchResponse { error_code: error.code(), ..FetchResponse::default() })
+}
+
+/// Which partitions a response names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    /// All.
+    Full,
+    /// Those with news.
+    Incremental,
+}
+
+/// Finds or makes the session and brings it up to what the request asks for.
+fn open(context: &Context, request: &mut FetchRequest) -> Result<(Held, Style), ErrorCode> {
+    let sessions = &context.shared.fetch_sessions;
+    let naming = if context.version >= IDS_FROM { Naming::ById } else { Naming::ByName };
+    let topics = std::mem::take(&mut request.topics);
+    if request.session_epoch > 0 {
+        let mut held = sessions.take(request.session_id, request.session_epoch, naming)?;
+        let session = held.session_mut();
+        session.forget(&forgotten(request));
+        add(session, topics);
+        return Ok((held, Style::Incremental));
+    }
+    if request.session_id != 0 {
+        sessions.end(request.session_id);
+    }
+    let mut session = Session::new(naming);
+    match request.session_epoch {
+        NEW_SESSION if context.version >= 7 => {
+            add(&mut session, topics);
+            Ok((sessions.admit(session), Style::Full))
+        }
+        NEW_SESSION | NO_SESSION => {
+            for (topic, spec) in topics.into_iter().flat_map(specs) {
+                session.fetch.add(topic, spec);
+            }
+            Ok((sessions.once(session), Style::Full))
+        }
+        _ => Err(ErrorCode::InvalidFetchSessionEpoch),
+    }
+}
+
+fn add(session: &mut Session, topics: Vec<FetchTopic>) {
+    for (topic, spec) in topics.into_iter().flat_map(specs) {
+        session.put(&topic, spec);
+    }
+}
+
+fn specs(topic: FetchTopic) -> impl Iterator<Item = (TopicKey, Spec)> {
+    let key = TopicKey { name: topic.topic, id: topic.topic_id };
+    let epoch = |epoch: LeaderEpoch| (epoch >= 0).then_some(epoch);
+    topic.partitions.into_iter().map(move |partition| {
+        let spec = Spec {
+            index: partition.partition,
+            fetch_offset: partition.fetch_offset,
+            size_max: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
+            current_leader_epoch: epoch(partition.current_leader_epoch),
+            last_fetched_epoch: epoch(partition.last_fetched_epoch),
+        };
+        (key.clone(), spec)
+    })
+}
+
+fn forgotten(request: &mut FetchRequest) -> HashSet<(TopicKey, i32)> {
+    let topics = std::mem::take(&mut request.forgotten_topics_data);
+    let keys = topics.into_iter().flat_map(|topic| {
+        let key = TopicKey { name: topic.topic, id: topic.topic_id };
+        topic.partitions.into_iter().map(move |partition| (key.clone(), partition))
+    });
+    keys.collect()
+}
+
+/// Reads until there is enough or time is up.
+async fn read(context: &Context, fetch: &mut Fetch, budget: &mut Budget, patience: &Patience, keeps: bool) {
+    let mut finder = Finder { context, last: None };
+    let mut find = |topic: &TopicKey, partition| finder.find(topic, partition);
+    if keeps {
+        // A session hears of what happens between its requests, too.
+        std::future::poll_fn(|task| Poll::Ready(fetch.poll_news(task).is_ready())).await;
+    }
+    fetch.look(budget, patience.until, &mut find);
+    if keeps || !fetch.is_enough(patience.size_min) {
+        fetch.watch();
+        fetch.look(budget, patience.until, &mut find);
+    }
+    while !fetch.is_enough(patience.size_min) {
+        let news = std::future::poll_fn(|task| fetch.poll_news(task));
+        if tokio::time::timeout_at(patience.deadline, news).await.is_err() {
+            return;
+        }
+        fetch.look(budget, patience.until, &mut find);
+    }
+}
+
+/// Finds partitions, asking once for each topic in a row whether the client may read it.
+struct Finder<'a> {
+    context: &'a Context,
+    last: Option<(TopicKey, Result<Grant<op::Read, res::Topic>, ErrorCode>)>,
+}
+
+impl Finder<'_> {
+    fn find(&mut self, topic: &TopicKey, partition: i32) -> Found {
+        let granted = match &self.last {
+            Some((last, granted)) if last == topic => granted.clone(),
+            _ => {
+                let granted = self.grant(topic);
+                self.last = Some((topic.clone(), granted.clone()));
+                granted
+            }
+        };
+        self.context.broker().reader(&granted?, partition).map_err(|error| errors::fetch(&error))
+    }
+
+    fn grant(&self, topic: &TopicKey) -> Result<Grant<op::Read, res::Topic>, ErrorCode> {
+        if topic.id.is_zero() {
+            return self.context.ask_topic(&topic.name);
+        }
+        let name = self.context.broker().name_of(topic.id).ok_or(ErrorCode::UnknownTopicId)?;
+        self.context.ask_topic(name.as_shared())
+    }
+}
+
+/// The response, from what was found.
+fn respond(context: &Context, held: &mut Held, style: Style, until: ReadUntil) -> FetchResponse {
+    let session_id = held.id();
+    let fetch = &mut held.session_mut().fetch;
+    let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+    let mut size = 0;
+    for (place, outcome) in fetch.take_outcomes() {
+        let Some(partition) = fetch.partition_mut(place) else { continue };
+        let has_news = partition.tell(&outcome);
+        if style == Style::Incremental && !has_news {
+            continue;
+        }
+        if outcome.fetched.is_err() {
+            context.shared.metrics.fetch_failed();
+        }
+        size += outcome.size;
+        let data = partition_data(partition.spec.index, outcome, until);
+        let topic = &partition.topic;
+        match responses.last_mut() {
+            Some(last) if last.topic == topic.name && last.topic_id == topic.id => last.partitions.push(data),
+            _ => responses.push(FetchableTopicResponse {
+                topic: topic.name.clone(),
+                topic_id: topic.id,
+                partitions: vec![data],
+            }),
+        }
+    }
+    context.shared.metrics.fetched(size);
+    FetchResponse { session_id, responses, ..FetchResponse::default() }
+}
+
+fn partition_data(index: i32, outcome: Outcome, until: ReadUntil) -> PartitionData {
+    let mut data = PartitionData {
+        partition_index: index,
+        high_watermark: NO_OFFSET,
+        last_stable_offset: NO_OFFSET,
+        log_start_offset: NO_OFFSET,
+        aborted_transactions: (until == ReadUntil::LastStable).then(Vec::new),
+        records: Records::Pieces(Vec::new()),
+        ..PartitionData::default()
+    };
+    match outcome.fetched {
+        Err(error) => data.error_code = error.code(),
+        Ok(fetched) => {
+            data.high_watermark = fetched.high_watermark;
+            data.last_stable_offset = fetched.last_stable_offset;
+            data.log_start_offset = fetched.log_start_offset;
+            data.records = Records::Pieces(fetched.pieces);
+            if let Some(EpochEnd { epoch, end_offset }) = fetched.diverging {
+                data.diverging_epoch = EpochEndOffset { epoch, end_offset };
+            }
+        }
+    }
+    data
+}

@@ -1,0 +1,67 @@
+//! FindCoordinator · key 10 · versions 0–6
+//!
+//! - 1: key types, error message. 3: flexible. 4: several keys (KIP-699). 5: KIP-890. 6: share groups (KIP-932).
+//! - This broker coordinates every group.
+//! - Left out: transactions (type 1), answered with an error that producers take for final; share groups (type
+//!   2), an invalid request while no share groups exist, as in Kafka.
+//!
+//! Source: KIP-98, KIP-699.
+
+use crate::call::Context;
+use levada_broker::auth::{Grant, op, res};
+use levada_model::Str;
+use levada_protocol::{
+    ErrorCode,
+    messages::{FindCoordinatorRequest, FindCoordinatorResponse, find_coordinator_response::Coordinator},
+};
+
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+
+/// From this version on there are several keys.
+const BATCHED_FROM: i16 = 4;
+
+pub(crate) async fn handle(context: Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+    if context.version >= BATCHED_FROM {
+        let coordinators = request.coordinator_keys.iter().map(|key| find(&context, request.key_type, key));
+        return FindCoordinatorResponse { coordinators: coordinators.collect(), ..FindCoordinatorResponse::default() };
+    }
+    let Coordinator { node_id, host, port, error_code, error_message, .. } =
+        find(&context, request.key_type, &request.key);
+    FindCoordinatorResponse { error_code, error_message, node_id, host, port, ..FindCoordinatorResponse::default() }
+}
+
+fn find(context: &Context, key_type: i8, key: &Str) -> Coordinator {
+    let refuse = |error: ErrorCode, message: &str| Coordinator {
+        key: key.clone(),
+        node_id: -1,
+        port: -1,
+        error_code: error.code(),
+        error_message: Some(message.into()),
+        ..Coordinator::default()
+    };
+    match key_type {
+        GROUP => {
+            let granted: Result<Grant<op::Describe, res::Group>, _> = context.ask(key);
+            match granted {
+                Err(error) => refuse(error, "may not describe the group"),
+                Ok(_) => {
+                    let endpoint = context.endpoint();
+                    Coordinator {
+                        key: key.clone(),
+                        node_id: context.broker().cluster().node_id,
+                        host: endpoint.host.into(),
+                        port: i32::from(endpoint.port),
+                        error_message: Some(Str::from_static("NONE")),
+                        ..Coordinator::default()
+                    }
+                }
+            }
+        }
+        TRANSACTION => refuse(
+            ErrorCode::TransactionalIdAuthorizationFailed,
+            "transactions are not supported by this version of Levada",
+        ),
+        _ => refuse(ErrorCode::InvalidRequest, "unknown type of coordinator"),
+    }
+}

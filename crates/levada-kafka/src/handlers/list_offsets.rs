@@ -1,0 +1,75 @@
+//! ListOffsets · key 2 · versions 1–11
+//!
+//! - 2: isolation level. 4: leader epochs. 6: flexible. 7: −3, the largest timestamp (KIP-734). 8: −4, the first
+//!   offset kept here (KIP-405). 9: −5, the last offset in tiered storage (KIP-1005). 10: timeout (KIP-1075).
+//!   11: −6, the first offset not yet uploaded (KIP-1023).
+//! - Left out: questions of followers, which are refused. The timeout: nothing here waits for another store.
+//!
+//! Source: KIP-79, KIP-207, KIP-320.
+
+use crate::{call::Context, errors};
+use levada_broker::{
+    ReadUntil,
+    auth::{Grant, op, res},
+    fetch::{ListOffset, ListedOffset},
+};
+use levada_model::{NO_OFFSET, NO_TIMESTAMP};
+use levada_protocol::{
+    ErrorCode,
+    messages::{
+        ListOffsetsRequest, ListOffsetsResponse,
+        list_offsets_request::ListOffsetsPartition,
+        list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
+    },
+};
+
+/// Timestamps that are not times, each with the version from which clients may use it.
+const SPECIAL_FROM: [(i64, i16); 4] = [(-3, 7), (-4, 8), (-5, 9), (-6, 11)];
+
+pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let isolation = if request.isolation_level == 1 { ReadUntil::LastStable } else { ReadUntil::HighWatermark };
+    let is_follower = request.replica_id >= 0;
+    let topics = request.topics.into_iter().map(|topic| {
+        let granted: Result<Grant<op::Describe, res::Topic>, _> =
+            if is_follower { Err(ErrorCode::ClusterAuthorizationFailed) } else { context.ask_topic(&topic.name) };
+        let partitions = topic.partitions.into_iter().map(|partition| {
+            let listed = granted.as_ref().map_err(|error| *error).and_then(|grant| {
+                check_timestamp(partition.timestamp, context.version)?;
+                let list = list(&partition, isolation);
+                context.broker().list_offset(grant, &list).map_err(|error| errors::fetch(&error))
+            });
+            partition_response(partition.partition_index, listed)
+        });
+        ListOffsetsTopicResponse { partitions: partitions.collect(), name: topic.name }
+    });
+    ListOffsetsResponse { topics: topics.collect(), ..ListOffsetsResponse::default() }
+}
+
+fn check_timestamp(timestamp: i64, version: i16) -> Result<(), ErrorCode> {
+    let too_early = SPECIAL_FROM.iter().any(|&(special, from)| timestamp == special && version < from);
+    if too_early { Err(ErrorCode::UnsupportedVersion) } else { Ok(()) }
+}
+
+fn list(partition: &ListOffsetsPartition, isolation: ReadUntil) -> ListOffset {
+    ListOffset {
+        partition: partition.partition_index,
+        current_leader_epoch: (partition.current_leader_epoch >= 0).then_some(partition.current_leader_epoch),
+        timestamp: partition.timestamp,
+        isolation,
+    }
+}
+
+fn partition_response(index: i32, listed: Result<ListedOffset, ErrorCode>) -> ListOffsetsPartitionResponse {
+    let empty = ListOffsetsPartitionResponse { partition_index: index, ..ListOffsetsPartitionResponse::default() };
+    match listed {
+        Ok(ListedOffset { timestamp, offset, leader_epoch }) => {
+            ListOffsetsPartitionResponse { timestamp, offset, leader_epoch, ..empty }
+        }
+        Err(error) => ListOffsetsPartitionResponse {
+            error_code: error.code(),
+            timestamp: NO_TIMESTAMP,
+            offset: NO_OFFSET,
+            ..empty
+        },
+    }
+}

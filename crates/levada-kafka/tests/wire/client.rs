@@ -1,0 +1,117 @@
+//! A server in this process, and a client that writes frames by hand.
+
+use bytes::{Bytes, BytesMut};
+use levada_kafka::{Server, ServerConfig};
+use levada_model::{SeededRng, SystemClock};
+use levada_protocol::{Decoder, Message, Request, RequestHeader, ResponseHeader, encode_request};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+/// Longer than anything here should take, shorter than anyone's patience.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub metrics: Arc<levada_kafka::Metrics>,
+    stop: Option<oneshot::Sender<()>>,
+    run: Option<JoinHandle<usize>>,
+}
+
+#[allow(clippy::disallowed_methods, reason = "the harness of a test")]
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::with(ServerConfig::default()).await
+    }
+
+    pub async fn with(mut config: ServerConfig) -> Self {
+        config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+        let broker = levada_broker::Broker;
+        let server = Server::bind(config, broker, Arc::new(SystemClock), Arc::new(SeededRng::new(1))).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (address, metrics) = (server.addresses()[0], server.metrics());
+        let run = tokio::spawn(server.run(async move {
+            let _ = stopped.await;
+        }));
+        Self { address, metrics, stop: Some(stop), run: Some(run) }
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// Stops; returns how many connections were cut.
+    pub async fn stop(mut self) -> usize {
+        self.stop.take().unwrap().send(()).unwrap();
+        tokio::time::timeout(PATIENCE, self.run.take().unwrap()).await.unwrap().unwrap()
+    }
+}
+
+pub struct Client {
+    pub stream: TcpStream,
+    next_correlation_id: i32,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), next_correlation_id: 1 }
+    }
+
+    /// Sends a request; returns its correlation id.
+    pub async fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
+        let (id, frame) = self.frame(version, request);
+        self.stream.write_all(&frame).await.unwrap();
+        id
+    }
+
+    pub fn frame<R: Request>(&mut self, version: i16, request: &R) -> (i32, Bytes) {
+        let id = self.next_correlation_id;
+        self.next_correlation_id += 1;
+        let header = RequestHeader {
+            api_key: R::KEY.code(),
+            api_version: version,
+            correlation_id: id,
+            client_id: Some("test".into()),
+        };
+        (id, encode_request(&header, request).unwrap().into_bytes())
+    }
+
+    /// The next frame without its length; `None` if the server closed the connection.
+    pub async fn frame_in(&mut self) -> Option<Bytes> {
+        let read = async {
+            let size = self.stream.read_i32().await.ok()?;
+            let mut frame = BytesMut::zeroed(usize::try_from(size).unwrap());
+            self.stream.read_exact(&mut frame).await.ok()?;
+            Some(frame.freeze())
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect("the server answers in time")
+    }
+
+    /// The next response, which must be to `R` in `version`; and its correlation id.
+    pub async fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
+        let frame = self.frame_in().await.expect("an answer, not the end of the connection");
+        let mut decoder = Decoder::new(frame);
+        let header = ResponseHeader::decode(&mut decoder, R::KEY, version).unwrap();
+        let response = R::Response::decode(&mut decoder, version).unwrap();
+        assert_eq!(decoder.remaining(), 0, "nothing stands after the response");
+        (header.correlation_id, response)
+    }
+
+    pub async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        let sent = self.send(version, request).await;
+        let (id, response) = self.receive::<R>(version).await;
+        assert_eq!(id, sent);
+        response
+    }
+
+    /// Whether the server closes the connection without another byte.
+    pub async fn is_closed(&mut self) -> bool {
+        let mut byte = [0; 1];
+        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut byte)).await.expect("the server acts in time");
+        !matches!(read, Ok(size) if size > 0)
+    }
+}
