@@ -102,7 +102,7 @@ impl PartitionLog {
         opening.finish(active, IndexFiles::Ignored)
     }
 
-    /// Opens a log of which nothing is known but its files: an adopted directory, or a lost checkpoint. Reads all of it.
+    /// Opens a log of which nothing is known but its files: an adopted directory, or a lost checkpoint. Reads all.
     ///
     /// # Errors
     /// [`OpenError::Corrupt`] where a segment other than the last is not sound, or there is none.

@@ -89,6 +89,12 @@ impl Work {
             }
             Self::Sealed { segment, sidecar } => {
                 let written = write_sealed(log, segment, sidecar);
+                if written.is_err() {
+                    // Files of an earlier end of this segment must not pass for these.
+                    for kind in [FileKind::OffsetIndex, FileKind::TimeIndex] {
+                        drop(log.files.disk().remove_file(&segment_path(&log.dir, segment.base(), kind)));
+                    }
+                }
                 segment.unpin();
                 log.files.opened(segment);
                 unless_full(log, written)

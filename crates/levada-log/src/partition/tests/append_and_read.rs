@@ -240,3 +240,31 @@ fn readers_beside_the_writer_see_whole_batches_in_order() {
         }
     });
 }
+
+#[test]
+fn the_machines_own_disk_will_do() {
+    let temporary = tempfile::tempdir().unwrap();
+    let files = LogFiles::new(Arc::new(crate::disk::RealDisk));
+    let dir = temporary.path().join("orders-3");
+    let mut log = PartitionLog::create(&files, dir.clone(), id(), config(4_000), 0).unwrap();
+    let mut source = Source::new(7);
+    let mut all = source.batches(60);
+    log.append(&all, 0).unwrap();
+    sync(&mut log).unwrap();
+    all.extend(source.batches(10));
+    log.append(&all[60..], 0).unwrap();
+    check_bytes(&read_all(&log.reader()), &bytes_of(&all), "as written");
+    let checkpoint = log.close().unwrap();
+    let mut log = PartitionLog::open_clean(&files, dir.clone(), id(), config(4_000), &checkpoint).unwrap();
+    check_bytes(&read_all(&log.reader()), &bytes_of(&all), "after a clean close");
+    let retention = Retention { age_max_ms: None, bytes_max: Some(4_000), upper_offset: Offset::MAX };
+    let removed = log.expire(0, &retention).unwrap();
+    assert!(removed.paths.iter().all(|path| path.exists()) && !removed.paths.is_empty());
+    let checkpoint = sync(&mut log).unwrap();
+    drop(log);
+    let mode = RecoverMode::ScanBeyond;
+    let recovered = PartitionLog::recover(&files, dir, id(), config(4_000), &checkpoint, mode, &mut |_| {}).unwrap();
+    let start = recovered.log.reader().log_start_offset();
+    let kept: Vec<_> = all.into_iter().filter(|batch| batch.base_offset >= start).collect();
+    check_bytes(&read_all(&recovered.log.reader()), &bytes_of(&kept), "after recovery");
+}

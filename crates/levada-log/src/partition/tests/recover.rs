@@ -279,3 +279,42 @@ fn readers_of_the_tail_do_not_wait_for_the_index_of_what_lies_before() {
     assert_eq!(reader.read(&Read { bytes_max: 0, ..wanted(25) }).unwrap().bytes.len(), large.bytes().len());
     assert!(disk.calls() - calls > 40, "what lies before is walked when it is asked for");
 }
+
+#[test]
+fn damage_anywhere_is_cut_or_named_and_never_believed() {
+    let rng = SeededRng::new(99);
+    let (disk, checkpoint, below, above) = half_synced(14, 2_000);
+    let all = bytes_of(&[below, above].concat());
+    for _ in 0..300 {
+        let disk = disk.restart();
+        for _ in 0..1 + rng.next_u64() % 3 {
+            let logs: Vec<_> = names(&disk).into_iter().filter(|name| name.ends_with(".log")).collect();
+            let path = dir().join(&logs[usize::try_from(rng.next_u64()).unwrap() % logs.len()]);
+            let size = crate::Disk::open(&disk, &path, OpenMode::Read).unwrap().len().unwrap();
+            // What the checksum does not cover, base offset and leader epoch, shows by its order alone.
+            let position = rng.next_u64() % size.max(1);
+            let mut junk = [0; 40];
+            rng.fill(&mut junk);
+            tamper(&disk, &path, position, &junk);
+        }
+        let mode = RecoverMode::ScanBeyond;
+        let opened = [
+            recover(&disk.restart(), config(2_000), &checkpoint, mode),
+            PartitionLog::rebuild(&files(&disk), dir(), id(), config(2_000)),
+        ];
+        for recovered in opened.into_iter().flatten() {
+            let reader = recovered.log.reader();
+            let mut offset = reader.log_start_offset();
+            // Below the checkpoint nothing was read; what a reader meets there is a batch, or an error.
+            while let Ok(batches) = reader.read(&wanted(offset)) {
+                if batches.bytes.is_empty() {
+                    break;
+                }
+                assert!(batches.next_offset > offset);
+                offset = batches.next_offset;
+            }
+            assert!(reader.size_bytes() <= all.len() as u64 + 40);
+        }
+        verify::verify(&files(&disk), &dir(), &mut |_| {}).unwrap();
+    }
+}
