@@ -169,6 +169,3 @@ impl Coordinator {
         topic.log(records::java_hash(group_id) % count).cloned()
     }
 }
-
-#[cfg(test)]
-mod tests;

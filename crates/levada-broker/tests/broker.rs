@@ -1,0 +1,10 @@
+//! The broker over a real store on a simulated disk: what was answered survives a power cut.
+
+#[path = "broker/groups.rs"]
+mod groups;
+#[path = "broker/records.rs"]
+mod records;
+#[path = "broker/rig.rs"]
+mod rig;
+#[path = "broker/topics.rs"]
+mod topics;

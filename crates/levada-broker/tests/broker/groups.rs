@@ -1,0 +1,194 @@
+//! Groups and committed offsets.
+
+use crate::rig::{Rig, caller, join};
+use levada_broker::{
+    auth::{op, res},
+    coordinator::{
+        CommitPartition, CommitTopic, CoordinatorError, DeleteGroupError, DeleteOffsetError, DeleteOffsets,
+        FetchOffsets, OffsetCommit, OffsetCommitError,
+    },
+    group::{GroupState, Heartbeat, HeartbeatError, JoinError, Leave, offsets::Committer},
+};
+use levada_model::Str;
+use std::time::Duration;
+
+fn simple() -> Committer {
+    Committer { member_id: Str::new(), instance_id: None, generation: -1 }
+}
+
+fn member(member_id: &Str, generation: i32) -> Committer {
+    Committer { member_id: member_id.clone(), instance_id: None, generation }
+}
+
+impl Rig {
+    async fn commit(
+        &self,
+        group: &str,
+        committer: Committer,
+        partition: i32,
+        offset: i64,
+    ) -> Result<(), OffsetCommitError> {
+        let position = CommitPartition { partition, offset, leader_epoch: Some(1), metadata: "note".into() };
+        let topics = vec![CommitTopic { topic: self.grant("orders"), partitions: vec![position] }];
+        let commit = OffsetCommit { committer, retention: None, topics };
+        self.broker.commit_offsets(&self.grant(group), commit).await.pop().unwrap().pop().unwrap()
+    }
+
+    fn committed(&self, group: &str, partition: i32) -> Option<i64> {
+        let wanted = [FetchOffsets { topic: self.grant("orders"), partitions: vec![partition] }];
+        let found = self.broker.fetch_offsets(&self.grant(group), &wanted).unwrap();
+        found[0][0].as_ref().map(|committed| committed.offset)
+    }
+
+    fn heartbeat(&self, group: &str, member_id: &Str, generation: i32) -> Result<(), HeartbeatError> {
+        let heartbeat = Heartbeat { member_id: member_id.clone(), instance_id: None, generation };
+        self.broker.heartbeat(&self.grant(group), &heartbeat)
+    }
+}
+
+#[tokio::test]
+async fn groups_and_offsets_outlive_power_cuts() {
+    for seed in 0..3 {
+        let rig = Rig::new();
+        rig.create("orders", 2, &[]).await.unwrap();
+        let (id, generation) = rig.lone_member("g").await;
+        rig.commit("g", member(&id, generation), 0, 41).await.unwrap();
+        rig.commit("g", member(&id, generation), 0, 42).await.unwrap();
+        rig.commit("simple", simple(), 1, 7).await.unwrap();
+
+        let rig = rig.power_cut(seed);
+        assert_eq!(
+            (rig.committed("g", 0), rig.committed("g", 1), rig.committed("simple", 1)),
+            (Some(42), None, Some(7))
+        );
+        assert_eq!(rig.heartbeat("g", &id, generation), Ok(()), "the member need not join again");
+        let described = rig.broker.describe_group(&rig.grant("g")).unwrap().unwrap();
+        assert_eq!(
+            (described.state, described.members[0].assignment.as_ref()),
+            (GroupState::Stable, &b"all of it"[..])
+        );
+        let all = rig.broker.fetch_all_offsets(&rig.grant("g"), &caller()).unwrap();
+        assert_eq!((all.len(), all[0].1.metadata.as_str(), all[0].1.leader_epoch), (1, "note", Some(1)));
+    }
+}
+
+#[tokio::test]
+async fn only_members_of_the_generation_commit() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    let (id, generation) = rig.lone_member("g").await;
+    let stranger = rig.commit("g", member(&"stranger".into(), generation), 0, 1).await;
+    assert_eq!(stranger, Err(HeartbeatError::UnknownMember("stranger".into()).into()));
+    let stale = rig.commit("g", member(&id, generation + 1), 0, 1).await;
+    let expected = HeartbeatError::IllegalGeneration { sent: generation + 1, current: generation };
+    assert_eq!(stale, Err(expected.into()));
+    assert_eq!(rig.commit("g", simple(), 0, 1).await, Err(HeartbeatError::UnknownMember(Str::new()).into()));
+    assert_eq!(rig.commit("g", member(&id, generation), 1, 1).await, Err(OffsetCommitError::UnknownTopicOrPartition));
+    let nobody = rig.commit("none", member(&id, 1), 0, 1).await;
+    assert_eq!(nobody, Err(HeartbeatError::IllegalGeneration { sent: 1, current: 0 }.into()));
+    assert_eq!(rig.committed("g", 0), None);
+}
+
+#[tokio::test]
+async fn a_silent_member_is_out_and_its_group_empties() {
+    let rig = Rig::new();
+    let (id, generation) = rig.lone_member("g").await;
+    rig.pass(Duration::from_secs(9)).await;
+    rig.heartbeat("g", &id, generation).unwrap();
+    rig.pass(Duration::from_secs(9)).await;
+    rig.heartbeat("g", &id, generation).unwrap();
+    rig.pass(Duration::from_secs(11)).await;
+    assert_eq!(rig.heartbeat("g", &id, generation), Err(HeartbeatError::UnknownMember(id)));
+    let listed = rig.broker.list_groups(&caller()).unwrap();
+    assert_eq!(listed[0].state, GroupState::Empty);
+}
+
+#[tokio::test]
+async fn two_members_meet_in_one_generation() {
+    let rig = Rig::new();
+    let (first, generation) = rig.lone_member("g").await;
+    let grant = rig.grant::<op::Read, res::Group>("g");
+    let second = rig.broker.join_group(&grant, join(""));
+    let first_again = async {
+        while rig.heartbeat("g", &first, generation) != Err(HeartbeatError::RebalanceInProgress) {
+            tokio::task::yield_now().await;
+        }
+        rig.broker.join_group(&grant, join(&first)).await
+    };
+    let (second, first_again) = tokio::join!(second, first_again);
+    let (second, first_again) = (second.unwrap(), first_again.unwrap());
+    assert_eq!((second.generation, first_again.generation), (generation + 1, generation + 1));
+    assert_eq!((second.members.len(), first_again.members.len()), (0, 2));
+    assert_eq!(second.leader, first);
+}
+
+#[tokio::test]
+async fn a_group_is_deleted_when_it_is_empty_and_stays_deleted() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    let (id, generation) = rig.lone_member("g").await;
+    rig.commit("g", member(&id, generation), 0, 5).await.unwrap();
+    assert_eq!(rig.broker.delete_group(&rig.grant("g")).await, Err(DeleteGroupError::NonEmptyGroup));
+    let leave = Leave { member_id: id.clone(), instance_id: None };
+    assert_eq!(rig.broker.leave_group(&rig.grant("g"), &[leave]).unwrap(), [Ok(())]);
+    assert_eq!(rig.broker.delete_group(&rig.grant("g")).await, Ok(()));
+    assert_eq!(rig.broker.delete_group(&rig.grant("g")).await, Err(DeleteGroupError::UnknownGroup));
+    let rig = rig.power_cut(1);
+    assert_eq!((rig.committed("g", 0), rig.broker.list_groups(&caller()).unwrap().len()), (None, 0));
+}
+
+#[tokio::test]
+async fn offsets_are_deleted_unless_they_are_in_use() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    let (id, generation) = rig.lone_member("g").await;
+    rig.commit("g", member(&id, generation), 0, 5).await.unwrap();
+    rig.commit("simple", simple(), 0, 6).await.unwrap();
+    let deletes = |rig: &Rig| vec![DeleteOffsets { topic: rig.grant("orders"), partitions: vec![0, 9] }];
+    let missing = Err(DeleteOffsetError::UnknownTopicOrPartition);
+    let outcome = rig.broker.delete_offsets(&rig.grant("g"), deletes(&rig)).await.unwrap();
+    assert_eq!(outcome, [[Err(DeleteOffsetError::Subscribed), missing.clone()]]);
+    let outcome = rig.broker.delete_offsets(&rig.grant("simple"), deletes(&rig)).await.unwrap();
+    assert_eq!(outcome, [[Ok(()), missing]]);
+    assert_eq!((rig.committed("g", 0), rig.committed("simple", 0)), (Some(5), None));
+}
+
+#[tokio::test]
+async fn unused_offsets_expire() {
+    let settings = [("offsets.retention.minutes", "1"), ("offsets.retention.check.interval.ms", "1000")];
+    let rig = Rig::with(&settings);
+    rig.create("orders", 1, &[]).await.unwrap();
+    rig.commit("simple", simple(), 0, 6).await.unwrap();
+    rig.pass(Duration::from_secs(50)).await;
+    assert_eq!(rig.committed("simple", 0), Some(6));
+    rig.pass(Duration::from_secs(20)).await;
+    while !rig.broker.list_groups(&caller()).unwrap().is_empty() {
+        rig.pass(Duration::from_secs(1)).await;
+    }
+    assert_eq!(rig.committed("simple", 0), None);
+    let rig = rig.power_cut(0);
+    assert_eq!(rig.committed("simple", 0), None);
+}
+
+#[tokio::test]
+async fn offsets_of_a_deleted_topic_are_forgotten() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    rig.commit("simple", simple(), 0, 6).await.unwrap();
+    rig.broker.delete_topic(&rig.grant("orders")).await.unwrap();
+    while rig.committed("simple", 0).is_some() {
+        tokio::task::yield_now().await;
+    }
+    rig.create("orders", 1, &[]).await.unwrap();
+    assert_eq!(rig.committed("simple", 0), None, "the new topic has nothing to do with the old one");
+}
+
+#[tokio::test]
+async fn bad_group_ids_and_closed_brokers_are_told_so() {
+    let rig = Rig::new();
+    let nameless = rig.broker.join_group(&rig.grant(""), join("")).await;
+    assert!(matches!(nameless, Err(JoinError::Coordinator(CoordinatorError::InvalidGroupId { .. }))));
+    rig.broker.close();
+    let closed = rig.broker.join_group(&rig.grant("g"), join("")).await;
+    assert!(matches!(closed, Err(JoinError::Coordinator(CoordinatorError::NotAvailable(_)))));
+}
