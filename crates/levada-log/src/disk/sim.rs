@@ -99,6 +99,12 @@ impl SimDisk {
         self.state().calls
     }
 
+    /// Whether the simulated process has died: every call fails.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.state().dead
+    }
+
     /// Lets the `call`-th call (the first is 1) fail.
     pub fn fail_at(&self, call: u64, fault: Fault) {
         self.state().faults.insert(call, fault);

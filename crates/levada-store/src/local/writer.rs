@@ -121,19 +121,25 @@ impl Writer {
     /// Brings all that is journalled to its segments; false where the disk does not take it.
     pub(crate) fn flush_all(&mut self) -> bool {
         let mut left = Vec::new();
+        let mut more = Vec::new();
         for log in std::mem::take(&mut self.dirty) {
             let flushed = flush(&self.shared, &log, &mut log.files.lock());
             match flushed {
                 Ok(bytes) => {
                     self.written_since_checkpoint += u64::try_from(bytes).unwrap_or(0);
+                    // Batches that came meanwhile: the appender found the log dirty, and did not hand it over again.
+                    if log.tail.lock().is_dirty() {
+                        more.push(Arc::clone(&log));
+                    }
                     self.retain(log, bytes);
                 }
                 Err(()) => left.push(log),
             }
         }
+        let done = left.is_empty();
         self.dirty = left;
-        let done = self.dirty.is_empty();
-        if done {
+        self.dirty.append(&mut more);
+        if self.dirty.is_empty() {
             self.dirty_since = None;
         }
         self.shared.inbox.set_stuck(!done || self.shared.poison().is_some());
