@@ -6,7 +6,7 @@ use super::{
     files::LogFiles,
     scan::{Depth, Found, Scan, Stop},
     segment::{Segment, SegmentMark},
-    source::{Exactness, SegmentRead, Source, Start},
+    source::{Exactness, SegmentRead, Source, Start, Wait},
 };
 use bytes::Bytes;
 use levada_model::{LeaderEpoch, LogId, Offset, Timestamp, batch::BatchHeader};
@@ -181,11 +181,23 @@ impl LogReader {
     /// # Errors
     /// [`ReadError`] where the offset is out of range, the disk fails, or no batches stand where they should.
     pub fn read(&self, read: &Read) -> Result<ReadBatches, ReadError> {
+        self.read_waiting(read, Wait::ForDisk).map(|batches| batches.unwrap_or_else(|| ReadBatches::none(read.offset)))
+    }
+
+    /// As [`Self::read`], but never waits for the disk: `None` where it would have to.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_cached(&self, read: &Read) -> Result<Option<ReadBatches>, ReadError> {
+        self.read_waiting(read, Wait::Never)
+    }
+
+    fn read_waiting(&self, read: &Read, wait: Wait) -> Result<Option<ReadBatches>, ReadError> {
         self.check_range(read.offset)?;
         let upper_offset = read.upper_offset.min(self.next_offset());
         let read = Read { upper_offset, ..*read };
         if read.offset >= upper_offset {
-            return Ok(ReadBatches::none(read.offset));
+            return Ok(Some(ReadBatches::none(read.offset)));
         }
         let segments = self.snapshot();
         let first = segments.partition_point(|segment| segment.base() <= read.offset).saturating_sub(1);
@@ -196,13 +208,14 @@ impl LogReader {
             if segment.next_offset() <= read.offset {
                 continue;
             }
-            match self.read_segment(segment, &read).map_err(|error| self.unless_removed(error, read.offset))? {
-                SegmentRead::Found { batches, .. } => return Ok(batches),
+            match self.read_segment(segment, &read, wait).map_err(|error| self.unless_removed(error, read.offset))? {
+                SegmentRead::Found { batches, .. } => return Ok(Some(batches)),
                 SegmentRead::TooLarge => break,
                 SegmentRead::PastEnd => {}
+                SegmentRead::WouldWait => return Ok(None),
             }
         }
-        Ok(ReadBatches::none(read.offset))
+        Ok(Some(ReadBatches::none(read.offset)))
     }
 
     fn check_range(&self, offset: Offset) -> Result<(), ReadError> {
@@ -220,17 +233,27 @@ impl LogReader {
         }
     }
 
-    fn read_segment(&self, segment: &Arc<Segment>, read: &Read) -> Result<SegmentRead, ReadError> {
-        let file = segment.file(&self.files)?;
-        let source = Source { segment, file: &*file, files: &self.files };
+    fn read_segment(&self, segment: &Arc<Segment>, read: &Read, wait: Wait) -> Result<SegmentRead, ReadError> {
+        let file = match wait {
+            Wait::ForDisk => segment.file(&self.files)?,
+            Wait::Never => match segment.open_file(&self.files) {
+                Some(file) => file,
+                None => return Ok(SegmentRead::WouldWait),
+            },
+        };
+        let source = Source { segment, file: &*file, files: &self.files, wait };
         let known =
             if read.offset <= segment.base() { Some(0) } else { self.cursors.lock().find(segment, read.offset) };
         let start = match known {
             Some(position) => Start { position, exactness: Exactness::Exact },
-            None => Start {
-                position: segment.position_for(&self.files, read.offset)?,
-                exactness: Exactness::Before { by_bytes: segment.interval_bytes() },
-            },
+            None => {
+                let position = match (wait, segment.known_position_for(read.offset)) {
+                    (_, Some(position)) => position,
+                    (Wait::ForDisk, None) => segment.position_for(&self.files, read.offset)?,
+                    (Wait::Never, None) => return Ok(SegmentRead::WouldWait),
+                };
+                Start { position, exactness: Exactness::Before { by_bytes: segment.interval_bytes() } }
+            }
         };
         let outcome = match source.read(read, start) {
             // The way there was a hint; from the start of the segment the batches themselves lead.
@@ -297,9 +320,9 @@ impl LogReader {
             match hit {
                 None => return Ok(None),
                 Some(Ok(found)) => {
-                    let source = Source { segment, file: &*file, files: &self.files };
+                    let source = Source { segment, file: &*file, files: &self.files, wait: Wait::ForDisk };
                     let batch = source.exactly(found.position, found.size)?;
-                    return Ok(Some(TimestampHit { header: found.header, batch }));
+                    return Ok(batch.map(|batch| TimestampHit { header: found.header, batch }));
                 }
                 Some(Err(Stop::Disk(error))) => return Err(error.into()),
                 Some(Err(Stop::Defect(_))) if position > 0 => position = 0,

@@ -6,7 +6,7 @@
 use super::{
     error::{Corruption, Defect, ReadError},
     files::LogFiles,
-    index::{Entries, IndexBuilder, Indexed, Indexes, Place},
+    index::{Entries, IndexBuilder, Indexed, Indexes, Place, relative},
     layout::{FileKind, OFFSET_ENTRY_SIZE, TIME_ENTRY_SIZE, segment_path},
     scan::{Depth, Scan, Stop},
 };
@@ -224,18 +224,26 @@ impl Segment {
         Ok(file)
     }
 
+    /// The file, if it is open.
+    pub(crate) fn open_file(&self, files: &LogFiles) -> Option<Arc<dyn DiskFile>> {
+        self.last_used.store(files.tick(), Ordering::Relaxed);
+        self.handle.lock().clone()
+    }
+
     /// A position at or before the batch that contains `offset`: a hint.
     pub(crate) fn position_for(self: &Arc<Self>, files: &LogFiles, offset: Offset) -> Result<u64, ReadError> {
-        let Some(relative) = super::index::relative(self.base, offset) else { return Ok(0) };
-        {
-            // Readers of the tail need not wait for what lies before it.
-            let indexes = self.indexes.read();
-            if offset >= indexes.missing_below.offset {
-                return Ok(indexes.position_for(relative));
-            }
+        if let Some(position) = self.known_position_for(offset) {
+            return Ok(position);
         }
         self.load_indexes(files)?;
-        Ok(self.indexes.read().position_for(relative))
+        Ok(relative(self.base, offset).map_or(0, |relative| self.indexes.read().position_for(relative)))
+    }
+
+    /// As [`Self::position_for`], from what is in memory. Readers of the tail need not wait for what lies before it.
+    pub(crate) fn known_position_for(&self, offset: Offset) -> Option<u64> {
+        let Some(relative) = relative(self.base, offset) else { return Some(0) };
+        let indexes = self.indexes.read();
+        (offset >= indexes.missing_below.offset).then(|| indexes.position_for(relative))
     }
 
     /// An offset below which every timestamp is below `timestamp`: a hint.

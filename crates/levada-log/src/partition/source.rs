@@ -20,11 +20,21 @@ const READ_SIZE_MAX: usize = 4 << 20;
 /// Nor for less, where there is more.
 const READ_SIZE_MIN: usize = 16 << 10;
 
+/// Whether a read may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// It may.
+    ForDisk,
+    /// It takes what is in memory.
+    Never,
+}
+
 /// One segment, opened.
 pub(super) struct Source<'a> {
     pub(super) segment: &'a Segment,
     pub(super) file: &'a dyn DiskFile,
     pub(super) files: &'a LogFiles,
+    pub(super) wait: Wait,
 }
 
 /// Where in the segment to begin.
@@ -51,6 +61,8 @@ pub(super) enum SegmentRead {
     TooLarge,
     /// No batch below the upper offset is left here.
     PastEnd,
+    /// The disk would have to be waited for.
+    WouldWait,
 }
 
 /// What one buffer held.
@@ -80,7 +92,8 @@ impl Source<'_> {
             if left == 0 {
                 return Ok(SegmentRead::PastEnd);
             }
-            let buffer = self.fill(position, wanted.min(usize::try_from(left).unwrap_or(usize::MAX)))?;
+            let size = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
+            let Some(buffer) = self.fill(position, size)? else { return Ok(SegmentRead::WouldWait) };
             match self.window(buffer.as_ref(), position, left, &mut expected, read)? {
                 Window::Batches { from, to, first_offset, next_offset } => {
                     let end_position = position.saturating_add(to_u64(to));
@@ -90,6 +103,10 @@ impl Source<'_> {
                 }
                 Window::Partial { size, .. } if size > read.bytes_max && read.at_least == AtLeast::Nothing => {
                     return Ok(SegmentRead::TooLarge);
+                }
+                // More of it is not in memory.
+                Window::Partial { .. } | Window::Skip { .. } if buffer.as_ref().len() < size => {
+                    return Ok(SegmentRead::WouldWait);
                 }
                 Window::Partial { skip, size } => {
                     position = position.saturating_add(to_u64(skip));
@@ -101,16 +118,25 @@ impl Source<'_> {
         }
     }
 
-    /// `size` bytes at `position`.
-    pub(super) fn exactly(&self, position: u64, size: u64) -> Result<Bytes, ReadError> {
+    /// `size` bytes at `position`; `None` where they would have to be waited for.
+    pub(super) fn exactly(&self, position: u64, size: u64) -> Result<Option<Bytes>, ReadError> {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        Ok(self.fill(position, size)?.freeze())
+        let buffer = self.fill(position, size)?.filter(|buffer| buffer.as_ref().len() == size);
+        Ok(buffer.map(Buffer::freeze))
     }
 
-    fn fill(&self, position: u64, size: usize) -> Result<Buffer, DiskError> {
+    /// `size` bytes at `position`, or fewer where the rest would have to be waited for.
+    fn fill(&self, position: u64, size: usize) -> Result<Option<Buffer>, DiskError> {
         let mut buffer = self.files.buffer(size);
-        read_exact_at(self.file, buffer.as_mut(), position).map_err(DiskError::at("read", self.segment.path()))?;
-        Ok(buffer)
+        let failed = |error| DiskError::at("read", self.segment.path())(error);
+        match self.wait {
+            Wait::ForDisk => read_exact_at(self.file, buffer.as_mut(), position).map_err(failed)?,
+            Wait::Never => match self.file.read_cached_at(buffer.as_mut(), position).map_err(failed)? {
+                Some(read) if read > 0 => buffer.truncate(read),
+                _ => return Ok(None),
+            },
+        }
+        Ok(Some(buffer))
     }
 
     /// Walks the headers in `bytes`, which stand at `position`, `left` bytes before the end of the segment.

@@ -268,3 +268,23 @@ fn the_machines_own_disk_will_do() {
     let kept: Vec<_> = all.into_iter().filter(|batch| batch.base_offset >= start).collect();
     check_bytes(&read_all(&recovered.log.reader()), &bytes_of(&kept), "after recovery");
 }
+
+#[test]
+fn a_read_from_memory_alone_gives_the_same_or_nothing() {
+    let disk = disk();
+    let mut log = create(&disk, config(5_000));
+    let all = Source::new(8).batches(100);
+    log.append(&all, 0).unwrap();
+    let checkpoint = log.close().unwrap();
+    let log = PartitionLog::open_clean(&files(&disk), dir(), id(), config(5_000), &checkpoint).unwrap();
+    let reader = log.reader();
+    let calls = disk.calls();
+    assert_eq!(reader.read_cached(&wanted(3)).unwrap(), None, "nothing is open");
+    assert_eq!(disk.calls(), calls);
+    for offset in 0..=reader.next_offset() {
+        let read = Read { bytes_max: 900, ..wanted(offset) };
+        let waited = reader.read(&read).unwrap();
+        assert_eq!(reader.read_cached(&read).unwrap(), Some(waited), "offset {offset}");
+    }
+    assert!(matches!(reader.read_cached(&wanted(-1)), Err(ReadError::OutOfRange { .. })));
+}

@@ -114,3 +114,73 @@ fn settings_out_of_range_are_refused_by_name() {
         assert!(matches!(created, Err(OpenError::Config(_))));
     }
 }
+
+/// A file of which so many bytes from its start are in memory.
+#[derive(Debug)]
+struct HalfCached {
+    file: Arc<dyn DiskFile>,
+    cached_size: u64,
+}
+
+impl DiskFile for HalfCached {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, position)
+    }
+
+    fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<Option<usize>> {
+        let cached = usize::try_from(self.cached_size.saturating_sub(position)).unwrap().min(buffer.len());
+        if cached == 0 { Ok(None) } else { self.file.read_at(&mut buffer[..cached], position).map(Some) }
+    }
+
+    fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, position)
+    }
+
+    fn write_vectored_all_at(&self, parts: &[io::IoSlice<'_>], position: u64) -> io::Result<()> {
+        self.file.write_vectored_all_at(parts, position)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn set_len(&self, size: u64) -> io::Result<()> {
+        self.file.set_len(size)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn allocate(&self, size: u64) -> io::Result<()> {
+        self.file.allocate(size)
+    }
+}
+
+#[test]
+fn a_file_that_is_half_in_memory_gives_whole_batches_or_asks_to_wait() {
+    let disk = disk();
+    let mut log = create(&disk, config(1 << 20));
+    let all = Source::new(9).batches(12);
+    log.append(&all, 0).unwrap();
+    let files = files(&disk);
+    let segment = &log.reader().snapshot()[0];
+    for cached_size in 0..=segment.size() {
+        let file = HalfCached { file: segment.file(&files).unwrap(), cached_size };
+        let source = source::Source { segment, file: &file, files: &files, wait: source::Wait::Never };
+        let start = source::Start { position: 0, exactness: source::Exactness::Before { by_bytes: 512 } };
+        for from in [0, 4] {
+            let read = Read { upper_offset: log.next_offset(), ..wanted(all[from].base_offset) };
+            let whole = (0..=all.len()).rev().find(|&count| bytes_of(&all[..count]).len() as u64 <= cached_size);
+            match source.read(&read, start).unwrap() {
+                source::SegmentRead::Found { batches, end_position } => {
+                    let whole = whole.unwrap();
+                    check_bytes(&batches.bytes, &bytes_of(&all[from..whole]), "what is in memory");
+                    assert_eq!(end_position, bytes_of(&all[..whole]).len() as u64);
+                }
+                source::SegmentRead::WouldWait => assert!(whole.unwrap() <= from, "{cached_size} bytes cached"),
+                _ => panic!("{cached_size} bytes cached, from batch {from}"),
+            }
+        }
+    }
+}
