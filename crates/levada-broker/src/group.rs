@@ -264,4 +264,6 @@ pub(crate) enum MembershipError {
 }
 
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod tests;

@@ -192,7 +192,7 @@ fn check(
     }
     let records = records.ok_or_else(|| ProduceError::Corrupt("no record batch".to_owned()))?;
     check_size(records.len(), config)?;
-    let batch = Batch::check(records).map_err(batch_error)?;
+    let batch = Batch::check(records).map_err(|error| batch_error(&error))?;
     let header = batch.header();
     if header.attributes.is_control() {
         return Err(ProduceError::InvalidRecord("control records are written by the broker alone".to_owned()));
@@ -227,8 +227,8 @@ fn check_size(size: usize, config: &TopicConfig) -> Result<(), ProduceError> {
     if size > limit { Err(ProduceError::TooLarge { size, limit }) } else { Ok(()) }
 }
 
-fn batch_error(error: BatchError) -> ProduceError {
-    match &error {
+fn batch_error(error: &BatchError) -> ProduceError {
+    match error {
         BatchError::Length { claimed, actual } if i64::try_from(*actual).is_ok_and(|actual| actual > *claimed) => {
             ProduceError::InvalidRecord("a partition takes one record batch a request".to_owned())
         }
@@ -279,5 +279,5 @@ fn recompressed(batch: &Batch, codec: Codec, opened: &Bytes) -> Result<Batch, Pr
     bytes.put_slice(&sent.slice(LOG_OVERHEAD..17));
     bytes.put_u32(crc32c(&body));
     bytes.put_slice(&body);
-    Batch::check(bytes.freeze()).map_err(batch_error)
+    Batch::check(bytes.freeze()).map_err(|error| batch_error(&error))
 }

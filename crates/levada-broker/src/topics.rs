@@ -155,7 +155,7 @@ impl Broker {
     /// A topic as clients see it.
     #[must_use]
     pub fn topic(&self, topic: &Grant<op::Describe, res::Topic>) -> Option<TopicView> {
-        self.store.image().topic(topic.name()).map(|topic| view(topic))
+        self.store.image().topic(topic.name()).map(view)
     }
 
     /// Creates topics, each by itself; outcomes come in the order of `topics`.
@@ -183,13 +183,16 @@ impl Broker {
                 CreatedTopic { id, partitions, replication_factor: 1, configs: shown }
             }));
         }
-        if validate_only == ValidateOnly::No && !changes.is_empty() {
-            if let Err(error) = self.commit(changes).await {
+        if validate_only == ValidateOnly::Yes || changes.is_empty() {
+            return outcomes;
+        }
+        match self.commit(changes).await {
+            Ok(()) => outcomes,
+            Err(error) => {
                 let fail = |outcome: Result<_, _>| outcome.and(Err(CreateTopicError::from(error.clone())));
-                return outcomes.into_iter().map(fail).collect();
+                outcomes.into_iter().map(fail).collect()
             }
         }
-        outcomes
     }
 
     /// Creates a topic that a client asked about, with the defaults; well if it exists meanwhile.

@@ -1,4 +1,5 @@
 //! The broker over a real store on a simulated disk: what was answered survives a power cut.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "broker/groups.rs"]
 mod groups;

@@ -181,7 +181,7 @@ fn whoever_does_not_join_again_in_time_is_out() {
     story.join(&join("", "c"));
     story.join(&join("a", ""));
     for _ in 0..12 {
-        let _ = story.heartbeat("b", story.group.generation());
+        drop(story.heartbeat("b", story.group.generation()));
         story.pass(Duration::from_secs(5));
     }
     assert_eq!(story.group.state(), GroupState::CompletingRebalance);
@@ -210,8 +210,8 @@ fn a_member_that_never_syncs_is_out() {
     assert_eq!(synced(&effects).len(), 1);
     for _ in 0..12 {
         let generation = story.group.generation();
-        let _ = story.heartbeat("a", generation);
-        let _ = story.heartbeat("b", generation);
+        drop(story.heartbeat("a", generation));
+        drop(story.heartbeat("b", generation));
         story.pass(Duration::from_secs(5));
     }
     assert_eq!(story.heartbeat("b", story.group.generation()), Err(HeartbeatError::UnknownMember(str("b"))));
