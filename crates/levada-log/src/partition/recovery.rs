@@ -213,15 +213,21 @@ impl Opening {
 
     /// Cuts the active segment at `active`, and removes what follows.
     fn cut(&mut self, active: &SegmentMark) -> Result<(), OpenError> {
-        let actual = self.inventory.check_size(active)?;
-        if actual > active.size_bytes {
-            let path = segment_path(&self.dir, active.base_offset, FileKind::Log);
-            let file = self.files.open(&path, OpenMode::Write)?;
-            file.set_len(active.size_bytes).map_err(DiskError::at("cut", &path))?;
-            file.sync_data().map_err(DiskError::at("sync", &path))?;
-            self.cut_bytes += actual - active.size_bytes;
-        }
+        self.cut_tail(active)?;
         self.cut_bytes += self.inventory.remove_logs(&self.files, &self.dir, |base| base > active.base_offset)?;
+        Ok(())
+    }
+
+    /// Cuts a segment at `mark`.
+    fn cut_tail(&mut self, mark: &SegmentMark) -> Result<(), OpenError> {
+        let actual = self.inventory.check_size(mark)?;
+        if actual > mark.size_bytes {
+            let path = segment_path(&self.dir, mark.base_offset, FileKind::Log);
+            let file = self.files.open(&path, OpenMode::Write)?;
+            file.set_len(mark.size_bytes).map_err(DiskError::at("cut", &path))?;
+            file.sync_data().map_err(DiskError::at("sync", &path))?;
+            self.cut_bytes += actual - mark.size_bytes;
+        }
         Ok(())
     }
 
@@ -259,7 +265,10 @@ impl Opening {
             let kept_from = mark.size_bytes;
             let stopped = self.scan_segment(&mut mark, on_batch)?;
             let rewrite = keep == Keep::Sound || Some(base) == last;
-            if let Some(rot) = stopped {
+            if stopped.is_some() && self.inventory.logs.contains_key(&mark.next_offset) && base < mark.next_offset {
+                // The next segment goes on where this one ends: nothing is lost, what stands here never was a batch.
+                self.cut_tail(&mark)?;
+            } else if let Some(rot) = stopped {
                 self.stop_at(&mark, rot, keep, Some(base) == last)?;
                 self.make_durable(&mark, kept_from, rewrite)?;
                 break;

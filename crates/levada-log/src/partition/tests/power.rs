@@ -120,3 +120,37 @@ fn a_scan_after_a_power_cut_keeps_a_sound_beginning() {
         assert!(end == 0 || all.iter().any(|batch| batch.next_offset() == end), "whole batches");
     }
 }
+
+#[test]
+fn a_recovery_that_is_killed_at_any_call_can_be_begun_again() {
+    let disk = disk();
+    let mut log = create(&disk, config(SEGMENT_BYTES));
+    let mut source = Source::new(3);
+    let mut all = source.batches(10);
+    log.append(&all, 0).unwrap();
+    let checkpoint = sync(&mut log).unwrap();
+    all.extend(source.batches(15));
+    log.append(&all[10..], 0).unwrap();
+    for mode in [RecoverMode::ScanBeyond, RecoverMode::CutAtCheckpoint] {
+        let whole = disk.restart();
+        recover(&whole, config(SEGMENT_BYTES), &checkpoint, mode).unwrap();
+        for call in 1..=whole.calls() {
+            for fault in [Fault::Kill, Fault::TornWrite] {
+                let what = format!("{mode:?}, {fault:?} at {call}");
+                let dying = disk.restart();
+                dying.fail_at(call, fault);
+                drop(recover(&dying, config(SEGMENT_BYTES), &checkpoint, mode));
+                let expected = if mode == RecoverMode::ScanBeyond { &all[..] } else { &all[..10] };
+                let again = recover(&dying.restart(), config(SEGMENT_BYTES), &checkpoint, mode).unwrap().log;
+                check_bytes(&read_all(&again.reader()), &bytes_of(expected), &what);
+                for seed in 0..3 {
+                    let cut = dying.power_cut(seed);
+                    let again = recover(&cut, config(SEGMENT_BYTES), &checkpoint, mode).unwrap().log;
+                    let kept = read_all(&again.reader());
+                    assert!(bytes_of(expected).starts_with(&kept), "{what}, power cut {seed}");
+                    assert!(kept.len() >= bytes_of(&all[..10]).len(), "{what}, power cut {seed}");
+                }
+            }
+        }
+    }
+}
