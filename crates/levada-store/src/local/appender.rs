@@ -182,6 +182,9 @@ impl Appender {
                 Err(JournalError::Full { .. }) => {
                     self.shared.inbox.request_checkpoint(None);
                     if !self.shared.wait_for_release(released) {
+                        if let Some(reason) = self.shared.poison() {
+                            return Err(AppendError::Poisoned(reason.to_owned()));
+                        }
                         self.shared.set_no_space(true);
                         return Err(AppendError::NoSpace);
                     }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{log::Log, ticket::Promise};
 use levada_log::{disk::OpenMode, partition::DirtyFile};
+use levada_model::LogId;
 use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 /// Large files are cut in steps of this size before they are unlinked: unlinking at once stalls the journal.
@@ -63,6 +64,9 @@ impl Syncer {
     fn checkpoint(&self, job: CheckpointJob) {
         for file in &job.files {
             if let Err(error) = file.sync() {
+                if self.is_deleted(file.log().id()) {
+                    continue;
+                }
                 self.shared.set_poisoned(error.to_string());
                 return;
             }
@@ -92,6 +96,13 @@ impl Syncer {
         for path in &job.doomed {
             self.unlink(path);
         }
+    }
+
+    /// Whether the topic was deleted since its files were handed out: they went out from under us.
+    fn is_deleted(&self, id: LogId) -> bool {
+        let image = self.shared.image.load();
+        let log = image.topic_by_id(id.topic).and_then(|topic| topic.log(id.partition));
+        log.is_none_or(|log| log.is_closed())
     }
 
     fn unlink(&self, path: &PathBuf) {

@@ -1,0 +1,277 @@
+//! The whole store on a disk that ends at any call: what was answered is there after the next start.
+//!
+//! The store's threads race, so that a seed does not repeat a run to the call; whatever they do, the promise holds.
+
+use levada_log::disk::{SimDisk, sim::Fault};
+use levada_model::{
+    LogId, Offset, Rng, SeededRng, SystemClock, TopicId, TopicName, Uuid,
+    batch::{Batch, PATCHED_SIZE, split},
+    record::{BatchBuilder, NewRecord},
+};
+use levada_store::{
+    Acks, AppendEntry, AppendSet, Change, Durability, Log, LogSettings, Origin, ReadUntil, Store, StoreConfig,
+    local::StoreParts,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What clients know, over several lives of the disk.
+#[derive(Clone, Debug, Default)]
+struct Clients {
+    /// Topics whose creation was answered, by name.
+    topics: BTreeMap<String, TopicId>,
+    /// Topics whose creation or deletion was asked for and not answered.
+    unsure_topics: BTreeSet<String>,
+    logs: BTreeMap<LogId, Known>,
+    next_topic: u64,
+}
+
+/// What clients know of one partition.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Batches that were answered, or read after a restart, by offset: what follows their heads.
+    answered: BTreeMap<Offset, Vec<u8>>,
+    /// Batches that were sent and not answered.
+    unsure: Vec<Vec<u8>>,
+}
+
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    ByItself,
+    WithTheDisk,
+}
+
+fn config() -> StoreConfig {
+    StoreConfig {
+        data_dir: "/data".into(),
+        journal_file_size: 64 << 10,
+        journal_files_max: 3,
+        checkpoint_bytes: 90 << 10,
+        flush_bytes: 6 << 10,
+        unflushed_bytes_max: 40 << 10,
+        tail_bytes_max: 4 << 10,
+        file_delete_delay: Duration::from_millis(1),
+        ..StoreConfig::default()
+    }
+}
+
+fn parts(disk: &SimDisk, seed: u64) -> StoreParts {
+    let resolve = |_: &TopicName, configs: &BTreeMap<String, String>| {
+        let durability = configs.get("durability").and_then(|name| Durability::by_name(name)).unwrap_or_default();
+        LogSettings { durability, segment_bytes: 4_000, ..LogSettings::default() }
+    };
+    StoreParts {
+        disk: Arc::new(disk.clone()),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SeededRng::new(seed)),
+        resolve: Arc::new(resolve),
+    }
+}
+
+fn batch(rng: &SeededRng) -> Batch {
+    let mut builder = BatchBuilder::new();
+    for _ in 0..1 + rng.next_u64() % 3 {
+        let mut value = vec![0; 16 + usize::try_from(rng.next_u64() % 900).expect("small")];
+        rng.fill(&mut value);
+        builder.push(&NewRecord { timestamp: 1_000_000, value: Some(&value), ..NewRecord::default() });
+    }
+    Batch::check(builder.finish()).expect("sound")
+}
+
+fn body(batch: &Batch) -> Vec<u8> {
+    batch.bytes().slice(PATCHED_SIZE..).to_vec()
+}
+
+/// All batches of a log, by offset. `None` where the disk ended while they were read.
+fn read_all(log: &Log, disk: &SimDisk, what: &str) -> Option<BTreeMap<Offset, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let (mut offset, end) = (log.tail().log_start_offset, log.tail().high_watermark);
+    while offset < end {
+        let out = match log.read(offset, 3_000, ReadUntil::HighWatermark, true) {
+            Ok(out) => out,
+            Err(_) if disk.is_dead() => return None,
+            Err(error) => panic!("{what}: {} {} at {offset}: {error}", log.topic(), log.partition()),
+        };
+        assert!(out.size > 0, "something stands between {offset} and {end}");
+        for item in split(out.pieces.concat().into()) {
+            let (header, bytes) = item.expect("whole batches");
+            Batch::check(bytes.clone()).expect("a sound batch");
+            let log = (log.topic(), log.partition(), log.tail());
+            assert_eq!(header.base_offset, offset, "{what}: no gap and no overlap in {log:?}");
+            offset = header.next_offset();
+            assert!(found.insert(header.base_offset, bytes.slice(PATCHED_SIZE..).to_vec()).is_none());
+        }
+    }
+    Some(found)
+}
+
+/// What was answered is there and nothing was made up. What is there now counts as answered, the rest never was.
+fn check(store: &Store, disk: &SimDisk, clients: &mut Clients, what: &str) -> Ended {
+    let image = store.image();
+    let there: BTreeSet<&str> = image.topics.keys().map(TopicName::as_str).collect();
+    for name in clients.topics.keys().filter(|name| !clients.unsure_topics.contains(*name)) {
+        assert!(there.contains(name.as_str()), "{what}: topic {name} is lost");
+    }
+    for name in &there {
+        let known = clients.topics.contains_key(*name) || clients.unsure_topics.contains(*name);
+        assert!(known, "{what}: topic {name} was deleted and came back");
+    }
+    clients.topics = image.topics.values().map(|topic| (topic.name.as_str().to_owned(), topic.id)).collect();
+    clients.unsure_topics.clear();
+    for log in image.logs() {
+        assert_eq!(log.quarantine(), None, "{what}: {} {}", log.topic(), log.partition());
+        let Some(found) = read_all(log, disk, what) else { return Ended::WithTheDisk };
+        let known = clients.logs.entry(log.id()).or_default();
+        for (offset, body) in &known.answered {
+            assert!(found.get(offset) == Some(body), "{what}: {} {} lost {offset}", log.topic(), log.partition());
+        }
+        for (offset, body) in found.iter().filter(|(offset, _)| !known.answered.contains_key(offset)) {
+            let sent = known.unsure.iter().position(|unsure| unsure == body);
+            let sent = sent.unwrap_or_else(|| panic!("{what}: nobody sent what stands at {offset}"));
+            known.unsure.swap_remove(sent);
+        }
+        *known = Known { answered: found, unsure: Vec::new() };
+    }
+    Ended::ByItself
+}
+
+fn logs_of(store: &Store) -> Vec<Arc<Log>> {
+    store.image().logs().cloned().collect()
+}
+
+/// Several requests at once, each for some partitions; waits for all answers.
+fn append(store: &Store, disk: &SimDisk, rng: &SeededRng, clients: &mut Clients, what: &str) -> Ended {
+    let logs = logs_of(store);
+    if logs.is_empty() {
+        return Ended::ByItself;
+    }
+    let mut tickets = Vec::new();
+    for _ in 0..1 + rng.next_u64() % 3 {
+        let mut entries = Vec::new();
+        for _ in 0..1 + rng.next_u64() % 3 {
+            let log = Arc::clone(&logs[usize::try_from(rng.next_u64()).expect("64 bits") % logs.len()]);
+            entries.push(AppendEntry { log, batch: batch(rng), origin: Origin::Client });
+        }
+        let sent: Vec<(LogId, Vec<u8>)> = entries.iter().map(|entry| (entry.log.id(), body(&entry.batch))).collect();
+        for (log, body) in &sent {
+            clients.logs.entry(*log).or_default().unsure.push(body.clone());
+        }
+        tickets.push((store.append(AppendSet { entries, acks: Acks::Durable }), sent));
+    }
+    let mut ended = Ended::ByItself;
+    for (ticket, sent) in tickets {
+        let Some(outcomes) = ticket.wait() else {
+            ended = Ended::WithTheDisk;
+            continue;
+        };
+        for (outcome, (log, body)) in outcomes.into_iter().zip(sent) {
+            let known = clients.logs.entry(log).or_default();
+            match outcome {
+                Ok(appended) => {
+                    let sent = known.unsure.iter().position(|unsure| *unsure == body).expect("noted before");
+                    known.unsure.swap_remove(sent);
+                    let before = known.answered.insert(appended.base_offset, body);
+                    assert!(before.is_none(), "two batches were given offset {}", appended.base_offset);
+                }
+                Err(error) => {
+                    assert!(disk.is_dead(), "{what}: {error}");
+                    ended = Ended::WithTheDisk;
+                }
+            }
+        }
+    }
+    ended
+}
+
+fn create_topic(store: &Store, rng: &SeededRng, clients: &mut Clients) -> Ended {
+    let name = format!("topic-{}", clients.next_topic);
+    clients.next_topic += 1;
+    let id = Uuid::random(rng);
+    let change = Change::CreateTopic {
+        id,
+        name: TopicName::new(&name).expect("legal"),
+        partitions: 1 + i32::try_from(rng.next_u64() % 2).expect("small"),
+        configs: BTreeMap::new(),
+    };
+    clients.unsure_topics.insert(name.clone());
+    match store.commit(vec![change]).wait() {
+        Some(Ok(())) => {
+            clients.unsure_topics.remove(&name);
+            clients.topics.insert(name, id);
+            Ended::ByItself
+        }
+        _ => Ended::WithTheDisk,
+    }
+}
+
+fn delete_topic(store: &Store, clients: &mut Clients) -> Ended {
+    let Some((name, id)) = clients.topics.iter().next().map(|(name, id)| (name.clone(), *id)) else {
+        return Ended::ByItself;
+    };
+    clients.unsure_topics.insert(name.clone());
+    match store.commit(vec![Change::DeleteTopic { id }]).wait() {
+        Some(Ok(())) => {
+            clients.unsure_topics.remove(&name);
+            clients.topics.remove(&name);
+            clients.logs.retain(|log, _| log.topic != id);
+            Ended::ByItself
+        }
+        _ => Ended::WithTheDisk,
+    }
+}
+
+/// One life of the store: opens, checks, works.
+fn live(disk: &SimDisk, seed: u64, rounds: u64, clients: &mut Clients, what: &str) -> Ended {
+    let store = match Store::open(config(), parts(disk, seed)) {
+        Ok((store, _)) => store,
+        Err(_) if disk.is_dead() => return Ended::WithTheDisk,
+        Err(error) => panic!("{what}: {error}"),
+    };
+    let ended = check(&store, disk, clients, what);
+    let rng = SeededRng::new(seed);
+    let mut round = || match rng.next_u64() % 12 {
+        0 | 1 => create_topic(&store, &rng, clients),
+        2 => delete_topic(&store, clients),
+        3 => {
+            drop(store.checkpoint());
+            Ended::ByItself
+        }
+        _ => append(&store, disk, &rng, clients, what),
+    };
+    let ended = if ended == Ended::ByItself {
+        (0..rounds).map(|_| round()).find(|ended| *ended == Ended::WithTheDisk).unwrap_or(Ended::ByItself)
+    } else {
+        ended
+    };
+    if ended == Ended::ByItself && rounds > 0 && rng.next_u64().is_multiple_of(4) {
+        store.close();
+    } else {
+        // The process is gone: its threads find a disk on which nothing works.
+        disk.fail_at(disk.calls() + 1, Fault::Kill);
+        store.close();
+    }
+    ended
+}
+
+#[test]
+fn what_was_answered_survives_power_cuts_and_kills() {
+    let mut ended_by_disk = 0;
+    for seed in 0..150 {
+        let rng = SeededRng::new(seed);
+        let mut disk = SimDisk::new();
+        let mut clients = Clients::default();
+        for life in 0..4 {
+            disk.fail_at(1 + rng.next_u64() % 500, Fault::TornWrite);
+            let what = format!("seed {seed}, life {life}");
+            ended_by_disk += u32::from(live(&disk, seed * 10 + life, 40, &mut clients, &what) == Ended::WithTheDisk);
+            disk = if rng.next_u64().is_multiple_of(3) { disk.restart() } else { disk.power_cut(rng.next_u64()) };
+        }
+        let what = format!("seed {seed}, the end");
+        assert_eq!(live(&disk, seed, 5, &mut clients, &what), Ended::ByItself, "{what}");
+    }
+    assert!(ended_by_disk > 100, "{ended_by_disk} lives ended within");
+}
