@@ -259,3 +259,6 @@ impl Store {
         self.threads.close(&self.shared);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ use arc_swap::ArcSwapOption;
 use levada_log::partition::{AtLeast, LogReader, PartitionLog, ProducerTable, Read};
 use levada_model::PartitionIndex;
 use parking_lot::Mutex;
-use std::{path::PathBuf, sync::atomic::AtomicBool};
+use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 
 /// What the next append needs to know. The appender changes it; the writer copies it into checkpoints.
 #[derive(Debug)]
@@ -89,6 +89,8 @@ pub(crate) struct AppendState {
     pub(crate) direct: bool,
     /// Records appended directly since the last sync.
     pub(crate) unsynced_records: u64,
+    /// When the first of them was appended.
+    pub(crate) unsynced_since: Option<Duration>,
     /// Why nothing is appended any more.
     pub(crate) closed: Option<AppendError>,
 }
@@ -157,6 +159,7 @@ impl Log {
                 lease_ceiling: 0,
                 direct,
                 unsynced_records: 0,
+                unsynced_since: None,
                 closed: None,
             }),
             tail: Mutex::new(MemoryTail::at(0)),

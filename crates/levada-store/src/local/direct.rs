@@ -95,6 +95,7 @@ fn write_to(
     let unsynced = {
         let mut state = log.append.lock();
         state.unsynced_records += u64::try_from(records).unwrap_or(0);
+        state.unsynced_since.get_or_insert_with(|| shared.clock.monotonic());
         state.unsynced_records
     };
     if log.settings().flush_messages.is_some_and(|limit| unsynced >= limit) {
@@ -105,7 +106,11 @@ fn write_to(
 
 /// Makes what was written to a direct log durable.
 pub(crate) fn sync(shared: &Shared, log: &Log, partition: &mut PartitionLog) -> Result<(), AppendError> {
-    log.append.lock().unsynced_records = 0;
+    {
+        let mut state = log.append.lock();
+        state.unsynced_records = 0;
+        state.unsynced_since = None;
+    }
     for file in partition.dirty_files() {
         if let Err(error) = file.sync() {
             shared.set_poisoned(error.to_string());

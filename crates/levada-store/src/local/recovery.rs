@@ -9,6 +9,7 @@ use super::{
     checkpoint::{self, Checkpoint, LogEntry},
     direct,
     shared::Shared,
+    syncer::SyncerCommand,
     writer::{Writer, new_checkpoint},
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 use levada_log::{
     Disk,
     journal::{Entry, Journal, JournalConfig, JournalPosition},
-    partition::{LogCheckpoint, OpenError, PartitionLog, RecoverMode},
+    partition::{EpochTable, LogCheckpoint, OpenError, PartitionLog, ProducerTable, RecoverMode, SegmentMark},
 };
 use levada_model::{
     LogId, NO_TIMESTAMP, PartitionIndex, TopicId, TopicName, Uuid,
@@ -70,6 +71,7 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
         recovering.replay(entry)?;
     }
     recovering.finish(before.clean);
+    recovering.remove_leftovers();
     let Recovering { image, writer, quarantined, .. } = recovering;
     shared.published.store(journal.durable_position().0, Ordering::Release);
     let started = new_checkpoint(&image, before.journal_position, before.logs, false);
@@ -219,11 +221,26 @@ impl<'a> Recovering<'a> {
 
     /// Direct logs have files of which no checkpoint knows.
     fn rebuild(&self, log: &Log) -> Result<(), String> {
-        if !self.shared.disk.exists(log.dir()) {
+        let (disk, dir) = (&self.shared.disk, log.dir());
+        if !disk.exists(dir) {
             return Ok(());
         }
+        // Created and never filled, or not even that: its names may have been lost on their own.
+        if !disk.exists(&dir.join("00000000000000000000.log")) {
+            return self.shared.discard_dir(dir, log.id()).map_err(|error| error.to_string());
+        }
         let config = direct::log_config(&log.settings());
-        match PartitionLog::rebuild(&self.shared.files, log.dir().clone(), log.id(), config) {
+        let nothing = LogCheckpoint {
+            id: log.id(),
+            log_start_offset: 0,
+            sealed: Vec::new(),
+            active: SegmentMark::empty(0),
+            epochs: EpochTable::default(),
+            producers: ProducerTable::new(config.producers_max).encode(),
+        };
+        let mode = RecoverMode::ScanBeyond;
+        let files = &self.shared.files;
+        match PartitionLog::recover(files, dir.clone(), log.id(), config, &nothing, mode, &mut |_| {}) {
             Ok(recovered) => {
                 self.take_files(log, recovered.log);
                 Ok(())
@@ -347,6 +364,16 @@ impl<'a> Recovering<'a> {
         }
         if self.shared.inbox.unflushed_bytes() >= self.shared.config.flush_bytes {
             self.writer.flush_all();
+        }
+    }
+
+    /// Directories that were taken out of the way before the crash, and not removed yet.
+    fn remove_leftovers(&self) {
+        let logs = self.shared.config.data_dir.join("logs");
+        for entry in self.shared.disk.list(&logs).unwrap_or_default() {
+            if entry.is_dir && entry.name.ends_with("-delete") {
+                self.shared.syncs.push(SyncerCommand::RemoveDir(logs.join(entry.name)));
+            }
         }
     }
 

@@ -139,7 +139,8 @@ pub(crate) struct Shared {
     poison: OnceLock<String>,
     no_space: AtomicBool,
     checkpoint_runs: AtomicBool,
-    _lock: Box<dyn Send + Sync>,
+    /// Keeps other processes away from the directory until the store is closed.
+    lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -173,7 +174,7 @@ impl Shared {
             poison: OnceLock::new(),
             no_space: AtomicBool::new(false),
             checkpoint_runs: AtomicBool::new(false),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         })
     }
 
@@ -275,6 +276,7 @@ impl Threads {
                 tracing::error!("a thread of the store panicked");
             }
         }
+        drop(shared.lock.lock().take());
     }
 }
 

@@ -37,7 +37,6 @@ pub(crate) struct Writer {
     last_checkpoint: Duration,
     written_since_checkpoint: u64,
     last_expiry: Duration,
-    last_interval_sync: Duration,
     /// Renamed segments, and when.
     doomed: Vec<(Duration, PathBuf)>,
 }
@@ -54,7 +53,6 @@ impl Writer {
             last_checkpoint: now,
             written_since_checkpoint: 0,
             last_expiry: now,
-            last_interval_sync: now,
             doomed: Vec::new(),
         }
     }
@@ -193,8 +191,6 @@ impl Writer {
 
     /// Syncs direct logs whose `flush.ms` has passed.
     fn sync_intervals(&mut self, now: Duration) {
-        let since = now.saturating_sub(self.last_interval_sync);
-        let mut synced = false;
         for log in self.shared.image.load().logs() {
             let settings = log.settings();
             let every = match (settings.flush_ms, settings.durability) {
@@ -203,18 +199,15 @@ impl Writer {
                 (None, Durability::Interval) if settings.flush_messages.is_none() => INTERVAL_DEFAULT,
                 (None, _) => continue,
             };
-            if since < every.min(TICK) || log.append.lock().unsynced_records == 0 {
+            let due = log.append.lock().unsynced_since.is_some_and(|since| now.saturating_sub(since) >= every);
+            if !due {
                 continue;
             }
-            synced = true;
             if let Some(files) = log.files.lock().as_mut()
                 && direct::sync(&self.shared, log, files).is_err()
             {
                 return;
             }
-        }
-        if synced {
-            self.last_interval_sync = now;
         }
     }
 
