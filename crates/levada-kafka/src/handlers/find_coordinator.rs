@@ -7,8 +7,7 @@
 //!
 //! Source: KIP-98, KIP-699.
 
-use crate::call::Context;
-use levada_broker::auth::{Grant, op, res};
+use crate::{call::Context, errors};
 use levada_model::Str;
 use levada_protocol::{
     ErrorCode,
@@ -23,15 +22,18 @@ const BATCHED_FROM: i16 = 4;
 
 pub(crate) async fn handle(context: Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     if context.version >= BATCHED_FROM {
-        let coordinators = request.coordinator_keys.iter().map(|key| find(&context, request.key_type, key));
-        return FindCoordinatorResponse { coordinators: coordinators.collect(), ..FindCoordinatorResponse::default() };
+        let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+        for key in &request.coordinator_keys {
+            coordinators.push(find(&context, request.key_type, key).await);
+        }
+        return FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() };
     }
     let Coordinator { node_id, host, port, error_code, error_message, .. } =
-        find(&context, request.key_type, &request.key);
+        find(&context, request.key_type, &request.key).await;
     FindCoordinatorResponse { error_code, error_message, node_id, host, port, ..FindCoordinatorResponse::default() }
 }
 
-fn find(context: &Context, key_type: i8, key: &Str) -> Coordinator {
+async fn find(context: &Context, key_type: i8, key: &Str) -> Coordinator {
     let refuse = |error: ErrorCode, message: &str| Coordinator {
         key: key.clone(),
         node_id: -1,
@@ -41,27 +43,31 @@ fn find(context: &Context, key_type: i8, key: &Str) -> Coordinator {
         ..Coordinator::default()
     };
     match key_type {
-        GROUP => {
-            let granted: Result<Grant<op::Describe, res::Group>, _> = context.ask(key);
-            match granted {
-                Err(error) => refuse(error, "may not describe the group"),
-                Ok(_) => {
-                    let endpoint = context.endpoint();
-                    Coordinator {
-                        key: key.clone(),
-                        node_id: context.broker().cluster().node_id,
-                        host: endpoint.host.into(),
-                        port: i32::from(endpoint.port),
-                        error_message: Some(Str::from_static("NONE")),
-                        ..Coordinator::default()
-                    }
-                }
-            }
-        }
+        GROUP => match find_group(context, key).await {
+            Err(error) => refuse(error, error.name()),
+            Ok(()) => here(context, key),
+        },
         TRANSACTION => refuse(
             ErrorCode::TransactionalIdAuthorizationFailed,
             "transactions are not supported by this version of Levada",
         ),
         _ => refuse(ErrorCode::InvalidRequest, "unknown type of coordinator"),
+    }
+}
+
+async fn find_group(context: &Context, key: &Str) -> Result<(), ErrorCode> {
+    let grant = context.ask(key)?;
+    context.broker().find_coordinator(&grant).await.map_err(|error| errors::coordinator(&error))
+}
+
+fn here(context: &Context, key: &Str) -> Coordinator {
+    let endpoint = context.endpoint();
+    Coordinator {
+        key: key.clone(),
+        node_id: context.broker().cluster().node_id,
+        host: endpoint.host.into(),
+        port: i32::from(endpoint.port),
+        error_message: Some(Str::from_static("NONE")),
+        ..Coordinator::default()
     }
 }

@@ -11,7 +11,7 @@ use crate::{call::Context, errors};
 use levada_broker::{
     ReadUntil,
     auth::{Grant, op, res},
-    fetch::{ListOffset, ListedOffset},
+    fetch::{ListOffset, ListedOffset, NO_EPOCH},
 };
 use levada_model::{NO_OFFSET, NO_TIMESTAMP};
 use levada_protocol::{
@@ -23,6 +23,8 @@ use levada_protocol::{
     },
 };
 
+/// From this version on offsets come with their leader epoch.
+const EPOCHS_FROM: i16 = 4;
 /// Timestamps that are not times, each with the version from which clients may use it.
 const SPECIAL_FROM: [(i64, i16); 4] = [(-3, 7), (-4, 8), (-5, 9), (-6, 11)];
 
@@ -38,7 +40,11 @@ pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> Lis
                 let list = list(&partition, isolation);
                 context.broker().list_offset(grant, &list).map_err(|error| errors::fetch(&error))
             });
-            partition_response(partition.partition_index, listed)
+            let mut response = partition_response(partition.partition_index, listed);
+            if context.version < EPOCHS_FROM {
+                response.leader_epoch = NO_EPOCH;
+            }
+            response
         });
         ListOffsetsTopicResponse { partitions: partitions.collect(), name: topic.name }
     });

@@ -1,10 +1,18 @@
 //! A server in this process, and a client that writes frames by hand.
 
 use bytes::{Bytes, BytesMut};
-use levada_kafka::{Server, ServerConfig};
-use levada_model::{SeededRng, SystemClock};
+use levada_broker::{
+    Broker, BrokerParts,
+    auth::AllowAll,
+    config::{BrokerConfig, TopicDefaults},
+};
+use levada_kafka::{Server, ServerConfig, Tasks};
+use levada_log::disk::RealDisk;
+use levada_model::{Clock, Rng, SeededRng, SystemClock};
 use levada_protocol::{Decoder, Message, Request, RequestHeader, ResponseHeader, encode_request};
+use levada_store::{Store, StoreConfig, local::StoreParts};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -15,11 +23,15 @@ use tokio::{
 /// Longer than anything here should take, shorter than anyone's patience.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A broker on a store in a directory of its own, and its listener.
 pub struct TestServer {
     pub address: SocketAddr,
     pub metrics: Arc<levada_kafka::Metrics>,
+    broker: Arc<Broker>,
+    store: Store,
     stop: Option<oneshot::Sender<()>>,
     run: Option<JoinHandle<usize>>,
+    _data_dir: TempDir,
 }
 
 #[allow(clippy::disallowed_methods, reason = "the harness of a test")]
@@ -28,16 +40,22 @@ impl TestServer {
         Self::with(ServerConfig::default()).await
     }
 
-    pub async fn with(mut config: ServerConfig) -> Self {
+    pub async fn with(config: ServerConfig) -> Self {
+        Self::with_broker(config, &[]).await
+    }
+
+    pub async fn with_broker(mut config: ServerConfig, settings: &[(&str, &str)]) -> Self {
         config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
-        let broker = levada_broker::Broker;
-        let server = Server::bind(config, broker, Arc::new(SystemClock), Arc::new(SeededRng::new(1))).unwrap();
+        let data_dir = tempfile::tempdir().unwrap();
+        let (broker, store) = open_broker(&data_dir, settings);
+        let rng = Arc::new(SeededRng::new(2));
+        let server = Server::bind(config, Arc::clone(&broker), Arc::new(SystemClock), rng).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (address, metrics) = (server.addresses()[0], server.metrics());
         let run = tokio::spawn(server.run(async move {
             let _ = stopped.await;
         }));
-        Self { address, metrics, stop: Some(stop), run: Some(run) }
+        Self { address, metrics, broker, store, stop: Some(stop), run: Some(run), _data_dir: data_dir }
     }
 
     pub async fn client(&self) -> Client {
@@ -47,8 +65,40 @@ impl TestServer {
     /// Stops; returns how many connections were cut.
     pub async fn stop(mut self) -> usize {
         self.stop.take().unwrap().send(()).unwrap();
-        tokio::time::timeout(PATIENCE, self.run.take().unwrap()).await.unwrap().unwrap()
+        let cut = tokio::time::timeout(PATIENCE, self.run.take().unwrap()).await.unwrap().unwrap();
+        self.broker.close();
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || store.close()).await.unwrap();
+        cut
     }
+}
+
+fn open_broker(data_dir: &TempDir, settings: &[(&str, &str)]) -> (Arc<Broker>, Store) {
+    let config = BrokerConfig::from_settings(settings.iter().copied()).unwrap();
+    let defaults = TopicDefaults::of(&config);
+    let (clock, rng) = (Arc::new(SystemClock), Arc::new(SeededRng::new(1)));
+    let parts = StoreParts {
+        disk: Arc::new(RealDisk),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        rng: Arc::clone(&rng) as Arc<dyn Rng>,
+        resolve: Arc::new(move |name, configs| defaults.resolve(name, configs)),
+    };
+    let store_config = StoreConfig {
+        data_dir: data_dir.path().join("data"),
+        journal_file_size: 32 << 20,
+        checkpoint_bytes: 48 << 20,
+        ..StoreConfig::default()
+    };
+    let (store, _) = Store::open(store_config, parts).unwrap();
+    let parts = BrokerParts {
+        store: store.clone(),
+        clock,
+        rng,
+        authorizer: Arc::new(AllowAll),
+        runtime: Arc::new(Tasks::default()),
+        log_dir: data_dir.path().display().to_string(),
+    };
+    (Broker::new(config, parts), store)
 }
 
 pub struct Client {

@@ -1,5 +1,8 @@
 //! The Kafka listener over real sockets, spoken to in raw frames.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
 
+mod batches;
 mod client;
 mod framing;
+mod produce_fetch;
+mod requests;
