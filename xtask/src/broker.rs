@@ -44,6 +44,14 @@ impl Broker {
         }
     }
 
+    /// The process id while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Kafka(kafka) => kafka.pid(),
+            Self::Levada(levada) => levada.pid(),
+        }
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) -> Result<()> {
         match self {

@@ -2,12 +2,10 @@
 //! the history. What cannot run here is named as not run; what was planted must be found.
 
 mod build;
-mod client;
 mod report;
 mod scenarios;
 mod strace;
 mod volume;
-mod wire;
 mod workload;
 
 use std::path::PathBuf;

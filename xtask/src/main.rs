@@ -5,12 +5,14 @@
 )]
 #![allow(clippy::print_stdout, reason = "a command's result belongs on stdout")]
 
+mod bench;
 mod broker;
 mod cache;
 mod clients;
 mod codegen;
 mod crash;
 mod history;
+mod kafka_client;
 mod kafka_rig;
 mod levada_rig;
 mod process;
@@ -35,6 +37,8 @@ enum Command {
     Clients(clients::Args),
     /// Judges a history of sends and reads that was kept in a file
     History(history::Args),
+    /// Measures Levada and Apache Kafka under the same load and writes docs/benchmarks.md
+    Bench(bench::Args),
     /// Hurts a broker under load in every way this machine allows, and judges what its clients saw
     Crash(crash::Args),
     /// Checks the rules of the house that neither the compiler nor clippy hold
@@ -47,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Command::Kafka(args) => kafka_rig::run(&args),
         Command::Clients(args) => clients::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Crash(args) => crash::run(&args),
         Command::Tidy => tidy::run(),
     }

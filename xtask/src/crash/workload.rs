@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::client::Partition;
-use super::wire::Connection;
 use crate::history::payload::{Place, topic_hash};
 use crate::history::{History, Log, Op};
+use crate::kafka_client::Connection;
+use crate::kafka_client::Partition;
 
 /// 30 s after the last fault everyone makes progress.
 const LIVENESS_LIMIT: Duration = Duration::from_secs(30);

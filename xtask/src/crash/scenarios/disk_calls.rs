@@ -102,7 +102,7 @@ fn start_to_die_at(broker: &mut Levada, call: u64) -> Result<bool> {
     broker.set_variables(vec![(KILL_AT.to_owned(), call.to_string())]);
     match broker.start_again() {
         Ok(_) => Ok(true),
-        Err(error) if format!("{error:#}").contains("exited at start: signal: 9") => Ok(false),
+        Err(error) if format!("{error:#}").contains("exited at start: signal: 6") => Ok(false),
         Err(error) => Err(error),
     }
 }

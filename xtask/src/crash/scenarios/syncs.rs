@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::Stage;
-use crate::crash::client::Partition;
 use crate::crash::report::{Row, Skipped};
 use crate::crash::strace::{Strace, require};
-use crate::crash::wire::Connection;
 use crate::crash::workload::Workload;
+use crate::kafka_client::Connection;
+use crate::kafka_client::Partition;
 use crate::levada_rig::Levada;
 
 const PROGRESS: u64 = 50;
@@ -138,7 +138,7 @@ pub(super) fn read_something(address: SocketAddr) -> Result<()> {
     let partition = Partition { topic: "lasting-0".to_owned(), index: 0 };
     let fetched = Connection::open(address)?.fetch(&[(partition, 0)])?;
     let part = fetched.into_iter().next().context("an answer without a partition")?;
-    ensure!(part.error == 0, "{}", crate::crash::client::error_name(part.error));
+    ensure!(part.error == 0, "{}", crate::kafka_client::error_name(part.error));
     ensure!(!part.records?.is_empty(), "nothing was read");
     Ok(())
 }

@@ -11,10 +11,10 @@ use levada_model::{Clock, SystemClock};
 use levada_protocol::ErrorCode;
 
 use super::{Home, Presence, RETRY_INTERVAL, Shared};
-use crate::crash::client::error_name;
-use crate::crash::wire::Connection;
 use crate::history::payload::encode;
 use crate::history::{Action, Op, Outcome, Process, Sent, Value};
+use crate::kafka_client::Connection;
+use crate::kafka_client::error_name;
 
 const PROCESS: Process = Process(2_000);
 /// The producer in the records that this client writes, one value a topic.

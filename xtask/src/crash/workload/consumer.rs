@@ -8,10 +8,10 @@ use anyhow::Result;
 use bytes::Bytes;
 
 use super::{Home, RETRY_INTERVAL, Shared};
-use crate::crash::client::{Fetched, Partition, error_name};
-use crate::crash::wire::Connection;
 use crate::history::payload::decode;
 use crate::history::{Action, Log, Mark, Op, Outcome, Process, Read};
+use crate::kafka_client::Connection;
+use crate::kafka_client::{Fetched, Partition, error_name};
 
 const PROCESS: Process = Process(1_000);
 const GROUP: &str = "crash";

@@ -12,10 +12,10 @@ use levada_model::{Clock, ProducerId, Rng, SeededRng, SystemClock};
 use levada_protocol::ErrorCode;
 
 use super::{Home, RETRY_INTERVAL, Shared};
-use crate::crash::client::{Partition, Produced, error_name};
-use crate::crash::wire::Connection;
 use crate::history::payload::encode;
 use crate::history::{Action, Log, Op, Outcome, Process, Sent, Value};
+use crate::kafka_client::Connection;
+use crate::kafka_client::{Partition, Produced, error_name};
 
 /// Requests in flight; a broker remembers five batches of a producer.
 const DEPTH: usize = 3;

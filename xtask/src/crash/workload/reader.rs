@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 
 use super::consumer::take;
 use super::{Home, LIVENESS_LIMIT, Presence, RETRY_INTERVAL, Shared, Topic};
-use crate::crash::client::error_name;
-use crate::crash::wire::Connection;
 use crate::history::{Action, Mark, Op, Outcome, Process, Read};
+use crate::kafka_client::Connection;
+use crate::kafka_client::error_name;
 
 const PROCESS: Process = Process(3_000);
 

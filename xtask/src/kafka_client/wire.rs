@@ -1,5 +1,4 @@
-//! One connection to a broker, blocking, with requests written ahead of their answers. It retries
-//! nothing and hides nothing: what a failure means is its user's to say.
+//! One connection to a broker, blocking, with requests written ahead of their answers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,23 +15,28 @@ const FRAME_SIZE_MAX: usize = 64 << 20;
 
 /// An open connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     correlation_id: i32,
 }
 
 impl Connection {
     /// Connects to a broker on loopback.
-    pub(super) fn open(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn open(address: SocketAddr) -> Result<Self> {
+        Self::open_patiently(address, ANSWER_LIMIT)
+    }
+
+    /// As [`Self::open`], but answers may take up to `limit`.
+    pub(crate) fn open_patiently(address: SocketAddr, limit: Duration) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT)?;
-        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+        stream.set_read_timeout(Some(limit))?;
         stream.set_write_timeout(Some(ANSWER_LIMIT))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, correlation_id: 0 })
     }
 
     /// Writes a request and answers its correlation id.
-    pub(super) fn send<R: Request>(&mut self, request: &R, version: i16) -> Result<i32> {
+    pub(crate) fn send<R: Request>(&mut self, request: &R, version: i16) -> Result<i32> {
         self.correlation_id += 1;
         let header = RequestHeader {
             api_key: R::KEY.code(),
@@ -46,7 +50,7 @@ impl Connection {
     }
 
     /// Reads the next answer, which must be the one to `correlation_id`.
-    pub(super) fn receive<R: Request>(&mut self, correlation_id: i32, version: i16) -> Result<R::Response> {
+    pub(crate) fn receive<R: Request>(&mut self, correlation_id: i32, version: i16) -> Result<R::Response> {
         let mut size = [0; 4];
         self.stream.read_exact(&mut size)?;
         let size = usize::try_from(i32::from_be_bytes(size)).context("a frame of negative size")?;
@@ -60,7 +64,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for its answer.
-    pub(super) fn call<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response> {
+    pub(crate) fn call<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response> {
         let correlation_id = self.send(request, version)?;
         self.receive::<R>(correlation_id, version)
     }

@@ -1,4 +1,7 @@
-//! What the test's clients ask of a broker, in their own words, over [`Connection`].
+//! A small client that asks a broker plainly and hides nothing, for tests that judge the answers. It
+//! retries nothing: what a failure means is its user's to say.
+
+mod wire;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +22,7 @@ use levada_protocol::messages::{
     MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, ProduceResponse,
 };
 
-use super::wire::Connection;
+pub(crate) use wire::Connection;
 
 const PRODUCE_VERSION: i16 = 9;
 const FETCH_VERSION: i16 = 12;
@@ -38,37 +41,37 @@ const ACKS_ALL: i16 = -1;
 
 /// A partition by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Partition {
-    pub(super) topic: String,
-    pub(super) index: i32,
+pub(crate) struct Partition {
+    pub(crate) topic: String,
+    pub(crate) index: i32,
 }
 
 /// The broker's answer for one partition of a produce request.
 #[derive(Clone, Debug)]
-pub(super) struct Produced {
-    pub(super) error: i16,
-    pub(super) base_offset: i64,
+pub(crate) struct Produced {
+    pub(crate) error: i16,
+    pub(crate) base_offset: i64,
 }
 
 /// One partition's part of a fetch answer.
 #[derive(Debug)]
-pub(super) struct Fetched {
-    pub(super) partition: Partition,
-    pub(super) error: i16,
-    pub(super) high_watermark: i64,
-    pub(super) last_stable_offset: i64,
+pub(crate) struct Fetched {
+    pub(crate) partition: Partition,
+    pub(crate) error: i16,
+    pub(crate) high_watermark: i64,
+    pub(crate) last_stable_offset: i64,
     /// Offsets and values from the asked offset on, or what is wrong with the bytes.
-    pub(super) records: Result<Vec<(i64, Bytes)>>,
+    pub(crate) records: Result<Vec<(i64, Bytes)>>,
 }
 
 /// The error's name, for a message.
-pub(super) fn error_name(code: i16) -> String {
+pub(crate) fn error_name(code: i16) -> String {
     ErrorCode::from_code(code).map_or_else(|| format!("error {code}"), |code| code.name().to_owned())
 }
 
 impl Connection {
     /// Creates a topic; answers the error code.
-    pub(super) fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(String, String)]) -> Result<i16> {
+    pub(crate) fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(String, String)]) -> Result<i16> {
         let config = |(name, value): &(String, String)| CreatableTopicConfig {
             name: name.as_str().into(),
             value: Some(value.as_str().into()),
@@ -87,7 +90,7 @@ impl Connection {
     }
 
     /// Deletes a topic; answers the error code.
-    pub(super) fn delete_topic(&mut self, name: &str) -> Result<i16> {
+    pub(crate) fn delete_topic(&mut self, name: &str) -> Result<i16> {
         let topic = DeleteTopicState { name: Some(name.into()), topic_id: Uuid::default() };
         let request =
             DeleteTopicsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, ..DeleteTopicsRequest::default() };
@@ -96,14 +99,14 @@ impl Connection {
     }
 
     /// The names of all topics.
-    pub(super) fn topics(&mut self) -> Result<Vec<String>> {
+    pub(crate) fn topics(&mut self) -> Result<Vec<String>> {
         let request = MetadataRequest { topics: None, ..MetadataRequest::default() };
         let response = self.call(&request, METADATA_VERSION)?;
         Ok(response.topics.into_iter().filter_map(|topic| Some(topic.name?.as_str().to_owned())).collect())
     }
 
     /// A fresh producer id and its epoch.
-    pub(super) fn init_producer(&mut self) -> Result<(i64, i16)> {
+    pub(crate) fn init_producer(&mut self) -> Result<(i64, i16)> {
         let request = InitProducerIdRequest { transactional_id: None, ..InitProducerIdRequest::default() };
         let response = self.call(&request, INIT_PRODUCER_ID_VERSION)?;
         if response.error_code != 0 {
@@ -113,7 +116,7 @@ impl Connection {
     }
 
     /// Writes a produce request of one batch a partition.
-    pub(super) fn send_batches(&mut self, batches: &[(Partition, Bytes)]) -> Result<i32> {
+    pub(crate) fn send_batches(&mut self, batches: &[(Partition, Bytes)]) -> Result<i32> {
         let partition = |(partition, bytes): &(Partition, Bytes)| PartitionProduceData {
             index: partition.index,
             records: bytes.clone().into(),
@@ -133,7 +136,7 @@ impl Connection {
     }
 
     /// Reads the answer to [`Self::send_batches`].
-    pub(super) fn receive_produced(&mut self, correlation_id: i32) -> Result<Vec<(Partition, Produced)>> {
+    pub(crate) fn receive_produced(&mut self, correlation_id: i32) -> Result<Vec<(Partition, Produced)>> {
         let response: ProduceResponse = self.receive::<ProduceRequest>(correlation_id, PRODUCE_VERSION)?;
         let mut produced = Vec::new();
         for topic in response.responses {
@@ -146,7 +149,7 @@ impl Connection {
     }
 
     /// Fetches from each partition at its offset; waits a little where there is nothing.
-    pub(super) fn fetch(&mut self, positions: &[(Partition, i64)]) -> Result<Vec<Fetched>> {
+    pub(crate) fn fetch(&mut self, positions: &[(Partition, i64)]) -> Result<Vec<Fetched>> {
         let partition = |(partition, offset): &(Partition, i64)| FetchPartition {
             partition: partition.index,
             fetch_offset: *offset,
@@ -188,13 +191,13 @@ impl Connection {
     }
 
     /// Finds the group's coordinator, which creates the place for its offsets where that is missing.
-    pub(super) fn find_coordinator(&mut self, group: &str) -> Result<i16> {
+    pub(crate) fn find_coordinator(&mut self, group: &str) -> Result<i16> {
         let request = FindCoordinatorRequest { key: group.into(), ..FindCoordinatorRequest::default() };
         Ok(self.call(&request, FIND_COORDINATOR_VERSION)?.error_code)
     }
 
     /// Commits an offset without being a member; answers the error code.
-    pub(super) fn commit(&mut self, group: &str, partition: &Partition, offset: i64) -> Result<i16> {
+    pub(crate) fn commit(&mut self, group: &str, partition: &Partition, offset: i64) -> Result<i16> {
         let topic = OffsetCommitRequestTopic {
             name: partition.topic.as_str().into(),
             partitions: vec![OffsetCommitRequestPartition {
@@ -212,7 +215,7 @@ impl Connection {
     }
 
     /// The committed offset, −1 for none, or the error code.
-    pub(super) fn committed(&mut self, group: &str, partition: &Partition) -> Result<Result<i64, i16>> {
+    pub(crate) fn committed(&mut self, group: &str, partition: &Partition) -> Result<Result<i64, i16>> {
         let topic =
             OffsetFetchRequestTopic { name: partition.topic.as_str().into(), partition_indexes: vec![partition.index] };
         let request =

@@ -1,0 +1,33 @@
+//! The load of Levada's benchmark: one measurement a run, one line of JSON on stdout. It speaks through
+//! librdkafka, so that every broker meets the same client. Brokers and topics are the caller's.
+
+mod consume;
+mod floor;
+mod latency;
+mod payload;
+mod produce;
+
+use clap::Parser;
+
+#[derive(Parser)]
+enum Driver {
+    /// Produces for a while and counts what is acknowledged
+    Produce(produce::Args),
+    /// Consumes a topic from its beginning
+    Consume(consume::Args),
+    /// Sends at a steady rate and times each record from send to receipt
+    Latency(latency::Args),
+    /// What the machine needs at least: receive, checksum and write
+    Floor(floor::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    let result = match Driver::parse() {
+        Driver::Produce(args) => produce::run(&args)?,
+        Driver::Consume(args) => consume::run(&args)?,
+        Driver::Latency(args) => latency::run(&args)?,
+        Driver::Floor(args) => floor::run(&args)?,
+    };
+    println!("{result}");
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! `cargo xtask bench`: Levada and Apache Kafka on this machine under the same load, in turn, round after
+//! round, and what came of it in `docs/benchmarks.md`. The load itself is `bench/driver`, which speaks
+//! through librdkafka.
+
+mod cases;
+mod chart;
+mod driver;
+mod machine;
+mod page;
+mod results;
+mod systems;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::broker::{Broker, Recipe};
+use crate::cache::Cache;
+use crate::kafka_rig::Jars;
+use crate::levada_rig;
+use cases::{Bench, Case, Scale};
+use driver::Driver;
+use page::Run;
+use results::Results;
+use systems::System;
+
+/// Options of `xtask bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// One short round of a few cases
+    #[arg(long)]
+    quick: bool,
+    /// How often each case is measured on each system [default: 3, or 1 with --quick]
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Only cases whose name contains one of these
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only these systems
+    #[arg(long, value_enum, value_delimiter = ',')]
+    systems: Vec<System>,
+    /// The Levada to measure, instead of a release build of this tree
+    #[arg(long, value_name = "PATH")]
+    levada: Option<PathBuf>,
+    /// Where brokers keep their data [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// The page that is written; its chart lies beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
+    page: PathBuf,
+}
+
+/// Measures everything and writes the page.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let cache = Cache::open()?;
+    let driver = Driver::build(&cache)?;
+    let jars = Jars::fetch(&cache)?;
+    let levada = match &args.levada {
+        Some(path) => path.clone(),
+        None => levada_rig::build()?,
+    };
+    let folder = match &args.folder {
+        Some(folder) => tempfile::Builder::new().prefix("levada-bench-").tempdir_in(folder)?,
+        None => tempfile::Builder::new().prefix("levada-bench-").tempdir()?,
+    };
+    let systems = match args.systems.as_slice() {
+        [] => System::ALL.to_vec(),
+        chosen => chosen.to_vec(),
+    };
+    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
+    let mut results = Results::default();
+    for round in 0..rounds {
+        machine::probe(folder.path(), &driver, &mut results)?;
+        for &system in &systems {
+            let recipe = match system {
+                System::Kafka | System::KafkaFlush => Recipe::Kafka(jars.clone()),
+                System::LevadaFsync | System::LevadaOs => Recipe::Levada(levada.clone()),
+            };
+            eprintln!("round {} of {rounds}: {}", round + 1, system.title());
+            let place = folder.path().join(format!("{round}-{}", system.name()));
+            let scale = Scale::of(args.quick);
+            let bench = Bench { system, recipe: &recipe, driver: &driver, folder: &place, scale };
+            measure(args, &bench, &mut results)?;
+            std::fs::remove_dir_all(&place)?;
+        }
+    }
+    let run = Run { systems, rounds, command: command(args), quick: args.quick };
+    page::write(&args.page, &results, &run)?;
+    println!("written: {}", args.page.display());
+    Ok(())
+}
+
+/// All cases of one system in one round.
+fn measure(args: &Args, bench: &Bench<'_>, results: &mut Results) -> Result<()> {
+    let is_chosen =
+        |case: &Case| args.only.is_empty() || args.only.iter().any(|part| case.name().contains(part.as_str()));
+    let mut shared: Option<Broker> = None;
+    for case in Case::all(args.quick).into_iter().filter(is_chosen) {
+        let begun = Instant::now();
+        let folder = bench.folder.join(case.name());
+        let outcome = if case.shares_broker() {
+            shared_broker(bench, &mut shared).and_then(|broker| bench.on(broker, &case))
+        } else {
+            stop(&mut shared)?;
+            bench.alone(&case, &folder)
+        };
+        match outcome {
+            Ok(measured) => {
+                let texts: Vec<String> = measured.iter().map(|(metric, value)| metric.show(*value)).collect();
+                eprintln!("  {:<28} {} ({:.0} s)", case.name(), texts.join(", "), begun.elapsed().as_secs_f64());
+                measured.iter().for_each(|(metric, value)| results.add(&case, bench.system, metric, *value));
+            }
+            Err(error) => {
+                eprintln!("  {:<28} FAILED: {error:#}", case.name());
+                results.fail(&case, bench.system, &format!("{error:#}"));
+                // What is left of the case would stand in the way of the next.
+                stop(&mut shared)?;
+            }
+        }
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+    }
+    stop(&mut shared)
+}
+
+/// The broker that cases share, started where it does not run.
+fn shared_broker<'a>(bench: &Bench<'_>, shared: &'a mut Option<Broker>) -> Result<&'a Broker> {
+    let broker = match shared.take() {
+        Some(broker) => broker,
+        None => {
+            let folder = bench.folder.join("shared");
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder)?;
+            }
+            bench.recipe.start(&folder)?
+        }
+    };
+    Ok(shared.insert(broker))
+}
+
+fn stop(shared: &mut Option<Broker>) -> Result<()> {
+    if let Some(mut broker) = shared.take() {
+        broker.kill()?;
+    }
+    Ok(())
+}
+
+fn command(args: &Args) -> String {
+    let mut text = "cargo xtask bench".to_owned();
+    if args.quick {
+        text.push_str(" --quick");
+    }
+    if let Some(rounds) = args.rounds {
+        text.push_str(&format!(" --rounds {rounds}"));
+    }
+    if !args.only.is_empty() {
+        text.push_str(&format!(" --only {}", args.only.join(",")));
+    }
+    text
+}

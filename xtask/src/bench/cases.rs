@@ -1,0 +1,331 @@
+//! What is measured. The cases that only need a running broker share one; those about its start, its
+//! memory and its recovery have their own.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::driver::{Driver, number};
+use super::machine::{Usage, drop_caches};
+use super::results::Metric;
+use super::systems::System;
+use crate::broker::{Broker, Recipe};
+use crate::kafka_client::{Connection, error_name};
+
+const KIB: u32 = 1 << 10;
+const MIB: u32 = 1 << 20;
+/// A topic of a thousand partitions takes some brokers a while.
+const CREATE_LIMIT: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_secs(3);
+
+/// How batches are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Compression {
+    None,
+    Lz4,
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+        })
+    }
+}
+
+/// A load on a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Load {
+    pub(super) record_size: u32,
+    pub(super) compression: Compression,
+    pub(super) batch_size: u32,
+    pub(super) partitions: i32,
+}
+
+/// One thing that is measured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Case {
+    /// Throughput of one producer, acks=all.
+    Produce(Load),
+    /// Throughput of one consumer from the beginning.
+    Consume(Load),
+    /// Send to receipt, at 1,000 records a second.
+    Latency,
+    /// From the start of the process on an empty directory until it accepts; resident memory then.
+    Start,
+    /// Resident memory after much was produced and consumed.
+    Memory,
+    /// From a start after SIGKILL until it accepts, page cache dropped.
+    Recovery,
+}
+
+impl Case {
+    /// All cases, those on a shared broker first.
+    pub(super) fn all(quick: bool) -> Vec<Self> {
+        let mut cases = Vec::new();
+        for record_size in [KIB, 100] {
+            for compression in [Compression::None, Compression::Lz4] {
+                for batch_size in [16 * KIB, MIB] {
+                    for partitions in [1, 100, 1_000] {
+                        let is_plain = record_size == KIB && compression == Compression::None;
+                        if !quick || is_plain && (batch_size < MIB || partitions == 1) {
+                            cases.push(Self::Produce(Load { record_size, compression, batch_size, partitions }));
+                        }
+                    }
+                }
+            }
+        }
+        let consumed = Load { record_size: KIB, compression: Compression::None, batch_size: 16 * KIB, partitions: 10 };
+        cases.extend([Self::Consume(consumed), Self::Latency, Self::Start, Self::Memory, Self::Recovery]);
+        cases
+    }
+
+    /// For `--only` and file names.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Produce(load) => format!("produce-{load}"),
+            Self::Consume(load) => format!("consume-{load}"),
+            Self::Latency => "latency".to_owned(),
+            Self::Start => "start".to_owned(),
+            Self::Memory => "memory".to_owned(),
+            Self::Recovery => "recovery".to_owned(),
+        }
+    }
+
+    /// Whether it runs on the broker that cases share.
+    pub(super) fn shares_broker(&self) -> bool {
+        matches!(self, Self::Produce(_) | Self::Consume(_) | Self::Latency)
+    }
+
+    /// What it measures.
+    pub(super) fn metrics(&self) -> &'static [Metric] {
+        match self {
+            Self::Produce(_) | Self::Consume(_) => &[Metric::Throughput, Metric::CpuPerGb],
+            Self::Latency => &[Metric::LatencyMedian, Metric::Latency99, Metric::Latency999],
+            Self::Start => &[Metric::Ready, Metric::Resident],
+            Self::Memory => &[Metric::Resident],
+            Self::Recovery => &[Metric::Ready, Metric::BytesRead],
+        }
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let batch = if self.batch_size < MIB { "16KiB" } else { "1MiB" };
+        write!(f, "{}B-{}-{batch}-{}p", self.record_size, self.compression, self.partitions)
+    }
+}
+
+/// How much a round takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    produce_seconds: f64,
+    consume_bytes: u64,
+    latency_seconds: f64,
+    memory_bytes: u64,
+    pub(super) recovery_bytes: u64,
+    pub(super) recovery_partitions: i32,
+}
+
+impl Scale {
+    pub(super) fn of(quick: bool) -> Self {
+        if quick {
+            Self {
+                produce_seconds: 3.0,
+                consume_bytes: 1_000_000_000,
+                latency_seconds: 5.0,
+                memory_bytes: 1_000_000_000,
+                recovery_bytes: 500_000_000,
+                recovery_partitions: 100,
+            }
+        } else {
+            Self {
+                produce_seconds: 5.0,
+                consume_bytes: 2_000_000_000,
+                latency_seconds: 15.0,
+                memory_bytes: 10_000_000_000,
+                recovery_bytes: 5_000_000_000,
+                recovery_partitions: 1_000,
+            }
+        }
+    }
+}
+
+/// What one measurement came to.
+pub(super) type Measured = Vec<(Metric, f64)>;
+
+/// Where and with what a system is measured.
+#[derive(Debug)]
+pub(super) struct Bench<'a> {
+    pub(super) system: System,
+    pub(super) recipe: &'a Recipe,
+    pub(super) driver: &'a Driver,
+    pub(super) folder: &'a Path,
+    pub(super) scale: Scale,
+}
+
+impl Bench<'_> {
+    /// Measures on a broker that runs.
+    pub(super) fn on(&self, broker: &Broker, case: &Case) -> Result<Measured> {
+        match case {
+            Case::Produce(load) => {
+                let produced = self.produce(broker, "produced", load, None)?;
+                let measured = vec![
+                    (Metric::Throughput, produced.bytes_per_second),
+                    (Metric::CpuPerGb, produced.cpu_seconds / (produced.bytes / 1e9)),
+                ];
+                self.forget(broker, "produced")?;
+                Ok(measured)
+            }
+            Case::Consume(load) => {
+                let produced = self.produce(broker, "consumed", load, Some(self.scale.consume_bytes))?;
+                let measured = self.consume(broker, "consumed", load, &produced)?;
+                self.forget(broker, "consumed")?;
+                Ok(measured)
+            }
+            Case::Latency => self.latency(broker),
+            Case::Start | Case::Memory | Case::Recovery => bail!("`{}` needs a broker of its own", case.name()),
+        }
+    }
+
+    /// Measures on a broker of the case's own, in `folder`.
+    pub(super) fn alone(&self, case: &Case, folder: &Path) -> Result<Measured> {
+        let begun = Instant::now();
+        let mut broker = self.recipe.start(folder)?;
+        let first_start_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let load =
+            |partitions| Load { record_size: KIB, compression: Compression::None, batch_size: 16 * KIB, partitions };
+        let measured = match case {
+            Case::Start => {
+                sleep(IDLE);
+                // Kafka's time has the formatting of its directory in it, which it cannot start without.
+                vec![(Metric::Ready, first_start_ms), (Metric::Resident, usage(&broker)?.resident_bytes)]
+            }
+            Case::Memory => {
+                let load = load(10);
+                let produced = self.produce(&broker, "memory", &load, Some(self.scale.memory_bytes))?;
+                self.consume(&broker, "memory", &load, &produced)?;
+                sleep(IDLE);
+                vec![(Metric::Resident, usage(&broker)?.resident_bytes)]
+            }
+            Case::Recovery => {
+                let load = load(self.scale.recovery_partitions);
+                self.produce(&broker, "recovery", &load, Some(self.scale.recovery_bytes))?;
+                broker.kill()?;
+                drop_caches()?;
+                let took = broker.start_again()?;
+                vec![(Metric::Ready, took.as_secs_f64() * 1e3), (Metric::BytesRead, usage(&broker)?.read_bytes)]
+            }
+            Case::Produce(_) | Case::Consume(_) | Case::Latency => self.on(&broker, case)?,
+        };
+        broker.kill()?;
+        Ok(measured)
+    }
+
+    fn produce(&self, broker: &Broker, topic: &str, load: &Load, bytes: Option<u64>) -> Result<Produced> {
+        self.create(broker, topic, load.partitions)?;
+        let mut arguments = vec!["produce".to_owned()];
+        let mut option = |name: &str, value: String| arguments.extend([format!("--{name}"), value]);
+        option("brokers", broker.bootstrap());
+        option("topic", topic.to_owned());
+        option("partitions", load.partitions.to_string());
+        option("record-size", load.record_size.to_string());
+        option("batch-size", load.batch_size.to_string());
+        option("compression", load.compression.to_string());
+        match bytes {
+            Some(bytes) => option("bytes", bytes.to_string()),
+            None => {}
+        }
+        option("seconds", bytes.map_or(self.scale.produce_seconds, |_| 1e6).to_string());
+        let before = usage(broker)?.cpu_seconds;
+        let answer = self.driver.run(self.folder, &arguments)?;
+        Ok(Produced {
+            cpu_seconds: usage(broker)?.cpu_seconds - before,
+            bytes_per_second: number(&answer, "bytes_per_second")?,
+            bytes: number(&answer, "acknowledged_bytes")?,
+            records: answer.get("acknowledged_records").and_then(serde_json::Value::as_u64).context("no count")?,
+        })
+    }
+
+    fn consume(&self, broker: &Broker, topic: &str, load: &Load, produced: &Produced) -> Result<Measured> {
+        let arguments = [
+            "consume".to_owned(),
+            "--brokers".to_owned(),
+            broker.bootstrap(),
+            "--topic".to_owned(),
+            topic.to_owned(),
+            "--partitions".to_owned(),
+            load.partitions.to_string(),
+            "--records".to_owned(),
+            produced.records.to_string(),
+        ];
+        let before = usage(broker)?.cpu_seconds;
+        let answer = self.driver.run(self.folder, &arguments)?;
+        let cpu_seconds = usage(broker)?.cpu_seconds - before;
+        Ok(vec![
+            (Metric::Throughput, number(&answer, "bytes_per_second")?),
+            (Metric::CpuPerGb, cpu_seconds / (number(&answer, "bytes")? / 1e9)),
+        ])
+    }
+
+    fn latency(&self, broker: &Broker) -> Result<Measured> {
+        self.create(broker, "latency", 1)?;
+        let seconds = self.scale.latency_seconds.to_string();
+        let arguments = ["latency", "--brokers", &broker.bootstrap(), "--topic", "latency", "--seconds", &seconds];
+        let answer = self.driver.run(self.folder, &arguments.map(str::to_owned))?;
+        self.forget(broker, "latency")?;
+        Ok(vec![
+            (Metric::LatencyMedian, number(&answer, "p50_ms")?),
+            (Metric::Latency99, number(&answer, "p99_ms")?),
+            (Metric::Latency999, number(&answer, "p999_ms")?),
+        ])
+    }
+
+    fn create(&self, broker: &Broker, topic: &str, partitions: i32) -> Result<()> {
+        let code = connect(broker)?.create_topic(topic, partitions, &self.system.configs())?;
+        if code != 0 {
+            bail!("topic `{topic}` was refused: {}", error_name(code));
+        }
+        Ok(())
+    }
+
+    /// Deletes a topic and waits until its name is free for the next case.
+    fn forget(&self, broker: &Broker, topic: &str) -> Result<()> {
+        let mut connection = connect(broker)?;
+        let code = connection.delete_topic(topic)?;
+        if code != 0 {
+            bail!("topic `{topic}` cannot be deleted: {}", error_name(code));
+        }
+        let deadline = Instant::now() + CREATE_LIMIT;
+        while connection.topics()?.iter().any(|name| name == topic) {
+            if Instant::now() > deadline {
+                bail!("topic `{topic}` does not go away");
+            }
+            sleep(Duration::from_millis(50));
+        }
+        // Files that are removed behind the answer would be paid for by the next case.
+        sleep(IDLE);
+        Ok(())
+    }
+}
+
+struct Produced {
+    cpu_seconds: f64,
+    bytes_per_second: f64,
+    bytes: f64,
+    records: u64,
+}
+
+fn connect(broker: &Broker) -> Result<Connection> {
+    let address: SocketAddr = broker.bootstrap().parse()?;
+    Connection::open_patiently(address, CREATE_LIMIT)
+}
+
+fn usage(broker: &Broker) -> Result<Usage> {
+    Usage::of(broker.pid().context("the broker does not run")?)
+}

@@ -1,0 +1,234 @@
+//! `docs/benchmarks.md`: the machine, the targets with what was reached, every table, and how to repeat it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::cases::{Case, Compression, Load, Scale};
+use super::results::{Metric, Results};
+use super::systems::System;
+use super::{chart, machine};
+use crate::kafka_rig;
+
+/// What the page says about the run.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) systems: Vec<System>,
+    pub(super) rounds: u32,
+    pub(super) command: String,
+    pub(super) quick: bool,
+}
+
+/// Writes the page, and its chart beside it.
+pub(super) fn write(path: &Path, results: &Results, run: &Run) -> Result<()> {
+    let folder = path.parent().context("the page has no folder")?;
+    fs::create_dir_all(folder)?;
+    let mut page = String::new();
+    head(&mut page, results, run, folder)?;
+    if let Some(drawing) = chart::draw(results, &run.systems) {
+        let file = path.with_extension("svg");
+        fs::write(&file, drawing)?;
+        let name = file.file_name().and_then(|name| name.to_str()).context("the chart has no name")?;
+        writeln!(page, "\n![The medians as bars]({name})")?;
+    }
+    targets(&mut page, results)?;
+    tables(&mut page, results, run)?;
+    foot(&mut page, results, run)?;
+    fs::write(path, page)?;
+    Ok(())
+}
+
+fn head(page: &mut String, results: &Results, run: &Run, folder: &Path) -> Result<()> {
+    writeln!(page, "# Benchmarks\n")?;
+    writeln!(
+        page,
+        "Levada and Apache Kafka {} on one machine, under the same load from the same client (librdkafka), in turn, \
+         {} round{}. One broker runs at a time and shares the processors with the client. Figures are medians, \
+         with the lowest and the highest round in parentheses. They compare these brokers on this machine; they are \
+         no promise for yours.\n\nWritten by:\n\n```\n{}\n```\n",
+        kafka_rig::VERSION,
+        run.rounds,
+        if run.rounds == 1 { "" } else { "s" },
+        run.command
+    )?;
+    writeln!(page, "## The machine\n")?;
+    writeln!(page, "| | |\n|---|---|")?;
+    for (name, value) in machine::describe(folder)? {
+        writeln!(page, "| {name} | {value} |")?;
+    }
+    for (name, metric, value) in results.machine() {
+        writeln!(page, "| {name}, {} | {value} |", metric.title().replace("broker ", ""))?;
+    }
+    Ok(())
+}
+
+struct Target {
+    what: &'static str,
+    wanted: &'static str,
+    reached: Option<f64>,
+    is_met: fn(f64) -> bool,
+}
+
+fn targets(page: &mut String, results: &Results) -> Result<()> {
+    writeln!(page, "\n## Targets\n\nRatios of medians of this run.\n")?;
+    writeln!(page, "| target | wanted | reached | |\n|---|---|---|---|")?;
+    for target in all_targets(results) {
+        let (reached, verdict) = match target.reached {
+            Some(value) => (format!("{value:.2}"), if (target.is_met)(value) { "met" } else { "**missed**" }),
+            None => ("–".to_owned(), "not measured"),
+        };
+        writeln!(page, "| {} | {} | {reached} | {verdict} |", target.what, target.wanted)?;
+    }
+    Ok(())
+}
+
+fn all_targets(results: &Results) -> Vec<Target> {
+    let plain = |partitions| {
+        Case::Produce(Load { record_size: 1_024, compression: Compression::None, batch_size: 16 << 10, partitions })
+    };
+    let consumed = results.cases().into_iter().find(|case| matches!(case, Case::Consume(_)));
+    let value = |case: &Case, system, metric| results.median(case, system, metric);
+    let ratio = |case: &Case, metric, one, other| Some(value(case, one, metric)? / value(case, other, metric)?);
+    let floor = results.machine_median(machine::FLOOR, Metric::CpuPerGb);
+    let sync = results.machine_median(machine::DISK, Metric::Sync);
+    let (fsync, os) = (System::LevadaFsync, System::LevadaOs);
+    let (kafka, flush) = (System::Kafka, System::KafkaFlush);
+    let hundred = plain(100);
+    let over = |value: Option<f64>, by: Option<f64>| Some(value? / by?);
+    let throughput = Metric::Throughput;
+    let mut targets = Vec::new();
+    let mut target = |what, wanted, reached, is_met| targets.push(Target { what, wanted, reached, is_met });
+    target(
+        "produce 1 KiB, 16 KiB batches, 100 partitions: `os` throughput over Kafka's",
+        "≥ 1.5",
+        ratio(&hundred, throughput, os, kafka),
+        |value| value >= 1.5,
+    );
+    target("the same: `os` CPU per GB over Kafka's", "≤ 0.5", ratio(&hundred, Metric::CpuPerGb, os, kafka), |value| {
+        value <= 0.5
+    });
+    target(
+        "the same: `os` CPU per GB over the floor's",
+        "≤ 2",
+        over(value(&hundred, os, Metric::CpuPerGb), floor),
+        |value| value <= 2.0,
+    );
+    target(
+        "the same: `fsync` throughput over Kafka's without fsync",
+        "≥ 1",
+        ratio(&hundred, throughput, fsync, kafka),
+        |value| value >= 1.0,
+    );
+    target(
+        "the same: `fsync` throughput over Kafka's with `flush.messages=1`",
+        "≥ 5",
+        ratio(&hundred, throughput, fsync, flush),
+        |value| value >= 5.0,
+    );
+    target(
+        "consume: `fsync` CPU per GB over Kafka's",
+        "≤ 0.33",
+        consumed.and_then(|case| ratio(&case, Metric::CpuPerGb, fsync, kafka)),
+        |value| value <= 0.334,
+    );
+    target(
+        "p99 at 1,000 records/s: `fsync` over Kafka's without fsync",
+        "< 1",
+        ratio(&Case::Latency, Metric::Latency99, fsync, kafka),
+        |value| value < 1.0,
+    );
+    target(
+        "p99 at 1,000 records/s: `fsync` over one sync",
+        "< 5",
+        over(value(&Case::Latency, fsync, Metric::Latency99), sync),
+        |value| value < 5.0,
+    );
+    target(
+        "`fsync` throughput with 1,000 partitions over that with 1",
+        "≥ 0.67",
+        over(value(&plain(1_000), fsync, throughput), value(&plain(1), fsync, throughput)),
+        |value| value >= 0.667,
+    );
+    let megabytes = |value: Option<f64>| value.map(|value| value / 1e6);
+    target("resident when idle, MB", "≤ 20", megabytes(value(&Case::Start, fsync, Metric::Resident)), |value| {
+        value <= 20.0
+    });
+    target(
+        "resident after much was produced and consumed, MB",
+        "≤ 120",
+        megabytes(value(&Case::Memory, fsync, Metric::Resident)),
+        |value| value <= 120.0,
+    );
+    target("ready on an empty directory, ms", "≤ 100", value(&Case::Start, fsync, Metric::Ready), |value| {
+        value <= 100.0
+    });
+    target(
+        "ready after SIGKILL, page cache dropped, ms",
+        "≤ 2,000",
+        value(&Case::Recovery, fsync, Metric::Ready),
+        |value| value <= 2_000.0,
+    );
+    targets
+}
+
+fn tables(page: &mut String, results: &Results, run: &Run) -> Result<()> {
+    let scale = Scale::of(run.quick);
+    let cases = results.cases();
+    let of = |wanted: fn(&Case) -> bool| cases.iter().filter(|case| wanted(case)).cloned().collect::<Vec<_>>();
+    let sections = [
+        ("Produce, acks=all", of(|case| matches!(case, Case::Produce(_)))),
+        ("Consume from the beginning", of(|case| matches!(case, Case::Consume(_)))),
+        ("End to end at 1,000 records/s of 1 KiB", of(|case| *case == Case::Latency)),
+        ("Start on an empty directory, then idle", of(|case| *case == Case::Start)),
+        ("Memory after much was produced and consumed", of(|case| *case == Case::Memory)),
+        ("Recovery after SIGKILL, page cache dropped", of(|case| *case == Case::Recovery)),
+    ];
+    for (title, cases) in sections.iter().filter(|(_, cases)| !cases.is_empty()) {
+        writeln!(page, "\n## {title}\n")?;
+        if cases.contains(&Case::Recovery) {
+            let gigabytes = scale.recovery_bytes / 1_000_000;
+            writeln!(page, "{gigabytes} MB in {} partitions.\n", scale.recovery_partitions)?;
+        }
+        let metrics = cases.first().map(Case::metrics).unwrap_or_default();
+        write!(page, "| case |")?;
+        for system in &run.systems {
+            metrics.iter().try_for_each(|metric| write!(page, " {}: {} |", system.title(), metric.title()))?;
+        }
+        writeln!(page, "\n|---|{}", "---|".repeat(metrics.len() * run.systems.len()))?;
+        for case in cases {
+            write!(page, "| {} |", case.name())?;
+            for &system in &run.systems {
+                metrics.iter().try_for_each(|&metric| write!(page, " {} |", results.cell(case, system, metric)))?;
+            }
+            writeln!(page)?;
+        }
+    }
+    Ok(())
+}
+
+fn foot(page: &mut String, results: &Results, run: &Run) -> Result<()> {
+    let failures: Vec<String> = results
+        .failures()
+        .map(|(case, system, why)| format!("- {} on {}: {}", case.name(), system.title(), first_line(why)))
+        .collect();
+    if !failures.is_empty() {
+        writeln!(page, "\n## What could not be measured\n\n{}", failures.join("\n"))?;
+    }
+    writeln!(
+        page,
+        "\n## How it is measured\n\nProducers fill a whole batch for one partition, then for the next, so that batches \
+         are equally large at any number of partitions; the clock starts after a second. Records are lines of JSON that \
+         lz4 makes about half as large; megabytes count them uncompressed. Broker CPU is the process's user and \
+         system time from `/proc`, the kernel's writing in the background not included. The floor is a thread that \
+         receives over loopback, checksums and writes a file, and nothing else. Latency counts from when a record \
+         was due to be sent. Kafka runs with its default heap; its start includes the formatting of its directory.{}",
+        if run.quick { " This was a quick run: short, and of a few cases." } else { "" }
+    )?;
+    Ok(())
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
