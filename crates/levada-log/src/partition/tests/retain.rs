@@ -116,6 +116,7 @@ fn segments_let_go_after_the_checkpoint_do_not_count_as_missing() {
     let disk = disk.restart();
     let log = recover(&disk, config(2_000), &before, RecoverMode::CutAtCheckpoint).unwrap().log;
     assert_eq!(log.reader().log_start_offset(), start);
+    assert_eq!(log.reader().epochs().entries()[0].start_offset, start);
     check_bytes(&read_all(&log.reader()), &bytes_of(&kept), "");
     assert!(names(&disk).iter().all(|name| !name.ends_with(".deleted")), "leftovers are swept up");
 }
