@@ -1,4 +1,4 @@
-//! [`Segment`]: one `.log` with its indexes, shared by the writer and all readers.
+//! A segment: one `.log` with its indexes, shared by the writer and all readers.
 //!
 //! Its file is opened, and its indexes are loaded, when they are first needed; those of sealed segments may be
 //! dropped again at any time.
