@@ -184,7 +184,9 @@ impl Broker {
         let config = Arc::new(self.defaults.topic(&topic.name, &topic.configs));
         let mut cached = self.topic_configs.write();
         let image = self.store.image();
-        cached.retain(|id, _| image.topic_by_id(*id).is_some());
+        if cached.len() > 2 * image.topics.len() {
+            cached.retain(|id, _| image.topic_by_id(*id).is_some());
+        }
         cached.insert(topic.id, (Arc::clone(topic), Arc::clone(&config)));
         config
     }

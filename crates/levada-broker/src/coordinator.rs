@@ -28,13 +28,16 @@ use crate::{
     group::{GroupLimits, Now},
 };
 use journal::Journal;
-use levada_model::{Clock, Rng, Str, TopicName};
+use levada_model::{Clock, PartitionIndex, Rng, Str, TopicName};
 use levada_store::{Log, Store};
 use parking_lot::Mutex;
 use shard::Shard;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 use tokio::sync::Notify;
 
@@ -84,6 +87,10 @@ pub(crate) struct Coordinator {
     journal: Journal,
     requests: AtomicU64,
     loaded: AtomicBool,
+    /// Told when loading is over.
+    load_ended: Notify,
+    /// Partitions that could not be read, and why: groups in them are refused, lest they seem to be new.
+    unreadable: Mutex<BTreeMap<PartitionIndex, String>>,
     closed: AtomicBool,
     /// A deadline came nearer, or the coordinator closes.
     earlier: Notify,
@@ -101,6 +108,8 @@ impl Coordinator {
             journal: Journal::default(),
             requests: AtomicU64::new(0),
             loaded: AtomicBool::new(false),
+            load_ended: Notify::new(),
+            unreadable: Mutex::default(),
             closed: AtomicBool::new(false),
             earlier: Notify::new(),
         })
@@ -121,7 +130,12 @@ impl Coordinator {
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.earlier.notify_one();
+        self.load_ended.notify_waiters();
         self.journal.close();
+        for shard in &self.shards {
+            // Whoever waits is told that the group is gone from here, and asks again elsewhere or later.
+            shard.lock().waiting.clear();
+        }
     }
 
     fn is_closed(&self) -> bool {
@@ -137,7 +151,25 @@ impl Coordinator {
         if group_id.is_empty() || group_id.len() > GROUP_ID_SIZE_MAX {
             return Err(CoordinatorError::InvalidGroupId { limit: GROUP_ID_SIZE_MAX });
         }
-        self.check_loaded()
+        self.check_loaded()?;
+        let unreadable = self.unreadable.lock();
+        if unreadable.is_empty() {
+            return Ok(());
+        }
+        let reason = self.log(group_id).and_then(|log| unreadable.get(&log.partition()));
+        reason.map_or(Ok(()), |reason| Err(CoordinatorError::NotAvailable(reason.clone())))
+    }
+
+    /// Resolves when loading is over.
+    pub(crate) async fn loaded(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.load_ended.notified());
+            ended.as_mut().enable();
+            if self.is_loaded() || self.is_closed() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     pub(crate) fn is_loaded(&self) -> bool {

@@ -164,6 +164,8 @@ impl Broker {
         topics: Vec<CreateTopic>,
         validate_only: ValidateOnly,
     ) -> Vec<Result<CreatedTopic, CreateTopicError>> {
+        // A topic must not inherit the offsets of one that was deleted just before a crash.
+        self.coordinator.loaded().await;
         let _one_at_a_time = self.admin.lock().await;
         let image = self.store.image();
         let config = self.config();
@@ -223,7 +225,7 @@ impl Broker {
             return Err(AdminError::InternalTopic(topic.name.clone()));
         }
         self.commit(vec![Change::DeleteTopic { id: topic.id }]).await?;
-        self.coordinator.forget_topic(&topic.name);
+        self.coordinator.forget_topic(&topic.name).await;
         Ok(topic.id)
     }
 

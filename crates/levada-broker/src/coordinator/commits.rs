@@ -129,6 +129,9 @@ pub enum DeleteGroupError {
     Coordinator(#[from] CoordinatorError),
 }
 
+/// Resolves when a write is durable and visible, or has failed.
+pub(super) type Written = oneshot::Receiver<Result<(), CoordinatorError>>;
+
 type Positions = Vec<(TopicPartition, Option<CommittedOffset>)>;
 
 impl Coordinator {
@@ -149,7 +152,7 @@ impl Coordinator {
         group_id: &Str,
         committer: &Committer,
         positions: Vec<(TopicPartition, CommittedOffset)>,
-    ) -> Result<Option<oneshot::Receiver<Result<(), CoordinatorError>>>, HeartbeatError> {
+    ) -> Result<Option<Written>, HeartbeatError> {
         self.check(group_id)?;
         let now = self.now();
         let mut shard = self.shard(group_id).lock();
@@ -176,13 +179,13 @@ impl Coordinator {
         group_id: &Str,
         slot: &mut Slot,
         changes: Positions,
-    ) -> Result<oneshot::Receiver<Result<(), CoordinatorError>>, CoordinatorError> {
+    ) -> Result<Written, CoordinatorError> {
         let (sender, done) = oneshot::channel();
         let record = |(partition, committed): &(TopicPartition, Option<CommittedOffset>)| {
             (records::offset_key(group_id, partition), committed.as_ref().map(records::offset_value))
         };
         let records: Vec<KeyValue> = changes.iter().map(record).collect();
-        let completion = Completion::Offsets { changes, done: Some(sender) };
+        let completion = Completion::Offsets { changes, done: sender };
         self.write(group_id, slot.written + 1, &records, completion)?;
         slot.written += 1;
         Ok(done)
@@ -224,15 +227,11 @@ impl Coordinator {
         Ok(outcomes)
     }
 
-    #[expect(clippy::type_complexity, reason = "outcomes, and the write to wait for")]
     fn begin_delete_committed(
         &self,
         group_id: &Str,
         partitions: Vec<TopicPartition>,
-    ) -> Result<
-        (Vec<Result<(), DeleteOffsetError>>, Option<oneshot::Receiver<Result<(), CoordinatorError>>>),
-        DeleteOffsetsError,
-    > {
+    ) -> Result<(Vec<Result<(), DeleteOffsetError>>, Option<Written>), DeleteOffsetsError> {
         self.check(group_id)?;
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(DeleteOffsetsError::UnknownGroup)?;
@@ -261,46 +260,47 @@ impl Coordinator {
         Ok(())
     }
 
-    fn begin_delete_group(
-        &self,
-        group_id: &Str,
-    ) -> Result<oneshot::Receiver<Result<(), CoordinatorError>>, DeleteGroupError> {
+    fn begin_delete_group(&self, group_id: &Str) -> Result<Written, DeleteGroupError> {
         self.check(group_id)?;
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(DeleteGroupError::UnknownGroup)?;
         if slot.group.state() != GroupState::Empty {
             return Err(DeleteGroupError::NonEmptyGroup);
         }
-        let (sender, done) = oneshot::channel();
-        self.write_tombstones(group_id, slot, Some(sender))?;
-        Ok(done)
+        Ok(self.write_tombstones(group_id, slot)?)
     }
 
-    fn write_tombstones(
-        &self,
-        group_id: &Str,
-        slot: &mut Slot,
-        done: Option<oneshot::Sender<Result<(), CoordinatorError>>>,
-    ) -> Result<(), CoordinatorError> {
+    fn write_tombstones(&self, group_id: &Str, slot: &mut Slot) -> Result<Written, CoordinatorError> {
+        let (sender, written) = oneshot::channel();
         let positions = slot.offsets.iter().map(|(partition, _)| (records::offset_key(group_id, partition), None));
         let records: Vec<KeyValue> = positions.chain([(records::group_key(group_id), None)]).collect();
-        self.write(group_id, slot.written + 1, &records, Completion::Deleted { done })?;
+        self.write(group_id, slot.written + 1, &records, Completion::Deleted { done: sender })?;
         slot.written += 1;
         slot.is_going = true;
-        Ok(())
+        Ok(written)
     }
 
     /// Forgets positions that expired, and groups of which nothing is left.
     pub(super) fn expire(&self, now: Now, retention: Duration) {
-        self.sweep(|slot| slot.offsets.expired(&slot.group, now.wall_ms, retention), RemoveEmptied::Yes);
+        // Nobody waits for it; what fails stays for the next time.
+        drop(self.sweep(|slot| slot.offsets.expired(&slot.group, now.wall_ms, retention), RemoveEmptied::Yes));
     }
 
-    /// Forgets all positions in a topic that was deleted.
-    pub(crate) fn forget_topic(&self, topic: &TopicName) {
-        self.sweep(|slot| slot.offsets.of_topics(|other| other == topic), RemoveEmptied::No);
+    /// Forgets all positions in a topic that was deleted; resolves when they are gone.
+    pub(crate) async fn forget_topic(&self, topic: &TopicName) {
+        for written in self.forget_topics(|other| other == topic) {
+            if !matches!(written.await, Ok(Ok(()))) {
+                tracing::warn!(%topic, "offsets of a deleted topic stay until the next start");
+            }
+        }
     }
 
-    fn sweep(&self, which: impl Fn(&Slot) -> Vec<TopicPartition>, remove: RemoveEmptied) {
+    pub(super) fn forget_topics(&self, is_gone: impl Fn(&TopicName) -> bool) -> Vec<Written> {
+        self.sweep(|slot| slot.offsets.of_topics(&is_gone), RemoveEmptied::No)
+    }
+
+    fn sweep(&self, which: impl Fn(&Slot) -> Vec<TopicPartition>, remove: RemoveEmptied) -> Vec<Written> {
+        let mut writes = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock();
             let group_ids: Vec<Str> = shard.groups.keys().cloned().collect();
@@ -310,19 +310,20 @@ impl Coordinator {
                 let is_idle = slot.group.is_unused() && slot.group.state() == GroupState::Empty;
                 let nothing_left = is_idle && gone.len() == slot.offsets.iter().count() && slot.written == slot.settled;
                 let written = if remove == RemoveEmptied::Yes && nothing_left {
-                    self.write_tombstones(&group_id, slot, None)
+                    self.write_tombstones(&group_id, slot)
                 } else if gone.is_empty() {
-                    Ok(())
+                    continue;
                 } else {
                     let changes = gone.into_iter().map(|partition| (partition, None)).collect();
-                    // Nobody waits for it; a failure leaves the positions for the next time.
-                    self.write_positions(&group_id, slot, changes).map(drop)
+                    self.write_positions(&group_id, slot, changes)
                 };
-                if let Err(error) = written {
-                    tracing::warn!(group = %group_id, %error, "expired offsets stay for now");
+                match written {
+                    Ok(written) => writes.push(written),
+                    Err(error) => tracing::warn!(group = %group_id, %error, "offsets that are to go stay for now"),
                 }
             }
         }
+        writes
     }
 }
 

@@ -28,9 +28,9 @@ pub(super) enum Completion {
     /// The group was kept, at this generation.
     Group { generation: i32 },
     /// Positions were kept or forgotten: they become visible, and whoever waits is told.
-    Offsets { changes: Vec<(TopicPartition, Option<CommittedOffset>)>, done: Option<Done> },
+    Offsets { changes: Vec<(TopicPartition, Option<CommittedOffset>)>, done: Done },
     /// The group was forgotten.
-    Deleted { done: Option<Done> },
+    Deleted { done: Done },
 }
 
 /// A write under way.

@@ -42,14 +42,19 @@ impl Coordinator {
             }
             let mut replay = Replay::default();
             if let Err(reason) = replay.read(&log) {
-                tracing::error!(partition = log.partition(), %reason, "groups of this partition are not loaded whole");
+                tracing::error!(partition = log.partition(), %reason, "groups of this partition cannot be read");
+                self.unreadable.lock().insert(log.partition(), reason);
+                continue;
             }
             if replay.skipped > 0 {
                 tracing::warn!(partition = log.partition(), records = replay.skipped, "records are not understood");
             }
             count += self.install(replay, self.now());
         }
+        // A crash may have come between a topic's deletion and that of its offsets.
+        drop(self.forget_topics(|topic| self.store.image().topic(topic.as_str()).is_none()));
         self.loaded.store(true, Ordering::Release);
+        self.load_ended.notify_waiters();
         self.earlier.notify_one();
         let took = self.clock.monotonic().saturating_sub(started);
         tracing::info!(groups = count, ?took, "groups are loaded");

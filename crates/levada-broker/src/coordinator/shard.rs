@@ -3,7 +3,7 @@
 use crate::{
     coordinator::{
         Coordinator, CoordinatorError, GROUPS_PER_SHARD_MAX,
-        journal::{Completion, Done, InFlight},
+        journal::{Completion, InFlight},
         records,
     },
     group::{Effect, Group, GroupState, JoinError, Joined, Now, RequestId, SyncError, Synced, offsets::Offsets},
@@ -151,14 +151,16 @@ impl Coordinator {
                         slot.offsets.apply(partition, committed);
                     }
                 }
-                tell(done, outcome);
+                // Whoever asked may be gone.
+                drop(done.send(outcome));
             }
             Completion::Deleted { done } => {
                 slot.is_going = false;
                 if outcome.is_ok() {
                     shard.groups.remove(&group_id);
                 }
-                tell(done, outcome);
+                // Whoever asked may be gone.
+                drop(done.send(outcome));
             }
         }
         for answer in answers {
@@ -193,13 +195,6 @@ impl Coordinator {
         if next.is_some_and(|next| before.is_none_or(|before| next < before)) {
             self.earlier.notify_one();
         }
-    }
-}
-
-fn tell(done: Option<Done>, outcome: Result<(), CoordinatorError>) {
-    if let Some(done) = done {
-        // Whoever asked may be gone.
-        drop(done.send(outcome));
     }
 }
 

@@ -1,16 +1,17 @@
 //! Groups and committed offsets.
 
-use crate::rig::{Rig, caller, join};
+use crate::rig::{Rig, caller, join, sync_alone};
 use levada_broker::{
     auth::{op, res},
     coordinator::{
         CommitPartition, CommitTopic, CoordinatorError, DeleteGroupError, DeleteOffsetError, DeleteOffsets,
         FetchOffsets, OffsetCommit, OffsetCommitError,
     },
-    group::{GroupState, Heartbeat, HeartbeatError, JoinError, Leave, offsets::Committer},
+    group::{GroupState, Heartbeat, HeartbeatError, JoinError, Leave, SyncError, offsets::Committer},
 };
+use levada_log::disk::sim::{Call, Rule};
 use levada_model::Str;
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 fn simple() -> Committer {
     Committer { member_id: Str::new(), instance_id: None, generation: -1 }
@@ -191,4 +192,76 @@ async fn bad_group_ids_and_closed_brokers_are_told_so() {
     rig.broker.close();
     let closed = rig.broker.join_group(&rig.grant("g"), join("")).await;
     assert!(matches!(closed, Err(JoinError::Coordinator(CoordinatorError::NotAvailable(_)))));
+}
+
+fn journal_rule(call: Call, error: ErrorKind) -> Rule {
+    Rule { call, path_contains: "journal".to_owned(), after: 0, error }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_commits_for_as_long_as_it_is_full() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    rig.commit("g", simple(), 0, 1).await.unwrap();
+    rig.disk.add_rule(journal_rule(Call::Write, ErrorKind::StorageFull));
+    let refused = rig.commit("g", simple(), 0, 2).await;
+    let Err(OffsetCommitError::Group(HeartbeatError::Coordinator(CoordinatorError::NotAvailable(_)))) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(rig.committed("g", 0), Some(1), "what is not durable is not seen");
+    let joined = rig.broker.join_group(&rig.grant("members"), join("")).await.unwrap();
+    let sync = sync_alone(&joined.member_id, joined.generation);
+    let refused = rig.broker.sync_group(&rig.grant("members"), sync).await;
+    assert!(matches!(refused, Err(SyncError::Coordinator(CoordinatorError::NotAvailable(_)))), "{refused:?}");
+    rig.disk.clear_rules();
+    rig.commit("g", simple(), 0, 3).await.unwrap();
+    let (id, generation) = rig.lone_member("others").await;
+    assert_eq!(rig.heartbeat("others", &id, generation), Ok(()));
+    let rig = rig.power_cut(0);
+    assert_eq!(rig.committed("g", 0), Some(3));
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_and_what_was_is_there() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    rig.commit("g", simple(), 0, 1).await.unwrap();
+    rig.disk.add_rule(journal_rule(Call::Sync, ErrorKind::Other));
+    assert!(rig.commit("g", simple(), 0, 2).await.is_err());
+    rig.disk.clear_rules();
+    assert!(rig.commit("g", simple(), 0, 3).await.is_err(), "a later sync may lie");
+    assert!(!rig.broker.health().writable);
+    assert_eq!(rig.committed("g", 0), Some(1));
+    for seed in 0..3 {
+        let rig = Rig::new();
+        rig.create("orders", 1, &[]).await.unwrap();
+        rig.commit("g", simple(), 0, 1).await.unwrap();
+        rig.disk.add_rule(journal_rule(Call::Sync, ErrorKind::Other));
+        assert!(rig.commit("g", simple(), 0, 2).await.is_err());
+        let rig = rig.power_cut(seed);
+        assert!(matches!(rig.committed("g", 0), Some(1 | 2)), "not acknowledged: either is right");
+        rig.commit("g", simple(), 0, 4).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_is_answered_when_the_broker_closes() {
+    let rig = Rig::new();
+    let (_, _) = rig.lone_member("g").await;
+    let grant = rig.grant::<op::Read, res::Group>("g");
+    let (waited, ()) = tokio::join!(rig.broker.join_group(&grant, join("")), async { rig.broker.close() });
+    assert!(matches!(waited, Err(JoinError::Coordinator(CoordinatorError::NotAvailable(_)))));
+}
+
+#[tokio::test]
+async fn a_deleted_topics_offsets_do_not_come_back_after_a_crash() {
+    for seed in 0..4 {
+        let rig = Rig::new();
+        rig.create("orders", 1, &[]).await.unwrap();
+        rig.commit("g", simple(), 0, 9).await.unwrap();
+        rig.broker.delete_topic(&rig.grant("orders")).await.unwrap();
+        let rig = rig.power_cut(seed);
+        rig.create("orders", 1, &[]).await.unwrap();
+        assert_eq!(rig.committed("g", 0), None);
+    }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Rig {
     pub(crate) broker: Arc<Broker>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
-    disk: SimDisk,
+    pub(crate) disk: SimDisk,
     moved: Arc<Notify>,
     lives: u64,
 }
@@ -150,17 +150,22 @@ impl Rig {
     pub(crate) async fn lone_member(&self, group: &str) -> (Str, i32) {
         let grant = self.grant::<op::Read, res::Group>(group);
         let joined = self.broker.join_group(&grant, join("")).await.unwrap();
-        let sync = Sync {
-            member_id: joined.member_id.clone(),
-            instance_id: None,
-            generation: joined.generation,
-            protocol_type: None,
-            protocol: None,
-            assignments: vec![(joined.member_id.clone(), Bytes::from_static(b"all of it"))],
-        };
+        let sync = sync_alone(&joined.member_id, joined.generation);
         let synced = self.broker.sync_group(&grant, sync).await.unwrap();
         assert_eq!(synced.assignment, "all of it");
         (joined.member_id, joined.generation)
+    }
+}
+
+/// The sync of a member that leads and has everything.
+pub(crate) fn sync_alone(member_id: &Str, generation: i32) -> Sync {
+    Sync {
+        member_id: member_id.clone(),
+        instance_id: None,
+        generation,
+        protocol_type: None,
+        protocol: None,
+        assignments: vec![(member_id.clone(), Bytes::from_static(b"all of it"))],
     }
 }
 
