@@ -86,7 +86,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// As the operating system says.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Whether something of that name exists.
+    /// Whether something of that name exists. Where the disk does not tell, it does: what is done about it then fails.
     fn exists(&self, path: &Path) -> bool;
 
     /// Takes the exclusive lock at `path` for this process; the lock ends when the value is dropped.

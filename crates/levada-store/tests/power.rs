@@ -38,6 +38,29 @@ struct Known {
     unsure: Vec<Vec<u8>>,
 }
 
+/// What ends lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Faults {
+    /// The process, at one call: until then nothing fails.
+    Deaths,
+    /// Single calls fail: afterwards anything may be refused, and nothing may be lost.
+    Errors,
+}
+
+/// One life of the disk, and what to call it.
+struct Life<'a> {
+    disk: &'a SimDisk,
+    faults: Faults,
+    what: &'a str,
+}
+
+impl Life<'_> {
+    /// Whether something may be refused by now.
+    fn may_fail(&self) -> bool {
+        self.faults == Faults::Errors || self.disk.is_dead()
+    }
+}
+
 /// How a life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
@@ -87,21 +110,21 @@ fn body(batch: &Batch) -> Vec<u8> {
 }
 
 /// All batches of a log, by offset. `None` where the disk ended while they were read.
-fn read_all(log: &Log, disk: &SimDisk, what: &str) -> Option<BTreeMap<Offset, Vec<u8>>> {
+fn read_all(log: &Log, life: &Life<'_>) -> Option<BTreeMap<Offset, Vec<u8>>> {
     let mut found = BTreeMap::new();
     let (mut offset, end) = (log.tail().log_start_offset, log.tail().high_watermark);
     while offset < end {
         let out = match log.read(offset, 3_000, ReadUntil::HighWatermark, true) {
             Ok(out) => out,
-            Err(_) if disk.is_dead() => return None,
-            Err(error) => panic!("{what}: {} {} at {offset}: {error}", log.topic(), log.partition()),
+            Err(_) if life.may_fail() => return None,
+            Err(error) => panic!("{}: {} {} at {offset}: {error}", life.what, log.topic(), log.partition()),
         };
         assert!(out.size > 0, "something stands between {offset} and {end}");
         for item in split(out.pieces.concat().into()) {
             let (header, bytes) = item.expect("whole batches");
             Batch::check(bytes.clone()).expect("a sound batch");
             let log = (log.topic(), log.partition(), log.tail());
-            assert_eq!(header.base_offset, offset, "{what}: no gap and no overlap in {log:?}");
+            assert_eq!(header.base_offset, offset, "{}: no gap and no overlap in {log:?}", life.what);
             offset = header.next_offset();
             assert!(found.insert(header.base_offset, bytes.slice(PATCHED_SIZE..).to_vec()).is_none());
         }
@@ -110,7 +133,8 @@ fn read_all(log: &Log, disk: &SimDisk, what: &str) -> Option<BTreeMap<Offset, Ve
 }
 
 /// What was answered is there and nothing was made up. What is there now counts as answered, the rest never was.
-fn check(store: &Store, disk: &SimDisk, clients: &mut Clients, what: &str) -> Ended {
+fn check(store: &Store, life: &Life<'_>, clients: &mut Clients) -> Ended {
+    let what = life.what;
     let image = store.image();
     let there: BTreeSet<&str> = image.topics.keys().map(TopicName::as_str).collect();
     for name in clients.topics.keys().filter(|name| !clients.unsure_topics.contains(*name)) {
@@ -123,8 +147,11 @@ fn check(store: &Store, disk: &SimDisk, clients: &mut Clients, what: &str) -> En
     clients.topics = image.topics.values().map(|topic| (topic.name.as_str().to_owned(), topic.id)).collect();
     clients.unsure_topics.clear();
     for log in image.logs() {
+        if log.quarantine().is_some() && life.may_fail() {
+            return Ended::WithTheDisk;
+        }
         assert_eq!(log.quarantine(), None, "{what}: {} {}", log.topic(), log.partition());
-        let Some(found) = read_all(log, disk, what) else { return Ended::WithTheDisk };
+        let Some(found) = read_all(log, life) else { return Ended::WithTheDisk };
         let known = clients.logs.entry(log.id()).or_default();
         for (offset, body) in &known.answered {
             assert!(found.get(offset) == Some(body), "{what}: {} {} lost {offset}", log.topic(), log.partition());
@@ -144,7 +171,7 @@ fn logs_of(store: &Store) -> Vec<Arc<Log>> {
 }
 
 /// Several requests at once, each for some partitions; waits for all answers.
-fn append(store: &Store, disk: &SimDisk, rng: &SeededRng, clients: &mut Clients, what: &str) -> Ended {
+fn append(store: &Store, life: &Life<'_>, rng: &SeededRng, clients: &mut Clients) -> Ended {
     let logs = logs_of(store);
     if logs.is_empty() {
         return Ended::ByItself;
@@ -178,7 +205,7 @@ fn append(store: &Store, disk: &SimDisk, rng: &SeededRng, clients: &mut Clients,
                     assert!(before.is_none(), "two batches were given offset {}", appended.base_offset);
                 }
                 Err(error) => {
-                    assert!(disk.is_dead(), "{what}: {error}");
+                    assert!(life.may_fail(), "{}: {error}", life.what);
                     ended = Ended::WithTheDisk;
                 }
             }
@@ -225,29 +252,31 @@ fn delete_topic(store: &Store, clients: &mut Clients) -> Ended {
 }
 
 /// One life of the store: opens, checks, works.
-fn live(disk: &SimDisk, seed: u64, rounds: u64, clients: &mut Clients, what: &str) -> Ended {
+fn live(life: &Life<'_>, seed: u64, rounds: u64, clients: &mut Clients) -> Ended {
+    let disk = life.disk;
     let store = match Store::open(config(), parts(disk, seed)) {
         Ok((store, _)) => store,
-        Err(_) if disk.is_dead() => return Ended::WithTheDisk,
-        Err(error) => panic!("{what}: {error}"),
+        Err(_) if life.may_fail() => return Ended::WithTheDisk,
+        Err(error) => panic!("{}: {error}", life.what),
     };
-    let ended = check(&store, disk, clients, what);
     let rng = SeededRng::new(seed);
-    let mut round = || match rng.next_u64() % 12 {
-        0 | 1 => create_topic(&store, &rng, clients),
-        2 => delete_topic(&store, clients),
-        3 => {
-            drop(store.checkpoint());
-            Ended::ByItself
-        }
-        _ => append(&store, disk, &rng, clients, what),
-    };
-    let ended = if ended == Ended::ByItself {
-        (0..rounds).map(|_| round()).find(|ended| *ended == Ended::WithTheDisk).unwrap_or(Ended::ByItself)
-    } else {
-        ended
-    };
-    if ended == Ended::ByItself && rounds > 0 && rng.next_u64().is_multiple_of(4) {
+    let mut ended = check(&store, life, clients);
+    let mut rounds_left = rounds;
+    while ended == Ended::ByItself && rounds_left > 0 {
+        rounds_left -= 1;
+        ended = match rng.next_u64() % 12 {
+            0 | 1 => create_topic(&store, &rng, clients),
+            2 => delete_topic(&store, clients),
+            3 => {
+                drop(store.checkpoint());
+                Ended::ByItself
+            }
+            _ => append(&store, life, &rng, clients),
+        };
+    }
+    if rng.next_u64().is_multiple_of(4) {
+        // Checkpoints that were asked for before an error must not say more than is so.
+        drop(store.checkpoint());
         store.close();
     } else {
         // The process is gone: its threads find a disk on which nothing works.
@@ -257,21 +286,37 @@ fn live(disk: &SimDisk, seed: u64, rounds: u64, clients: &mut Clients, what: &st
     ended
 }
 
-#[test]
-fn what_was_answered_survives_power_cuts_and_kills() {
+/// Lives on one disk after the other, each with a fault within it; the last one without. Returns how many were ended.
+fn lives(seed: u64, faults: Faults) -> u32 {
+    let rng = SeededRng::new(seed);
+    let mut disk = SimDisk::new();
+    let mut clients = Clients::default();
     let mut ended_by_disk = 0;
-    for seed in 0..150 {
-        let rng = SeededRng::new(seed);
-        let mut disk = SimDisk::new();
-        let mut clients = Clients::default();
-        for life in 0..4 {
-            disk.fail_at(1 + rng.next_u64() % 500, Fault::TornWrite);
-            let what = format!("seed {seed}, life {life}");
-            ended_by_disk += u32::from(live(&disk, seed * 10 + life, 40, &mut clients, &what) == Ended::WithTheDisk);
-            disk = if rng.next_u64().is_multiple_of(3) { disk.restart() } else { disk.power_cut(rng.next_u64()) };
-        }
-        let what = format!("seed {seed}, the end");
-        assert_eq!(live(&disk, seed, 5, &mut clients, &what), Ended::ByItself, "{what}");
+    for number in 0..4 {
+        let fault = match faults {
+            Faults::Deaths => Fault::TornWrite,
+            Faults::Errors => Fault::Error(std::io::ErrorKind::Other),
+        };
+        disk.fail_at(1 + rng.next_u64() % 500, fault);
+        let what = format!("seed {seed}, life {number}");
+        let life = Life { disk: &disk, faults, what: &what };
+        ended_by_disk += u32::from(live(&life, seed * 10 + number, 40, &mut clients) == Ended::WithTheDisk);
+        disk = if rng.next_u64().is_multiple_of(3) { disk.restart() } else { disk.power_cut(rng.next_u64()) };
     }
-    assert!(ended_by_disk > 100, "{ended_by_disk} lives ended within");
+    let what = format!("seed {seed}, the end");
+    let life = Life { disk: &disk, faults: Faults::Deaths, what: &what };
+    assert_eq!(live(&life, seed, 5, &mut clients), Ended::ByItself, "{what}");
+    ended_by_disk
+}
+
+#[test]
+fn what_was_answered_survives_kills_and_power_cuts() {
+    let ended: u32 = (0..150).map(|seed| lives(seed, Faults::Deaths)).sum();
+    assert!(ended > 100, "{ended} lives ended within");
+}
+
+#[test]
+fn what_was_answered_survives_errors_of_the_disk() {
+    let ended: u32 = (0..150).map(|seed| lives(seed, Faults::Errors)).sum();
+    assert!(ended > 30, "{ended} lives ended within");
 }

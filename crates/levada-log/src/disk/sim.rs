@@ -277,7 +277,10 @@ impl Disk for SimDisk {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        self.enter(Call::Look, path).is_ok_and(|state| state.tree.find(path).is_ok())
+        match self.enter(Call::Look, path).and_then(|state| state.tree.find(path)) {
+            Ok(_) => true,
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {

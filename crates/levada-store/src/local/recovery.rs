@@ -17,7 +17,7 @@ use crate::{
     log::Log,
 };
 use levada_log::{
-    Disk,
+    Disk, DiskError,
     journal::{Entry, Journal, JournalConfig, JournalPosition},
     partition::{EpochTable, LogCheckpoint, OpenError, PartitionLog, ProducerTable, RecoverMode, SegmentMark},
 };
@@ -63,7 +63,7 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
     let image = ClusterImage::empty(before.cluster_id, before.node_id);
     let shared = Shared::new(config, parts, image, before.journal_position, lock);
     let mut recovering = Recovering::new(&shared, &before);
-    recovering.open_logs(&before);
+    recovering.open_logs(&before)?;
     let mut batches = 0;
     for item in replay {
         let (_, entry) = item?;
@@ -136,6 +136,30 @@ fn write_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), Stor
     })
 }
 
+/// Why a log could not be opened.
+enum Trouble {
+    /// Its files are not what they were: it is quarantined, the others are served.
+    Damage(String),
+    /// The disk failed: nothing is known to be wrong with the files, and a later start may succeed.
+    Disk(StoreError),
+}
+
+impl From<OpenError> for Trouble {
+    fn from(error: OpenError) -> Self {
+        match error {
+            // What is not there may be of a topic that the journal goes on to delete.
+            OpenError::Disk(DiskError { action, path, source }) if source.kind() != io::ErrorKind::NotFound => {
+                Self::Disk(StoreError::Io { action, path, source })
+            }
+            OpenError::Disk(_)
+            | OpenError::Config(_)
+            | OpenError::Corrupt(_)
+            | OpenError::Producers(_)
+            | OpenError::WrongTopic { .. } => Self::Damage(error.to_string()),
+        }
+    }
+}
+
 struct Recovering<'a> {
     shared: &'a Arc<Shared>,
     image: ClusterImage,
@@ -177,13 +201,19 @@ impl<'a> Recovering<'a> {
     }
 
     /// Opens the files that the checkpoint names, cut to what it says.
-    fn open_logs(&mut self, before: &Checkpoint) {
+    fn open_logs(&mut self, before: &Checkpoint) -> Result<(), StoreError> {
         for entry in &before.logs {
             let Some(log) = self.log(entry.id) else { continue };
-            if let Err(reason) = self.open_log(&log, entry) {
-                self.quarantine(&log, reason);
+            match self.open_log(&log, entry) {
+                Ok(()) => {}
+                Err(Trouble::Disk(error)) => return Err(error),
+                Err(Trouble::Damage(reason)) => {
+                    self.shared.keep_entry(entry.clone());
+                    self.quarantine(&log, reason);
+                }
             }
         }
+        Ok(())
     }
 
     fn log(&self, id: LogId) -> Option<Arc<Log>> {
@@ -197,11 +227,11 @@ impl<'a> Recovering<'a> {
         log.set_quarantined(reason);
     }
 
-    fn open_log(&self, log: &Log, entry: &LogEntry) -> Result<(), String> {
+    fn open_log(&self, log: &Log, entry: &LogEntry) -> Result<(), Trouble> {
         log.append.lock().lease_ceiling = entry.lease_ceiling;
         if let Some(bytes) = &entry.files {
-            let checkpoint =
-                LogCheckpoint::decode(&mut Reader::new(bytes.clone())).map_err(|error| error.to_string())?;
+            let checkpoint = LogCheckpoint::decode(&mut Reader::new(bytes.clone()))
+                .map_err(|error| Trouble::Damage(error.to_string()))?;
             let config = direct::log_config(&log.settings());
             let (files, dir) = (&self.shared.files, log.dir().clone());
             let opened = if self.clean {
@@ -211,8 +241,8 @@ impl<'a> Recovering<'a> {
                 let recovered = PartitionLog::recover(files, dir, log.id(), config, &checkpoint, mode, &mut |_| {});
                 recovered.map(|recovered| recovered.log)
             };
-            self.take_files(log, opened.map_err(|error| error.to_string())?);
-        } else if entry.direct && !self.clean {
+            self.take_files(log, opened?);
+        } else if entry.direct {
             self.rebuild(log)?;
         }
         log.advance_log_start(entry.log_start);
@@ -220,14 +250,14 @@ impl<'a> Recovering<'a> {
     }
 
     /// Direct logs have files of which no checkpoint knows.
-    fn rebuild(&self, log: &Log) -> Result<(), String> {
+    fn rebuild(&self, log: &Log) -> Result<(), Trouble> {
         let (disk, dir) = (&self.shared.disk, log.dir());
         if !disk.exists(dir) {
             return Ok(());
         }
         // Created and never filled, or not even that: its names may have been lost on their own.
         if !disk.exists(&dir.join("00000000000000000000.log")) {
-            return self.shared.discard_dir(dir, log.id()).map_err(|error| error.to_string());
+            return self.discard(log);
         }
         let config = direct::log_config(&log.settings());
         let nothing = LogCheckpoint {
@@ -246,11 +276,15 @@ impl<'a> Recovering<'a> {
                 Ok(())
             }
             // Of a topic of that name that was deleted, or cut short while it was created: nothing in it is ours.
-            Err(OpenError::WrongTopic { .. }) => {
-                self.shared.discard_dir(log.dir(), log.id()).map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
+            Err(OpenError::WrongTopic { .. }) => self.discard(log),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    fn discard(&self, log: &Log) -> Result<(), Trouble> {
+        self.shared
+            .discard_dir(log.dir(), log.id())
+            .map_err(|source| Trouble::Disk(StoreError::Io { action: "move away", path: log.dir().clone(), source }))
     }
 
     fn take_files(&self, log: &Log, files: PartitionLog) {
@@ -266,7 +300,7 @@ impl<'a> Recovering<'a> {
                 let path = self.shared.config.data_dir.join("journal");
                 let changes =
                     codec::decode(bytes).map_err(|error| StoreError::Checkpoint { path, reason: error.to_string() })?;
-                changes.iter().for_each(|change| self.replay_change(change));
+                changes.iter().try_for_each(|change| self.replay_change(change))?;
             }
             // Starts move by cluster changes.
             Entry::StartOffset { .. } => {}
@@ -281,7 +315,7 @@ impl<'a> Recovering<'a> {
         Ok(())
     }
 
-    fn replay_change(&mut self, change: &Change) {
+    fn replay_change(&mut self, change: &Change) -> Result<(), StoreError> {
         let known = |image: &ClusterImage, change: &Change| match change {
             Change::CreateTopic { id, .. } | Change::SetPartitions { id, .. } => {
                 image.topic_by_id(*id).map_or(0, |topic| topic.logs.len())
@@ -292,7 +326,7 @@ impl<'a> Recovering<'a> {
         let consequence = self.apply(change);
         if let Change::CreateTopic { id, .. } | Change::SetPartitions { id, .. } = change {
             let logs = self.image.topic_by_id(*id).map(|topic| topic.logs.clone()).unwrap_or_default();
-            logs.iter().skip(before).for_each(|log| self.adopt_or_discard(log));
+            logs.iter().skip(before).try_for_each(|log| self.adopt_or_discard(log))?;
         }
         match consequence {
             Some(Consequence::Deleted(logs)) => logs.iter().for_each(|log| self.delete(log)),
@@ -304,21 +338,29 @@ impl<'a> Recovering<'a> {
             Some(Consequence::Started(log, offset)) => log.advance_log_start(offset),
             None => {}
         }
+        Ok(())
     }
 
     /// A log of which the checkpoint does not know: its directory is its own, from before the crash, or was left by
     /// a deleted topic of that name.
-    fn adopt_or_discard(&mut self, log: &Log) {
+    fn adopt_or_discard(&mut self, log: &Log) -> Result<(), StoreError> {
         let result = if log.append.lock().direct {
             self.rebuild(log)
         } else if self.shared.disk.exists(log.dir()) {
             // All that it holds is in the journal.
-            self.shared.discard_dir(log.dir(), log.id()).map_err(|error| error.to_string())
+            self.discard(log)
         } else {
             Ok(())
         };
-        if let Err(reason) = result {
-            self.quarantine(log, reason);
+        match result {
+            Ok(()) => Ok(()),
+            Err(Trouble::Disk(error)) => Err(error),
+            Err(Trouble::Damage(reason)) => {
+                let (id, direct) = (log.id(), true);
+                self.shared.keep_entry(LogEntry { id, direct, lease_ceiling: 0, log_start: 0, files: None });
+                self.quarantine(log, reason);
+                Ok(())
+            }
         }
     }
 

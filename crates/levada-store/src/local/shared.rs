@@ -3,6 +3,7 @@
 use super::{
     Resolve, StoreConfig, StoreError, StoreParts,
     appender::Appender,
+    checkpoint::LogEntry,
     inbox::{Inbox, WriterCommand},
     queue::Queue,
     syncer::{Syncer, SyncerCommand},
@@ -139,6 +140,8 @@ pub(crate) struct Shared {
     poison: OnceLock<String>,
     no_space: AtomicBool,
     checkpoint_runs: AtomicBool,
+    /// What the checkpoint said of partitions that are quarantined: later ones say it again.
+    kept_entries: Mutex<BTreeMap<LogId, LogEntry>>,
     /// Keeps other processes away from the directory until the store is closed.
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
@@ -174,8 +177,19 @@ impl Shared {
             poison: OnceLock::new(),
             no_space: AtomicBool::new(false),
             checkpoint_runs: AtomicBool::new(false),
+            kept_entries: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         })
+    }
+
+    /// Keeps what a checkpoint says of a partition that is quarantined.
+    pub(crate) fn keep_entry(&self, entry: LogEntry) {
+        self.kept_entries.lock().insert(entry.id, entry);
+    }
+
+    /// What was kept of a partition.
+    pub(crate) fn kept_entry(&self, id: LogId) -> Option<LogEntry> {
+        self.kept_entries.lock().get(&id).cloned()
     }
 
     pub(crate) fn settings(&self, topic: &TopicName, configs: &BTreeMap<String, String>) -> LogSettings {

@@ -61,7 +61,11 @@ impl Syncer {
         }
     }
 
+    /// After an error no checkpoint is written any more: files of an earlier job were handed out, and not synced.
     fn checkpoint(&self, job: CheckpointJob) {
+        if self.shared.poison().is_some() {
+            return;
+        }
         for file in &job.files {
             if let Err(error) = file.sync() {
                 if self.is_deleted(file.log().id()) {

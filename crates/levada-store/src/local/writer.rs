@@ -293,7 +293,10 @@ impl Writer {
             return None;
         }
         let mut dirty_files = Vec::new();
-        let logs = image.logs().filter_map(|log| capture_log(log, &mut dirty_files)).collect();
+        let logs = image
+            .logs()
+            .filter_map(|log| self.shared.kept_entry(log.id()).or_else(|| capture_log(log, &mut dirty_files)))
+            .collect();
         Some((new_checkpoint(&image, position, logs, false), dirty_files))
     }
 

@@ -155,7 +155,8 @@ fn a_kill_keeps_what_was_written_and_ends_all_calls() {
     assert_eq!(disk.calls(), 2);
     disk.fail_at(4, Fault::Kill);
     file.write_all_at(b"two", 3).expect("written");
-    assert!(file.write_all_at(b"three", 6).is_err() && file.sync_data().is_err() && !disk.exists(path("/a")));
+    assert!(file.write_all_at(b"three", 6).is_err() && file.sync_data().is_err() && disk.is_dead());
+    assert!(disk.exists(path("/b")), "a dead disk cannot tell");
     assert_eq!(disk.calls(), 4);
     let restarted = disk.restart();
     assert_eq!(content(&restarted, "/a"), Some(b"onetwo".to_vec()));
