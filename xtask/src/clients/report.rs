@@ -126,7 +126,7 @@ fn replace_section(old: &str, section: &str) -> String {
         Some((old.get(..begin)?, old.get(end..)?.trim_start_matches('\n')))
     });
     match marked {
-        Some((before, after)) if after.is_empty() => format!("{before}{section}"),
+        Some((before, "")) => format!("{before}{section}"),
         Some((before, after)) => format!("{before}{section}\n{after}"),
         None => format!("{}\n\n{section}", old.trim_end()),
     }
