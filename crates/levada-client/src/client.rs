@@ -98,6 +98,18 @@ impl Client {
         Ok(self.metadata(Some(&[name])).await?.topic(name)?.clone())
     }
 
+    /// One topic's metadata, waited for where it was just created and no broker knows it yet.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where the topic does not appear within the retry limit.
+    pub async fn awaited_topic(&self, name: &str) -> Result<TopicMetadata, ClientError> {
+        self.retrying(async |_| {
+            let metadata = self.fetch_metadata(Some(&[name]), MissingTopics::Refuse).await?;
+            metadata.topic(name).cloned()
+        })
+        .await
+    }
+
     /// One topic's metadata as it was last seen; asked for where it never was.
     pub(crate) async fn cached_topic(&self, name: &str, missing: MissingTopics) -> Result<TopicMetadata, ClientError> {
         let known = lock(&self.shared.metadata).topics.get(name).cloned();

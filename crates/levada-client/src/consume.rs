@@ -10,7 +10,6 @@ use crate::{
     client::{MissingTopics, Target},
     error::refused,
 };
-use bytes::Bytes;
 use decode::{Batches, Passed};
 use levada_model::{NodeId, Offset, Str};
 use levada_protocol::{
@@ -262,7 +261,7 @@ impl Consumer {
         refused(data.error_code, None, || format!("offset {position} of `{}` partition {}", key.topic, key.partition))?;
         let high_watermark = data.high_watermark;
         let aborted = data.aborted_transactions.unwrap_or_default();
-        let bytes = data.records.into_bytes().unwrap_or_else(Bytes::new);
+        let bytes = data.records.into_bytes().unwrap_or_default();
         let read_committed = self.config.isolation == Isolation::ReadCommitted;
         let batches = Batches::new(bytes, if read_committed { aborted } else { Vec::new() });
         let Passed { records, next_offset } = batches.read(position, self.config.batch_bytes_max, &key)?;

@@ -68,7 +68,7 @@ pub enum ClientError {
         message: Option<String>,
     },
     /// A partition that the topic does not have.
-    #[error("topic `{topic}` has {count} partitions, numbered from 0; there is no partition {partition}")]
+    #[error("topic `{topic}` has no partition {partition}; how many it has: {count}, numbered from 0")]
     NoPartition {
         /// The topic.
         topic: String,

@@ -293,7 +293,7 @@ fn read_classic(group: classic::DescribedGroup, coordinator: NodeId) -> GroupDes
         instance_id: member.group_instance_id.map(String::from),
         client_id: member.client_id.into(),
         host: member.client_host.into(),
-        assignment: if is_consumer { read_assignment(member.member_assignment) } else { Vec::new() },
+        assignment: if is_consumer { read_assignment(&member.member_assignment) } else { Vec::new() },
     });
     GroupDescription {
         group: group.group_id.into(),
@@ -306,7 +306,7 @@ fn read_classic(group: classic::DescribedGroup, coordinator: NodeId) -> GroupDes
 }
 
 /// What a leader assigned: a two-byte version, then the message. Written by clients, so nothing is promised.
-fn read_assignment(bytes: Bytes) -> Vec<TopicPartition> {
+fn read_assignment(bytes: &Bytes) -> Vec<TopicPartition> {
     let Some((version, body)) = bytes.split_first_chunk::<2>() else { return Vec::new() };
     // Later versions only add fields at the end.
     let version = i16::from_be_bytes(*version).min(*ConsumerProtocolAssignment::VERSIONS.end());

@@ -54,6 +54,15 @@ impl Output {
         self.stdout.flush()
     }
 
+    /// Whether whoever read our output has gone, which only a write would show otherwise.
+    pub(crate) fn is_closed(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let mut stdout = [PollFd::new(self.stdout.get_ref(), PollFlags::empty())];
+        let ready = poll(&mut stdout, Some(&rustix::event::Timespec::default()));
+        let gone = PollFlags::ERR | PollFlags::HUP;
+        ready.is_ok() && stdout.iter().any(|stdout| stdout.revents().intersects(gone))
+    }
+
     /// A result: `value` as JSON, or what `table` makes of it.
     pub(crate) fn result<T: Serialize>(&mut self, value: &T, table: impl FnOnce(&T) -> Table) -> io::Result<()> {
         match self.format {
@@ -94,7 +103,7 @@ impl Table {
     /// Adds a row, one text a column.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.headings.len(), "one cell a column");
-        self.rows.push(cells.to_vec());
+        self.rows.push(Vec::from(cells));
     }
 
     /// The table as text; only its headings where it has no rows.

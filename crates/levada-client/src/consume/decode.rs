@@ -46,7 +46,7 @@ impl Batches {
         for part in split(std::mem::take(&mut self.bytes)) {
             let (header, bytes) = part.map_err(|error| fault(passed.next_offset, error.into()))?;
             if self.is_visible(&header, &bytes, &mut aborting) {
-                read_batch(&header, bytes, position, limit, &mut passed.records)
+                read_batch(&header, &bytes, position, limit, &mut passed.records)
                     .map_err(|cause| fault(header.base_offset, cause))?;
             }
             passed.next_offset = passed.next_offset.max(header.next_offset());
@@ -78,7 +78,7 @@ fn is_abort_marker(header: &BatchHeader, bytes: &Bytes) -> bool {
 
 fn read_batch(
     header: &BatchHeader,
-    bytes: Bytes,
+    bytes: &Bytes,
     position: Offset,
     limit: usize,
     records: &mut Vec<ConsumedRecord>,

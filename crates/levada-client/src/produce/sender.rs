@@ -247,7 +247,10 @@ fn give_back(shared: &Shared, outcomes: Outcomes) -> Verdict {
         match outcome {
             Err(error) if may_retry(&error) && now.saturating_sub(batch.opened_at) < shared.config.delivery_timeout => {
                 tracing::debug!(%error, attempts = batch.attempts, "sending a batch again");
-                shared.client.forget_topic(&key.topic);
+                // Where no leader was found, metadata is fresh; whatever it has by then is used next time.
+                if !matches!(error, ClientError::NoLeader { .. }) {
+                    shared.client.forget_topic(&key.topic);
+                }
                 let at = now + shared.client.config().backoff(batch.attempts);
                 queues.put_back(&key, batch, at);
             }

@@ -1,0 +1,122 @@
+//! `levada consume`: a line for each record of a topic.
+
+mod start;
+
+use super::Remote;
+use crate::{
+    lines::{self, LineFormat},
+    output::{Output, Progress},
+};
+use levada_client::{Client, ConsumeConfig, Consumer, Fetched, Isolation, TopicPartition};
+use start::Start;
+use std::collections::BTreeMap;
+
+/// Options of `levada consume`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  levada consume flights --from-beginning
+  levada consume flights --from 10m --format json
+  levada consume flights --partition 0 --offset 1200 --max-messages 5")]
+pub(crate) struct Consume {
+    /// The topic
+    topic: String,
+    #[command(flatten)]
+    start: Start,
+    /// Only these partitions; repeatable
+    #[arg(long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    partitions: Vec<i32>,
+    /// Stop after so many records
+    #[arg(long, value_name = "N")]
+    max_messages: Option<u64>,
+    /// Stop at what was the end of the topic when the command started
+    #[arg(long)]
+    exit_at_end: bool,
+    /// What a line is
+    #[arg(long, value_enum, default_value_t)]
+    format: LineFormat,
+    /// Leave out records of transactions that are open or were aborted
+    #[arg(long)]
+    read_committed: bool,
+    /// Show progress on stderr
+    #[arg(long)]
+    progress: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Consume {
+    /// Does what was asked.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        self.remote.clone().run(async |client, output| self.consume(client, output).await)
+    }
+
+    async fn consume(&self, client: &Client, output: &mut Output) -> anyhow::Result<()> {
+        let topic = client.topic(&self.topic).await?;
+        let mut partitions: Vec<i32> = self.partitions.clone();
+        if partitions.is_empty() {
+            partitions = topic.partitions.iter().map(|partition| partition.index).collect();
+        }
+        partitions.sort_unstable();
+        partitions.dedup();
+        for &partition in &partitions {
+            topic.partition(partition)?;
+        }
+        let keys: Vec<TopicPartition> =
+            partitions.iter().map(|&partition| TopicPartition::new(&self.topic, partition)).collect();
+        let isolation = if self.read_committed { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
+        let mut consumer = Consumer::new(client.clone(), ConsumeConfig { isolation, ..ConsumeConfig::default() });
+        let ends = start::ends(client, &keys).await?;
+        let starts = self.start.offsets(client, &keys, &ends).await?;
+        for (key, offset) in starts {
+            let is_over = self.exit_at_end && ends.get(&key).is_some_and(|end| offset >= *end);
+            if !is_over {
+                consumer.assign(key, offset);
+            }
+        }
+        let mut count = 0;
+        let mut progress = if self.progress { Progress::new(true) } else { Progress::off() };
+        while consumer.positions().next().is_some() && self.max_messages.is_none_or(|max| count < max) {
+            let fetched = tokio::select! {
+                fetched = consumer.poll() => fetched?,
+                stopped = tokio::signal::ctrl_c() => { stopped?; break }
+            };
+            for part in fetched {
+                count += self.show(&part, count, &ends, output)?;
+                if self.exit_at_end && ends.get(&part.partition).is_some_and(|end| part.next_offset >= *end) {
+                    consumer.unassign(&part.partition);
+                }
+            }
+            output.flush()?;
+            if output.is_closed() {
+                break;
+            }
+            progress.show(|| format!("{count} records"));
+        }
+        progress.finish(|| format!("{count} records"));
+        Ok(())
+    }
+
+    /// Writes what one fetch brought of one partition; answers how many records.
+    fn show(
+        &self,
+        part: &Fetched,
+        before: u64,
+        ends: &BTreeMap<TopicPartition, i64>,
+        output: &mut Output,
+    ) -> anyhow::Result<u64> {
+        let end = ends.get(&part.partition).copied().filter(|_| self.exit_at_end).unwrap_or(i64::MAX);
+        let left = self.max_messages.map_or(u64::MAX, |max| max - before);
+        let mut count = 0;
+        let mut text = Vec::new();
+        for record in part.records.iter().take_while(|record| record.offset < end) {
+            if count == left {
+                break;
+            }
+            text.clear();
+            lines::write(&mut text, record, part.partition.partition, self.format);
+            output.bytes(&text)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
