@@ -42,13 +42,25 @@ pub(crate) static APIS: &[Api] = &[
     Api::new(ApiKey::Heartbeat, 0..=4, Sequential, |call| respond(call, heartbeat::handle)),
     Api::new(ApiKey::LeaveGroup, 0..=5, Sequential, |call| respond(call, leave_group::handle)),
     Api::new(ApiKey::SyncGroup, 0..=5, Waiting, |call| respond(call, sync_group::handle)),
+    Api::new(ApiKey::DescribeGroups, 0..=6, Sequential, |call| respond(call, describe_groups::handle)),
+    Api::new(ApiKey::ListGroups, 0..=5, Sequential, |call| respond(call, list_groups::handle)),
     Api::new(ApiKey::ApiVersions, 0..=4, Sequential, |call| respond(call, api_versions::handle)),
     Api::new(ApiKey::CreateTopics, 2..=7, Sequential, |call| respond(call, create_topics::handle)),
     Api::new(ApiKey::DeleteTopics, 1..=6, Sequential, |call| respond(call, delete_topics::handle)),
+    Api::new(ApiKey::DeleteRecords, 0..=2, Sequential, |call| respond(call, delete_records::handle)),
     Api::new(ApiKey::InitProducerId, 0..=5, Sequential, |call| respond(call, init_producer_id::handle)),
     Api::new(ApiKey::OffsetForLeaderEpoch, 2..=4, Sequential, |call| respond(call, offset_for_leader_epoch::handle)),
+    Api::new(ApiKey::DescribeConfigs, 1..=4, Sequential, |call| respond(call, describe_configs::handle)),
+    Api::new(ApiKey::AlterConfigs, 0..=2, Sequential, |call| respond(call, alter_configs::handle)),
+    Api::new(ApiKey::DescribeLogDirs, 1..=5, Sequential, |call| respond(call, describe_log_dirs::handle)),
     Api::new(ApiKey::CreatePartitions, 0..=3, Sequential, |call| respond(call, create_partitions::handle)),
+    Api::new(ApiKey::DeleteGroups, 0..=2, Sequential, |call| respond(call, delete_groups::handle)),
+    Api::new(ApiKey::IncrementalAlterConfigs, 0..=1, Sequential, |call| {
+        respond(call, incremental_alter_configs::handle)
+    }),
+    Api::new(ApiKey::OffsetDelete, 0..=0, Sequential, |call| respond(call, offset_delete::handle)),
     Api::new(ApiKey::DescribeCluster, 0..=2, Sequential, |call| respond(call, describe_cluster::handle)),
+    Api::new(ApiKey::ListConfigResources, 0..=1, Sequential, |call| respond(call, list_config_resources::handle)),
     Api::new(ApiKey::DescribeTopicPartitions, 0..=0, Sequential, |call| {
         respond(call, describe_topic_partitions::handle)
     }),

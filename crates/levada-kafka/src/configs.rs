@@ -1,6 +1,13 @@
 //! Settings as the wire numbers them: kinds of resources, sources of values, types.
 
-use levada_broker::config::{ConfigKind, ConfigSource};
+use crate::{call::Context, errors};
+use levada_broker::{
+    ValidateOnly,
+    auth::{op, res},
+    config::{AlterConfigs, ConfigKind, ConfigSource},
+};
+use levada_model::Str;
+use levada_protocol::ErrorCode;
 
 /// A topic's settings.
 pub(crate) const TOPIC: i8 = 2;
@@ -27,4 +34,40 @@ pub(crate) const fn kind(kind: ConfigKind) -> i8 {
         ConfigKind::Double => 6,
         ConfigKind::List => 7,
     }
+}
+
+/// Whether `name` is this broker's: its number, or empty for what all brokers share.
+pub(crate) fn check_broker(context: &Context, name: &Str) -> Result<(), (ErrorCode, String)> {
+    let node_id = context.broker().cluster().node_id;
+    if name.is_empty() || name.parse() == Ok(node_id) {
+        return Ok(());
+    }
+    Err((ErrorCode::InvalidRequest, format!("there is one broker, {node_id}")))
+}
+
+/// Changes the settings of a topic or of the broker.
+pub(crate) async fn alter(
+    context: &Context,
+    resource_type: i8,
+    name: &Str,
+    change: &AlterConfigs,
+    validate_only: bool,
+) -> Result<(), (ErrorCode, String)> {
+    let denied = |error: ErrorCode| (error, "may not alter the settings".to_owned());
+    let validate_only = if validate_only { ValidateOnly::Yes } else { ValidateOnly::No };
+    let altered = match resource_type {
+        TOPIC => {
+            let grant = context.ask::<op::AlterConfigs, res::Topic>(name).map_err(denied)?;
+            context.broker().alter_topic_configs(&grant, change, validate_only).await
+        }
+        BROKER => {
+            check_broker(context, name)?;
+            let grant = context.ask_cluster().map_err(denied)?;
+            context.broker().alter_broker_configs(&grant, change, validate_only).await
+        }
+        other => {
+            return Err((ErrorCode::InvalidRequest, format!("resources of type {other} have no settings here")));
+        }
+    };
+    altered.map_err(|error| (errors::alter_configs(&error), error.to_string()))
 }

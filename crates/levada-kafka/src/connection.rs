@@ -165,7 +165,7 @@ impl Connection {
             };
             moved = true;
             self.shared.metrics.answered(slot.begun.api_index, slot.started.elapsed());
-            self.slots.pop_front();
+            drop(self.slots.pop_front().map(|slot| slot.charge));
             match answer {
                 Answer::Reply { segments, charge } => self.outbox.push(segments, charge),
                 Answer::Silence => {}

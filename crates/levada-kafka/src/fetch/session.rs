@@ -258,6 +258,12 @@ mod tests {
         Spec { index, fetch_offset: 0, size_max: 1, current_leader_epoch: None, last_fetched_epoch: None }
     }
 
+    fn with_partition(naming: Naming) -> Box<Session> {
+        let mut session = Session::new(naming);
+        session.put(&TopicKey { name: "t".into(), ..TopicKey::default() }, spec(0));
+        session
+    }
+
     fn take_error(sessions: &Arc<FetchSessions>, id: i32, epoch: i32, naming: Naming) -> Option<ErrorCode> {
         sessions.take(id, epoch, naming).err()
     }
@@ -265,7 +271,7 @@ mod tests {
     #[test]
     fn epochs_rise_by_one_and_others_are_refused() {
         let (sessions, _) = sessions(10);
-        let held = sessions.admit(Session::new(Naming::ById));
+        let held = sessions.admit(with_partition(Naming::ById));
         let id = held.id();
         assert_ne!(id, 0);
         let busy = take_error(&sessions, id, 1, Naming::ById);
@@ -281,19 +287,19 @@ mod tests {
     #[test]
     fn a_request_that_is_given_up_ends_its_session() {
         let (sessions, _) = sessions(10);
-        drop(sessions.admit(Session::new(Naming::ById)));
+        drop(sessions.admit(with_partition(Naming::ById)));
         assert_eq!(sessions.len(), 0);
     }
 
     #[test]
     fn only_idle_sessions_make_room() {
         let (sessions, clock) = sessions(1);
-        let first = sessions.admit(Session::new(Naming::ById));
+        let first = sessions.admit(with_partition(Naming::ById));
         let first_id = first.id();
         first.put_back();
-        assert_eq!(sessions.admit(Session::new(Naming::ById)).id(), 0, "the first was used just now");
+        assert_eq!(sessions.admit(with_partition(Naming::ById)).id(), 0, "the first was used just now");
         clock.advance(IDLE_MIN);
-        let second = sessions.admit(Session::new(Naming::ById));
+        let second = sessions.admit(with_partition(Naming::ById));
         assert_ne!(second.id(), 0);
         assert_eq!(take_error(&sessions, first_id, 1, Naming::ById), Some(ErrorCode::FetchSessionIdNotFound));
     }

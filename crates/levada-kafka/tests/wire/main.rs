@@ -6,3 +6,4 @@ mod client;
 mod framing;
 mod produce_fetch;
 mod requests;
+mod versions;

@@ -1,0 +1,62 @@
+//! IncrementalAlterConfigs · key 44 · versions 0–1
+//!
+//! - 1: flexible.
+//! - Sets, deletes, appends to and subtracts from single settings; all of one resource or none.
+//!
+//! Source: KIP-339.
+
+use crate::{call::Context, configs};
+use levada_broker::config::{AlterConfigs, ConfigOp};
+use levada_protocol::{
+    ErrorCode,
+    messages::{
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+        incremental_alter_configs_request::AlterConfigsResource,
+        incremental_alter_configs_response::AlterConfigsResourceResponse,
+    },
+};
+
+pub(crate) async fn handle(
+    context: Context,
+    request: IncrementalAlterConfigsRequest,
+) -> IncrementalAlterConfigsResponse {
+    let mut responses = Vec::with_capacity(request.resources.len());
+    for resource in request.resources {
+        let altered = match translate(&resource) {
+            Err(refused) => Err(refused),
+            Ok(change) => {
+                let (kind, name) = (resource.resource_type, &resource.resource_name);
+                configs::alter(&context, kind, name, &change, request.validate_only).await
+            }
+        };
+        let (error, message) = match altered {
+            Ok(()) => (ErrorCode::None, None),
+            Err((error, message)) => (error, Some(message.into())),
+        };
+        responses.push(AlterConfigsResourceResponse {
+            error_code: error.code(),
+            error_message: message,
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+        });
+    }
+    IncrementalAlterConfigsResponse { responses, ..IncrementalAlterConfigsResponse::default() }
+}
+
+fn translate(resource: &AlterConfigsResource) -> Result<AlterConfigs, (ErrorCode, String)> {
+    let mut steps = Vec::with_capacity(resource.configs.len());
+    for config in &resource.configs {
+        if steps.iter().any(|(name, _, _)| *name == config.name) {
+            return Err((ErrorCode::InvalidRequest, format!("`{}` is there more than once", config.name)));
+        }
+        let operation = match config.config_operation {
+            0 => ConfigOp::Set,
+            1 => ConfigOp::Delete,
+            2 => ConfigOp::Append,
+            3 => ConfigOp::Subtract,
+            other => return Err((ErrorCode::InvalidRequest, format!("operation {other} does not exist"))),
+        };
+        steps.push((config.name.clone(), operation, config.value.clone()));
+    }
+    Ok(AlterConfigs::Incremental(steps))
+}
