@@ -31,8 +31,8 @@ pub(crate) enum Readiness {
 pub(crate) struct Faces {
     /// Asked at each `/health/ready`.
     pub(crate) readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
-    /// Asked at each `/metrics`.
-    pub(crate) metrics: Arc<dyn Fn() -> Vec<Metric> + Send + Sync>,
+    /// Asked at each `/metrics`, in Prometheus' text format.
+    pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// Serves `listener` until `shutdown` resolves and the requests in flight are answered.
@@ -71,7 +71,7 @@ async fn ready(State(faces): State<Faces>) -> Response {
 }
 
 async fn metrics(State(faces): State<Faces>) -> Response {
-    let text = render((faces.metrics)());
+    let text = (faces.metrics)();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

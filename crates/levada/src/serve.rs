@@ -1,5 +1,7 @@
 //! `levada serve`: the options, and the wiring of store, broker and listeners.
 
+mod wiring;
+
 use crate::{
     output::{Format, Output},
     settings::{Settings, Source},
@@ -91,5 +93,5 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
         output.bytes(settings.render().as_bytes())?;
         return Ok(output.flush()?);
     }
-    anyhow::bail!("the broker is not wired to this command yet")
+    wiring::serve(&settings)
 }

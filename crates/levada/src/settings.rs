@@ -6,7 +6,7 @@
 mod keys;
 mod suggest;
 
-pub(crate) use keys::{KEYS, Key, Kind};
+pub(crate) use keys::{Key, Kind, is_broker_key, keys};
 
 use crate::units::{self, UnitError};
 use std::{
@@ -108,7 +108,7 @@ impl Settings {
         let value = |key: &Key| {
             if key.default.is_empty() { Value::Absent } else { parse(key, key.default).expect("defaults are valid") }
         };
-        Self { values: KEYS.iter().map(|key| (key.name, (value(key), Source::Default))).collect() }
+        Self { values: keys().iter().map(|key| (key.name, (value(key), Source::Default))).collect() }
     }
 
     /// Reads a configuration file over what is there.
@@ -160,11 +160,11 @@ impl Settings {
                 continue;
             }
             let from = Source::Environment(variable.clone());
-            match KEYS.iter().find(|key| key.variable() == variable) {
+            match keys().iter().find(|key| key.variable() == variable) {
                 Some(key) => self.set(key.name, &value, from)?,
                 None => {
                     let lower = variable.trim_start_matches("LEVADA_").to_ascii_lowercase();
-                    let nearest = suggest::nearest(&lower, KEYS.iter().map(|key| key.name));
+                    let nearest = suggest::nearest(&lower, keys().iter().map(|key| key.name));
                     return Err(SettingsError::Unknown {
                         key: variable,
                         from: Source::Environment("the environment".into()),
@@ -181,8 +181,8 @@ impl Settings {
     /// # Errors
     /// [`SettingsError::Unknown`] with a suggestion, [`SettingsError::Invalid`].
     pub(crate) fn set(&mut self, name: &str, text: &str, from: Source) -> Result<(), SettingsError> {
-        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-            let nearest = suggest::nearest(name, KEYS.iter().map(|key| key.name));
+        let Some(key) = keys().iter().find(|key| key.name == name) else {
+            let nearest = suggest::nearest(name, keys().iter().map(|key| key.name));
             return Err(SettingsError::Unknown { key: name.to_owned(), from, nearest });
         };
         let value = parse(key, text).map_err(|reason| SettingsError::Invalid {
@@ -194,7 +194,7 @@ impl Settings {
         Ok(())
     }
 
-    /// The value of `name`, which is one of [`KEYS`].
+    /// The value of `name`, which is one of [`keys`].
     pub(crate) fn get(&self, name: &str) -> &Value {
         &self.values.get(name).expect("callers name listed keys").0
     }
@@ -212,10 +212,48 @@ impl Settings {
         matches!(self.get(name), Value::Flag(true))
     }
 
+    /// A whole number.
+    pub(crate) fn number(&self, name: &str) -> i64 {
+        match self.get(name) {
+            Value::Number(number) => *number,
+            _ => 0,
+        }
+    }
+
+    /// A count or a size.
+    pub(crate) fn size(&self, name: &str) -> usize {
+        usize::try_from(self.number(name)).unwrap_or(0)
+    }
+
+    /// A time span.
+    pub(crate) fn duration(&self, name: &str) -> Duration {
+        match self.get(name) {
+            Value::Duration(duration) => *duration,
+            Value::Number(millis) => Duration::from_millis(u64::try_from(*millis).unwrap_or(0)),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// What was set of the broker's own settings, by Kafka's names.
+    pub(crate) fn broker(&self) -> Vec<(&'static str, String)> {
+        let set = keys().iter().filter(|key| is_broker_key(key)).filter_map(|key| {
+            let (value, source) = self.values.get(key.name)?;
+            let text = match value {
+                Value::Text(text) => text.clone(),
+                Value::Flag(flag) => flag.to_string(),
+                Value::Number(number) => number.to_string(),
+                Value::Duration(duration) => duration.as_millis().to_string(),
+                Value::Absent => return None,
+            };
+            (*source != Source::Default).then_some((key.name, text))
+        });
+        set.collect()
+    }
+
     /// The settings as a configuration file that says where each value came from.
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
-        for key in KEYS {
+        for key in keys() {
             let (value, source) = self.values.get(key.name).expect("every key has a value");
             let name = if key.name.contains('.') { format!("\"{}\"", key.name) } else { key.name.to_owned() };
             let line = match value {

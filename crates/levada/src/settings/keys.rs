@@ -2,6 +2,9 @@
 //!
 //! Our own keys have hyphens; keys that Kafka has keep Kafka's names.
 
+use levada_broker::config::{ConfigKind, Setting, broker::BROKER};
+use std::sync::OnceLock;
+
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -42,12 +45,48 @@ impl Key {
 /// Variables that start with `LEVADA_` and are no settings of the server.
 pub(crate) const OTHER_VARIABLES: &[&str] = &["LEVADA_BOOTSTRAP_SERVER", "LEVADA_CACHE", "LEVADA_CONFIG", "LEVADA_LOG"];
 
-/// Every key.
-pub(crate) const KEYS: &[Key] = &[
+/// Every key: the server's own, then the broker's by Kafka's names.
+pub(crate) fn keys() -> &'static [Key] {
+    static ALL: OnceLock<Vec<Key>> = OnceLock::new();
+    ALL.get_or_init(|| OWN.iter().copied().chain(BROKER.iter().map(broker_key)).collect())
+}
+
+/// Whether the broker itself reads `key`.
+pub(crate) fn is_broker_key(key: &Key) -> bool {
+    BROKER.iter().any(|setting| setting.name == key.name)
+}
+
+fn broker_key(setting: &Setting) -> Key {
+    let kind = match setting.rule.kind() {
+        ConfigKind::Boolean => Kind::Flag,
+        _ if setting.name.ends_with(".ms") => Kind::Milliseconds,
+        _ if setting.name.ends_with(".bytes") => Kind::Size,
+        ConfigKind::Int | ConfigKind::Long => Kind::Number,
+        _ => Kind::Text,
+    };
+    Key { name: setting.name, kind, default: setting.default }
+}
+
+const OWN: &[Key] = &[
     Key { name: "data-dir", kind: Kind::Text, default: "./levada-data" },
     Key { name: "kafka", kind: Kind::Address, default: "127.0.0.1:9092" },
     Key { name: "http", kind: Kind::Address, default: "127.0.0.1:8080" },
     Key { name: "advertise", kind: Kind::Address, default: "" },
     Key { name: "allow-anonymous", kind: Kind::Flag, default: "false" },
     Key { name: "demo", kind: Kind::Flag, default: "false" },
+    Key { name: "shutdown-grace", kind: Kind::Duration, default: "10s" },
+    Key { name: "checkpoint-interval", kind: Kind::Duration, default: "60s" },
+    Key { name: "journal-file-size", kind: Kind::Size, default: "64MiB" },
+    Key { name: "journal-files-max", kind: Kind::Number, default: "4" },
+    Key { name: "retention-check-interval", kind: Kind::Duration, default: "30s" },
+    Key { name: "producers-per-partition-max", kind: Kind::Number, default: "10000" },
+    Key { name: "producer.id.expiration.ms", kind: Kind::Milliseconds, default: "86400000" },
+    Key { name: "file.delete.delay.ms", kind: Kind::Milliseconds, default: "10s" },
+    Key { name: "socket.request.max.bytes", kind: Kind::Size, default: "100MiB" },
+    Key { name: "request-memory-max", kind: Kind::Size, default: "64MiB" },
+    Key { name: "response-memory-max", kind: Kind::Size, default: "128MiB" },
+    Key { name: "max.connections", kind: Kind::Number, default: "20000" },
+    Key { name: "connections.max.idle.ms", kind: Kind::Milliseconds, default: "10min" },
+    Key { name: "fetch.max.bytes", kind: Kind::Size, default: "55MiB" },
+    Key { name: "max.incremental.fetch.session.cache.slots", kind: Kind::Number, default: "1000" },
 ];
