@@ -12,9 +12,10 @@ mod units;
 
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 fn main() -> ExitCode {
+    start_log();
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
         Command::Topic(command) => command.run(),
@@ -40,4 +41,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What happens goes to stderr; `LEVADA_LOG` chooses how much (`info`, `debug`, `levada_kafka=trace`).
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LEVADA_LOG").unwrap_or_else(|_| "info".into());
+    let format = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    format.with_ansi(std::io::stderr().is_terminal()).with_env_filter(filter).init();
 }

@@ -16,8 +16,10 @@ async fn ask(request_line: &str, readiness: Readiness) -> (String, String) {
         labels: vec![],
         value: 1.0,
     };
-    let faces =
-        Faces { readiness: Arc::new(move || readiness.clone()), metrics: Arc::new(move || vec![metric.clone()]) };
+    let faces = Faces {
+        readiness: Arc::new(move || readiness.clone()),
+        metrics: Arc::new(move || super::render(vec![metric.clone()])),
+    };
     let (stop, stopped) = oneshot::channel::<()>();
     let client = async {
         let mut stream = TcpStream::connect(address).await.unwrap();

@@ -66,10 +66,6 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let http = http_listener.local_addr()?;
     start_http(&tasks, http_listener, &store, server.metrics());
     announce(settings, kafka, http, &data_dir)?;
-    if settings.flag("demo") {
-        crate::demo::start(&tasks, kafka);
-    }
-
     let cut = server.run(stop_requested()).await;
     if cut > 0 {
         tracing::warn!(cut, "connections were cut at the end of the grace time");
@@ -88,7 +84,7 @@ fn open_store(
     clock: &Arc<dyn Clock>,
     rng: &Arc<dyn Rng>,
 ) -> anyhow::Result<(Store, Recovery)> {
-    let size = |name: &str| u64::try_from(settings.size(name)).unwrap_or(u64::MAX);
+    let size = |name: &str| u64::try_from(settings.size(name)).unwrap_or(0);
     let file_size = size("journal-file-size");
     let files_max = settings.size("journal-files-max");
     let capacity = file_size.saturating_mul(u64::try_from(files_max).unwrap_or(u64::MAX));
@@ -123,7 +119,8 @@ fn disk() -> Arc<dyn Disk> {
 /// The real disk; the process dies at the call that `LEVADA_FAULT_KILL_AT` numbers.
 #[cfg(feature = "fault-injection")]
 fn disk() -> Arc<dyn Disk> {
-    levada_log::disk::fault::FaultDisk::from_environment(Arc::new(RealDisk))
+    let at = std::env::var("LEVADA_FAULT_KILL_AT").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    Arc::new(levada_log::disk::FaultDisk::new(Arc::new(RealDisk), at))
 }
 
 fn report_recovery(recovery: &Recovery) {
@@ -139,8 +136,7 @@ fn report_recovery(recovery: &Recovery) {
 
 fn server_config(settings: &Settings) -> anyhow::Result<ServerConfig> {
     let text = settings.text("kafka").unwrap_or_default();
-    let mut listen: Vec<SocketAddr> =
-        text.to_socket_addrs().with_context(|| format!("`kafka` is `{text}`"))?.collect();
+    let mut listen: Vec<SocketAddr> = text.to_socket_addrs().with_context(|| format!("`kafka` is `{text}`"))?.collect();
     listen.sort();
     listen.dedup();
     let advertise = settings.text("advertise").and_then(|text| text.rsplit_once(':')).map(|(host, port)| Endpoint {
@@ -212,23 +208,29 @@ fn store_metrics(store: &Store) -> Vec<Metric> {
     vec![
         counter("levada_journal_rounds_total", "Rounds of the journal, one sync each.", stats.journal_rounds),
         counter("levada_journal_bytes_total", "Bytes of batches journalled.", stats.journal_bytes),
-        metric("levada_journal_sync_seconds_total", "Time spent in syncs of the journal.", MetricKind::Counter, seconds),
+        metric(
+            "levada_journal_sync_seconds_total",
+            "Time spent in syncs of the journal.",
+            MetricKind::Counter,
+            seconds,
+        ),
         counter("levada_store_batches_total", "Batches appended.", stats.batches),
         counter("levada_store_records_total", "Records appended.", stats.records),
         counter("levada_store_bytes_total", "Bytes appended.", stats.bytes),
         counter("levada_checkpoints_total", "Checkpoints taken.", stats.checkpoints),
         counter("levada_segment_syncs_total", "Files synced for checkpoints.", stats.segment_syncs),
         gauge("levada_writable", "1 while writes are taken.", if store.health().writable { 1.0 } else { 0.0 }),
-        gauge(
-            "kafka_server_replicamanager_partitioncount",
-            "Partitions on this broker.",
-            image.logs().count() as f64,
-        ),
+        gauge("kafka_server_replicamanager_partitioncount", "Partitions on this broker.", image.logs().count() as f64),
     ]
 }
 
 /// The line for machines on stdout, what a newcomer needs on stderr.
-fn announce(settings: &Settings, kafka: SocketAddr, http: SocketAddr, data_dir: &std::path::Path) -> anyhow::Result<()> {
+fn announce(
+    settings: &Settings,
+    kafka: SocketAddr,
+    http: SocketAddr,
+    data_dir: &std::path::Path,
+) -> anyhow::Result<()> {
     let mut output = Output::new(Format::Table);
     output.line(format_args!("levada ready kafka={kafka} http={http}"))?;
     output.flush()?;
@@ -237,11 +239,14 @@ fn announce(settings: &Settings, kafka: SocketAddr, http: SocketAddr, data_dir: 
     note(format_args!("  Kafka     {kafka}"));
     note(format_args!("  HTTP      http://{http}  (/health/ready, /metrics)"));
     note(format_args!("  data      {}", data_dir.display()));
-    note(format_args!("  durability  {durability}{}", match durability {
-        "fsync" => ": what is acknowledged survives a power cut",
-        "interval" => ": a power cut may take what was acknowledged in the last moments",
-        _ => ": a power cut may take what was acknowledged and not yet written by the system",
-    }));
+    note(format_args!(
+        "  durability  {durability}{}",
+        match durability {
+            "fsync" => ": what is acknowledged survives a power cut",
+            "interval" => ": a power cut may take what was acknowledged in the last moments",
+            _ => ": a power cut may take what was acknowledged and not yet written by the system",
+        }
+    ));
     let bootstrap = if kafka.port() == 9092 { String::new() } else { format!(" --bootstrap-server {kafka}") };
     if settings.flag("demo") {
         note(format_args!("  try       levada consume flights --from-beginning{bootstrap}"));
