@@ -16,6 +16,7 @@ pub mod records;
 mod requests;
 mod shard;
 pub(crate) mod timers;
+mod trim;
 
 pub use commits::{
     CommitPartition, CommitTopic, DeleteGroupError, DeleteOffsetError, DeleteOffsets, DeleteOffsetsError, FetchOffsets,
@@ -121,6 +122,8 @@ impl Coordinator {
         runtime.spawn_blocking("group-load", Box::new(move || this.load()));
         let this = Arc::clone(self);
         runtime.spawn("group-journal", Box::pin(async move { this.follow_journal().await }));
+        let (this, sleeper) = (Arc::clone(self), Arc::clone(runtime));
+        runtime.spawn("group-trim", Box::pin(async move { this.run_trims(&*sleeper).await }));
         let this = Arc::clone(self);
         let sleeper = Arc::clone(runtime);
         runtime.spawn("group-timers", Box::pin(async move { this.run_timers(&*sleeper, settings).await }));

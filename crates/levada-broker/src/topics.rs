@@ -276,8 +276,7 @@ impl Broker {
         if self.store.image().topic(name.as_str()).is_some() {
             return Ok(());
         }
-        let configs =
-            [("cleanup.policy", "compact"), ("segment.bytes", "104857600"), ("max.message.bytes", "33554432")];
+        let configs = [("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("max.message.bytes", "33554432")];
         let configs = configs.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let partitions = self.config().offsets_topic_partitions();
         let id = TopicId::random(&*self.rng);

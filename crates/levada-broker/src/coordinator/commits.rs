@@ -132,6 +132,8 @@ pub enum DeleteGroupError {
 /// Resolves when a write is durable and visible, or has failed.
 pub(super) type Written = oneshot::Receiver<Result<(), CoordinatorError>>;
 
+/// What comes of each position, and the write to wait for.
+type Deleting = (Vec<Result<(), DeleteOffsetError>>, Option<Written>);
 type Positions = Vec<(TopicPartition, Option<CommittedOffset>)>;
 
 impl Coordinator {
@@ -231,7 +233,7 @@ impl Coordinator {
         &self,
         group_id: &Str,
         partitions: Vec<TopicPartition>,
-    ) -> Result<(Vec<Result<(), DeleteOffsetError>>, Option<Written>), DeleteOffsetsError> {
+    ) -> Result<Deleting, DeleteOffsetsError> {
         self.check(group_id)?;
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(DeleteOffsetsError::UnknownGroup)?;

@@ -265,3 +265,35 @@ async fn a_deleted_topics_offsets_do_not_come_back_after_a_crash() {
         assert_eq!(rig.committed("g", 0), None);
     }
 }
+
+#[tokio::test]
+async fn the_log_of_groups_stays_short() {
+    let rig = Rig::new();
+    rig.create("orders", 100, &[]).await.unwrap();
+    let (id, generation) = rig.lone_member("g").await;
+    for round in 0..80 {
+        let position =
+            |partition| CommitPartition { partition, offset: round, leader_epoch: None, metadata: "".into() };
+        let partitions = (0..100).map(position).collect();
+        let topics = vec![CommitTopic { topic: rig.grant("orders"), partitions }];
+        let commit = OffsetCommit { committer: member(&id, generation), retention: None, topics };
+        assert!(rig.broker.commit_offsets(&rig.grant("g"), commit).await[0].iter().all(Result::is_ok));
+    }
+    let kept = |rig: &Rig| -> i64 {
+        let image = rig.store.image();
+        let logs = &image.topic("__consumer_offsets").unwrap().logs;
+        logs.iter().map(|log| log.tail().high_watermark - log.tail().log_start_offset).sum()
+    };
+    assert!(kept(&rig) > 8_000);
+    while kept(&rig) > 200 {
+        rig.pass(Duration::from_secs(1)).await;
+        rig.heartbeat("g", &id, generation).unwrap();
+    }
+    assert_eq!(kept(&rig), 101, "the group and its positions");
+    rig.commit("g", member(&id, generation), 0, 1_000).await.unwrap();
+    for seed in 0..2 {
+        let rig = rig.copy_after_power_cut(seed);
+        assert_eq!((rig.committed("g", 0), rig.committed("g", 99)), (Some(1_000), Some(79)));
+        assert_eq!(rig.heartbeat("g", &id, generation), Ok(()));
+    }
+}

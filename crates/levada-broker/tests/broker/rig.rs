@@ -101,6 +101,11 @@ impl Rig {
         Self::start(after, self.clock, &[], self.lives + 1)
     }
 
+    /// What a power cut at this moment would leave, while this broker goes on.
+    pub(crate) fn copy_after_power_cut(&self, seed: u64) -> Self {
+        Self::start(self.disk.power_cut(seed), Arc::clone(&self.clock), &[], self.lives + 1)
+    }
+
     /// Moves the clock on by `span`, a second at a time, and lets what is due happen.
     pub(crate) async fn pass(&self, span: Duration) {
         for _ in 0..span.as_secs() {
