@@ -136,3 +136,25 @@ async fn what_is_refused_changes_nothing() {
     let shown = rig.broker.describe_topic_configs(&rig.grant("t"), Some(&["retention.ms".into()])).unwrap();
     assert_eq!(shown[0].source, ConfigSource::Default);
 }
+
+#[tokio::test]
+async fn records_can_be_deleted_before_they_reach_their_segment() {
+    for seed in 0..3 {
+        let rig = Rig::new();
+        rig.create("t", 1, &[]).await.unwrap();
+        for value in ["a", "b", "c"] {
+            rig.produce("t", 0, batch(&[(None, value)])).await.unwrap();
+        }
+        let copy = |rig: &Rig| rig.copy_after_power_cut(seed);
+        assert_eq!(rig.broker.delete_records(&rig.grant("t"), 0, 2).await, Ok(2));
+        let before_checkpoint = copy(&rig);
+        rig.store.checkpoint().await;
+        let after_checkpoint = copy(&rig);
+        for rig in [rig, before_checkpoint, after_checkpoint] {
+            assert_eq!(rig.produce("t", 0, batch(&[(None, "d")])).await.unwrap().base_offset, 3);
+            rig.store.checkpoint().await;
+            assert!(rig.broker.health().writable);
+            assert_eq!(rig.broker.delete_records(&rig.grant("t"), 0, 0).await, Ok(2));
+        }
+    }
+}

@@ -281,7 +281,7 @@ fn carry_out(shared: &Shared, consequence: Consequence) {
         }
         Consequence::Started(log, offset) => {
             log.advance_log_start(offset);
-            shared.inbox.push(WriterCommand::SetStart(log, offset));
+            shared.inbox.push(WriterCommand::SetStart(log));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     log::Log,
 };
 use levada_log::partition::{self, LogConfig, PartitionLog};
-use levada_model::record::StoredBatch;
+use levada_model::{Offset, record::StoredBatch};
 use std::{sync::Arc, time::Duration};
 
 /// What [`try_now`] left to the appender.
@@ -128,7 +128,9 @@ pub(crate) fn open_files<'a>(
 ) -> Result<&'a mut PartitionLog, partition::OpenError> {
     if files.is_none() {
         let config = log_config(&log.settings());
-        let start = log.tail().log_start_offset;
+        // Records may have been deleted before they came here; the files begin where their batches do.
+        let first = log.tail.lock().unflushed().first().map(|batch| batch.base_offset);
+        let start = first.unwrap_or(Offset::MAX).min(log.tail().log_start_offset);
         let created = PartitionLog::create(&shared.files, log.dir().clone(), log.id(), config, start)?;
         log.set_reader(created.reader());
         *files = Some(created);

@@ -1,7 +1,6 @@
 //! What the writer is asked to do.
 
 use crate::{log::Log, ticket::Promise};
-use levada_model::Offset;
 use parking_lot::{Condvar, Mutex};
 use std::{
     sync::{
@@ -16,8 +15,8 @@ use std::{
 pub(crate) enum WriterCommand {
     /// The topic is gone: its files go.
     Delete(Vec<Arc<Log>>),
-    /// Records below the offset are gone.
-    SetStart(Arc<Log>, Offset),
+    /// Records below the start of the log are gone.
+    SetStart(Arc<Log>),
     /// Settings changed: files follow them, and a changed durability takes effect.
     Configure(Vec<Arc<Log>>),
     /// Retention, now.

@@ -10,7 +10,7 @@ use super::{
 use crate::{append::AppendError, cluster::ClusterImage, log::Log, settings::Durability, ticket::Promise};
 use bytes::BytesMut;
 use levada_log::partition::{self, PartitionLog, Retention};
-use levada_model::{Offset, record::StoredBatch};
+use levada_model::record::StoredBatch;
 use std::{
     collections::VecDeque,
     path::PathBuf,
@@ -94,9 +94,7 @@ impl Writer {
         for command in commands {
             match command {
                 WriterCommand::Delete(logs) => logs.iter().for_each(|log| self.delete(log)),
-                WriterCommand::SetStart(log, offset) => {
-                    set_start(&log, offset);
-                }
+                WriterCommand::SetStart(log) => raise_start(&log, &mut log.files.lock()),
                 WriterCommand::Configure(logs) => self.configure(&logs),
                 WriterCommand::Expire(promise) => {
                     self.flush_all();
@@ -336,10 +334,10 @@ impl Writer {
     }
 }
 
-/// Lets the files know that records below `offset` are gone.
-fn set_start(log: &Log, offset: Offset) {
-    if let Some(files) = log.files.lock().as_mut()
-        && let Err(error) = files.set_log_start(offset.min(files.next_offset()))
+/// Lets the files know that records below the start of the log are gone, as far as the files have come.
+fn raise_start(log: &Log, files: &mut Option<PartitionLog>) {
+    if let Some(files) = files
+        && let Err(error) = files.set_log_start(log.tail().log_start_offset.min(files.next_offset()))
     {
         tracing::warn!(topic = %log.topic(), %error, "the start of a log could not be moved");
     }
@@ -400,6 +398,7 @@ pub(crate) fn flush(shared: &Shared, log: &Log, files: &mut Option<PartitionLog>
     );
     match result {
         Ok(()) => {
+            raise_start(log, files);
             log.tail.lock().set_flushed(end);
             shared.inbox.flushed(bytes);
             Ok(bytes)

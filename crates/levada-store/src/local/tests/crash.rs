@@ -65,7 +65,10 @@ fn verify(disk: &Arc<dyn Disk>, acknowledged: &Acknowledged, what: &str) {
         let found = read_all(&log);
         let start = log.tail().log_start_offset;
         let start_min = acknowledged.starts.get(name).copied().unwrap_or(0);
-        assert!(start >= start_min && (start == start_min || acknowledged.starts.contains_key(name)), "{what}: {name} starts at {start}");
+        assert!(
+            start >= start_min && (start == start_min || acknowledged.starts.contains_key(name)),
+            "{what}: {name} starts at {start}"
+        );
         let kept: Vec<_> = records.iter().filter(|(offset, _)| *offset >= start).cloned().collect();
         assert!(found.len() >= kept.len(), "{what}: {name} has {} of {} records", found.len(), kept.len());
         assert_eq!(found[..kept.len()], kept[..], "{what}: {name}");

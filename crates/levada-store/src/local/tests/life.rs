@@ -233,15 +233,24 @@ fn many_threads_append_to_many_logs_without_loss() {
     let (_, disk) = sim();
     let (store, _) = open_on(&disk);
     let logs: Vec<Arc<Log>> = (0..8)
-        .map(|number| create(&store, number + 1, &format!("topic-{number}"), &[("durability", if number % 2 == 0 { "fsync" } else { "os" })]))
+        .map(|number| {
+            create(
+                &store,
+                number + 1,
+                &format!("topic-{number}"),
+                &[("durability", if number % 2 == 0 { "fsync" } else { "os" })],
+            )
+        })
         .collect();
     let threads: Vec<_> = (0..4)
         .map(|thread| {
             let (store, logs) = (store.clone(), logs.clone());
             std::thread::spawn(move || {
                 for index in 0..200 {
-                    let entries = logs.iter().map(|log| set(log, batch(&[&format!("{thread}-{index}")], None)).entries.remove(0));
-                    let outcomes = store.append(AppendSet { entries: entries.collect(), acks: Acks::Durable }).wait().unwrap();
+                    let entries =
+                        logs.iter().map(|log| set(log, batch(&[&format!("{thread}-{index}")], None)).entries.remove(0));
+                    let outcomes =
+                        store.append(AppendSet { entries: entries.collect(), acks: Acks::Durable }).wait().unwrap();
                     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
                 }
             })
