@@ -52,13 +52,11 @@ fn everything(version: i16) -> ApiVersionsResponse {
         name: name.into(),
         min_version: 0,
         max_version: level,
-        ..SupportedFeatureKey::default()
     });
     let finalized = FEATURES.iter().map(|&(name, level)| FinalizedFeatureKey {
         name: name.into(),
         min_version_level: level,
         max_version_level: level,
-        ..FinalizedFeatureKey::default()
     });
     ApiVersionsResponse {
         api_keys: APIS.iter().map(row).collect(),
@@ -71,12 +69,7 @@ fn everything(version: i16) -> ApiVersionsResponse {
 
 fn row(api: &crate::apis::Api) -> ApiVersion {
     let versions = api.announced();
-    ApiVersion {
-        api_key: api.key.code(),
-        min_version: *versions.start(),
-        max_version: *versions.end(),
-        ..ApiVersion::default()
-    }
+    ApiVersion { api_key: api.key.code(), min_version: *versions.start(), max_version: *versions.end() }
 }
 
 /// Kafka's rule for names and versions of client software.

@@ -176,10 +176,13 @@ async fn read(context: &Context, fetch: &mut Fetch, budget: &mut Budget, patienc
     }
 }
 
+/// Whether the client may read a topic.
+type Readable = Result<Grant<op::Read, res::Topic>, ErrorCode>;
+
 /// Finds partitions, asking once for each topic in a row whether the client may read it.
 struct Finder<'a> {
     context: &'a Context,
-    last: Option<(TopicKey, Result<Grant<op::Read, res::Topic>, ErrorCode>)>,
+    last: Option<(TopicKey, Readable)>,
 }
 
 impl Finder<'_> {
@@ -195,7 +198,7 @@ impl Finder<'_> {
         self.context.broker().reader(&granted?, partition).map_err(|error| errors::fetch(&error))
     }
 
-    fn grant(&self, topic: &TopicKey) -> Result<Grant<op::Read, res::Topic>, ErrorCode> {
+    fn grant(&self, topic: &TopicKey) -> Readable {
         if topic.id.is_zero() {
             return self.context.ask_topic(&topic.name);
         }

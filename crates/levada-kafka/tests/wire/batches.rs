@@ -9,25 +9,25 @@ use levada_model::{
 
 /// Who produces, for idempotent batches.
 #[derive(Clone, Copy)]
-pub struct Producer {
-    pub id: i64,
-    pub epoch: i16,
-    pub sequence: i32,
+pub(crate) struct Producer {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) sequence: i32,
 }
 
-pub const NOBODY: Producer = Producer { id: -1, epoch: -1, sequence: -1 };
+pub(crate) const NOBODY: Producer = Producer { id: -1, epoch: -1, sequence: -1 };
 
 /// One uncompressed batch of these values, stamped now.
-pub fn batch(values: &[&str]) -> Bytes {
+pub(crate) fn batch(values: &[&str]) -> Bytes {
     batch_of(NOBODY, values)
 }
 
-pub fn batch_of(producer: Producer, values: &[&str]) -> Bytes {
+pub(crate) fn batch_of(producer: Producer, values: &[&str]) -> Bytes {
     let now = levada_model::Clock::wall_ms(&levada_model::SystemClock);
     batch_at(producer, now, values)
 }
 
-pub fn batch_at(producer: Producer, timestamp: i64, values: &[&str]) -> Bytes {
+pub(crate) fn batch_at(producer: Producer, timestamp: i64, values: &[&str]) -> Bytes {
     let mut records = BytesMut::new();
     for (index, value) in values.iter().enumerate() {
         let mut record = BytesMut::new();
@@ -64,12 +64,12 @@ pub fn batch_at(producer: Producer, timestamp: i64, values: &[&str]) -> Bytes {
 }
 
 /// The headers of the batches in a response.
-pub fn headers(records: &levada_protocol::Records) -> Vec<BatchHeader> {
+pub(crate) fn headers(records: &levada_protocol::Records) -> Vec<BatchHeader> {
     let bytes = records.clone().into_bytes().unwrap_or_default();
     levada_model::batch::split(bytes).map(|batch| batch.unwrap().0).collect()
 }
 
 /// Base offset and count of each batch in a response.
-pub fn offsets(records: &levada_protocol::Records) -> Vec<(i64, i32)> {
+pub(crate) fn offsets(records: &levada_protocol::Records) -> Vec<(i64, i32)> {
     headers(records).iter().map(|header| (header.base_offset, header.record_count)).collect()
 }

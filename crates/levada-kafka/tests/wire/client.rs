@@ -21,12 +21,12 @@ use tokio::{
 };
 
 /// Longer than anything here should take, shorter than anyone's patience.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A broker on a store in a directory of its own, and its listener.
-pub struct TestServer {
-    pub address: SocketAddr,
-    pub metrics: Arc<levada_kafka::Metrics>,
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: Arc<levada_kafka::Metrics>,
     broker: Arc<Broker>,
     store: Store,
     stop: Option<oneshot::Sender<()>>,
@@ -36,15 +36,15 @@ pub struct TestServer {
 
 #[allow(clippy::disallowed_methods, reason = "the harness of a test")]
 impl TestServer {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(ServerConfig::default()).await
     }
 
-    pub async fn with(config: ServerConfig) -> Self {
+    pub(crate) async fn with(config: ServerConfig) -> Self {
         Self::with_broker(config, &[]).await
     }
 
-    pub async fn with_broker(mut config: ServerConfig, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with_broker(mut config: ServerConfig, settings: &[(&str, &str)]) -> Self {
         config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         let data_dir = tempfile::tempdir().unwrap();
         let (broker, store) = open_broker(&data_dir, settings);
@@ -52,18 +52,17 @@ impl TestServer {
         let server = Server::bind(config, Arc::clone(&broker), Arc::new(SystemClock), rng).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (address, metrics) = (server.addresses()[0], server.metrics());
-        let run = tokio::spawn(server.run(async move {
-            let _ = stopped.await;
-        }));
+        // A server whose handle is dropped stops as well.
+        let run = tokio::spawn(server.run(async move { stopped.await.unwrap_or_default() }));
         Self { address, metrics, broker, store, stop: Some(stop), run: Some(run), _data_dir: data_dir }
     }
 
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
     }
 
     /// Stops; returns how many connections were cut.
-    pub async fn stop(mut self) -> usize {
+    pub(crate) async fn stop(mut self) -> usize {
         self.stop.take().unwrap().send(()).unwrap();
         let cut = tokio::time::timeout(PATIENCE, self.run.take().unwrap()).await.unwrap().unwrap();
         self.broker.close();
@@ -101,24 +100,24 @@ fn open_broker(data_dir: &TempDir, settings: &[(&str, &str)]) -> (Arc<Broker>, S
     (Broker::new(config, parts), store)
 }
 
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     next_correlation_id: i32,
 }
 
 impl Client {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), next_correlation_id: 1 }
     }
 
     /// Sends a request; returns its correlation id.
-    pub async fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
+    pub(crate) async fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
         let (id, frame) = self.frame(version, request);
         self.stream.write_all(&frame).await.unwrap();
         id
     }
 
-    pub fn frame<R: Request>(&mut self, version: i16, request: &R) -> (i32, Bytes) {
+    pub(crate) fn frame<R: Request>(&mut self, version: i16, request: &R) -> (i32, Bytes) {
         let id = self.next_correlation_id;
         self.next_correlation_id += 1;
         let header = RequestHeader {
@@ -131,7 +130,7 @@ impl Client {
     }
 
     /// The next frame without its length; `None` if the server closed the connection.
-    pub async fn frame_in(&mut self) -> Option<Bytes> {
+    pub(crate) async fn frame_in(&mut self) -> Option<Bytes> {
         let read = async {
             let size = self.stream.read_i32().await.ok()?;
             let mut frame = BytesMut::zeroed(usize::try_from(size).unwrap());
@@ -142,7 +141,7 @@ impl Client {
     }
 
     /// The next response, which must be to `R` in `version`; and its correlation id.
-    pub async fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
+    pub(crate) async fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
         let frame = self.frame_in().await.expect("an answer, not the end of the connection");
         let mut decoder = Decoder::new(frame);
         let header = ResponseHeader::decode(&mut decoder, R::KEY, version).unwrap();
@@ -151,7 +150,7 @@ impl Client {
         (header.correlation_id, response)
     }
 
-    pub async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+    pub(crate) async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
         let sent = self.send(version, request).await;
         let (id, response) = self.receive::<R>(version).await;
         assert_eq!(id, sent);
@@ -159,7 +158,7 @@ impl Client {
     }
 
     /// Whether the server closes the connection without another byte.
-    pub async fn is_closed(&mut self) -> bool {
+    pub(crate) async fn is_closed(&mut self) -> bool {
         let mut byte = [0; 1];
         let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut byte)).await.expect("the server acts in time");
         !matches!(read, Ok(size) if size > 0)

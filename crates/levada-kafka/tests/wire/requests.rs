@@ -13,13 +13,13 @@ use levada_protocol::messages::{
     produce_response::PartitionProduceResponse,
 };
 
-pub fn produce(topic: &str, partition: i32, records: Bytes) -> ProduceRequest {
-    let partition = PartitionProduceData { index: partition, records: records.into(), ..Default::default() };
+pub(crate) fn produce(topic: &str, partition: i32, records: Bytes) -> ProduceRequest {
+    let partition = PartitionProduceData { index: partition, records: records.into() };
     let topic = TopicProduceData { name: topic.into(), partition_data: vec![partition], ..Default::default() };
     ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
 }
 
-pub fn fetch(topic: &str, partition: i32, offset: i64) -> FetchRequest {
+pub(crate) fn fetch(topic: &str, partition: i32, offset: i64) -> FetchRequest {
     let partition = FetchPartition {
         partition,
         fetch_offset: offset,
@@ -33,7 +33,7 @@ pub fn fetch(topic: &str, partition: i32, offset: i64) -> FetchRequest {
 }
 
 /// The one partition of a response.
-pub fn only(response: &FetchResponse) -> &PartitionData {
+pub(crate) fn only(response: &FetchResponse) -> &PartitionData {
     assert_eq!(response.error_code, 0);
     assert_eq!(response.responses.len(), 1, "{response:?}");
     assert_eq!(response.responses[0].partitions.len(), 1, "{response:?}");
@@ -41,11 +41,11 @@ pub fn only(response: &FetchResponse) -> &PartitionData {
 }
 
 impl Client {
-    pub async fn create_topic(&mut self, name: &str, partitions: i32) -> TopicId {
+    pub(crate) async fn create_topic(&mut self, name: &str, partitions: i32) -> TopicId {
         self.create_topic_with(name, partitions, &[]).await
     }
 
-    pub async fn create_topic_with(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> TopicId {
+    pub(crate) async fn create_topic_with(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> TopicId {
         let configs = configs.iter().map(|(name, value)| {
             levada_protocol::messages::create_topics_request::CreatableTopicConfig {
                 name: (*name).into(),
@@ -66,12 +66,12 @@ impl Client {
     }
 
     /// Produces one batch and returns what came of it.
-    pub async fn produce(&mut self, topic: &str, partition: i32, records: Bytes) -> PartitionProduceResponse {
+    pub(crate) async fn produce(&mut self, topic: &str, partition: i32, records: Bytes) -> PartitionProduceResponse {
         let response = self.call(9, &produce(topic, partition, records)).await;
         response.responses[0].partition_responses[0].clone()
     }
 
-    pub async fn metadata(&mut self, version: i16, topics: Option<&[&str]>) -> MetadataResponse {
+    pub(crate) async fn metadata(&mut self, version: i16, topics: Option<&[&str]>) -> MetadataResponse {
         let topic = |name: &&str| MetadataRequestTopic { name: Some((*name).into()), ..Default::default() };
         let topics = topics.map(|topics| topics.iter().map(topic).collect());
         let request = MetadataRequest { topics, allow_auto_topic_creation: false, ..Default::default() };

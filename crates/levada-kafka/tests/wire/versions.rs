@@ -116,6 +116,21 @@ async fn requests_of_administrators_are_answered_in_every_version() {
         ..Default::default()
     })
     .await;
+    sweep(&mut client, |_| DeleteRecordsRequest {
+        topics: vec![delete_records_request::DeleteRecordsTopic {
+            name: "t".into(),
+            partitions: vec![delete_records_request::DeleteRecordsPartition { partition_index: 0, offset: -1 }],
+        }],
+        ..Default::default()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_about_settings_are_answered_in_every_version() {
+    let server = TestServer::start().await;
+    let mut client = server.client().await;
+    client.create_topic("t", 1).await;
     for resource_type in [2, 4, 8] {
         let resource_name = if resource_type == 2 { "t" } else { "1" };
         sweep(&mut client, |_| DescribeConfigsRequest {
@@ -147,21 +162,12 @@ async fn requests_of_administrators_are_answered_in_every_version() {
         })
         .await;
     }
-    sweep(&mut client, |_| DeleteRecordsRequest {
-        topics: vec![delete_records_request::DeleteRecordsTopic {
-            name: "t".into(),
-            partitions: vec![delete_records_request::DeleteRecordsPartition { partition_index: 0, offset: -1 }],
-        }],
-        ..Default::default()
-    })
-    .await;
 }
 
 #[tokio::test]
-async fn requests_about_groups_are_answered_in_every_version() {
+async fn groups_are_joined_in_every_version() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
-    let id = client.create_topic("t", 1).await;
     client.call(4, &FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() }).await;
     for version in JoinGroupRequest::versions() {
         let join = JoinGroupRequest {
@@ -183,6 +189,13 @@ async fn requests_about_groups_are_answered_in_every_version() {
         assert_eq!((joined.error_code, joined.generation_id), (0, 1), "version {version}");
         assert_eq!((joined.members.len(), &joined.leader), (1, &joined.member_id));
     }
+}
+
+#[tokio::test]
+async fn requests_of_strangers_to_a_group_are_answered_in_every_version() {
+    let server = TestServer::start().await;
+    let mut client = server.client().await;
+    client.call(4, &FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() }).await;
     let group_id = || levada_model::Str::from("g");
     let member_id = || levada_model::Str::from("nobody");
     sweep(&mut client, |_| SyncGroupRequest { group_id: group_id(), member_id: member_id(), ..Default::default() })
@@ -199,6 +212,18 @@ async fn requests_about_groups_are_answered_in_every_version() {
         },
     })
     .await;
+    sweep(&mut client, |_| DescribeGroupsRequest { groups: vec![group_id()], ..Default::default() }).await;
+    sweep(&mut client, |_| ListGroupsRequest::default()).await;
+    sweep(&mut client, |_| OffsetDeleteRequest { group_id: group_id(), ..Default::default() }).await;
+    sweep(&mut client, |_| DeleteGroupsRequest { groups_names: vec![group_id()] }).await;
+}
+
+#[tokio::test]
+async fn offsets_are_committed_and_fetched_in_every_version() {
+    let server = TestServer::start().await;
+    let mut client = server.client().await;
+    let id = client.create_topic("t", 1).await;
+    let group_id = || levada_model::Str::from("g");
     for version in OffsetCommitRequest::versions() {
         let (name, topic_id) = names("t", id, version >= 10);
         let topic = offset_commit_request::OffsetCommitRequestTopic {
@@ -246,11 +271,6 @@ async fn requests_about_groups_are_answered_in_every_version() {
             assert_eq!(client.call(version, &all).await.topics[0].partitions[0].committed_offset, 10);
         }
     }
-    sweep(&mut client, |_| DescribeGroupsRequest { groups: vec![group_id(), "join-3".into()], ..Default::default() })
-        .await;
-    sweep(&mut client, |_| ListGroupsRequest::default()).await;
-    sweep(&mut client, |_| OffsetDeleteRequest { group_id: group_id(), ..Default::default() }).await;
-    sweep(&mut client, |_| DeleteGroupsRequest { groups_names: vec![group_id()] }).await;
 }
 
 trait Versions: Request {
