@@ -158,6 +158,7 @@ impl Journal {
             self.ensure_free(1)?;
             self.enter_free_file();
         }
+        self.live.back_mut().expect("entered if there was none").make_size_sure()?;
         self.write_frame(&[], 0, true).map_err(|error| self.write_failed(error))?;
         self.sync()
     }
@@ -324,11 +325,12 @@ impl Journal {
     fn ensure_free(&mut self, count: usize) -> Result<(), JournalError> {
         for index in 0..count {
             match self.free.get_mut(index) {
-                Some(file) if file.size >= self.config.file_size => {}
+                Some(file) if file.size >= self.config.file_size => file.make_size_sure().map_err(full_or_disk)?,
                 Some(file) => {
                     let allocated = file.file.allocate(self.config.file_size);
                     allocated.map_err(DiskError::at("allocate", &file.path)).map_err(full_or_disk)?;
                     file.size = self.config.file_size;
+                    file.make_size_sure().map_err(full_or_disk)?;
                 }
                 None => self.create_file()?,
             }
@@ -350,7 +352,7 @@ impl Journal {
             return Err(full_or_disk(error));
         }
         self.disk.sync_dir(&self.dir).map_err(DiskError::at("sync", &self.dir)).map_err(|error| self.poison(&error))?;
-        self.free.push_back(JournalFile { number, path, file, size, first: None, dirty: false });
+        self.free.push_back(JournalFile { number, path, file, size, first: None, size_is_sure: true, dirty: false });
         Ok(())
     }
 

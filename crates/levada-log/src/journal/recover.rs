@@ -68,7 +68,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Res
     }
     drop_torn_but_latest(disk, dir)?;
     wipe_later_starts(&walk)?;
-    make_sure(&unsure)?;
+    make_sure(&mut unsure)?;
     let live = walk.visited.iter().filter_map(|&index| files.get(index).cloned()).collect();
     let free = files.iter().enumerate().filter(|(index, _)| !walk.visited.contains(index));
     let free = free.map(|(_, file)| file.clone()).collect();
@@ -85,8 +85,8 @@ struct Unsure {
 }
 
 /// Writes frames once more and syncs them: what reads back may be in memory only, even after a failed sync.
-fn make_sure(unsure: &[Unsure]) -> Result<(), JournalError> {
-    for Unsure { file, range, .. } in unsure {
+fn make_sure(unsure: &mut [Unsure]) -> Result<(), JournalError> {
+    for Unsure { file, range, .. } in &mut *unsure {
         let mut position = range.start;
         while position < range.end {
             let size = (range.end - position).min(REWRITE_SIZE);
@@ -96,9 +96,10 @@ fn make_sure(unsure: &[Unsure]) -> Result<(), JournalError> {
             position += size;
         }
     }
-    for (index, Unsure { file, .. }) in unsure.iter().enumerate() {
-        let is_last_of_file = unsure.get(index + 1).is_none_or(|next| next.file.number != file.number);
-        if is_last_of_file {
+    let mut later: Option<u64> = None;
+    for Unsure { file, .. } in unsure.iter_mut().rev() {
+        if later.replace(file.number) != Some(file.number) {
+            file.make_size_sure()?;
             file.file.sync_data().map_err(DiskError::at("sync", &file.path))?;
         }
     }
@@ -197,7 +198,7 @@ fn keep_torn(
     match written.map_err(DiskError::at("write", &path)) {
         Err(error) if error.is_full() => {
             tracing::warn!(%error, "the torn end of the journal is not kept");
-            Ok(())
+            Ok(disk.remove_file(&path).map_err(DiskError::at("remove", &path))?)
         }
         result => Ok(result?),
     }

@@ -28,6 +28,9 @@ pub(super) struct JournalFile {
     pub(super) size: u64,
     /// The frame at the start, if there is one.
     pub(super) first: Option<FrameHeader>,
+    /// Whether a sync makes its size durable. Not known of a file that an earlier life left: after a failed sync the
+    /// system believes the size to be on the disk.
+    pub(super) size_is_sure: bool,
     /// Whether something was written since the last sync.
     pub(super) dirty: bool,
 }
@@ -38,9 +41,21 @@ impl JournalFile {
         let file = disk.open(&path, OpenMode::Write).map_err(DiskError::at("open", &path))?;
         let size = file.len().map_err(DiskError::at("measure", &path))?;
         let size = size - size % BLOCK_SIZE;
-        let mut opened = Self { number, path, file, size, first: None, dirty: false };
+        let mut opened = Self { number, path, file, size, first: None, size_is_sure: false, dirty: false };
         opened.first = Window::default().header(&opened, 0)?;
         Ok(opened)
+    }
+
+    /// Sees to it that the next sync makes the size durable.
+    pub(super) fn make_size_sure(&mut self) -> Result<(), DiskError> {
+        if !self.size_is_sure {
+            let size = self.file.len().map_err(DiskError::at("measure", &self.path))?;
+            self.file.set_len(size + 1).map_err(DiskError::at("extend", &self.path))?;
+            self.file.set_len(size).map_err(DiskError::at("cut", &self.path))?;
+            self.size_is_sure = true;
+            self.dirty = true;
+        }
+        Ok(())
     }
 }
 
