@@ -134,7 +134,9 @@ fn shared_broker<'a>(bench: &Bench<'_>, shared: &'a mut Option<Broker>) -> Resul
             if folder.exists() {
                 std::fs::remove_dir_all(&folder)?;
             }
-            bench.recipe.start(&folder)?
+            let broker = bench.recipe.start(&folder)?;
+            bench.warm_up(&broker)?;
+            broker
         }
     };
     Ok(shared.insert(broker))

@@ -124,6 +124,7 @@ impl fmt::Display for Load {
 /// How much a round takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
+    warm_up_bytes: u64,
     produce_seconds: f64,
     consume_bytes: u64,
     latency_seconds: f64,
@@ -136,6 +137,7 @@ impl Scale {
     pub(super) fn of(quick: bool) -> Self {
         if quick {
             Self {
+                warm_up_bytes: 300_000_000,
                 produce_seconds: 3.0,
                 consume_bytes: 1_000_000_000,
                 latency_seconds: 5.0,
@@ -145,6 +147,7 @@ impl Scale {
             }
         } else {
             Self {
+                warm_up_bytes: 1_000_000_000,
                 produce_seconds: 5.0,
                 consume_bytes: 2_000_000_000,
                 latency_seconds: 15.0,
@@ -170,6 +173,14 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// Loads a fresh broker for a while and forgets it: a virtual machine compiles what runs often.
+    pub(super) fn warm_up(&self, broker: &Broker) -> Result<()> {
+        let load = Load { record_size: KIB, compression: Compression::None, batch_size: 16 * KIB, partitions: 10 };
+        let produced = self.produce(broker, "warm-up", &load, Some(self.scale.warm_up_bytes))?;
+        self.consume(broker, "warm-up", &load, &produced)?;
+        self.forget(broker, "warm-up")
+    }
+
     /// Measures on a broker that runs.
     pub(super) fn on(&self, broker: &Broker, case: &Case) -> Result<Measured> {
         match case {

@@ -27,6 +27,8 @@ fn is_root(tree: &Tree, path: &str) -> bool {
             return ["lib.rs", "main.rs"].iter().any(|name| path == format!("{package}/src/{name}"));
         }
         Some((package, "tests" | "benches" | "examples")) => package,
+        // A test of several files.
+        Some((tests, _)) if path == format!("{folder}/main.rs") && tests.ends_with("/tests") => folder_of(tests),
         Some((package, "bin")) => package.strip_suffix("/src").unwrap_or(package),
         _ => folder,
     };

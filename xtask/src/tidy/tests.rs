@@ -88,6 +88,8 @@ fn a_file_that_no_mod_reaches_is_dead() {
             ("crates/levada-model/src/a/d.rs", "//! d\n"),
             ("crates/levada-model/tests/outer.rs", "mod common;\n"),
             ("crates/levada-model/tests/common.rs", "//! shared\n"),
+            ("crates/levada-model/tests/wire/main.rs", "mod frames;\n"),
+            ("crates/levada-model/tests/wire/frames.rs", "//! frames\n"),
             ("crates/levada-model/src/bin/tool.rs", "fn main() {}\n"),
             ("crates/levada-model/build.rs", "fn main() {}\n"),
         ])
