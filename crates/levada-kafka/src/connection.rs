@@ -205,13 +205,14 @@ impl Connection {
                 break;
             }
             let Some(frame) = self.inbox.take_frame() else { break };
+            let started = Instant::now();
             let mut begun = call::begin(&self.shared, &self.ends, frame.bytes)?;
             // The first poll hands the work over; from then on only its turn to answer is waited for.
             let answer = match begun.work.as_mut().poll(context) {
                 Poll::Ready(answer) => Some(answer),
                 Poll::Pending => None,
             };
-            self.slots.push_back(Slot { begun, answer, charge: frame.charge, started: Instant::now() });
+            self.slots.push_back(Slot { begun, answer, charge: frame.charge, started });
             moved = true;
         }
         Ok(moved)

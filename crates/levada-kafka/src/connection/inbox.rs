@@ -59,6 +59,8 @@ pub(crate) struct Inbox {
     charging: Option<Charging>,
     read_size: usize,
     frame_size_max: usize,
+    /// The next frame is often as large as the last.
+    last_frame_size: usize,
     /// When the incomplete frame at the end began to be watched, and when bytes of it came last.
     watched: Option<Watched>,
 }
@@ -78,6 +80,7 @@ impl Inbox {
             charging: None,
             read_size: READ_SIZE_MIN,
             frame_size_max,
+            last_frame_size: 0,
             watched: None,
         }
     }
@@ -109,6 +112,7 @@ impl Inbox {
             return None;
         }
         self.buffer.advance(4);
+        self.last_frame_size = size;
         let bytes = self.buffer.split_to(size).freeze();
         let keep = self.buffer.len().saturating_sub(FREE_SIZE);
         let charge = self.charge.split_beyond(keep);
@@ -142,11 +146,12 @@ impl Inbox {
         Poll::Ready(Ok(size))
     }
 
-    /// How much to make room for: what is missing of a frame whose length is known, within reason.
+    /// How much to make room for, within reason: what is missing of a frame whose length is known, or another
+    /// frame as large as the last.
     fn room(&self) -> usize {
         let missing = match self.frame_size() {
             Ok(Some(size)) => (4 + size).saturating_sub(self.buffer.len()),
-            _ => 0,
+            _ => 4 + self.last_frame_size,
         };
         // Beyond what is trusted, the buffer may double with what did arrive.
         missing.min(TRUSTED_SIZE.max(self.buffer.len())).max(self.read_size)

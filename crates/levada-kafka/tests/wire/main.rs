@@ -4,6 +4,7 @@
 mod batches;
 mod client;
 mod framing;
+mod hostile;
 mod produce_fetch;
 mod requests;
 mod versions;
