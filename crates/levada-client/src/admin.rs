@@ -159,9 +159,9 @@ impl Client {
             configs: configs.collect(),
             ..CreatableTopic::default()
         };
-        let request = CreateTopicsRequest { topics: vec![new], timeout_ms: TIMEOUT_MS, ..Default::default() };
-        self.retrying(async |_| {
-            let response = self.ask(Target::Controller, &request).await?;
+        let request = &CreateTopicsRequest { topics: vec![new], timeout_ms: TIMEOUT_MS, ..Default::default() };
+        self.retrying(|_| async move {
+            let response = self.ask(Target::Controller, request).await?;
             let result = only::<CreateTopicsRequest, _>(response.topics)?;
             refused(result.error_code, result.error_message.as_deref(), || format!("topic `{}`", topic.name))?;
             Ok(CreatedTopic {
@@ -215,9 +215,9 @@ impl Client {
             configuration_keys: None,
         };
         let request =
-            DescribeConfigsRequest { resources: vec![wanted], include_documentation: true, ..Default::default() };
-        self.retrying(async |_| {
-            let response = self.ask(resource.target(Target::Any), &request).await?;
+            &DescribeConfigsRequest { resources: vec![wanted], include_documentation: true, ..Default::default() };
+        self.retrying(|_| async move {
+            let response = self.ask(resource.target(Target::Any), request).await?;
             let result = only::<DescribeConfigsRequest, _>(response.results)?;
             refused(result.error_code, result.error_message.as_deref(), || resource.describe())?;
             let mut entries: Vec<ConfigEntry> = result.configs.into_iter().map(read_entry).collect();
@@ -248,9 +248,9 @@ impl Client {
             resource_name: resource.name(),
             configs: configs.collect(),
         }];
-        let request = IncrementalAlterConfigsRequest { resources, ..Default::default() };
-        self.retrying(async |_| {
-            let response = self.ask(resource.target(Target::Controller), &request).await?;
+        let request = &IncrementalAlterConfigsRequest { resources, ..Default::default() };
+        self.retrying(|_| async move {
+            let response = self.ask(resource.target(Target::Controller), request).await?;
             let result = only::<IncrementalAlterConfigsRequest, _>(response.responses)?;
             refused(result.error_code, result.error_message.as_deref(), || resource.describe())
         })

@@ -87,7 +87,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; topics that are missing or broken are named in [`Metadata::failed`] instead.
     pub async fn metadata(&self, topics: Option<&[&str]>) -> Result<Metadata, ClientError> {
-        self.retrying(async |_| self.fetch_metadata(topics, MissingTopics::Refuse).await).await
+        self.retrying(|_| self.fetch_metadata(topics, MissingTopics::Refuse)).await
     }
 
     /// One topic's metadata, fresh.
@@ -103,7 +103,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] where the topic does not appear within the retry limit.
     pub async fn awaited_topic(&self, name: &str) -> Result<TopicMetadata, ClientError> {
-        self.retrying(async |_| {
+        self.retrying(|_| async move {
             let metadata = self.fetch_metadata(Some(&[name]), MissingTopics::Refuse).await?;
             metadata.topic(name).cloned()
         })
@@ -187,9 +187,9 @@ impl Client {
     }
 
     /// Makes `attempt` until it succeeds, fails for good, or the retry limit is over; counts from 0.
-    pub(crate) async fn retrying<T>(
+    pub(crate) async fn retrying<T, F: Future<Output = Result<T, ClientError>>>(
         &self,
-        mut attempt: impl AsyncFnMut(u32) -> Result<T, ClientError>,
+        attempt: impl Fn(u32) -> F,
     ) -> Result<T, ClientError> {
         let config = &self.shared.config;
         let started = config.clock.monotonic();

@@ -93,7 +93,7 @@ impl Client {
     /// [`ClientError`]; one broker that does not answer fails the call.
     pub async fn list_groups(&self) -> Result<Vec<GroupListing>, ClientError> {
         let mut groups = self
-            .retrying(async |_| {
+            .retrying(|_| async move {
                 let mut groups = Vec::new();
                 for node in self.broker_ids() {
                     let response = self.ask(Target::Node(node), &ListGroupsRequest::default()).await?;
@@ -136,7 +136,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] where there is no such group.
     pub async fn describe_group(&self, group: &str) -> Result<GroupDescription, ClientError> {
-        self.retrying(async |_| {
+        self.retrying(|_| async move {
             let coordinator = self.coordinator(group).await?;
             let target = Target::Node(coordinator);
             let request = DescribeGroupsRequest { groups: vec![Str::from(group)], ..Default::default() };
@@ -172,7 +172,7 @@ impl Client {
         &self,
         group: &str,
     ) -> Result<BTreeMap<TopicPartition, CommittedOffset>, ClientError> {
-        self.retrying(async |_| {
+        self.retrying(|_| async move {
             let coordinator = self.coordinator(group).await?;
             let build = |version| {
                 let wanted = OffsetFetchRequestGroup { group_id: Str::from(group), topics: None, ..Default::default() };
@@ -223,8 +223,8 @@ impl Client {
             ..OffsetCommitRequestTopic::default()
         });
         let request =
-            OffsetCommitRequest { group_id: Str::from(group), topics: topics.collect(), ..Default::default() };
-        self.retrying(async |_| {
+            &OffsetCommitRequest { group_id: Str::from(group), topics: topics.collect(), ..Default::default() };
+        self.retrying(|_| async move {
             let coordinator = Target::Node(self.coordinator(group).await?);
             let response = self.ask_built(coordinator, OFFSETS_BY_NAME, |_| request.clone()).await?;
             for topic in response.topics {
@@ -244,10 +244,10 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with the coordinator's reason.
     pub async fn delete_group(&self, group: &str) -> Result<(), ClientError> {
-        let request = DeleteGroupsRequest { groups_names: vec![Str::from(group)] };
-        self.retrying(async |_| {
+        let request = &DeleteGroupsRequest { groups_names: vec![Str::from(group)] };
+        self.retrying(|_| async move {
             let coordinator = Target::Node(self.coordinator(group).await?);
-            let result = only::<DeleteGroupsRequest, _>(self.ask(coordinator, &request).await?.results)?;
+            let result = only::<DeleteGroupsRequest, _>(self.ask(coordinator, request).await?.results)?;
             refused(result.error_code, None, || named(group))
         })
         .await

@@ -59,7 +59,7 @@ impl Client {
         &self,
         wanted: &[(TopicPartition, OffsetSpec)],
     ) -> Result<BTreeMap<TopicPartition, FoundOffset>, ClientError> {
-        self.retrying(async |count| {
+        self.retrying(|count| async move {
             if count > 0 {
                 wanted.iter().for_each(|(partition, _)| self.forget_topic(&partition.topic));
             }

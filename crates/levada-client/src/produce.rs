@@ -250,6 +250,12 @@ impl Producer {
         self.shared.lock().totals.failure.take().map_or(Ok(()), Err)
     }
 
+    /// The first failure since it was last asked for, or since the last flush, without waiting.
+    #[must_use]
+    pub fn take_failure(&self) -> Option<ClientError> {
+        self.shared.lock().totals.failure.take()
+    }
+
     /// Records and bytes that were acknowledged, and records that failed.
     #[must_use]
     pub fn totals(&self) -> ProduceTotals {

@@ -3,6 +3,7 @@
 mod base64;
 mod cli;
 mod commands;
+mod demo;
 mod http;
 mod lines;
 mod output;

@@ -31,8 +31,8 @@ const SIZES: [(&str, u64); 9] = [
     ("b", 1),
 ];
 
-const DURATIONS_MS: [(&str, u64); 6] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
+const DURATIONS_MS: [(&str, u64); 7] =
+    [("ms", 1), ("min", 60_000), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
 
 /// Bytes in `text`; a bare number counts bytes.
 pub(crate) fn parse_size(text: &str) -> Result<u64, UnitError> {
@@ -200,6 +200,7 @@ mod tests {
 
     #[test]
     fn durations_need_a_unit() {
+        assert_eq!(parse_duration("10min"), parse_duration("10m"));
         for (text, ms) in
             [("250ms", 250), ("10s", 10_000), ("1.5h", 5_400_000), ("7d", 604_800_000), ("2w", 1_209_600_000)]
         {

@@ -66,6 +66,9 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let http = http_listener.local_addr()?;
     start_http(&tasks, http_listener, &store, server.metrics());
     announce(settings, kafka, http, &data_dir)?;
+    if settings.flag("demo") {
+        crate::demo::start(&tasks, kafka);
+    }
     let cut = server.run(stop_requested()).await;
     if cut > 0 {
         tracing::warn!(cut, "connections were cut at the end of the grace time");
