@@ -18,7 +18,7 @@ use std::{io::IsTerminal as _, process::ExitCode};
 fn main() -> ExitCode {
     start_log();
     let result = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(&args),
         Command::Topic(command) => command.run(),
         Command::Produce(command) => command.run(),
         Command::Consume(command) => command.run(),

@@ -86,7 +86,7 @@ impl ServeArgs {
 ///
 /// # Errors
 /// What keeps it from starting or from stopping cleanly.
-pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let settings = args.settings(std::env::vars())?;
     if args.print_config {
         let mut output = Output::new(Format::Table);

@@ -181,8 +181,7 @@ fn start_http(tasks: &Tasks, listener: tokio::net::TcpListener, store: &Store, k
         }),
         metrics: Arc::new(move || {
             let mut text = String::new();
-            // Writing to a String does not fail.
-            let _: std::fmt::Result = kafka.render(&mut text);
+            kafka.render(&mut text).expect("a String takes what is written");
             text + &http::render(store_metrics(&metrics_store))
         }),
     };
