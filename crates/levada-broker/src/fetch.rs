@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_model::{LeaderEpoch, NO_OFFSET, NO_TIMESTAMP, Offset, PartitionIndex, Timestamp};
-use levada_store::{Log, ReadError, ReadUntil, Waiter, WatchGuard};
+use levada_store::{Log, ReadError, ReadOut, ReadUntil, Waiter, WatchGuard};
 use std::sync::Arc;
 
 /// No epoch.
@@ -146,27 +146,42 @@ impl PartitionReader {
     /// # Errors
     /// [`FetchError`].
     pub fn fetch(&self, fetch: &FetchPartition) -> Result<Fetched, FetchError> {
-        let log = &self.log;
-        check_epoch(log, fetch.current_leader_epoch)?;
-        let fetched = |pieces, size, diverging| {
-            // After the read: the high watermark is never below a record that goes with it.
-            let tail = log.tail();
-            Fetched {
-                pieces,
-                size,
-                high_watermark: tail.high_watermark,
-                last_stable_offset: tail.last_stable_offset,
-                log_start_offset: tail.log_start_offset,
-                diverging,
-            }
-        };
-        if let Some(epoch) = fetch.last_fetched_epoch
-            && let Some(diverging) = diverging(log, epoch, fetch.offset)
-        {
-            return Ok(fetched(Vec::new(), 0, Some(diverging)));
+        if let Some(diverging) = self.check(fetch)? {
+            return Ok(self.fetched(ReadOut::default(), Some(diverging)));
         }
-        let read = log.read(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
-        Ok(fetched(read.pieces, read.size, None))
+        let read = self.log.read(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
+        Ok(self.fetched(read, None))
+    }
+
+    /// As [`Self::fetch`], but never waits for the disk: `None` where it would have to.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub fn fetch_cached(&self, fetch: &FetchPartition) -> Result<Option<Fetched>, FetchError> {
+        if let Some(diverging) = self.check(fetch)? {
+            return Ok(Some(self.fetched(ReadOut::default(), Some(diverging))));
+        }
+        let read = self.log.read_cached(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
+        Ok(read.map(|read| self.fetched(read, None)))
+    }
+
+    /// Checks the client's epoch; says where its log and this one part ways, if they do.
+    fn check(&self, fetch: &FetchPartition) -> Result<Option<EpochEnd>, FetchError> {
+        check_epoch(&self.log, fetch.current_leader_epoch)?;
+        Ok(fetch.last_fetched_epoch.and_then(|epoch| diverging(&self.log, epoch, fetch.offset)))
+    }
+
+    fn fetched(&self, read: ReadOut, diverging: Option<EpochEnd>) -> Fetched {
+        // After the read: the high watermark is never below a record that goes with it.
+        let tail = self.log.tail();
+        Fetched {
+            pieces: read.pieces,
+            size: read.size,
+            high_watermark: tail.high_watermark,
+            last_stable_offset: tail.last_stable_offset,
+            log_start_offset: tail.log_start_offset,
+            diverging,
+        }
     }
 
     /// Consumers see what is below.

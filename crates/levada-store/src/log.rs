@@ -43,6 +43,21 @@ pub struct ReadOut {
     pub size: usize,
 }
 
+impl ReadOut {
+    fn of(bytes: Bytes) -> Self {
+        let size = bytes.len();
+        Self { pieces: if size == 0 { Vec::new() } else { vec![bytes] }, size }
+    }
+}
+
+/// Where a read finds its batches.
+enum Found {
+    /// In memory.
+    Here(ReadOut),
+    /// In the files, by this read.
+    InFiles(Read),
+}
+
 /// Why nothing was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -237,6 +252,43 @@ impl Log {
         until: ReadUntil,
         at_least_one: bool,
     ) -> Result<ReadOut, ReadError> {
+        let read = match self.read_memory(offset, bytes_max, until, at_least_one)? {
+            Found::Here(out) => return Ok(out),
+            Found::InFiles(read) => read,
+        };
+        let Some(reader) = self.reader.load_full() else { return Ok(ReadOut::default()) };
+        let batches = reader.read(&read).map_err(|error| ReadError::Storage(error.to_string()))?;
+        Ok(ReadOut::of(batches.bytes))
+    }
+
+    /// As [`Self::read`], but never waits for the disk: `None` where it would have to.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_cached(
+        &self,
+        offset: Offset,
+        bytes_max: usize,
+        until: ReadUntil,
+        at_least_one: bool,
+    ) -> Result<Option<ReadOut>, ReadError> {
+        let read = match self.read_memory(offset, bytes_max, until, at_least_one)? {
+            Found::Here(out) => return Ok(Some(out)),
+            Found::InFiles(read) => read,
+        };
+        let Some(reader) = self.reader.load_full() else { return Ok(Some(ReadOut::default())) };
+        let batches = reader.read_cached(&read).map_err(|error| ReadError::Storage(error.to_string()))?;
+        Ok(batches.map(|batches| ReadOut::of(batches.bytes)))
+    }
+
+    /// Reads what memory has, or says what to read of the files.
+    fn read_memory(
+        &self,
+        offset: Offset,
+        bytes_max: usize,
+        until: ReadUntil,
+        at_least_one: bool,
+    ) -> Result<Found, ReadError> {
         if self.is_closed() {
             return Err(ReadError::Closed);
         }
@@ -252,20 +304,15 @@ impl Log {
             let (start, end) = (tail.log_start_offset, tail.high_watermark);
             return Err(ReadError::OutOfRange { offset, start, end });
         }
-        if offset >= end {
-            return Ok(ReadOut::default());
+        if offset >= end || (bytes_max == 0 && !at_least_one) {
+            return Ok(Found::Here(ReadOut::default()));
         }
         if let Some(out) = self.tail.lock().read(offset, end, bytes_max, at_least_one) {
-            return Ok(out);
+            return Ok(Found::Here(out));
         }
         // What memory no longer has was in a segment before memory forgot it.
-        let Some(reader) = self.reader.load_full() else { return Ok(ReadOut::default()) };
         let at_least = if at_least_one { AtLeast::OneBatch } else { AtLeast::Nothing };
-        let read = reader
-            .read(&Read { offset, upper_offset: end, bytes_max, at_least })
-            .map_err(|error| ReadError::Storage(error.to_string()))?;
-        let size = read.bytes.len();
-        Ok(ReadOut { pieces: if size == 0 { Vec::new() } else { vec![read.bytes] }, size })
+        Ok(Found::InFiles(Read { offset, upper_offset: end, bytes_max, at_least }))
     }
 
     /// Wakes `waiter` when the high watermark moves, once until the guard is rearmed or dropped.
