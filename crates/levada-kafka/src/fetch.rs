@@ -11,7 +11,8 @@ pub(crate) use session::FetchSessions;
 
 use crate::memory::{Charge, RequestMemory};
 use levada_broker::{ReadUntil, Waiter};
-use partition::{Found, Look, Outcome, Partition, Spec, TopicKey};
+use levada_protocol::ErrorCode;
+use partition::{Found, Look, Outcome, Partition, Spec, TopicKey, Wait};
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -33,6 +34,12 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(size_max: usize, memory: &Arc<RequestMemory>) -> Self {
         Self { size_left: size_max, is_first: true, memory: Arc::clone(memory), charge: Charge::default() }
+    }
+
+    /// Moves this out, to where it is needed for a while.
+    pub(crate) fn take(&mut self) -> Self {
+        let rest = Self { size_left: 0, is_first: false, memory: Arc::clone(&self.memory), charge: Charge::default() };
+        std::mem::replace(self, rest)
     }
 
     /// How much may be read from the next partition; `None` if nothing more may be.
@@ -65,6 +72,8 @@ pub(crate) struct Fetch {
     queue: VecDeque<usize>,
     /// Places in `partitions` that were looked at for this response.
     looked_at: Vec<usize>,
+    /// Places in `partitions` whose records are not in memory.
+    cold: Vec<usize>,
     /// Bytes read for this response.
     size: usize,
     /// Whether something was found that a client should hear at once.
@@ -80,6 +89,7 @@ impl Default for Fetch {
             partitions: Vec::new(),
             queue: VecDeque::new(),
             looked_at: Vec::new(),
+            cold: Vec::new(),
             size: 0,
             urgent: false,
             waiter: Waiter::new(),
@@ -132,7 +142,7 @@ impl Fetch {
         }
     }
 
-    /// Looks at every partition in the queue once, and reads what the budget allows.
+    /// Looks at every partition in the queue once, and reads what the budget allows and memory has.
     pub(crate) fn look(
         &mut self,
         budget: &mut Budget,
@@ -141,27 +151,57 @@ impl Fetch {
     ) {
         for _ in 0..self.queue.len() {
             let Some(place) = self.queue.pop_front() else { break };
-            let Some(partition) = self.partitions.get_mut(place) else { continue };
-            partition.is_queued = false;
-            let before = partition.outcome.take();
-            let size_before = before.as_ref().map_or(0, |outcome| outcome.size);
-            if before.is_none() {
-                self.looked_at.push(place);
+            if let Some(partition) = self.partitions.get_mut(place) {
+                partition.is_queued = false;
             }
-            let outcome = match (budget.allowance(), before) {
-                (None, Some(before)) if before.size > 0 => before,
-                (allowance, _) => {
-                    let size_max = allowance.map_or(0, |size| size + size_before);
-                    let at_least_one = budget.is_first || size_before > 0;
-                    partition.look(Look { size_max, at_least_one, until }, find)
-                }
-            };
-            budget.spend(outcome.size.saturating_sub(size_before));
-            self.size = (self.size + outcome.size).saturating_sub(size_before);
-            self.urgent |= outcome.is_urgent();
-            self.is_watching &= partition.is_watched();
-            partition.outcome = Some(outcome);
+            if !self.look_at(place, budget, (until, Wait::Never), find) {
+                self.cold.push(place);
+            }
         }
+    }
+
+    /// Whether there are partitions whose records have to be fetched from the disk.
+    pub(crate) const fn is_cold(&self) -> bool {
+        !self.cold.is_empty()
+    }
+
+    /// Looks at the partitions that [`Self::look`] could not read without waiting. Blocks.
+    pub(crate) fn look_at_cold(&mut self, budget: &mut Budget, until: ReadUntil) {
+        for place in std::mem::take(&mut self.cold) {
+            // It was found a moment ago; if its topic is gone now it is gone.
+            let mut find = |_: &TopicKey, _| Err(ErrorCode::UnknownTopicOrPartition);
+            self.look_at(place, budget, (until, Wait::ForDisk), &mut find);
+        }
+    }
+
+    /// Looks at one partition; `false` where that would have to wait and may not.
+    fn look_at(
+        &mut self,
+        place: usize,
+        budget: &mut Budget,
+        (until, wait): (ReadUntil, Wait),
+        find: &mut impl FnMut(&TopicKey, i32) -> Found,
+    ) -> bool {
+        let Some(partition) = self.partitions.get_mut(place) else { return true };
+        let size_before = partition.outcome.as_ref().map_or(0, |outcome| outcome.size);
+        let outcome = match budget.allowance() {
+            // What was read stays, and is all there is room for.
+            None if size_before > 0 => return true,
+            allowance => {
+                let size_max = allowance.map_or(0, |size| size + size_before);
+                let at_least_one = budget.is_first || size_before > 0;
+                partition.look(Look { size_max, at_least_one, until, wait }, find)
+            }
+        };
+        let Some(outcome) = outcome else { return false };
+        budget.spend(outcome.size.saturating_sub(size_before));
+        self.size = (self.size + outcome.size).saturating_sub(size_before);
+        self.urgent |= outcome.is_urgent();
+        self.is_watching &= partition.is_watched();
+        if partition.outcome.replace(outcome).is_none() {
+            self.looked_at.push(place);
+        }
+        true
     }
 
     /// Whether a response should leave now.

@@ -36,6 +36,16 @@ pub(crate) struct Look {
     /// Whether the first batch comes even where it is larger.
     pub(crate) at_least_one: bool,
     pub(crate) until: ReadUntil,
+    pub(crate) wait: Wait,
+}
+
+/// Whether a look may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It may not: the thread has other connections to serve.
+    Never,
+    /// It may.
+    ForDisk,
 }
 
 /// A partition's reader, or why there is none.
@@ -85,27 +95,36 @@ impl Partition {
     }
 
     /// Looks at the partition, which `find` finds where it is not known or gone since.
-    pub(crate) fn look(&mut self, look: Look, find: &mut impl FnMut(&TopicKey, i32) -> Found) -> Outcome {
+    ///
+    /// `None` where it would have to wait for the disk and may not.
+    pub(crate) fn look(&mut self, look: Look, find: &mut impl FnMut(&TopicKey, i32) -> Found) -> Option<Outcome> {
         if self.reader.as_ref().is_none_or(PartitionReader::is_closed) {
             self.watch = None;
             self.reader = None;
             match find(&self.topic, self.spec.index) {
                 Ok(reader) => self.reader = Some(reader),
-                Err(error) => return Outcome::failed(error),
+                Err(error) => return Some(Outcome::failed(error)),
             }
         }
-        let Some(reader) = &self.reader else { return Outcome::failed(ErrorCode::UnknownServerError) };
-        match reader.fetch(&self.request(look)) {
+        let reader = self.reader.as_ref()?;
+        let request = self.request(look);
+        let fetched = match look.wait {
+            Wait::Never => reader.fetch_cached(&request).transpose()?,
+            Wait::ForDisk => reader.fetch(&request),
+        };
+        Some(match fetched {
             Err(error) => Outcome::failed(errors::fetch(&error)),
-            Ok(fetched) => {
-                let end = match look.until {
-                    ReadUntil::HighWatermark => fetched.high_watermark,
-                    ReadUntil::LastStable => fetched.last_stable_offset,
-                };
-                let (size, is_behind) = (fetched.size, self.spec.fetch_offset < end);
-                Outcome { fetched: Ok(fetched), size, is_left_over: size == 0 && is_behind }
-            }
-        }
+            Ok(fetched) => self.found(fetched, look.until),
+        })
+    }
+
+    fn found(&self, fetched: Fetched, until: ReadUntil) -> Outcome {
+        let end = match until {
+            ReadUntil::HighWatermark => fetched.high_watermark,
+            ReadUntil::LastStable => fetched.last_stable_offset,
+        };
+        let (size, is_behind) = (fetched.size, self.spec.fetch_offset < end);
+        Outcome { fetched: Ok(fetched), size, is_left_over: size == 0 && is_behind }
     }
 
     const fn request(&self, look: Look) -> FetchPartition {

@@ -34,7 +34,7 @@ use levada_protocol::{
     },
 };
 use std::{collections::HashSet, task::Poll, time::Duration};
-use tokio::time::Instant;
+use tokio::{task::JoinError, time::Instant};
 
 /// From this version on topics have ids.
 const IDS_FROM: i16 = 13;
@@ -67,7 +67,9 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
     let size_max = usize::try_from(request.max_bytes).unwrap_or(0).min(context.shared.config.fetch_size_max);
     let mut budget = Budget::new(size_max, &context.shared.response_memory);
     let keeps = held.id() != 0;
-    read(&context, &mut held.session_mut().fetch, &mut budget, &patience, keeps).await;
+    if let Err(error) = read(&context, &mut held.session_mut().fetch, &mut budget, &patience, keeps).await {
+        return Answer::Close(format!("the fetch could not be finished: {error}"));
+    }
     let response = respond(&context, &mut held, style, patience.until);
     held.put_back();
     match context.reply(&response) {
@@ -155,7 +157,13 @@ fn forgotten(request: &mut FetchRequest) -> HashSet<(TopicKey, i32)> {
 }
 
 /// Reads until there is enough or time is up.
-async fn read(context: &Context, fetch: &mut Fetch, budget: &mut Budget, patience: &Patience, keeps: bool) {
+async fn read(
+    context: &Context,
+    fetch: &mut Fetch,
+    budget: &mut Budget,
+    patience: &Patience,
+    keeps: bool,
+) -> Result<(), JoinError> {
     let mut finder = Finder { context, last: None };
     let mut find = |topic: &TopicKey, partition| finder.find(topic, partition);
     if keeps {
@@ -163,17 +171,35 @@ async fn read(context: &Context, fetch: &mut Fetch, budget: &mut Budget, patienc
         std::future::poll_fn(|task| Poll::Ready(fetch.poll_news(task).is_ready())).await;
     }
     fetch.look(budget, patience.until, &mut find);
+    read_cold(fetch, budget, patience.until).await?;
     if keeps || !fetch.is_enough(patience.size_min) {
         fetch.watch();
         fetch.look(budget, patience.until, &mut find);
+        read_cold(fetch, budget, patience.until).await?;
     }
     while !fetch.is_enough(patience.size_min) {
         let news = std::future::poll_fn(|task| fetch.poll_news(task));
         if tokio::time::timeout_at(patience.deadline, news).await.is_err() {
-            return;
+            break;
         }
         fetch.look(budget, patience.until, &mut find);
+        read_cold(fetch, budget, patience.until).await?;
     }
+    Ok(())
+}
+
+/// Has another thread wait for the disk, where that is needed.
+async fn read_cold(fetch: &mut Fetch, budget: &mut Budget, until: ReadUntil) -> Result<(), JoinError> {
+    if !fetch.is_cold() {
+        return Ok(());
+    }
+    let (mut moved, mut its_budget) = (std::mem::take(fetch), budget.take());
+    let waiting = tokio::task::spawn_blocking(move || {
+        moved.look_at_cold(&mut its_budget, until);
+        (moved, its_budget)
+    });
+    (*fetch, *budget) = waiting.await?;
+    Ok(())
 }
 
 /// Whether the client may read a topic.

@@ -86,6 +86,8 @@ fn open_broker(data_dir: &TempDir, settings: &[(&str, &str)]) -> (Arc<Broker>, S
         data_dir: data_dir.path().join("data"),
         journal_file_size: 32 << 20,
         checkpoint_bytes: 48 << 20,
+        flush_bytes: 1 << 20,
+        tail_bytes_max: 2 << 20,
         ..StoreConfig::default()
     };
     let (store, _) = Store::open(store_config, parts).unwrap();

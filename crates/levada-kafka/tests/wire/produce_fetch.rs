@@ -376,6 +376,44 @@ async fn large_records_pass_and_others_are_not_held_up() {
 }
 
 #[tokio::test]
+async fn what_memory_has_forgotten_is_read_from_files() {
+    let server = TestServer::start().await;
+    let mut client = server.client().await;
+    let id = client.create_topic("t", 2).await;
+    let value = "x".repeat(100_000);
+    for index in 0..120 {
+        let response = client.produce("t", index % 2, batch(&[&value])).await;
+        assert_eq!(response.error_code, 0, "{:?}", response.error_message);
+    }
+    let mut request = FetchRequest { session_epoch: 0, ..fetch("", 0, 0) };
+    request.topics[0].topic_id = id;
+    let mut second = request.topics[0].partitions[0].clone();
+    second.partition = 1;
+    request.topics[0].partitions.push(second);
+    let mut next_offsets = [0, 0];
+    for round in 0..200 {
+        let response = client.call(16, &request).await;
+        assert_eq!(response.error_code, 0);
+        for partition in response.responses.iter().flat_map(|topic| &topic.partitions) {
+            let next = &mut next_offsets[usize::try_from(partition.partition_index).unwrap()];
+            for (base_offset, count) in offsets(&partition.records) {
+                assert_eq!((base_offset, count), (*next, 1), "no gap and no repetition");
+                *next += 1;
+            }
+        }
+        if next_offsets == [60, 60] {
+            break;
+        }
+        assert!(round < 199, "only {next_offsets:?} after 200 fetches");
+        request.session_id = response.session_id;
+        request.session_epoch = round + 1;
+        for (partition, next) in request.topics[0].partitions.iter_mut().zip(next_offsets) {
+            partition.fetch_offset = next;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stop_leaves_no_fetch_waiting() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
