@@ -2,7 +2,7 @@
 
 use crate::commands::{
     bench::BenchCommand, cluster::ClusterCommand, config::ConfigCommand, consume::Consume, group::GroupCommand,
-    produce::Produce, topic::TopicCommand,
+    log::LogCommand, produce::Produce, topic::TopicCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Show and change settings of topics, brokers and groups
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at the files of a stopped broker
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Measure a cluster
     #[command(subcommand)]
     Bench(BenchCommand),

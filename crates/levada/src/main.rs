@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Group(command) => command.run(),
         Command::Cluster(command) => command.run(),
         Command::Config(command) => command.run(),
+        Command::Log(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "levada", &mut std::io::stdout());
