@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! offset key     i16 1 · string group · string topic · i32 partition
-//! offset value   i16 3 · i64 offset · i32 leader epoch · string metadata · i64 commit time
+//! offset value   i16 4 · i64 offset · i32 leader epoch · compact string metadata · i64 commit time · tagged fields
+//!                i16 3 · i64 offset · i32 leader epoch · string metadata · i64 commit time         (read only)
 //!                i16 1 · i64 offset · string metadata · i64 commit time · i64 expiry      (client set an expiry)
 //! group key      i16 2 · string group
 //! group value    i16 3 · string protocol type · i32 generation · string? protocol · string? leader
@@ -11,7 +12,8 @@
 //!                · i32 session timeout · bytes subscription · bytes assignment
 //! ```
 //!
-//! A string is an i16 size and UTF-8, null is −1; bytes are an i32 size and the bytes. A key without a value
+//! A string is an i16 size and UTF-8, null is −1; a compact one has its size plus one as a varint; bytes are an
+//! i32 size and the bytes. Of the tagged fields, Kafka's 0 (the topic's id) is read past and not written. A key without a value
 //! is a tombstone. Source: KIP-211, KIP-320, KIP-345, KIP-915.
 
 use crate::group::{
@@ -19,7 +21,11 @@ use crate::group::{
     offsets::{CommittedOffset, TopicPartition},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use levada_model::{Str, TopicName, reader::ReadError, reader::Reader};
+use levada_model::{
+    Str, TopicName,
+    reader::{ReadError, Reader},
+    writer::WriteVarint,
+};
 use std::time::Duration;
 
 /// What a key names.
@@ -78,11 +84,14 @@ pub fn offset_value(committed: &CommittedOffset) -> Bytes {
         bytes.put_i64(committed.committed_ms);
         bytes.put_i64(expires_ms);
     } else {
-        bytes.put_i16(3);
+        bytes.put_i16(4);
         bytes.put_i64(committed.offset);
         bytes.put_i32(committed.leader_epoch.unwrap_or(-1));
-        put_str(&mut bytes, &committed.metadata);
+        let size = u32::try_from(committed.metadata.len()).expect("notes are below 32 KiB");
+        bytes.put_unsigned_varint(size + 1);
+        bytes.put_slice(committed.metadata.as_bytes());
         bytes.put_i64(committed.committed_ms);
+        bytes.put_unsigned_varint(0);
     }
     bytes.freeze()
 }
@@ -144,12 +153,12 @@ pub fn read_key(key: Bytes) -> Result<Option<Key>, RecordError> {
 pub fn read_offset(value: Bytes) -> Result<CommittedOffset, RecordError> {
     let mut reader = Reader::new(value);
     let version = reader.i16()?;
-    if !(0..=3).contains(&version) {
+    if !(0..=4).contains(&version) {
         return Err(RecordError::Version(version));
     }
     let offset = reader.i64()?;
     let leader_epoch = if version >= 3 { Some(reader.i32()?).filter(|&epoch| epoch >= 0) } else { None };
-    let metadata = string(&mut reader)?;
+    let metadata = if version >= 4 { compact(&mut reader)? } else { string(&mut reader)? };
     let committed_ms = reader.i64()?;
     let expires_ms = if version == 1 { Some(reader.i64()?).filter(|&expires_ms| expires_ms >= 0) } else { None };
     Ok(CommittedOffset { offset, leader_epoch, metadata, committed_ms, expires_ms })
@@ -226,6 +235,12 @@ fn duration(milliseconds: i32) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }
 
+fn compact(reader: &mut Reader) -> Result<Str, RecordError> {
+    let size = reader.unsigned_varint()?.checked_sub(1).ok_or(RecordError::Name)?;
+    let size = usize::try_from(size).map_err(|_| RecordError::Name)?;
+    Str::from_utf8(Bytes::copy_from_slice(&reader.take(size)?)).map_err(|_| RecordError::Name)
+}
+
 fn nullable(reader: &mut Reader) -> Result<Option<Str>, RecordError> {
     let size = reader.i16()?;
     if size < 0 {
@@ -269,7 +284,7 @@ mod tests {
     #[test]
     fn an_offset_is_written_as_kafka_does() {
         assert_eq!(offset_key("g", &partition()), Bytes::from_static(b"\0\x01\0\x01g\0\x01t\0\0\0\x07"));
-        let golden = b"\0\x03\0\0\0\0\0\0\0\x2a\0\0\0\x03\0\x01m\0\0\0\0\0\0\x03\xe8";
+        let golden = b"\0\x04\0\0\0\0\0\0\0\x2a\0\0\0\x03\x02m\0\0\0\0\0\0\x03\xe8\0";
         assert_eq!(offset_value(&committed(None)), Bytes::from_static(golden));
         let golden = b"\0\x01\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\x03\xe8\0\0\0\0\0\0\x07\xd0";
         assert_eq!(offset_value(&committed(Some(2_000))), Bytes::from_static(golden));
@@ -300,6 +315,17 @@ mod tests {
         assert_eq!(group_value(&snapshot), Bytes::from_static(golden));
         assert_eq!(group_key("g"), Bytes::from_static(b"\0\x02\0\x01g"));
         assert_eq!(read_group(group_value(&snapshot)), Ok(snapshot));
+    }
+
+    #[test]
+    fn what_older_and_other_brokers_wrote_is_read() {
+        let older = b"\0\x03\0\0\0\0\0\0\0\x2a\0\0\0\x03\0\x01m\0\0\0\0\0\0\x03\xe8";
+        assert_eq!(read_offset(Bytes::from_static(older)), Ok(committed(None)));
+        let mut with_topic_id = offset_value(&committed(None)).to_vec();
+        *with_topic_id.last_mut().unwrap() = 1;
+        with_topic_id.extend([0, 16]);
+        with_topic_id.extend([9; 16]);
+        assert_eq!(read_offset(with_topic_id.into()), Ok(committed(None)));
     }
 
     #[test]
