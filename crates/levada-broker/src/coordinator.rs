@@ -95,6 +95,8 @@ pub(crate) struct Coordinator {
     closed: AtomicBool,
     /// A deadline came nearer, or the coordinator closes.
     earlier: Notify,
+    /// Told when this ends.
+    ending: Notify,
 }
 
 impl Coordinator {
@@ -113,6 +115,7 @@ impl Coordinator {
             unreadable: Mutex::default(),
             closed: AtomicBool::new(false),
             earlier: Notify::new(),
+            ending: Notify::new(),
         })
     }
 
@@ -133,6 +136,7 @@ impl Coordinator {
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.earlier.notify_one();
+        self.ending.notify_waiters();
         self.load_ended.notify_waiters();
         self.journal.close();
         for shard in &self.shards {

@@ -18,7 +18,7 @@ use crate::{
 };
 use levada_model::{Offset, PartitionIndex, Str};
 use levada_store::{Change, Log};
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::sync::oneshot;
 
 /// How often it is looked whether a partition is due.
@@ -33,9 +33,24 @@ impl Coordinator {
     pub(super) async fn run_trims(&self, runtime: &dyn Runtime) {
         self.loaded().await;
         while !self.is_closed() {
-            runtime.sleep(INTERVAL).await;
+            self.nap(runtime, INTERVAL).await;
             self.trim(runtime).await;
         }
+    }
+
+    /// Sleeps, but not beyond the end.
+    async fn nap(&self, runtime: &dyn Runtime, span: Duration) {
+        let mut slept = runtime.sleep(span);
+        let mut ending = pin!(self.ending.notified());
+        ending.as_mut().enable();
+        if self.is_closed() {
+            return;
+        }
+        poll_fn(|context| {
+            let ending = ending.as_mut().poll(context).is_ready();
+            if ending || slept.as_mut().poll(context).is_ready() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Shortens every partition that is due.
