@@ -1,0 +1,157 @@
+//! A server process on free ports and a directory of its own, and commands run against it.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_levada");
+
+pub(crate) struct Broker {
+    dir: TempDir,
+    options: Vec<String>,
+    process: Child,
+    pub(crate) address: String,
+}
+
+impl Broker {
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let (process, address) = serve(dir.path(), "127.0.0.1:0", &options);
+        Self { dir, options, process, address }
+    }
+
+    pub(crate) fn data_dir(&self) -> String {
+        self.dir.path().to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// On the same address and directory.
+    pub(crate) fn start_again(&mut self) {
+        (self.process, _) = serve(self.dir.path(), &self.address, &self.options);
+    }
+
+    /// SIGTERM, and a clean end.
+    pub(crate) fn stop(&mut self) {
+        let killed = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
+        assert!(killed.success());
+        assert!(self.process.wait().unwrap().success());
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(arguments);
+        command.env("LEVADA_BOOTSTRAP_SERVER", &self.address);
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        succeeded(arguments, &self.command(arguments).output().unwrap())
+    }
+
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let arguments = [arguments, &["--output", "json"]].concat();
+        serde_json::from_str(&self.run(&arguments)).unwrap()
+    }
+
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
+        failed(arguments, &self.command(arguments).output().unwrap())
+    }
+
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Runs a command with `input` on its stdin.
+    pub(crate) fn feed(&self, arguments: &[&str], input: &[u8]) -> String {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        succeeded(arguments, &child.wait_with_output().unwrap())
+    }
+
+    /// Waits until `topic` has at least `count` records.
+    pub(crate) fn wait_for_records(&self, topic: &str, count: i64) {
+        for _ in 0..300 {
+            let output = self.command(&["topic", "describe", topic, "--output", "json"]).output().unwrap();
+            if let Ok(described) = serde_json::from_slice::<serde_json::Value>(&output.stdout) {
+                let ends = described[0]["partitions"].as_array().unwrap().iter();
+                if ends.map(|partition| partition["end_offset"].as_i64().unwrap()).sum::<i64>() >= count {
+                    return;
+                }
+            }
+            sleep(Duration::from_millis(100));
+        }
+        panic!("`{topic}` has fewer than {count} records after 30 s");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// Starts a server and waits for its ready line.
+fn serve(dir: &Path, address: &str, options: &[String]) -> (Child, String) {
+    let mut command = command(&["serve", "--kafka", address, "--http", "127.0.0.1:0", "--data-dir"]);
+    let mut process = command.arg(dir).args(options).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.strip_prefix("levada ready kafka=").unwrap_or_else(|| panic!("no ready line: `{line}`"));
+    (process, address.split_once(' ').unwrap().0.to_owned())
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).stdin(Stdio::null()).env_remove("LEVADA_CONFIG").env_remove("LEVADA_BOOTSTRAP_SERVER");
+    command
+}
+
+pub(crate) fn levada(arguments: &[&str]) -> String {
+    succeeded(arguments, &command(arguments).output().unwrap())
+}
+
+pub(crate) fn levada_fails(arguments: &[&str]) -> String {
+    failed(arguments, &command(arguments).output().unwrap())
+}
+
+fn succeeded(arguments: &[&str], output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "levada {}: {errors}", arguments.join(" "));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn failed(arguments: &[&str], output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "levada {}", arguments.join(" "));
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+pub(crate) fn lines(text: &str) -> Vec<&str> {
+    text.lines().collect()
+}
+
+/// Changes one byte in the middle of a partition's first segment.
+pub(crate) fn flip_a_byte(data_dir: &str, partition: &str) {
+    let path = Path::new(data_dir).join("logs").join(partition).join("00000000000000000000.log");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+}
