@@ -89,6 +89,13 @@ impl Inbox {
         }
     }
 
+    /// A checkpoint cannot be taken now: it is tried again when the writer looks by itself.
+    pub(crate) fn put_off_checkpoint(&self, promises: Vec<Promise<()>>) {
+        let mut state = self.state.lock();
+        state.checkpoint |= !promises.is_empty();
+        state.checkpoint_promises.extend(promises);
+    }
+
     /// Wakes the writer without asking for anything: something it waits for has ended.
     pub(crate) fn ring(&self) {
         self.state.lock().rung = true;

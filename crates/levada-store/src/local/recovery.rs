@@ -209,7 +209,7 @@ impl<'a> Recovering<'a> {
                 Err(Trouble::Disk(error)) => return Err(error),
                 Err(Trouble::Damage(reason)) => {
                     self.shared.keep_entry(entry.clone());
-                    self.quarantine(&log, reason);
+                    log.set_quarantined(reason);
                 }
             }
         }
@@ -218,13 +218,6 @@ impl<'a> Recovering<'a> {
 
     fn log(&self, id: LogId) -> Option<Arc<Log>> {
         self.image.topic_by_id(id.topic)?.log(id.partition).cloned()
-    }
-
-    fn quarantine(&mut self, log: &Log, reason: String) {
-        let name = format!("{}-{}", log.topic(), log.partition());
-        tracing::error!(partition = %name, %reason, "partition is quarantined: its files are damaged");
-        self.quarantined.push((name, reason.clone()));
-        log.set_quarantined(reason);
     }
 
     fn open_log(&self, log: &Log, entry: &LogEntry) -> Result<(), Trouble> {
@@ -358,7 +351,7 @@ impl<'a> Recovering<'a> {
             Err(Trouble::Damage(reason)) => {
                 let (id, direct) = (log.id(), true);
                 self.shared.keep_entry(LogEntry { id, direct, lease_ceiling: 0, log_start: 0, files: None });
-                self.quarantine(log, reason);
+                log.set_quarantined(reason);
                 Ok(())
             }
         }
@@ -379,7 +372,7 @@ impl<'a> Recovering<'a> {
         let Some(log) = self.log(id).filter(|log| log.quarantine().is_none()) else { return };
         let whole = [&head[..], body].concat();
         let Ok(batch) = Batch::check(whole.into()) else {
-            self.quarantine(&log, "a batch in the journal is damaged".to_owned());
+            log.set_quarantined("a batch in the journal is damaged".to_owned());
             return;
         };
         let header: BatchHeader = *batch.header();
@@ -434,6 +427,12 @@ impl<'a> Recovering<'a> {
                 log.advance_high_watermark(ceiling);
             }
             log.begin_epoch();
+            // Only now: the journal may have gone on to delete the topic.
+            if let Some(reason) = log.quarantine() {
+                let name = format!("{}-{}", log.topic(), log.partition());
+                tracing::error!(partition = %name, %reason, "partition is quarantined: its files are damaged");
+                self.quarantined.push((name, String::clone(&reason)));
+            }
         }
     }
 }

@@ -254,8 +254,9 @@ impl Writer {
     fn start_checkpoint(&mut self, promises: Vec<Promise<()>>) {
         let now = self.shared.clock.monotonic();
         let Some((checkpoint, files)) = self.capture() else {
-            for promise in promises {
-                self.shared.inbox.request_checkpoint(Some(promise));
+            // After an error of the disk there are no checkpoints any more: who waits for one learns it.
+            if self.shared.poison().is_none() {
+                self.shared.inbox.put_off_checkpoint(promises);
             }
             return;
         };
