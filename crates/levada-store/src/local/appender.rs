@@ -206,7 +206,8 @@ impl Appender {
     /// Shows durable batches to consumers and hands them to the writer.
     fn publish(&self, batches: Vec<Admitted>) {
         let mut dirty = Vec::new();
-        let mut bytes = 0;
+        let bytes = batches.iter().map(|admitted| admitted.stored.size()).sum();
+        let ring = self.shared.inbox.count_unflushed(bytes, self.shared.config.flush_bytes);
         let mut rest = batches.into_iter().peekable();
         while let Some(first) = rest.next() {
             let log = Arc::clone(&first.log);
@@ -218,8 +219,6 @@ impl Appender {
                 }
                 let mut batch = Some(first);
                 while let Some(admitted) = batch {
-                    let size = admitted.stored.size();
-                    bytes += size;
                     self.shared.stats.count(&admitted.stored, admitted.records);
                     end = admitted.stored.next_offset();
                     tail.push(admitted.stored);
@@ -228,7 +227,7 @@ impl Appender {
             }
             log.advance_high_watermark(end);
         }
-        self.shared.inbox.add_dirty(dirty, bytes, self.shared.config.flush_bytes);
+        self.shared.inbox.add_dirty(dirty, ring);
     }
 
     fn publish_commits(&self, commits: Commits) {

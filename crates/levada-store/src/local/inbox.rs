@@ -64,10 +64,15 @@ impl Inbox {
         self.bell.notify_one();
     }
 
-    /// Names logs that became dirty; `bytes` more wait in all. Rings when `threshold` is reached.
-    pub(crate) fn add_dirty(&self, logs: Vec<Arc<Log>>, bytes: usize, threshold: usize) {
+    /// Counts bytes that are about to wait: before the writer can see them, for it takes off what it flushed.
+    /// Says whether `threshold` is reached with them.
+    pub(crate) fn count_unflushed(&self, bytes: usize, threshold: usize) -> bool {
         let before = self.unflushed.fetch_add(bytes, Ordering::AcqRel);
-        let ring = before < threshold && before + bytes >= threshold;
+        before < threshold && before + bytes >= threshold
+    }
+
+    /// Names logs that became dirty; rings for the writer if `ring`.
+    pub(crate) fn add_dirty(&self, logs: Vec<Arc<Log>>, ring: bool) {
         if !logs.is_empty() || ring {
             let mut state = self.state.lock();
             state.dirty.extend(logs);

@@ -393,7 +393,7 @@ impl<'a> Recovering<'a> {
             newly_dirty
         };
         log.advance_high_watermark(header.next_offset());
-        self.shared.inbox.add_dirty(Vec::new(), size, usize::MAX);
+        self.shared.inbox.count_unflushed(size, usize::MAX);
         if newly_dirty {
             self.writer.add_dirty(vec![log], self.shared.clock.monotonic());
         }
