@@ -13,6 +13,7 @@ mod units;
 
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
+use output::{Format, Output};
 use std::{io::IsTerminal as _, process::ExitCode};
 
 fn main() -> ExitCode {
@@ -27,10 +28,7 @@ fn main() -> ExitCode {
         Command::Config(command) => command.run(),
         Command::Log(command) => command.run(),
         Command::Bench(command) => command.run(),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "levada", &mut std::io::stdout());
-            Ok(())
-        }
+        Command::Completions { shell } => print_completions(shell),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,6 +41,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn print_completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "levada", &mut script);
+    let mut output = Output::new(Format::Table);
+    output.bytes(&script)?;
+    Ok(output.flush()?)
 }
 
 /// What happens goes to stderr; `LEVADA_LOG` chooses how much (`info`, `debug`, `levada_kafka=trace`).

@@ -1,7 +1,7 @@
 //! What to try after an error, where something can be said.
 
 use levada_client::ClientError;
-use levada_protocol::ErrorCode;
+use levada_protocol::{ApiKey, ErrorCode};
 
 /// A sentence for people, if one fits.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
@@ -14,8 +14,8 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
         ClientError::Connect { .. } | ClientError::ConnectTimeout { .. } => {
             "is a broker running there? `levada serve` starts one; `--bootstrap-server HOST:PORT` names another"
         }
-        ClientError::Lost { reason, .. } if reason.contains("closed") => {
-            "does a Kafka broker listen there, without TLS? The broker's own log may say why it hung up"
+        ClientError::Lost { api: ApiKey::ApiVersions, .. } | ClientError::Timeout { api: ApiKey::ApiVersions, .. } => {
+            "does a Kafka broker listen there, without TLS? Its own log may say why it hung up"
         }
         ClientError::Timeout { .. } => "`--timeout 60s` waits longer",
         ClientError::NoPartition { .. } => "`levada topic alter NAME --partitions N` adds partitions",

@@ -238,9 +238,9 @@ fn announce(
     output.flush()?;
     let defaults = settings.broker();
     let durability = defaults.iter().find(|(name, _)| *name == "log.durability").map_or("fsync", |(_, mode)| mode);
-    note(format_args!("  Kafka     {kafka}"));
-    note(format_args!("  HTTP      http://{http}  (/health/ready, /metrics)"));
-    note(format_args!("  data      {}", data_dir.display()));
+    note(format_args!("  Kafka       {kafka}"));
+    note(format_args!("  HTTP        http://{http}  (/health/ready, /metrics)"));
+    note(format_args!("  data        {}", data_dir.display()));
     note(format_args!(
         "  durability  {durability}{}",
         match durability {
@@ -251,10 +251,10 @@ fn announce(
     ));
     let bootstrap = if kafka.port() == 9092 { String::new() } else { format!(" --bootstrap-server {kafka}") };
     if settings.flag("demo") {
-        note(format_args!("  try       levada consume flights --from-beginning{bootstrap}"));
+        note(format_args!("  try         levada consume flights --from-beginning{bootstrap}"));
     } else {
-        note(format_args!("  try       echo hello | levada produce greetings{bootstrap}"));
-        note(format_args!("            levada consume greetings --from-beginning{bootstrap}"));
+        note(format_args!("  try         echo hello | levada produce greetings{bootstrap}"));
+        note(format_args!("              levada consume greetings --from-beginning{bootstrap}"));
     }
     Ok(())
 }

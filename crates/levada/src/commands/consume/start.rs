@@ -15,7 +15,8 @@ pub(crate) struct Start {
     /// Start at this offset; a negative one counts back from the end
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     offset: Option<i64>,
-    /// Start at the first record of this time or later: `2026-07-01T12:00:00Z`, `2026-07-01`, or `10m` for ten minutes ago
+    /// Start at the first record of this time or later: `2026-07-01T12:00:00Z`, `2026-07-01`, `10m` for ten
+    /// minutes ago
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
 }
