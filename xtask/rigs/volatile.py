@@ -4,7 +4,10 @@ Writes stay in memory until they are flushed. Once the file `ctl` exists, the ne
 gone: of every unflushed write each 512-byte sector reaches the image or does not, as the seed decides,
 and from then on every call fails. `ctl` with `.done` behind it says what was kept.
 
-Parameters: img=IMAGE ctl=FILE seed=NUMBER
+Once the file `fail` exists, the next flush fails, loses every unflushed write and removes the file; later
+flushes succeed, as on a disk that had one bad moment.
+
+Parameters: img=IMAGE ctl=FILE fail=FILE seed=NUMBER
 """
 import builtins
 import os
@@ -81,6 +84,10 @@ def pwrite(handle, buffer, offset, flags):
 def flush(handle, flags):
     lose_power_if_asked()
     refuse_if_dead()
+    if os.path.exists(settings["fail"]):
+        unflushed.clear()
+        os.unlink(settings["fail"])
+        raise OSError(EIO, "this flush fails")
     write_out()
 
 

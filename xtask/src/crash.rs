@@ -74,7 +74,7 @@ impl Planted {
     fn faults(self) -> Vec<Fault> {
         match self {
             Self::AckBeforeSync => vec![Fault::PowerCut],
-            Self::SkipTailRewrite => vec![Fault::UnsyncedTail],
+            Self::SkipTailRewrite => vec![Fault::LostFlush],
         }
     }
 }

@@ -50,12 +50,18 @@ impl Row {
 
     /// Keeps a history that is not clean for `xtask history`.
     fn keep(&mut self, finished: &Finished) {
-        let path: PathBuf = std::env::temp_dir().join(format!("levada-{}.history", std::process::id()));
-        self.problems.push(match finished.history.save(&path) {
-            Ok(()) => format!("its history is kept: cargo xtask history {}", path.display()),
+        self.problems.push(match save(finished) {
+            Ok(path) => format!("its history is kept: cargo xtask history {}", path.display()),
             Err(error) => format!("its history could not be kept: {error:#}"),
         });
     }
+}
+
+fn save(finished: &Finished) -> Result<PathBuf> {
+    let file = tempfile::Builder::new().prefix("levada-").suffix(".history").tempfile()?;
+    finished.history.save(file.path())?;
+    let (_, path) = file.keep()?;
+    Ok(path)
 }
 
 /// Why a fault did not run.

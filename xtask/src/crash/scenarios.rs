@@ -34,8 +34,10 @@ pub(super) enum Fault {
     PowerCutOs,
     /// Power cuts that keep a random half of the unflushed sectors
     TornSectors,
-    /// SIGKILL, so that recovery sees a tail that was never synced, then a power cut after recovery
-    UnsyncedTail,
+    /// SIGKILL, a start, and a power cut right after it
+    KillThenCut,
+    /// A flush fails and loses its writes, which still read back from memory; a restart; a power cut
+    LostFlush,
     /// Syncs fail with EIO
     SyncFails,
     /// Syncs take 20 ms longer
@@ -55,7 +57,8 @@ impl Fault {
             Self::PowerCut => "power-cut",
             Self::PowerCutOs => "power-cut-os",
             Self::TornSectors => "torn-sectors",
-            Self::UnsyncedTail => "unsynced-tail",
+            Self::KillThenCut => "kill-then-cut",
+            Self::LostFlush => "lost-flush",
             Self::SyncFails => "sync-fails",
             Self::SyncSlow => "sync-slow",
             Self::NoSpace => "no-space",
@@ -66,14 +69,19 @@ impl Fault {
     /// Whether it mounts something.
     pub(super) fn needs_root(self) -> bool {
         match self {
-            Self::PowerCut | Self::PowerCutOs | Self::TornSectors | Self::UnsyncedTail | Self::DiskFull => true,
+            Self::PowerCut
+            | Self::PowerCutOs
+            | Self::TornSectors
+            | Self::KillThenCut
+            | Self::LostFlush
+            | Self::DiskFull => true,
             Self::DiskCall | Self::Kill | Self::SyncFails | Self::SyncSlow | Self::NoSpace => false,
         }
     }
 
     /// Whether it needs tools that not every system packages.
     pub(super) fn needs_nbdkit(self) -> bool {
-        self == Self::TornSectors
+        matches!(self, Self::TornSectors | Self::LostFlush)
     }
 
     /// Hurts a fresh broker.
@@ -85,7 +93,8 @@ impl Fault {
             Self::PowerCut => power::cuts(&stage, power::Device::Whole)?,
             Self::PowerCutOs => power::control(&stage)?,
             Self::TornSectors => power::cuts(&stage, power::Device::Torn)?,
-            Self::UnsyncedTail => power::unsynced_tail(&stage)?,
+            Self::KillThenCut => power::kill_then_cut(&stage)?,
+            Self::LostFlush => power::lost_flush(&stage)?,
             Self::SyncFails => syncs::fail(&stage)?,
             Self::SyncSlow => syncs::slow(&stage)?,
             Self::NoSpace => syncs::no_space(&stage)?,
@@ -122,7 +131,8 @@ impl Stage {
     fn broker(&self, folder: &Path) -> Result<(Levada, SocketAddr)> {
         let Recipe::Levada(binary) = &self.recipe else { bail!("Apache Kafka can only be killed") };
         let port = free_port()?;
-        let config = Config { kafka_port: port, ..Config::new(binary, folder) };
+        let flags = SETTINGS.iter().flat_map(|setting| ["--set", setting]).map(str::to_owned).collect();
+        let config = Config { kafka_port: port, flags, ..Config::new(binary, folder) };
         Ok((Levada::prepare(config)?, SocketAddr::from(([127, 0, 0, 1], port))))
     }
 
@@ -150,5 +160,7 @@ impl Stage {
     }
 }
 
+/// A small journal and frequent checkpoints, so that short runs have all of them.
+const SETTINGS: [&str; 3] = ["journal-file-size=1MiB", "checkpoint-interval=300ms", "file.delete.delay.ms=200ms"];
 /// Kafka's smallest.
 const SEGMENT_BYTES: &str = "1048576";

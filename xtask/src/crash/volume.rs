@@ -18,6 +18,8 @@ const SHUTDOWN: rustix::ioctl::Opcode = 0x8004_587d;
 /// Without writing the journal: what was not synced is gone.
 const NO_LOG_FLUSH: u32 = 2;
 const READY_LIMIT: Duration = Duration::from_secs(10);
+/// After this time without a flush nobody is expected to make one.
+const IDLE_LIMIT: Duration = Duration::from_millis(500);
 const PLUGIN: &str = include_str!("../../rigs/volatile.py");
 
 /// Says so where loop devices cannot be mounted.
@@ -102,14 +104,26 @@ impl Volume {
 
     /// Cuts the power: what was not synced is lost, and every later call fails.
     pub(super) fn cut_power(&self) -> Result<()> {
-        if let Some(torn) = &self.torn {
-            torn.cut()?;
-        }
         let root = File::open(&self.mount_point)?;
+        if let Some(torn) = &self.torn {
+            return torn.cut(&root);
+        }
         // SAFETY: the opcode takes a pointer to one 32-bit flag, which is what `Setter` passes.
         #[allow(unsafe_code, reason = "there is no other way to this ioctl")]
         unsafe {
             ioctl(&root, Setter::<SHUTDOWN, u32>::new(NO_LOG_FLUSH))?;
+        }
+        Ok(())
+    }
+
+    /// Lets the next flush of a torn device fail and lose what it should have written; waits until it did.
+    pub(super) fn fail_next_flush(&self) -> Result<()> {
+        let torn = self.torn.as_ref().context("this device does not fail")?;
+        File::create(torn.fail_file())?;
+        let deadline = Instant::now() + READY_LIMIT;
+        while torn.fail_file().exists() {
+            ensure!(Instant::now() < deadline, "nothing was flushed for {READY_LIMIT:?}");
+            sleep(Duration::from_millis(1));
         }
         Ok(())
     }
@@ -146,11 +160,18 @@ impl Torn {
         self.folder.join("cut")
     }
 
+    fn done_file(&self) -> PathBuf {
+        self.folder.join("cut.done")
+    }
+
+    fn fail_file(&self) -> PathBuf {
+        self.folder.join("fail")
+    }
+
     /// Starts the device over `image`, with nothing in flight; answers the file that is the device.
     fn serve(&mut self, image: &Path) -> Result<PathBuf> {
         let device = self.folder.join("device");
-        let done = self.folder.join("cut.done");
-        for file in [&self.cut_file(), &done] {
+        for file in [&self.cut_file(), &self.fail_file(), &self.done_file()] {
             if file.exists() {
                 fs::remove_file(file)?;
             }
@@ -160,6 +181,7 @@ impl Torn {
         command.arg(&device).args(["--command", "nbdkit", "-s", "--exit-with-parent", "python"]);
         command.arg(self.folder.join("volatile.py")).arg(format!("img={}", text(image)?));
         command.arg(format!("seed={}", self.seed)).arg(format!("ctl={}", text(&self.cut_file())?));
+        command.arg(format!("fail={}", text(&self.fail_file())?));
         let log = crate::process::append_to(&self.folder.join("nbd.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut fuse = Process::spawn("nbdfuse", &mut command)?;
@@ -175,9 +197,20 @@ impl Torn {
         Ok(device)
     }
 
-    /// The next flush finds the power gone.
-    fn cut(&self) -> Result<()> {
+    /// The next flush finds the power gone; waits for it, and makes one where nobody else does.
+    fn cut(&self, root: &File) -> Result<()> {
         File::create(self.cut_file())?;
+        let begun = Instant::now();
+        while !self.done_file().exists() {
+            ensure!(begun.elapsed() < READY_LIMIT, "nothing was flushed for {READY_LIMIT:?}");
+            if begun.elapsed() > IDLE_LIMIT {
+                match rustix::fs::syncfs(root) {
+                    // It fails where it finds the power gone, which is the point.
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            sleep(Duration::from_millis(1));
+        }
         Ok(())
     }
 

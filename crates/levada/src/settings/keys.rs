@@ -43,7 +43,14 @@ impl Key {
 }
 
 /// Variables that start with `LEVADA_` and are no settings of the server.
-pub(crate) const OTHER_VARIABLES: &[&str] = &["LEVADA_BOOTSTRAP_SERVER", "LEVADA_CACHE", "LEVADA_CONFIG", "LEVADA_LOG"];
+pub(crate) const OTHER_VARIABLES: &[&str] = &[
+    "LEVADA_BOOTSTRAP_SERVER",
+    "LEVADA_CACHE",
+    "LEVADA_CONFIG",
+    "LEVADA_LOG",
+    #[cfg(feature = "fault-injection")]
+    "LEVADA_FAULT_KILL_AT",
+];
 
 /// Every key: the server's own, then the broker's by Kafka's names.
 pub(crate) fn keys() -> &'static [Key] {

@@ -91,26 +91,46 @@ fn cut(volume: &mut Volume, broker: &mut Levada) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Recovery must itself write and sync what it found beyond the checkpoint: pages that never reached the
-/// disk read back clean after a kill. So: kill, start, and cut the power before anything else syncs them.
-pub(super) fn unsynced_tail(stage: &Stage) -> Result<Row, Skipped> {
-    let mut volume = make(stage, Device::Whole)?;
+/// A process that ends between write and sync leaves what was not durable to a successor, who must make it
+/// so before anyone relies on it.
+pub(super) fn kill_then_cut(stage: &Stage) -> Result<Row, Skipped> {
+    twice_hurt(stage, Device::Whole, stage.rounds(6, 40), |_, broker| broker.kill())
+}
+
+/// After a failed flush the page cache holds clean pages that never reached the disk. The successor reads
+/// them like any other: it must write them once more before it relies on them.
+pub(super) fn lost_flush(stage: &Stage) -> Result<Row, Skipped> {
+    twice_hurt(stage, Device::Torn, stage.rounds(6, 40), |volume, broker| {
+        volume.fail_next_flush()?;
+        broker.kill()
+    })
+}
+
+/// First hurts the broker with `first`, starts it again on the same mount, and then cuts the power, now
+/// and then only after the successor has acknowledged something.
+fn twice_hurt(
+    stage: &Stage,
+    device: Device,
+    rounds: u64,
+    first: impl Fn(&Volume, &mut Levada) -> anyhow::Result<()>,
+) -> Result<Row, Skipped> {
+    let mut volume = make(stage, device)?;
     let rng = SeededRng::new(stage.seed);
     let (mut broker, address) = stage.broker(&stage.folder)?;
     broker.start_again()?;
     let workload = Workload::start(stage.plan("fsync"), address)?;
-    let mut row = Row { rounds: stage.rounds(6, 40), ..Row::default() };
-    for _ in 0..row.rounds {
+    for _ in 0..rounds {
         workload.wait_for(PROGRESS)?;
         sleep(Duration::from_millis(rng.next_u64() % MOMENT_MS_MAX));
-        broker.kill()?;
-        broker.start_again()?;
-        if rng.next_u64().is_multiple_of(2) {
+        first(&volume, &mut broker)?;
+        // Where the file system itself gave up, only a mount heals it: the power cut comes at once.
+        if broker.start_again().is_ok() && rng.next_u64().is_multiple_of(2) {
             workload.wait_for(1)?;
         }
         cut(&mut volume, &mut broker)?;
     }
     workload.wait_for(PROGRESS)?;
+    let mut row = Row { rounds, ..Row::default() };
     row.judge(&workload.finish());
     broker.stop()?;
     volume.unmount()?;

@@ -13,6 +13,8 @@ use crate::kafka_client::Connection;
 use crate::kafka_client::error_name;
 
 const PROCESS: Process = Process(3_000);
+/// How often nothing is read below the end of a log before that is believed.
+const SILENCES_MAX: u32 = 3;
 
 /// Reads everything; notes what cannot be read within the time in which everyone makes progress.
 pub(super) fn run(shared: &Shared) -> Vec<Op> {
@@ -63,6 +65,7 @@ fn read_log(shared: &Shared, connection: &mut Connection, home: &Home, ops: &mut
     let begun_ns = shared.now_ns();
     let mut reads: Vec<Read> = Vec::new();
     let mut position = 0;
+    let mut silences = 0;
     let high_watermark = loop {
         let fetched = connection.fetch(&[(home.partition.clone(), position)])?;
         let part = fetched.into_iter().next().context("an answer without a partition")?;
@@ -70,9 +73,9 @@ fn read_log(shared: &Shared, connection: &mut Connection, home: &Home, ops: &mut
         let end = part.high_watermark;
         match read.last() {
             Some(last) => position = last.offset + 1,
-            None if position >= end => break end,
-            // Nothing there, although the end is not reached: offsets that were skipped after a crash.
-            None => position += 1,
+            // Below the end there may be nothing: offsets that were leased before a crash, and not given out since.
+            None if position >= end || silences == SILENCES_MAX => break end,
+            None => silences += 1,
         }
         reads.extend(read);
     };
