@@ -76,6 +76,16 @@ impl Client {
         Ok(client)
     }
 
+    /// A client of the same cluster with connections of its own: brokers answer the requests of one connection
+    /// in order, so that whatever follows a fetch that waits for records would wait with it.
+    #[must_use]
+    pub fn separate(&self) -> Self {
+        let Shared { config, bootstrap, metadata, .. } = &*self.shared;
+        let metadata = SyncMutex::new(lock(metadata).clone());
+        let (config, bootstrap, connections) = (config.clone(), bootstrap.clone(), SyncMutex::default());
+        Self { shared: Arc::new(Shared { config, bootstrap, metadata, connections }) }
+    }
+
     /// How the client was configured.
     #[must_use]
     pub fn config(&self) -> &ClientConfig {

@@ -112,11 +112,11 @@ struct Answer {
 }
 
 impl Consumer {
-    /// A consumer of nothing yet.
+    /// A consumer of nothing yet, on connections of its own.
     #[must_use]
-    pub fn new(client: Client, config: ConsumeConfig) -> Self {
+    pub fn new(client: &Client, config: ConsumeConfig) -> Self {
         Self {
-            client,
+            client: client.separate(),
             config,
             assigned: BTreeMap::new(),
             asked: BTreeSet::new(),

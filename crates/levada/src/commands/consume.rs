@@ -64,7 +64,7 @@ impl Consume {
         let keys: Vec<TopicPartition> =
             partitions.iter().map(|&partition| TopicPartition::new(&self.topic, partition)).collect();
         let isolation = if self.read_committed { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
-        let mut consumer = Consumer::new(client.clone(), ConsumeConfig { isolation, ..ConsumeConfig::default() });
+        let mut consumer = Consumer::new(client, ConsumeConfig { isolation, ..ConsumeConfig::default() });
         let ends = start::ends(client, &keys).await?;
         let starts = self.start.offsets(client, &keys, &ends).await?;
         for (key, offset) in starts {

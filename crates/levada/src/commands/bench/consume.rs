@@ -40,7 +40,7 @@ impl Consume {
             .into_iter()
             .filter_map(|(key, found)| Some((key, found.offset?)))
             .collect();
-        let mut consumer = Consumer::new(client.clone(), ConsumeConfig::default());
+        let mut consumer = Consumer::new(client, ConsumeConfig::default());
         for (key, found) in starts {
             if let Some(start) = found.offset.filter(|start| ends.get(&key).is_some_and(|end| start < end)) {
                 consumer.assign(key, start);

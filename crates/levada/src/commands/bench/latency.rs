@@ -61,7 +61,7 @@ impl Latency {
             .map(|partition| (TopicPartition::new(&self.topic, partition.index), OffsetSpec::Latest))
             .collect();
         let config = ConsumeConfig { wait_max: Duration::from_millis(100), ..ConsumeConfig::default() };
-        let mut consumer = Consumer::new(client.clone(), config);
+        let mut consumer = Consumer::new(client, config);
         for (key, found) in client.list_offsets(&keys).await? {
             consumer.assign(key, found.offset.context("the topic has no end")?);
         }
