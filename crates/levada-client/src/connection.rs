@@ -244,3 +244,6 @@ async fn read_answers(
     };
     failure.get_or_init(|| reason);
 }
+
+#[cfg(test)]
+mod tests;
