@@ -43,8 +43,7 @@ impl Broker {
 
     /// SIGTERM, and a clean end.
     pub(crate) fn stop(&mut self) {
-        let killed = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
-        assert!(killed.success());
+        signal(&self.process, "TERM");
         assert!(self.process.wait().unwrap().success());
     }
 
@@ -68,7 +67,7 @@ impl Broker {
     }
 
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+        self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
     }
 
     /// Runs a command with `input` on its stdin.
@@ -145,6 +144,11 @@ fn failed(arguments: &[&str], output: &Output) -> String {
 
 pub(crate) fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
+}
+
+pub(crate) fn signal(process: &Child, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &process.id().to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// Changes one byte in the middle of a partition's first segment.

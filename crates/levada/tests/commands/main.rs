@@ -3,7 +3,7 @@
 mod broker;
 
 use broker::{Broker, levada, levada_fails, lines};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 
 #[test]
 fn records_come_back_as_they_went_in_under_every_codec() {
@@ -189,6 +189,34 @@ fn produce_goes_on_over_a_kill_without_loss_or_repeat() {
     let mut numbers: Vec<u32> = lines(&read).iter().map(|line| line.parse().unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..4_000).collect::<Vec<u32>>());
+}
+
+#[test]
+fn consume_follows_over_a_restart_and_ends_quietly_when_interrupted() {
+    let mut broker = Broker::start(&[]);
+    broker.run(&["topic", "create", "t", "--partitions", "1"]);
+    let mut consumer = broker.spawn(&["consume", "t", "--from-beginning"]);
+    let mut read = BufReader::new(consumer.stdout.take().unwrap()).lines();
+    broker.feed(&["produce", "t"], b"before\n");
+    assert_eq!(read.next().unwrap().unwrap(), "before");
+    broker.kill();
+    broker.start_again();
+    broker.feed(&["produce", "t"], b"after\n");
+    assert_eq!(read.next().unwrap().unwrap(), "after");
+    broker::signal(&consumer, "INT");
+    assert!(consumer.wait().unwrap().success());
+}
+
+#[test]
+fn consume_ends_quietly_when_its_reader_goes_though_nothing_comes() {
+    let broker = Broker::start(&[]);
+    broker.run(&["topic", "create", "t", "--partitions", "1"]);
+    broker.feed(&["produce", "t"], b"one\n");
+    let mut consumer = broker.spawn(&["consume", "t", "--from-beginning"]);
+    let mut read = BufReader::new(consumer.stdout.take().unwrap()).lines();
+    assert_eq!(read.next().unwrap().unwrap(), "one");
+    drop(read);
+    assert!(consumer.wait().unwrap().success());
 }
 
 #[test]
