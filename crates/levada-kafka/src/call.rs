@@ -2,6 +2,7 @@
 
 use crate::{
     apis::{Api, Manner},
+    complaints::Complaints,
     config::{Endpoint, ServerConfig},
     errors,
     fetch::FetchSessions,
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) request_memory: Arc<RequestMemory>,
     pub(crate) response_memory: Arc<RequestMemory>,
     pub(crate) fetch_sessions: Arc<FetchSessions>,
+    pub(crate) complaints: Arc<Complaints>,
 }
 
 /// The two ends of a connection.

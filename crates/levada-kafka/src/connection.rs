@@ -91,7 +91,7 @@ pub(crate) struct Connection {
 /// Serves a client until one side has had enough.
 pub(crate) async fn serve(shared: Arc<Shared>, ends: Ends, stream: TcpStream, mut stop: StopSignal) {
     shared.metrics.connection_opened();
-    let metrics = Arc::clone(&shared.metrics);
+    let (metrics, complaints) = (Arc::clone(&shared.metrics), Arc::clone(&shared.complaints));
     let peer = ends.peer;
     let mut connection = Connection::new(shared, ends, stream);
     let closed = tokio::select! {
@@ -104,7 +104,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, ends: Ends, stream: TcpStream, mu
     };
     metrics.connection_closed();
     if closed.is_fault() {
-        tracing::warn!(%peer, reason = %closed, "connection closed");
+        complaints.about(peer, &closed);
     } else {
         tracing::debug!(%peer, reason = %closed, "connection closed");
     }
@@ -245,8 +245,8 @@ impl Connection {
             (false, false) => return Ok(()),
         };
         let in_vain = self.slots.front().is_some_and(|slot| slot.begun.manner == Manner::Waiting);
-        let done = self.slots.is_empty() && self.outbox.is_empty();
-        if in_vain || done { Err(reason) } else { Ok(()) }
+        let nothing_left = (in_vain || self.slots.is_empty()) && self.outbox.is_empty();
+        if nothing_left { Err(reason) } else { Ok(()) }
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Result<(), Closed> {

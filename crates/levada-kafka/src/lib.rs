@@ -7,6 +7,7 @@
 mod apis;
 mod authorised;
 mod call;
+mod complaints;
 mod config;
 mod configs;
 mod connection;

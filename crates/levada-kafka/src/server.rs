@@ -76,6 +76,7 @@ impl Server {
         let shared = Shared {
             broker,
             fetch_sessions,
+            complaints: Arc::default(),
             metrics: Arc::new(Metrics::default()),
             request_memory: RequestMemory::new(config.request_memory_size_max),
             response_memory: RequestMemory::new(config.response_memory_size_max),

@@ -61,8 +61,24 @@ pub(crate) struct Inbox {
     frame_size_max: usize,
     /// The next frame is often as large as the last.
     last_frame_size: usize,
+    /// The allocation that frames are cut from.
+    chunk: Chunk,
     /// When the incomplete frame at the end began to be watched, and when bytes of it came last.
     watched: Option<Watched>,
+}
+
+/// One allocation of the buffer.
+#[derive(Clone, Copy, Default)]
+struct Chunk {
+    capacity: usize,
+    filled: usize,
+}
+
+impl Chunk {
+    /// Whether a frame of `size` that is kept would keep mostly air alive with it.
+    const fn is_wasteful_for(self, size: usize) -> bool {
+        self.filled < self.capacity / 2 && size < self.capacity / 4
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -81,6 +97,7 @@ impl Inbox {
             read_size: READ_SIZE_MIN,
             frame_size_max,
             last_frame_size: 0,
+            chunk: Chunk::default(),
             watched: None,
         }
     }
@@ -113,7 +130,8 @@ impl Inbox {
         }
         self.buffer.advance(4);
         self.last_frame_size = size;
-        let bytes = self.buffer.split_to(size).freeze();
+        let frame = self.buffer.split_to(size);
+        let bytes = if self.chunk.is_wasteful_for(size) { Bytes::copy_from_slice(&frame) } else { frame.freeze() };
         let keep = self.buffer.len().saturating_sub(FREE_SIZE);
         let charge = self.charge.split_beyond(keep);
         self.watched = None;
@@ -133,10 +151,14 @@ impl Inbox {
         ready!(stream.poll_read_ready(context))?;
         let room = self.room();
         self.buffer.reserve(room);
+        if self.buffer.capacity() != self.chunk.capacity.saturating_sub(self.chunk.filled) + self.buffer.len() {
+            self.chunk = Chunk { capacity: self.buffer.capacity(), filled: self.buffer.len() };
+        }
         let size = ready!(pin!(stream.read_buf(&mut self.buffer)).poll(context))?;
+        self.chunk.filled += size;
         if size >= self.read_size {
             self.read_size = (self.read_size * 2).min(READ_SIZE_MAX);
-        } else if size < self.read_size / 4 {
+        } else if size < self.read_size / 2 {
             self.read_size = (self.read_size / 2).max(READ_SIZE_MIN);
         }
         if let Some(watched) = &mut self.watched {
@@ -173,6 +195,7 @@ impl Inbox {
     pub(crate) fn release_if_empty(&mut self) {
         if self.buffer.is_empty() && self.buffer.capacity() > 0 {
             self.buffer = BytesMut::new();
+            self.chunk = Chunk::default();
         }
     }
 
@@ -194,5 +217,27 @@ impl Inbox {
         let earned = u32::try_from(announced).unwrap_or(u32::MAX) / SLOW_SIZE_PER_S;
         now.duration_since(watched.arrived) > PAUSE_MAX
             || now.duration_since(watched.since) > SLOW_GRACE + Duration::from_secs(u64::from(earned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_frames_are_copied_out_of_chunks_that_are_mostly_air() {
+        let sparse = Chunk { capacity: 256 << 10, filled: 1_000 };
+        assert!(sparse.is_wasteful_for(900));
+        assert!(!sparse.is_wasteful_for(128 << 10), "a large frame is the chunk");
+        let full = Chunk { capacity: 256 << 10, filled: 200 << 10 };
+        assert!(!full.is_wasteful_for(900), "its neighbours are kept as well");
+    }
+
+    #[test]
+    fn strangers_who_speak_something_else_are_told_apart() {
+        let tls = FrameError::TooLarge { size: 0x1603_0102, limit: 100 };
+        assert!(tls.to_string().contains("TLS"), "{tls}");
+        let http = FrameError::TooLarge { size: 0x4745_5420, limit: 100 };
+        assert!(http.to_string().contains("HTTP"), "{http}");
     }
 }
