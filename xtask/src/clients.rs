@@ -5,6 +5,7 @@ mod install;
 mod report;
 mod roster;
 mod story;
+mod suite;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Writes the table into docs/compatibility.md
     #[arg(long)]
     write_docs: bool,
+    /// Runs kafka-python's own integration suite instead of the stories
+    #[arg(long, conflicts_with_all = ["only", "write_docs", "ci"])]
+    kafka_python_suite: bool,
     /// Fails unless Java, Go, Node and Python all ran
     #[arg(long)]
     ci: bool,
@@ -51,6 +55,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let clients = chosen(&args.only)?;
     let toolbox = Toolbox::new(Cache::open()?)?;
     let recipe = recipe(args, toolbox.cache())?;
+    if args.kafka_python_suite {
+        return suite::run(&toolbox, &recipe);
+    }
     let scratch = tempfile::Builder::new().prefix("levada-clients-").tempdir()?;
     let mut rows = Vec::new();
     for client in &clients {

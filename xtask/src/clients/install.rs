@@ -63,6 +63,32 @@ impl Toolbox {
         Ok(command)
     }
 
+    /// The folder with kafka-python's source package, unpacked, and a virtual environment for its tests.
+    pub(crate) fn kafka_python_sources(&self, version: &str) -> Result<PathBuf> {
+        let requirements = self.stories().join("kafka-python-suite/requirements.txt");
+        let recipe = format!("kafka-python {version}\n{}", read(&requirements)?);
+        self.cache.install("kafka-python-suite", &recipe, |folder| {
+            let log = folder.join("install.log");
+            let mut create = Command::new("python3");
+            create.args(["-m", "venv", "--clear"]).arg(folder.join("venv"));
+            run_logged("python3 -m venv", &mut create, &log, INSTALL_LIMIT)?;
+            let pip = || Command::new(folder.join("venv/bin/pip"));
+            let mut install = pip();
+            install.args(["install", "--no-input", "--requirement"]).arg(&requirements);
+            run_logged("pip install", &mut install, &log, INSTALL_LIMIT)?;
+            let mut download = pip();
+            download.args(["download", "--no-input", "--no-deps", "--no-binary", "kafka-python"]);
+            download.arg(format!("kafka-python=={version}")).arg("--dest").arg(folder);
+            run_logged("pip download", &mut download, &log, INSTALL_LIMIT)?;
+            let mut unpack = Command::new("tar");
+            unpack.current_dir(folder).arg("-xzf").arg(format!("kafka_python-{version}.tar.gz"));
+            run_logged("tar", &mut unpack, &log, INSTALL_LIMIT)?;
+            // Left out of the package; without it Python finds its own package of this name.
+            fs::write(folder.join(format!("kafka_python-{version}/test/__init__.py")), "")?;
+            Ok(())
+        })
+    }
+
     /// A story for Node, run from a copy beside its `node_modules`.
     pub(crate) fn node(&self, story: &str) -> Result<Command> {
         let sources = self.stories().join("node");

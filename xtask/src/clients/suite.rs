@@ -1,0 +1,154 @@
+//! kafka-python's own integration suite, from its source package, against one broker. Every test that does not
+//! pass needs its reason in `clients/kafka-python-suite/reasons.toml`; a reason that explains nothing is a
+//! failure, too, so that the list cannot outlive its causes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::install::Toolbox;
+use crate::broker::Recipe;
+use crate::process::{Process, append_to, tail};
+
+const VERSION: &str = "3.0.12";
+/// The release of Kafka that the suite takes the broker for.
+const KAFKA_VERSION: &str = "4.3.1";
+const SUITE_LIMIT: Duration = Duration::from_secs(900);
+
+/// What became of one test.
+#[derive(Debug, Deserialize)]
+struct Tested {
+    test: String,
+    outcome: Outcome,
+    #[serde(default)]
+    detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// Reasons by the broker they hold for; a name that ends in `*` stands for all that begin so.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reasons {
+    any: BTreeMap<String, String>,
+    levada: BTreeMap<String, String>,
+    kafka: BTreeMap<String, String>,
+}
+
+/// Runs the suite and prints each test that does not pass, with its reason.
+///
+/// # Errors
+/// When a test fails without a reason, or a reason explains nothing.
+pub(crate) fn run(toolbox: &Toolbox, recipe: &Recipe) -> Result<()> {
+    let package = toolbox.kafka_python_sources(VERSION)?;
+    let scratch = tempfile::Builder::new().prefix("levada-suite-").tempdir()?;
+    let results = scratch.path().join("results.jsonl");
+    let mut broker = recipe.start(scratch.path())?;
+    let log = scratch.path().join("pytest.log");
+    let mut command = pytest(toolbox, &package, scratch.path(), &results);
+    command.env("KAFKA_URI", format!("kafka://{}", broker.bootstrap()));
+    command.stdin(Stdio::null()).stdout(append_to(&log)?).stderr(append_to(&log)?);
+    let status = Process::spawn("pytest", &mut command)?.wait(SUITE_LIMIT)?;
+    if let Some(status) = broker.exited()? {
+        bail!("the broker exited: {status}");
+    }
+    broker.stop()?;
+    let tests = read_results(&results)
+        .with_context(|| format!("pytest, {status}, left no results; the end of its output:\n{}", tail(&log, 30)))?;
+    ensure!(!tests.is_empty(), "pytest ran no test; the end of its output:\n{}", tail(&log, 30));
+    let path = toolbox.repository().join("clients/kafka-python-suite/reasons.toml");
+    let reasons: Reasons = toml::from_str(&fs::read_to_string(&path)?)?;
+    let own = match recipe {
+        Recipe::Kafka(_) => reasons.kafka,
+        Recipe::Levada(_) => reasons.levada,
+    };
+    judge(&tests, &reasons.any.into_iter().chain(own).collect(), recipe)
+}
+
+fn pytest(toolbox: &Toolbox, package: &Path, scratch: &Path, results: &Path) -> Command {
+    let plugin = toolbox.repository().join("clients/kafka-python-suite");
+    let mut command = Command::new(package.join("venv/bin/python3"));
+    command.current_dir(package.join(format!("kafka_python-{VERSION}")));
+    command.args(["-m", "pytest", "test/integration", "-p", "suite", "-p", "no:cacheprovider", "--tb=short", "-q"]);
+    command.args(["--timeout=120", "--timeout-method=signal"]);
+    command.env("PYTHONPATH", format!(".:{}", plugin.display())).env("PYTHONDONTWRITEBYTECODE", "1");
+    // The suite insists on a folder with a Kafka to start; it starts none with `KAFKA_URI`.
+    command.env("KAFKA_ROOT", scratch).env("KAFKA_VERSION", KAFKA_VERSION).env("SUITE_RESULTS", results);
+    command
+}
+
+fn read_results(path: &PathBuf) -> Result<Vec<Tested>> {
+    let text = fs::read_to_string(path)?;
+    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+fn judge(tests: &[Tested], reasons: &BTreeMap<String, String>, recipe: &Recipe) -> Result<()> {
+    let passed = tests.iter().filter(|test| test.outcome == Outcome::Passed).count();
+    let mut unexplained = Vec::new();
+    for test in tests.iter().filter(|test| test.outcome != Outcome::Passed) {
+        let word = if test.outcome == Outcome::Failed { "failed" } else { "skipped" };
+        match reasons.iter().find(|(pattern, _)| explains(pattern, &test.test)) {
+            Some((_, reason)) => println!("{word}: {}: {reason}", test.test),
+            None => {
+                println!("{word} WITHOUT A REASON: {}: {}", test.test, test.detail.lines().next().unwrap_or_default());
+                unexplained.push(test.test.as_str());
+            }
+        }
+    }
+    println!("\nkafka-python {VERSION}, its own suite against {recipe}: {passed} of {} passed", tests.len());
+    let idle: Vec<&str> = reasons.keys().map(String::as_str).filter(|pattern| explains_none(pattern, tests)).collect();
+    ensure!(unexplained.is_empty(), "no reason is given for: {}", unexplained.join(", "));
+    ensure!(idle.is_empty(), "these reasons explain nothing any more: {}", idle.join(", "));
+    Ok(())
+}
+
+fn explains_none(pattern: &str, tests: &[Tested]) -> bool {
+    !tests.iter().any(|test| test.outcome != Outcome::Passed && explains(pattern, &test.test))
+}
+
+fn explains(pattern: &str, test: &str) -> bool {
+    let name = test.strip_prefix("test/integration/").unwrap_or(test);
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tested(test: &str, outcome: Outcome) -> Tested {
+        Tested { test: format!("test/integration/{test}"), outcome, detail: String::new() }
+    }
+
+    fn reasons(patterns: &[&str]) -> BTreeMap<String, String> {
+        patterns.iter().map(|pattern| ((*pattern).to_owned(), "because".to_owned())).collect()
+    }
+
+    #[test]
+    fn a_failure_needs_a_reason_and_a_reason_needs_a_failure() {
+        let recipe = Recipe::Levada(PathBuf::new());
+        let tests = [tested("a.py::one", Outcome::Passed), tested("a.py::two[x]", Outcome::Failed)];
+        assert!(judge(&tests, &reasons(&["a.py::two*"]), &recipe).is_ok());
+        assert!(judge(&tests, &reasons(&[]), &recipe).is_err());
+        assert!(judge(&tests, &reasons(&["a.py::two*", "a.py::one"]), &recipe).is_err());
+    }
+
+    #[test]
+    fn a_skipped_test_needs_a_reason() {
+        let recipe = Recipe::Levada(PathBuf::new());
+        assert!(judge(&[tested("a.py::one", Outcome::Skipped)], &reasons(&[]), &recipe).is_err());
+    }
+}
