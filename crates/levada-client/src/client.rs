@@ -113,11 +113,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] where the topic does not appear within the retry limit.
     pub async fn awaited_topic(&self, name: &str) -> Result<TopicMetadata, ClientError> {
-        self.retrying(|_| async move {
-            let metadata = self.fetch_metadata(Some(&[name]), MissingTopics::Refuse).await?;
-            metadata.topic(name).cloned()
-        })
-        .await
+        let described = async || self.fetch_metadata(Some(&[name]), MissingTopics::Refuse).await?.topic(name).cloned();
+        self.retrying_if(|_| described(), ClientError::may_retry).await
     }
 
     /// One topic's metadata as it was last seen; asked for where it never was.
@@ -197,16 +194,26 @@ impl Client {
     }
 
     /// Makes `attempt` until it succeeds, fails for good, or the retry limit is over; counts from 0.
+    ///
+    /// A topic that does not exist is a final answer.
     pub(crate) async fn retrying<T, F: Future<Output = Result<T, ClientError>>>(
         &self,
         attempt: impl Fn(u32) -> F,
+    ) -> Result<T, ClientError> {
+        self.retrying_if(attempt, |error| error.may_retry() && !error.is_missing_topic()).await
+    }
+
+    async fn retrying_if<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        attempt: impl Fn(u32) -> F,
+        passes: impl Fn(&ClientError) -> bool,
     ) -> Result<T, ClientError> {
         let config = &self.shared.config;
         let started = config.clock.monotonic();
         let mut count = 0;
         loop {
             let error = match attempt(count).await {
-                Err(error) if error.may_retry() => error,
+                Err(error) if passes(&error) => error,
                 finished => return finished,
             };
             let elapsed = config.clock.monotonic().saturating_sub(started);

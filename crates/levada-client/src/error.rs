@@ -206,6 +206,11 @@ impl ClientError {
         }
     }
 
+    /// Whether it says that a topic does not exist; right after its creation that can pass.
+    pub(crate) fn is_missing_topic(&self) -> bool {
+        self.code() == Some(ErrorCode::UnknownTopicOrPartition)
+    }
+
     /// Whether the same call may be made again: nothing happened yet, or happening twice does no harm.
     pub(crate) fn may_retry(&self) -> bool {
         match self {
@@ -233,7 +238,8 @@ pub(crate) fn refused(code: i16, message: Option<&str>, what: impl FnOnce() -> S
     if code == ErrorCode::None.code() {
         return Ok(());
     }
-    Err(ClientError::Refused { what: what(), code, message: message.map(ToOwned::to_owned) })
+    let message = message.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+    Err(ClientError::Refused { what: what(), code, message })
 }
 
 fn code_name(code: i16) -> String {
