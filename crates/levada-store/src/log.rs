@@ -54,8 +54,8 @@ impl ReadOut {
 enum Found {
     /// In memory.
     Here(ReadOut),
-    /// In the files, by this read.
-    InFiles(Read),
+    /// In the files, if anywhere below the first offset that memory has.
+    InFiles { read: Read, memory_from: Option<Offset> },
 }
 
 /// Why nothing was read.
@@ -252,13 +252,19 @@ impl Log {
         until: ReadUntil,
         at_least_one: bool,
     ) -> Result<ReadOut, ReadError> {
-        let read = match self.read_memory(offset, bytes_max, until, at_least_one)? {
+        let (read, memory_from) = match self.read_memory(offset, bytes_max, until, at_least_one)? {
             Found::Here(out) => return Ok(out),
-            Found::InFiles(read) => read,
+            Found::InFiles { read, memory_from } => (read, memory_from),
         };
-        let Some(reader) = self.reader.load_full() else { return Ok(ReadOut::default()) };
-        let batches = reader.read(&read).map_err(|error| ReadError::Storage(error.to_string()))?;
-        Ok(ReadOut::of(batches.bytes))
+        let out = match self.reader.load_full() {
+            // Of offsets that a lease covered when the power was cut, no file knows.
+            Some(reader) if read.offset <= reader.next_offset() => {
+                reader.read(&read).map(|batches| ReadOut::of(batches.bytes))
+            }
+            _ => Ok(ReadOut::default()),
+        };
+        let out = out.map_err(|error| ReadError::Storage(error.to_string()))?;
+        Ok(if out.size == 0 { self.read_beyond_gap(&read, memory_from) } else { out })
     }
 
     /// As [`Self::read`], but never waits for the disk: `None` where it would have to.
@@ -272,13 +278,33 @@ impl Log {
         until: ReadUntil,
         at_least_one: bool,
     ) -> Result<Option<ReadOut>, ReadError> {
-        let read = match self.read_memory(offset, bytes_max, until, at_least_one)? {
+        let (read, memory_from) = match self.read_memory(offset, bytes_max, until, at_least_one)? {
             Found::Here(out) => return Ok(Some(out)),
-            Found::InFiles(read) => read,
+            Found::InFiles { read, memory_from } => (read, memory_from),
         };
-        let Some(reader) = self.reader.load_full() else { return Ok(Some(ReadOut::default())) };
-        let batches = reader.read_cached(&read).map_err(|error| ReadError::Storage(error.to_string()))?;
-        Ok(batches.map(|batches| ReadOut::of(batches.bytes)))
+        let out = match self.reader.load_full() {
+            Some(reader) if read.offset <= reader.next_offset() => {
+                reader.read_cached(&read).map(|found| found.map(|batches| ReadOut::of(batches.bytes)))
+            }
+            _ => Ok(Some(ReadOut::default())),
+        };
+        let out = out.map_err(|error| ReadError::Storage(error.to_string()))?;
+        Ok(out.map(|out| if out.size == 0 { self.read_beyond_gap(&read, memory_from) } else { out }))
+    }
+
+    /// What memory has behind offsets that no record has: those that a lease covered when the power was cut.
+    ///
+    /// The files, which had nothing, were read after `memory_from` was: what memory began with then is the next batch.
+    fn read_beyond_gap(&self, read: &Read, memory_from: Option<Offset>) -> ReadOut {
+        // Without the promise of one batch the files may have one that is too large.
+        let Some(from) = memory_from.filter(|_| read.at_least == AtLeast::OneBatch) else {
+            return ReadOut::default();
+        };
+        let tail = self.tail.lock();
+        if tail.first_offset() != Some(from) {
+            return ReadOut::default();
+        }
+        tail.read(from, read.upper_offset, read.bytes_max, true).unwrap_or_default()
     }
 
     /// Reads what memory has, or says what to read of the files.
@@ -307,12 +333,17 @@ impl Log {
         if offset >= end || (bytes_max == 0 && !at_least_one) {
             return Ok(Found::Here(ReadOut::default()));
         }
-        if let Some(out) = self.tail.lock().read(offset, end, bytes_max, at_least_one) {
-            return Ok(Found::Here(out));
-        }
+        let memory_from = {
+            let tail = self.tail.lock();
+            if let Some(out) = tail.read(offset, end, bytes_max, at_least_one) {
+                return Ok(Found::Here(out));
+            }
+            tail.first_offset().filter(|first| *first > offset)
+        };
         // What memory no longer has was in a segment before memory forgot it.
         let at_least = if at_least_one { AtLeast::OneBatch } else { AtLeast::Nothing };
-        Ok(Found::InFiles(Read { offset, upper_offset: end, bytes_max, at_least }))
+        let read = Read { offset, upper_offset: end, bytes_max, at_least };
+        Ok(Found::InFiles { read, memory_from })
     }
 
     /// Wakes `waiter` when the high watermark moves, once until the guard is rearmed or dropped.

@@ -287,7 +287,10 @@ fn carry_out(shared: &Shared, consequence: Consequence) {
             for log in &logs {
                 log.set_settings(shared.settings(log.topic(), &configs));
                 if log.settings().durability == Durability::Fsync {
+                    // A batch on its way to the segment arrives, or is undone, before the next one is admitted.
+                    let files = log.files.lock();
                     log.append.lock().direct = false;
+                    drop(files);
                 }
             }
             shared.inbox.push(WriterCommand::Configure(logs));

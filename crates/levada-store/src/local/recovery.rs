@@ -28,7 +28,7 @@ use levada_model::{
     record::StoredBatch,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::Path,
     sync::{Arc, atomic::Ordering},
@@ -213,7 +213,10 @@ impl<'a> Recovering<'a> {
                 }
             }
         }
-        Ok(())
+        // Those that had no files yet may have got some since.
+        let named: BTreeSet<LogId> = before.logs.iter().map(|entry| entry.id).collect();
+        let others: Vec<Arc<Log>> = self.image.logs().filter(|log| !named.contains(&log.id())).cloned().collect();
+        others.iter().try_for_each(|log| self.adopt_or_discard(log))
     }
 
     fn log(&self, id: LogId) -> Option<Arc<Log>> {

@@ -24,7 +24,14 @@ impl MemoryTail {
     }
 
     /// Adds the next batch.
+    ///
+    /// Where it does not follow the last one, others may have gone straight to the segments in between: what is in
+    /// segments is forgotten, so that no read of memory passes over them.
     pub(crate) fn push(&mut self, batch: StoredBatch) {
+        let follows = self.batches.back().is_none_or(|last| last.next_offset() == batch.base_offset);
+        if !follows && !self.is_dirty() {
+            self.clear();
+        }
         self.size += batch.size();
         self.batches.push_back(batch);
     }
@@ -74,6 +81,9 @@ impl MemoryTail {
             return None;
         }
         let from = self.batches.partition_point(|batch| batch.last_offset < offset);
+        if from == self.batches.len() {
+            return None;
+        }
         let mut pieces = Pieces::default();
         for batch in self.batches.range(from..) {
             let full = pieces.size + batch.size() > bytes_max && !(at_least_one && pieces.size == 0);
@@ -83,6 +93,11 @@ impl MemoryTail {
             pieces.push(batch);
         }
         Some(pieces.finish())
+    }
+
+    /// Where memory begins.
+    pub(crate) fn first_offset(&self) -> Option<Offset> {
+        self.batches.front().map(|first| first.base_offset)
     }
 
     /// The batches in no segment whose largest timestamp is at or after `timestamp`.
@@ -169,6 +184,19 @@ mod tests {
             assert_eq!(tail.read(4, 30, 1, false).unwrap().size, 0);
             assert_eq!(base_offsets(&tail.read(4, 9, usize::MAX, true).unwrap()), [3, 6]);
         }
+    }
+
+    #[test]
+    fn memory_does_not_answer_for_what_went_past_it() {
+        let mut tail = tail(10);
+        assert!(tail.read(30, 60, usize::MAX, true).is_none(), "30 may be in a segment");
+        tail.set_flushed(30);
+        // Batches 30 to 59 went straight to the segment.
+        let later = StoredBatch { base_offset: 60, last_offset: 62, ..tail.newest().unwrap() };
+        tail.push(later);
+        assert!(tail.read(0, 63, usize::MAX, true).is_none() && tail.read(29, 63, usize::MAX, true).is_none());
+        assert_eq!(tail.read(60, 63, usize::MAX, true).unwrap().size, tail.newest().unwrap().size());
+        assert_eq!((tail.first_offset(), tail.unflushed().len()), (Some(60), 1));
     }
 
     #[test]
