@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::process::{Process, append_to, tail};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long a process takes to be gone after its last word.
+const END_LIMIT: Duration = Duration::from_secs(2);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Builds the release binary and answers where it is.
@@ -144,9 +146,10 @@ impl Levada {
         let mut process = Process::spawn("levada", &mut command)?;
         let stdout = process.child().stdout.take().context("stdout is not piped")?;
         let Some(line) = ready_line(stdout)? else {
-            let state = match process.exited()? {
-                Some(status) => format!("levada exited at start: {status}"),
-                None => format!("levada is not ready after {START_LIMIT:?}"),
+            // It closed its stdout, which it does when it ends, or it has had its time.
+            let state = match process.wait(END_LIMIT) {
+                Ok(status) => format!("levada exited at start: {status}"),
+                Err(_) => format!("levada is not ready after {START_LIMIT:?}"),
             };
             bail!("{state}; {}", self.log_tail());
         };

@@ -154,12 +154,14 @@ impl Stage {
             partitions: 3,
             configs: configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             requests_max: None,
+            record_size_max: RECORD_SIZE_MAX,
             rest: Duration::from_micros(500),
             promises_durability: durability == "fsync",
         }
     }
 }
 
+const RECORD_SIZE_MAX: u64 = 2_000;
 /// A small journal and frequent checkpoints, so that short runs have all of them.
 const SETTINGS: [&str; 3] = ["journal-file-size=1MiB", "checkpoint-interval=300ms", "file.delete.delay.ms=200ms"];
 /// Kafka's smallest.

@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) configs: Vec<(String, String)>,
     /// After how many requests each producer is done; `None` goes on until told to finish.
     pub(super) requests_max: Option<u32>,
+    /// Records have up to this many bytes.
+    pub(super) record_size_max: u64,
     /// How long a producer rests between requests.
     pub(super) rest: Duration,
     /// Whether what was acknowledged is promised to survive: with it, what the broker knows of a producer.

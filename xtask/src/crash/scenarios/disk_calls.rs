@@ -15,8 +15,12 @@ use crate::levada_rig::Levada;
 
 /// The variable that the binary obeys with the feature `fault-injection`.
 const KILL_AT: &str = "LEVADA_FAULT_KILL_AT";
+/// How a process ends at that call.
+const ABORTED: &str = "signal: 6";
 const PRODUCERS: u32 = 2;
-const REQUESTS: u32 = 30;
+const REQUESTS: u32 = 50;
+/// Large enough that every partition rolls its segment.
+const RECORD_SIZE_MAX: u64 = 24_000;
 /// How many disk calls of a recovery may be the last one.
 const RECOVERY_CALLS: u64 = 40;
 const ROUND_LIMIT: Duration = Duration::from_secs(60);
@@ -65,7 +69,10 @@ fn play_in(stage: &Stage, folder: &Path, call: u64, rng: &SeededRng, row: &mut R
     let (mut broker, address) = stage.broker(folder)?;
     let plan = Plan {
         producers: PRODUCERS,
+        topics: 1,
+        partitions: 2,
         requests_max: Some(REQUESTS),
+        record_size_max: RECORD_SIZE_MAX,
         rest: Duration::ZERO,
         seed: stage.seed ^ call,
         ..stage.plan("fsync")
@@ -78,15 +85,16 @@ fn play_in(stage: &Stage, folder: &Path, call: u64, rng: &SeededRng, row: &mut R
         was_killed = broker.exited()?.is_some();
         sleep(Duration::from_millis(1));
     }
+    was_killed = was_killed || !stop_or_die(&mut broker)?;
     if was_killed {
         // A recovery that is cut short, too, where the number is small enough.
         let again = 1 + rng.next_u64() % (2 * RECOVERY_CALLS);
         if again > RECOVERY_CALLS || start_to_die_at(&mut broker, again)? {
             broker.kill()?;
         }
-        broker.set_variables(Vec::new());
-        broker.start_again()?;
     }
+    broker.set_variables(Vec::new());
+    broker.start_again()?;
     let finished = workload.finish();
     let problems = row.problems.len();
     row.judge(&finished);
@@ -102,7 +110,16 @@ fn start_to_die_at(broker: &mut Levada, call: u64) -> Result<bool> {
     broker.set_variables(vec![(KILL_AT.to_owned(), call.to_string())]);
     match broker.start_again() {
         Ok(_) => Ok(true),
-        Err(error) if format!("{error:#}").contains("exited at start: signal: 6") => Ok(false),
+        Err(error) if format!("{error:#}").contains(ABORTED) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stops the broker; answers whether it ended in good order.
+fn stop_or_die(broker: &mut Levada) -> Result<bool> {
+    match broker.stop() {
+        Ok(()) => Ok(true),
+        Err(error) if format!("{error:#}").contains(ABORTED) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -1,7 +1,7 @@
 //! An idempotent producer that keeps several requests in flight and, after any failure, sends again what
 //! is not settled, under the same sequence numbers, for as long as the run lasts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
 
@@ -20,7 +20,6 @@ use crate::kafka_client::{Partition, Produced, error_name};
 /// Requests in flight; a broker remembers five batches of a producer.
 const DEPTH: usize = 3;
 const RECORDS_MAX: u64 = 5;
-const RECORD_SIZE_MAX: u64 = 2_000;
 /// How often a sequence number is refused before the broker is held to have forgotten the producer.
 const REFUSALS_MAX: u32 = 5;
 
@@ -142,6 +141,14 @@ impl<'a> Producer<'a> {
     fn take_answer(&mut self, connection: &mut Connection, index: usize) -> Result<bool> {
         let sent = self.requests.get(index).and_then(|request| request.sent).context("a request that was not sent")?;
         let answers: BTreeMap<Partition, Produced> = connection.receive_produced(sent)?.into_iter().collect();
+        // A batch behind one that is open is refused for the gap, whatever the broker remembers.
+        let blocked: BTreeSet<Partition> = self
+            .requests
+            .iter()
+            .take(index)
+            .flat_map(|request| &request.batches)
+            .map(|b| b.partition.clone())
+            .collect();
         let request = self.requests.get_mut(index).context("a request that is there")?;
         let batches = std::mem::take(&mut request.batches);
         let mut open = Vec::new();
@@ -154,7 +161,7 @@ impl<'a> Producer<'a> {
                     open.push(batch);
                 }
                 Settled::Sequence => {
-                    batch.refusals += 1;
+                    batch.refusals += u32::from(!blocked.contains(&batch.partition));
                     open.push(batch);
                 }
                 Settled::Never => {
@@ -218,7 +225,8 @@ impl<'a> Producer<'a> {
         for nth in 0..wanted.min(lanes) {
             let index = usize::try_from((first.wrapping_add(nth)) % lanes).unwrap_or(0);
             let Some(lane) = self.lanes.get_mut(index) else { continue };
-            batches.push(lane.fill(&self.rng, self.index, ProducerId(id), epoch, begun_ns));
+            let size_max = self.shared.plan.record_size_max;
+            batches.push(lane.fill(&self.rng, size_max, self.index, (ProducerId(id), epoch), begun_ns));
         }
         Request { batches, sent: None }
     }
@@ -234,13 +242,20 @@ impl<'a> Producer<'a> {
 }
 
 impl Lane {
-    fn fill(&mut self, rng: &SeededRng, producer: u32, id: ProducerId, epoch: i16, begun_ns: u64) -> Batch {
+    fn fill(
+        &mut self,
+        rng: &SeededRng,
+        size_max: u64,
+        producer: u32,
+        (id, epoch): (ProducerId, i16),
+        begun_ns: u64,
+    ) -> Batch {
         let stamp = ProducerStamp { id, epoch, base_sequence: self.sequence };
         let mut builder = BatchBuilder::new().with_producer(stamp);
         let mut values = Vec::new();
         for _ in 0..=rng.next_u64() % RECORDS_MAX {
             let value = Value { producer, sequence: self.value };
-            let size = usize::try_from(rng.next_u64() % RECORD_SIZE_MAX).unwrap_or(0);
+            let size = usize::try_from(rng.next_u64() % size_max).unwrap_or(0);
             let bytes = encode(self.home.place, value, size);
             builder.push(&NewRecord { timestamp: SystemClock.wall_ms(), value: Some(&bytes), ..NewRecord::default() });
             values.push(value);
