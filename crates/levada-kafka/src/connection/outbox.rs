@@ -11,7 +11,7 @@ use std::{
 use tokio::{io::AsyncWrite, net::TcpStream};
 
 /// Segments to a system call.
-const SLICE_COUNT_MAX: usize = 64;
+const SLICE_COUNT_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {

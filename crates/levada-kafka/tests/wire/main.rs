@@ -4,6 +4,7 @@
 mod batches;
 mod client;
 mod framing;
+mod groups;
 mod hostile;
 mod produce_fetch;
 mod requests;
