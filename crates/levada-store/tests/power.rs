@@ -222,7 +222,8 @@ fn append(store: &Store, life: &Life<'_>, rng: &SeededRng, clients: &mut Clients
                 Ok(appended) => {
                     let sent = known.unsure.iter().position(|unsure| *unsure == body).expect("noted before");
                     known.unsure.swap_remove(sent);
-                    assert!(appended.base_offset >= known.unseen, "{}: {} again", life.what, appended.base_offset);
+                    let (again, unseen) = (appended.base_offset, known.unseen);
+                    assert!(again >= unseen, "{}: {log:?} gives {again} again, {unseen} was due", life.what);
                     let before = known.answered.insert(appended.base_offset, body);
                     assert!(before.is_none(), "two batches were given offset {}", appended.base_offset);
                 }

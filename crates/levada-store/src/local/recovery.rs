@@ -70,7 +70,7 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
         batches += u64::from(matches!(entry, Entry::Batch { .. }));
         recovering.replay(entry)?;
     }
-    recovering.finish(before.clean);
+    recovering.finish();
     recovering.remove_leftovers();
     let Recovering { image, writer, quarantined, .. } = recovering;
     shared.published.store(journal.durable_position().0, Ordering::Release);
@@ -416,17 +416,17 @@ impl<'a> Recovering<'a> {
     }
 
     /// Offsets that someone may have seen are not given out again; the epoch of this life begins.
-    fn finish(&mut self, clean: bool) {
+    fn finish(&mut self) {
         for log in self.image.logs() {
             let ceiling = {
                 let mut state = log.append.lock();
                 let ceiling = state.lease_ceiling;
-                if !clean && ceiling > state.next_offset {
+                if ceiling > state.next_offset {
                     state.next_offset = ceiling;
                 }
                 ceiling
             };
-            if !clean && ceiling > 0 {
+            if ceiling > 0 {
                 log.advance_high_watermark(ceiling);
             }
             log.begin_epoch();

@@ -302,11 +302,18 @@ impl Writer {
     /// The last thing: files closed in Kafka's formats, a checkpoint that needs no recovery.
     fn close(&mut self) {
         while self.shared.checkpoint_runs() {
-            self.shared.inbox.wait(TICK, false);
+            let work = self.shared.inbox.wait(TICK, false);
+            self.add_dirty(work.dirty, self.shared.clock.monotonic());
         }
         if self.shared.poison().is_some() {
             tracing::error!("closed after an error of the disk: the next start recovers from the journal");
             return;
+        }
+        for log in self.shared.image.load().logs() {
+            // What is on its way to a segment arrives first.
+            let files = log.files.lock();
+            log.close_for_append(AppendError::Closed);
+            drop(files);
         }
         let Some((mut checkpoint, files)) = self.capture() else {
             tracing::error!("closed on a full disk: the next start recovers from the journal");
@@ -319,14 +326,25 @@ impl Writer {
             return;
         }
         checkpoint.clean = true;
+        self.end_leases(&mut checkpoint);
         if let Err(error) = checkpoint::write(&*self.shared.disk, &self.shared.config.data_dir, &checkpoint) {
             tracing::error!(%error, "the last checkpoint could not be written: the next start recovers");
         }
     }
 
+    /// The next start goes on where this one ended: behind the last record, or where an unclean start skipped to.
+    fn end_leases(&self, checkpoint: &mut Checkpoint) {
+        let image = self.shared.image.load();
+        for entry in &mut checkpoint.logs {
+            let log = image.topic_by_id(entry.id.topic).and_then(|topic| topic.log(entry.id.partition));
+            if let Some(log) = log.filter(|log| log.quarantine().is_none()) {
+                entry.lease_ceiling = entry.lease_ceiling.min(log.append.lock().next_offset);
+            }
+        }
+    }
+
     fn close_files(&self) -> Result<(), String> {
         for log in self.shared.image.load().logs() {
-            log.close_for_append(AppendError::Closed);
             if let Some(files) = log.files.lock().take() {
                 files.close().map_err(|error| error.to_string())?;
             }
