@@ -82,9 +82,26 @@ pub(crate) enum Recipe {
 impl Recipe {
     /// Starts a fresh broker in `folder`, as it ships but for its addresses.
     pub(crate) fn start(&self, folder: &Path) -> Result<Broker> {
+        self.start_with(folder, &[])
+    }
+
+    /// As `start`, with settings that both brokers know by Kafka's names.
+    pub(crate) fn start_with(&self, folder: &Path, settings: &[(&str, &str)]) -> Result<Broker> {
         match self {
-            Self::Kafka(jars) => Ok(Broker::Kafka(Kafka::start(jars, kafka_rig::Config::new(folder))?)),
-            Self::Levada(binary) => Ok(Broker::Levada(Levada::start(levada_rig::Config::new(binary, folder))?)),
+            Self::Kafka(jars) => {
+                let mut config = kafka_rig::Config::new(folder);
+                for (name, value) in settings {
+                    config = config.property(name, value);
+                }
+                Ok(Broker::Kafka(Kafka::start(jars, config)?))
+            }
+            Self::Levada(binary) => {
+                let mut config = levada_rig::Config::new(binary, folder);
+                for (name, value) in settings {
+                    config.flags.extend(["--set".to_owned(), format!("{name}={value}")]);
+                }
+                Ok(Broker::Levada(Levada::start(config)?))
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ use crate::process::{Process, append_to, tail};
 const VERSION: &str = "3.0.12";
 /// The release of Kafka that the suite takes the broker for.
 const KAFKA_VERSION: &str = "4.3.1";
+/// What the suite sets where it starts a broker itself.
+const SETTINGS: [(&str, &str); 1] = [("group.min.session.timeout.ms", "500")];
 const SUITE_LIMIT: Duration = Duration::from_secs(900);
 
 /// What became of one test.
@@ -54,7 +56,7 @@ pub(crate) fn run(toolbox: &Toolbox, recipe: &Recipe) -> Result<()> {
     let package = toolbox.kafka_python_sources(VERSION)?;
     let scratch = tempfile::Builder::new().prefix("levada-suite-").tempdir()?;
     let results = scratch.path().join("results.jsonl");
-    let mut broker = recipe.start(scratch.path())?;
+    let mut broker = recipe.start_with(scratch.path(), &SETTINGS)?;
     let log = scratch.path().join("pytest.log");
     let mut command = pytest(toolbox, &package, scratch.path(), &results);
     command.env("KAFKA_URI", format!("kafka://{}", broker.bootstrap()));
