@@ -96,6 +96,8 @@ fn prepare_dir(disk: &dyn Disk, data_dir: &Path) -> Result<Box<dyn Send + Sync>,
     };
     let logs = data_dir.join("logs");
     disk.create_dir_all(&logs).map_err(error("create directory", &logs))?;
+    // A life that was cut short may have left names that only memory has: what is seen from now on stays.
+    disk.sync_dir(&logs).map_err(error("sync directory", &logs))?;
     disk.sync_dir(data_dir).map_err(error("sync directory", data_dir))?;
     if let Some(parent) = data_dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk.sync_dir(parent).map_err(error("sync directory", parent))?;
