@@ -1,14 +1,13 @@
 //! Consumer groups from outside: list, describe, their offsets, delete.
 
-use crate::{Client, ClientError, TopicPartition, admin::only, client::Target, error::refused};
-use bytes::Bytes;
+use crate::{Client, ClientError, TopicPartition, admin::only, client::Target, error::refused, membership};
 use levada_model::{LeaderEpoch, NodeId, Offset, Str};
 use levada_protocol::{
-    Decoder, ErrorCode, Message,
+    ErrorCode,
     messages::{
-        ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DeleteGroupsRequest, DescribeGroupsRequest,
-        FindCoordinatorRequest, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest,
-        consumer_group_describe_response as modern, describe_groups_response as classic,
+        ConsumerGroupDescribeRequest, DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest,
+        ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, consumer_group_describe_response as modern,
+        describe_groups_response as classic,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         offset_fetch_request::OffsetFetchRequestGroup,
         offset_fetch_response::{OffsetFetchResponsePartition, OffsetFetchResponsePartitions},
@@ -17,7 +16,7 @@ use levada_protocol::{
 use std::collections::BTreeMap;
 
 /// The last versions of OffsetCommit and OffsetFetch that call topics by name.
-const OFFSETS_BY_NAME: i16 = 9;
+pub(crate) const OFFSETS_BY_NAME: i16 = 9;
 
 /// A group in a list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +114,7 @@ impl Client {
     }
 
     /// The broker that coordinates `group`.
-    async fn coordinator(&self, group: &str) -> Result<NodeId, ClientError> {
+    pub(crate) async fn coordinator(&self, group: &str) -> Result<NodeId, ClientError> {
         let build = |version| {
             let (key, coordinator_keys) =
                 if version >= 4 { (Str::new(), vec![Str::from(group)]) } else { (Str::from(group), vec![]) };
@@ -293,7 +292,7 @@ fn read_classic(group: classic::DescribedGroup, coordinator: NodeId) -> GroupDes
         instance_id: member.group_instance_id.map(String::from),
         client_id: member.client_id.into(),
         host: member.client_host.into(),
-        assignment: if is_consumer { read_assignment(&member.member_assignment) } else { Vec::new() },
+        assignment: if is_consumer { membership::partitions(&member.member_assignment) } else { Vec::new() },
     });
     GroupDescription {
         group: group.group_id.into(),
@@ -303,22 +302,6 @@ fn read_classic(group: classic::DescribedGroup, coordinator: NodeId) -> GroupDes
         coordinator,
         members: members.collect(),
     }
-}
-
-/// What a leader assigned: a two-byte version, then the message. Written by clients, so nothing is promised.
-fn read_assignment(bytes: &Bytes) -> Vec<TopicPartition> {
-    let Some((version, body)) = bytes.split_first_chunk::<2>() else { return Vec::new() };
-    // Later versions only add fields at the end.
-    let version = i16::from_be_bytes(*version).min(*ConsumerProtocolAssignment::VERSIONS.end());
-    let mut decoder = Decoder::new(bytes.slice_ref(body));
-    let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut decoder, version) else { return Vec::new() };
-    let mut partitions: Vec<TopicPartition> = assignment
-        .assigned_partitions
-        .iter()
-        .flat_map(|topic| topic.partitions.iter().map(|&partition| TopicPartition::new(&topic.topic, partition)))
-        .collect();
-    partitions.sort();
-    partitions
 }
 
 fn read_modern(group: modern::DescribedGroup, coordinator: NodeId) -> GroupDescription {

@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! Not here: TLS and SASL, transactions, and membership of consumer groups.
+//! Not here: TLS and SASL, and transactions.
 
 mod admin;
 mod client;
@@ -24,6 +24,7 @@ mod consume;
 mod error;
 mod frames;
 mod groups;
+mod membership;
 mod metadata;
 mod offsets;
 mod partition;
@@ -38,6 +39,7 @@ pub use config::ClientConfig;
 pub use consume::{ConsumeConfig, Consumer, Fetched, Isolation};
 pub use error::{ClientError, ErrorKind};
 pub use groups::{CommittedOffset, GroupDescription, GroupListing, GroupMember, OffsetToCommit};
+pub use membership::GroupConsumer;
 pub use metadata::{Broker, Metadata, PartitionMetadata, TopicMetadata, TopicPartition};
 pub use offsets::{FoundOffset, OffsetSpec};
 pub use partition::partition_of_key;

@@ -7,7 +7,7 @@ use crate::{
     lines::{self, LineFormat},
     output::{Output, Progress},
 };
-use levada_client::{Client, ConsumeConfig, Consumer, Fetched, Isolation, TopicPartition};
+use levada_client::{Client, ConsumeConfig, Consumer, Fetched, GroupConsumer, Isolation, TopicPartition};
 use start::Start;
 use std::collections::BTreeMap;
 
@@ -16,12 +16,16 @@ use std::collections::BTreeMap;
 #[command(after_help = "Examples:
   levada consume flights --from-beginning
   levada consume flights --from 10m --format json
-  levada consume flights --partition 0 --offset 1200 --max-messages 5")]
+  levada consume flights --partition 0 --offset 1200 --max-messages 5
+  levada consume flights --group board --from-beginning")]
 pub(crate) struct Consume {
     /// The topic
     topic: String,
     #[command(flatten)]
     start: Start,
+    /// Read as a member of this consumer group, from where the group is, and commit what was read
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["partitions", "offset", "from", "exit_at_end"])]
+    group: Option<String>,
     /// Only these partitions; repeatable
     #[arg(long = "partition", value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     partitions: Vec<i32>,
@@ -52,6 +56,9 @@ impl Consume {
 
     async fn consume(&self, client: &Client, output: &mut Output) -> anyhow::Result<()> {
         let topic = client.topic(&self.topic).await?;
+        if let Some(group) = &self.group {
+            return self.consume_as(group, client, output).await;
+        }
         let mut partitions: Vec<i32> = self.partitions.clone();
         if partitions.is_empty() {
             partitions = topic.partitions.iter().map(|partition| partition.index).collect();
@@ -63,8 +70,7 @@ impl Consume {
         }
         let keys: Vec<TopicPartition> =
             partitions.iter().map(|&partition| TopicPartition::new(&self.topic, partition)).collect();
-        let isolation = if self.read_committed { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
-        let mut consumer = Consumer::new(client, ConsumeConfig { isolation, ..ConsumeConfig::default() });
+        let mut consumer = Consumer::new(client, self.config());
         let ends = start::ends(client, &keys).await?;
         let starts = self.start.offsets(client, &keys, &ends).await?;
         for (key, offset) in starts {
@@ -81,7 +87,7 @@ impl Consume {
                 stopped = tokio::signal::ctrl_c() => { stopped?; break }
             };
             for part in fetched {
-                count += self.show(&part, count, &ends, output)?;
+                count += self.show(&part, count, &ends, output)?.0;
                 if self.exit_at_end && ends.get(&part.partition).is_some_and(|end| part.next_offset >= *end) {
                     consumer.unassign(&part.partition);
                 }
@@ -96,27 +102,67 @@ impl Consume {
         Ok(())
     }
 
-    /// Writes what one fetch brought of one partition; answers how many records.
+    /// As a member of `group`: reads what the group gives it, commits what was shown, leaves at the end.
+    async fn consume_as(&self, group: &str, client: &Client, output: &mut Output) -> anyhow::Result<()> {
+        let start = self.start.of_group();
+        let mut member = GroupConsumer::new(client, group, &self.topic, start, self.config());
+        let mut count = 0;
+        let mut progress = if self.progress { Progress::new(true) } else { Progress::off() };
+        let read = loop {
+            if self.max_messages.is_some_and(|max| count >= max) || output.is_closed() {
+                break Ok(());
+            }
+            let fetched = tokio::select! {
+                fetched = member.poll() => fetched,
+                stopped = tokio::signal::ctrl_c() => { break stopped.map_err(anyhow::Error::from) }
+            };
+            let fetched = match fetched {
+                Ok(fetched) => fetched,
+                Err(error) => break Err(error.into()),
+            };
+            // What is committed was handed to the reader before.
+            let mut shown = Vec::new();
+            for part in fetched {
+                let (records, next_offset) = self.show(&part, count, &BTreeMap::new(), output)?;
+                count += records;
+                shown.push((part.partition, next_offset));
+            }
+            output.flush()?;
+            shown.iter().for_each(|(partition, next_offset)| member.done(partition, *next_offset));
+            progress.show(|| format!("{count} records of {} partitions", member.partitions().len()));
+        };
+        progress.finish(|| format!("{count} records"));
+        let left = member.leave().await;
+        read?;
+        Ok(left?)
+    }
+
+    fn config(&self) -> ConsumeConfig {
+        let isolation = if self.read_committed { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
+        ConsumeConfig { isolation, ..ConsumeConfig::default() }
+    }
+
+    /// Writes what one fetch brought of one partition; answers how many records, and the offset after the last.
     fn show(
         &self,
         part: &Fetched,
         before: u64,
         ends: &BTreeMap<TopicPartition, i64>,
         output: &mut Output,
-    ) -> anyhow::Result<u64> {
+    ) -> anyhow::Result<(u64, i64)> {
         let end = ends.get(&part.partition).copied().filter(|_| self.exit_at_end).unwrap_or(i64::MAX);
         let left = self.max_messages.map_or(u64::MAX, |max| max - before);
         let mut count = 0;
         let mut text = Vec::new();
         for record in part.records.iter().take_while(|record| record.offset < end) {
             if count == left {
-                break;
+                return Ok((count, record.offset));
             }
             text.clear();
             lines::write(&mut text, record, part.partition.partition, self.format);
             output.bytes(&text)?;
             count += 1;
         }
-        Ok(count)
+        Ok((count, part.next_offset))
     }
 }

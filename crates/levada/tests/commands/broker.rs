@@ -85,17 +85,22 @@ impl Broker {
 
     /// Waits until `topic` has at least `count` records.
     pub(crate) fn wait_for_records(&self, topic: &str, count: i64) {
+        self.wait_for(&["topic", "describe", topic], |described| {
+            let partitions = described[0]["partitions"].as_array().unwrap().iter();
+            partitions.map(|partition| partition["end_offset"].as_i64().unwrap()).sum::<i64>() >= count
+        });
+    }
+
+    /// Waits until what a command shows is as `is_so` says.
+    pub(crate) fn wait_for(&self, arguments: &[&str], is_so: impl Fn(&serde_json::Value) -> bool) {
         for _ in 0..300 {
-            let output = self.command(&["topic", "describe", topic, "--output", "json"]).output().unwrap();
-            if let Ok(described) = serde_json::from_slice::<serde_json::Value>(&output.stdout) {
-                let ends = described[0]["partitions"].as_array().unwrap().iter();
-                if ends.map(|partition| partition["end_offset"].as_i64().unwrap()).sum::<i64>() >= count {
-                    return;
-                }
+            let output = self.command(&[arguments, &["--output", "json"]].concat()).output().unwrap();
+            if serde_json::from_slice(&output.stdout).is_ok_and(|shown| is_so(&shown)) {
+                return;
             }
             sleep(Duration::from_millis(100));
         }
-        panic!("`{topic}` has fewer than {count} records after 30 s");
+        panic!("levada {} does not show what it should after 30 s", arguments.join(" "));
     }
 }
 

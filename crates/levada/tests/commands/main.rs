@@ -1,5 +1,6 @@
 //! The commands as they are typed, against the server as it is started: processes, files and loopback.
 
+#[cfg(test)]
 mod broker;
 
 use broker::{Broker, levada, levada_fails, lines};
@@ -100,6 +101,34 @@ fn offsets_of_a_group_are_moved_and_deleted() {
     assert_eq!(broker.run(&["group", "delete", "g"]), "deleted group `g`\n");
     let error = broker.fails(&["group", "describe", "g"]);
     assert!(error.contains("group `g`: GROUP_ID_NOT_FOUND"), "{error}");
+}
+
+#[test]
+fn members_of_a_group_share_a_topic_and_go_on_where_it_was() {
+    let broker = Broker::start(&[]);
+    broker.run(&["topic", "create", "t", "--partitions", "4"]);
+    let numbers = |range: std::ops::Range<u32>| range.map(|number| format!("{number}\t{number}\n")).collect::<String>();
+    broker.feed(&["produce", "t", "--format", "key-value"], numbers(0..1_000).as_bytes());
+    let first = broker.run(&["consume", "t", "--group", "g", "--from-beginning", "--max-messages", "300"]);
+    let mut members =
+        [broker.spawn(&["consume", "t", "--group", "g"]), broker.spawn(&["consume", "t", "--group", "g"])];
+    broker.wait_for(&["group", "describe", "g"], |group| group["members"].as_array().is_some_and(|all| all.len() == 2));
+    broker.feed(&["produce", "t", "--format", "key-value"], numbers(1_000..1_500).as_bytes());
+    broker.wait_for(&["group", "describe", "g"], |group| {
+        let offsets = group["offsets"].as_array().cloned().unwrap_or_default();
+        offsets.len() == 4 && offsets.iter().all(|offset| offset["lag"] == 0)
+    });
+    let mut read: Vec<u32> = lines(&first).iter().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(read.len(), 300);
+    for member in &mut members {
+        broker::signal(member, "INT");
+        let lines = BufReader::new(member.stdout.take().unwrap()).lines();
+        read.extend(lines.map(|line| line.unwrap().parse::<u32>().unwrap()));
+        assert!(member.wait().unwrap().success());
+    }
+    read.sort_unstable();
+    assert_eq!(read, (0..1_500).collect::<Vec<u32>>());
+    assert_eq!(broker.json(&["group", "describe", "g"])["state"], "Empty", "its members said goodbye");
 }
 
 #[test]

@@ -37,6 +37,11 @@ async fn find(
 }
 
 impl Start {
+    /// Where a group starts that has committed nothing.
+    pub(crate) const fn of_group(&self) -> OffsetSpec {
+        if self.from_beginning { OffsetSpec::Earliest } else { OffsetSpec::Latest }
+    }
+
     /// The offset at which each partition is read first.
     pub(crate) async fn offsets(
         &self,
