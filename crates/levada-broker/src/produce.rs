@@ -74,7 +74,7 @@ pub enum ProduceError {
     #[error("{0}")]
     InvalidRecord(String),
     /// The batch is too large for the topic.
-    #[error("batch of {size} bytes exceeds `max.message.bytes` ({limit})")]
+    #[error("batch of {size} bytes exceeds the limit of {limit} (`max.message.bytes`, or what fits into the journal)")]
     TooLarge {
         /// How large it is.
         size: usize,
@@ -152,10 +152,13 @@ impl Broker {
             let mut taken = Vec::with_capacity(partitions.len());
             for ProducePartition { partition, records } in partitions {
                 let checked = match (topic, &config) {
-                    (Some(topic), Some(config)) => topic
-                        .log(partition)
-                        .ok_or(ProduceError::UnknownPartition(partition))
-                        .and_then(|log| Ok((Arc::clone(log), check(log, config, acks, records, now)?))),
+                    (Some(topic), Some(config)) => {
+                        topic.log(partition).ok_or(ProduceError::UnknownPartition(partition)).and_then(|log| {
+                            let batch = check(log, config, acks, records, now)?;
+                            check_size(batch.bytes().len(), self.store.batch_size_max())?;
+                            Ok((Arc::clone(log), batch))
+                        })
+                    }
                     _ => Err(ProduceError::UnknownTopic),
                 };
                 taken.push(match checked {
@@ -191,7 +194,7 @@ fn check(
         return Err(ProduceError::InvalidRecord(format!("`{}` is written by the broker alone", log.topic())));
     }
     let records = records.ok_or_else(|| ProduceError::Corrupt("no record batch".to_owned()))?;
-    check_size(records.len(), config)?;
+    check_size(records.len(), config.message_size_max)?;
     let batch = Batch::check(records).map_err(|error| batch_error(&error))?;
     let header = batch.header();
     if header.attributes.is_control() {
@@ -216,14 +219,13 @@ fn check(
         None => Ok(batch),
         Some(target) => {
             let batch = recompressed(&batch, target, &opened)?;
-            check_size(batch.bytes().len(), config)?;
+            check_size(batch.bytes().len(), config.message_size_max)?;
             Ok(batch)
         }
     }
 }
 
-fn check_size(size: usize, config: &TopicConfig) -> Result<(), ProduceError> {
-    let limit = config.message_size_max;
+fn check_size(size: usize, limit: usize) -> Result<(), ProduceError> {
     if size > limit { Err(ProduceError::TooLarge { size, limit }) } else { Ok(()) }
 }
 

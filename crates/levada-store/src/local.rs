@@ -22,7 +22,10 @@ use crate::{
     settings::LogSettings,
     ticket::{Ticket, pair},
 };
-use levada_log::{Disk, journal::JournalError};
+use levada_log::{
+    Disk,
+    journal::{BODY_SIZE_MAX, JournalError},
+};
 use levada_model::{Clock, NodeId, Rng, TopicName};
 use shared::{AppenderCommand, Shared};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -205,6 +208,14 @@ impl Store {
         let (promise, ticket) = pair();
         self.shared.appends.push(AppenderCommand::Append { outcomes, set, promise });
         ticket
+    }
+
+    /// The largest batch that can be appended: it has to fit into a file of the journal, frame and all.
+    #[must_use]
+    pub fn batch_size_max(&self) -> usize {
+        const OVERHEAD_MAX: u64 = 64 << 10;
+        let room = self.shared.config.journal_file_size.saturating_sub(OVERHEAD_MAX);
+        usize::try_from(room.min(BODY_SIZE_MAX)).unwrap_or(usize::MAX)
     }
 
     /// All cluster metadata at this moment.
