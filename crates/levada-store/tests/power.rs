@@ -1,6 +1,7 @@
 //! The whole store on a disk that ends at any call: what was answered is there after the next start.
 //!
 //! The store's threads race, so that a seed does not repeat a run to the call; whatever they do, the promise holds.
+#![expect(clippy::panic, reason = "what helpers of a test find wrong fails the test")]
 
 use levada_log::disk::{SimDisk, sim::Fault};
 use levada_model::{
