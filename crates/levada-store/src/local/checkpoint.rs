@@ -100,7 +100,7 @@ pub(crate) fn read(disk: &dyn Disk, data_dir: &Path) -> Result<Option<Checkpoint
     }
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
     read_exact_at(&*file, &mut bytes, 0).map_err(io)?;
-    decode(Bytes::from(bytes)).map(Some).map_err(broken)
+    decode(&Bytes::from(bytes)).map(Some).map_err(broken)
 }
 
 fn encode(checkpoint: &Checkpoint) -> Bytes {
@@ -137,7 +137,7 @@ fn put_sized(bytes: &mut BytesMut, part: &[u8]) {
     bytes.put_slice(part);
 }
 
-fn decode(bytes: Bytes) -> Result<Checkpoint, String> {
+fn decode(bytes: &Bytes) -> Result<Checkpoint, String> {
     let read = |error: ReadError| error.to_string();
     let mut reader = Reader::new(bytes.clone());
     if reader.u32().map_err(read)? != MAGIC {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_round_trips() {
-        assert_eq!(decode(encode(&sample())), Ok(sample()));
+        assert_eq!(decode(&encode(&sample())), Ok(sample()));
     }
 
     #[test]
@@ -219,10 +219,10 @@ mod tests {
         for index in 8..good.len() {
             let mut bad = good.to_vec();
             bad[index] ^= 1;
-            assert!(decode(Bytes::from(bad)).is_err(), "byte {index}");
+            assert!(decode(&Bytes::from(bad)).is_err(), "byte {index}");
         }
         for size in 0..good.len() {
-            assert!(decode(good.slice(..size)).is_err(), "{size} bytes");
+            assert!(decode(&good.slice(..size)).is_err(), "{size} bytes");
         }
     }
 }

@@ -280,10 +280,14 @@ impl Threads {
         }
         let (promise, appender_closed) = pair();
         shared.appends.push(AppenderCommand::Close { promise });
-        let _: Option<()> = appender_closed.wait();
+        if appender_closed.wait().is_none() {
+            tracing::error!("the appender ended before it was told to");
+        }
         let (promise, writer_closed) = pair();
         shared.inbox.push(WriterCommand::Close(promise));
-        let _: Option<()> = writer_closed.wait();
+        if writer_closed.wait().is_none() {
+            tracing::error!("the writer ended before it was told to");
+        }
         shared.syncs.push(SyncerCommand::Close);
         for handle in handles.drain(..) {
             if handle.join().is_err() {

@@ -9,7 +9,11 @@ use super::{
 use crate::{log::Log, ticket::Promise};
 use levada_log::{disk::OpenMode, partition::DirtyFile};
 use levada_model::LogId;
-use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Large files are cut in steps of this size before they are unlinked: unlinking at once stalls the journal.
 const UNLINK_STEP: u64 = 32 << 20;
@@ -109,7 +113,7 @@ impl Syncer {
         log.is_none_or(|log| log.is_closed())
     }
 
-    fn unlink(&self, path: &PathBuf) {
+    fn unlink(&self, path: &Path) {
         let cut = || {
             let file = self.shared.disk.open(path, OpenMode::Write)?;
             let mut size = file.len()?;
@@ -126,12 +130,14 @@ impl Syncer {
         }
     }
 
-    fn remove_dir(&self, path: &PathBuf) {
+    fn remove_dir(&self, path: &Path) {
         let files = self.shared.disk.list(path).unwrap_or_default();
         for file in files {
             self.unlink(&path.join(file.name));
         }
-        if let Err(error) = self.shared.disk.remove_dir_all(path) {
+        if let Err(error) = self.shared.disk.remove_dir_all(path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
             tracing::warn!(path = %path.display(), %error, "the directory of a deleted partition could not be removed");
         }
     }
