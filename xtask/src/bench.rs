@@ -9,6 +9,7 @@ mod machine;
 mod page;
 mod results;
 mod systems;
+mod targets;
 
 use std::path::PathBuf;
 use std::time::Instant;

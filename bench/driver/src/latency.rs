@@ -108,4 +108,3 @@ fn send(
     producer.flush(Duration::from_secs(10))?;
     Ok(())
 }
-

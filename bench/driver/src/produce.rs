@@ -10,11 +10,15 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::payload;
 
 const DISTINCT_RECORDS: usize = 4_096;
+/// What librdkafka counts for a batch and for each of its records beyond their bytes, at most.
+const BATCH_OVERHEAD: usize = 256;
+const RECORD_OVERHEAD: usize = 24;
 const POLL: Duration = Duration::from_millis(5);
 const FLUSH_LIMIT: Duration = Duration::from_secs(120);
 
@@ -72,7 +76,7 @@ pub fn run(args: &Args) -> Result<Value> {
     let producer: BaseProducer<Context> = config(args).create_with_context(Context(Arc::clone(&counts)))?;
     let records = payload::records(DISTINCT_RECORDS, args.record_size);
     // A batch's worth for one partition, then for the next: batches are whole at any number of partitions.
-    let run_length = u64::try_from((args.batch_size / args.record_size).max(1))?;
+    let run_length = u64::try_from(batch_records(args))?;
     let record_size = u64::try_from(args.record_size)?;
     let partitions = u64::try_from(args.partitions)?;
     let begun = Instant::now();
@@ -110,18 +114,33 @@ pub fn run(args: &Args) -> Result<Value> {
         "bytes_per_second": (counted * record_size) as f64 / seconds,
         "acknowledged_records": acknowledged,
         "acknowledged_bytes": acknowledged * record_size,
+        "client_cpu_seconds": client_cpu().as_secs_f64(),
     }))
+}
+
+/// How many records fill a batch, their framing included.
+fn batch_records(args: &Args) -> usize {
+    (args.batch_size.saturating_sub(BATCH_OVERHEAD) / (args.record_size + RECORD_OVERHEAD)).max(1)
 }
 
 fn config(args: &Args) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &args.brokers).set("acks", "all");
-    config.set("batch.size", args.batch_size.to_string()).set("batch.num.messages", "1000000");
+    // A batch leaves when it has this many records; the pause is for the last one.
+    config.set("batch.num.messages", batch_records(args).to_string());
+    config.set("batch.size", args.batch_size.to_string());
     config.set("message.max.bytes", "2000000").set("linger.ms", "50");
     config.set("compression.type", &args.compression);
     config.set("queue.buffering.max.messages", "2000000").set("queue.buffering.max.kbytes", "131072");
     config.set("request.timeout.ms", "120000").set("message.timeout.ms", "240000");
     config
+}
+
+/// What this process has used of the processors.
+fn client_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
 }
 
 fn send(producer: &BaseProducer<Context>, topic: &str, partition: i32, record: &[u8]) -> Result<()> {

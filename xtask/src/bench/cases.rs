@@ -248,9 +248,8 @@ impl Bench<'_> {
         option("record-size", load.record_size.to_string());
         option("batch-size", load.batch_size.to_string());
         option("compression", load.compression.to_string());
-        match bytes {
-            Some(bytes) => option("bytes", bytes.to_string()),
-            None => {}
+        if let Some(bytes) = bytes {
+            option("bytes", bytes.to_string());
         }
         option("seconds", bytes.map_or(self.scale.produce_seconds, |_| 1e6).to_string());
         let before = usage(broker)?.cpu_seconds;

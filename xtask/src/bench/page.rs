@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::cases::{Case, Compression, Load, Scale};
-use super::results::{Metric, Results};
+use super::cases::{Case, Scale};
+use super::results::Results;
 use super::systems::System;
-use super::{chart, machine};
+use super::{chart, machine, targets};
 use crate::kafka_rig;
 
 /// What the page says about the run.
@@ -64,17 +64,10 @@ fn head(page: &mut String, results: &Results, run: &Run, folder: &Path) -> Resul
     Ok(())
 }
 
-struct Target {
-    what: &'static str,
-    wanted: &'static str,
-    reached: Option<f64>,
-    is_met: fn(f64) -> bool,
-}
-
 fn targets(page: &mut String, results: &Results) -> Result<()> {
     writeln!(page, "\n## Targets\n\nRatios of medians of this run.\n")?;
     writeln!(page, "| target | wanted | reached | |\n|---|---|---|---|")?;
-    for target in all_targets(results) {
+    for target in targets::all(results) {
         let (reached, verdict) = match target.reached {
             Some(value) => (format!("{value:.2}"), if (target.is_met)(value) { "met" } else { "**missed**" }),
             None => ("–".to_owned(), "not measured"),
@@ -82,95 +75,6 @@ fn targets(page: &mut String, results: &Results) -> Result<()> {
         writeln!(page, "| {} | {} | {reached} | {verdict} |", target.what, target.wanted)?;
     }
     Ok(())
-}
-
-fn all_targets(results: &Results) -> Vec<Target> {
-    let plain = |partitions| {
-        Case::Produce(Load { record_size: 1_024, compression: Compression::None, batch_size: 16 << 10, partitions })
-    };
-    let consumed = results.cases().into_iter().find(|case| matches!(case, Case::Consume(_)));
-    let value = |case: &Case, system, metric| results.median(case, system, metric);
-    let ratio = |case: &Case, metric, one, other| Some(value(case, one, metric)? / value(case, other, metric)?);
-    let floor = results.machine_median(machine::FLOOR, Metric::CpuPerGb);
-    let sync = results.machine_median(machine::DISK, Metric::Sync);
-    let (fsync, os) = (System::LevadaFsync, System::LevadaOs);
-    let (kafka, flush) = (System::Kafka, System::KafkaFlush);
-    let hundred = plain(100);
-    let over = |value: Option<f64>, by: Option<f64>| Some(value? / by?);
-    let throughput = Metric::Throughput;
-    let mut targets = Vec::new();
-    let mut target = |what, wanted, reached, is_met| targets.push(Target { what, wanted, reached, is_met });
-    target(
-        "produce 1 KiB, 16 KiB batches, 100 partitions: `os` throughput over Kafka's",
-        "≥ 1.5",
-        ratio(&hundred, throughput, os, kafka),
-        |value| value >= 1.5,
-    );
-    target("the same: `os` CPU per GB over Kafka's", "≤ 0.5", ratio(&hundred, Metric::CpuPerGb, os, kafka), |value| {
-        value <= 0.5
-    });
-    target(
-        "the same: `os` CPU per GB over the floor's",
-        "≤ 2",
-        over(value(&hundred, os, Metric::CpuPerGb), floor),
-        |value| value <= 2.0,
-    );
-    target(
-        "the same: `fsync` throughput over Kafka's without fsync",
-        "≥ 1",
-        ratio(&hundred, throughput, fsync, kafka),
-        |value| value >= 1.0,
-    );
-    target(
-        "the same: `fsync` throughput over Kafka's with `flush.messages=1`",
-        "≥ 5",
-        ratio(&hundred, throughput, fsync, flush),
-        |value| value >= 5.0,
-    );
-    target(
-        "consume: `fsync` CPU per GB over Kafka's",
-        "≤ 0.33",
-        consumed.and_then(|case| ratio(&case, Metric::CpuPerGb, fsync, kafka)),
-        |value| value <= 0.334,
-    );
-    target(
-        "p99 at 1,000 records/s: `fsync` over Kafka's without fsync",
-        "< 1",
-        ratio(&Case::Latency, Metric::Latency99, fsync, kafka),
-        |value| value < 1.0,
-    );
-    target(
-        "p99 at 1,000 records/s: `fsync` over one sync",
-        "< 5",
-        over(value(&Case::Latency, fsync, Metric::Latency99), sync),
-        |value| value < 5.0,
-    );
-    target(
-        "`fsync` throughput with 1,000 partitions over that with 1",
-        "≥ 0.67",
-        over(value(&plain(1_000), fsync, throughput), value(&plain(1), fsync, throughput)),
-        |value| value >= 0.667,
-    );
-    let megabytes = |value: Option<f64>| value.map(|value| value / 1e6);
-    target("resident when idle, MB", "≤ 20", megabytes(value(&Case::Start, fsync, Metric::Resident)), |value| {
-        value <= 20.0
-    });
-    target(
-        "resident after much was produced and consumed, MB",
-        "≤ 120",
-        megabytes(value(&Case::Memory, fsync, Metric::Resident)),
-        |value| value <= 120.0,
-    );
-    target("ready on an empty directory, ms", "≤ 100", value(&Case::Start, fsync, Metric::Ready), |value| {
-        value <= 100.0
-    });
-    target(
-        "ready after SIGKILL, page cache dropped, ms",
-        "≤ 2,000",
-        value(&Case::Recovery, fsync, Metric::Ready),
-        |value| value <= 2_000.0,
-    );
-    targets
 }
 
 fn tables(page: &mut String, results: &Results, run: &Run) -> Result<()> {

@@ -182,7 +182,17 @@ fn verdict_of(problems: &[String]) -> &'static str {
 fn reason(skipped: &Skipped) -> String {
     match skipped {
         Skipped::Impossible(reason) => format!("not run: {reason}"),
-        Skipped::Failed(error) => format!("RED: {error:#}"),
+        Skipped::Failed(error) => format!("RED: {}", ends(&format!("{error:#}"))),
+    }
+}
+
+/// The first and the last line of a long text: what happened, and the last word of the log behind it.
+fn ends(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default().to_owned();
+    match lines.next_back() {
+        Some(last) => format!("{first} … {last}"),
+        None => first,
     }
 }
 
