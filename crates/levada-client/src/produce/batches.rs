@@ -156,6 +156,11 @@ impl Queues {
     ) -> (Delivery, bool) {
         let queues = self.topics.get_mut(record.topic).expect("the partition count was set before");
         let queue = queues.partitions.entry(partition).or_default();
+        // A batch that this record would carry beyond its size goes without it.
+        let overflows = |open: &Gathered| open.size + super::record_size(record) > config.batch_bytes;
+        if queue.open.as_ref().is_some_and(overflows) {
+            queue.closed.extend(queue.open.take());
+        }
         let is_new = queue.open.is_none();
         let open = queue.open.get_or_insert_with(|| Gathered::new(now));
         let (key, value) = (record.key, record.value);

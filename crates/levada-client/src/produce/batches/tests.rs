@@ -38,6 +38,17 @@ fn a_batch_goes_when_it_lingered_or_is_full() {
 }
 
 #[test]
+fn a_record_that_would_overflow_a_batch_begins_the_next() {
+    let mut queues = queues();
+    push(&mut queues, 0, at(0), 120);
+    push(&mut queues, 0, at(0), 120);
+    let (key, first) = take(&mut queues, at(0)).remove(0);
+    assert_eq!(first.count, 1);
+    queues.finish(&key, &first, Ok(None));
+    assert_eq!(take(&mut queues, at(5)).remove(0).1.count, 1);
+}
+
+#[test]
 fn one_batch_a_partition_is_under_way_and_order_holds_over_retries() {
     let mut queues = queues();
     push(&mut queues, 0, at(0), 10);
