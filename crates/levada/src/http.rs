@@ -3,9 +3,12 @@
 //! What is healthy and what is counted, others know: they hand in [`Faces`]. Everything else is a 404 in
 //! JSON that says what there is.
 
+mod listener;
 mod metrics;
 
 pub(crate) use metrics::{Metric, MetricKind, render};
+
+use listener::BoundedListener;
 
 use axum::{
     Json, Router,
@@ -15,7 +18,10 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
+
+/// A connection without traffic for this long is closed.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Whether clients can be served, or why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +50,7 @@ pub(crate) async fn serve(
     faces: Faces,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let listener = BoundedListener::new(listener, IDLE_MAX);
     axum::serve(listener, router(faces)).with_graceful_shutdown(shutdown).await
 }
 

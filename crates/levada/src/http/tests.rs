@@ -63,3 +63,17 @@ async fn what_is_not_there_says_what_is() {
     let (status, _) = ask("POST /metrics", Readiness::Ready).await;
     assert_eq!(status, "HTTP/1.1 405 Method Not Allowed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed() {
+    use axum::serve::Listener as _;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut bounded = BoundedListener::new(listener, Duration::from_secs(60));
+    let (client, (mut stream, _)) = tokio::join!(TcpStream::connect(address), bounded.accept());
+    let _client = client.unwrap();
+    let started = tokio::time::Instant::now();
+    let error = stream.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert!(started.elapsed() >= Duration::from_secs(60));
+}
