@@ -5,7 +5,7 @@ mod start;
 use super::Remote;
 use crate::{
     lines::{self, LineFormat},
-    output::{Output, Progress},
+    output::{Format, Output, Progress},
 };
 use levada_client::{Client, ConsumeConfig, Consumer, Fetched, GroupConsumer, Isolation, TopicPartition};
 use start::Start;
@@ -35,9 +35,9 @@ pub(crate) struct Consume {
     /// Stop at what was the end of the topic when the command started
     #[arg(long)]
     exit_at_end: bool,
-    /// What a line is
-    #[arg(long, value_enum, default_value_t)]
-    format: LineFormat,
+    /// What a line is; `value` where nothing is said, `json` with `--output json`
+    #[arg(long, value_enum)]
+    format: Option<LineFormat>,
     /// Leave out records of transactions that are open or were aborted
     #[arg(long)]
     read_committed: bool,
@@ -152,6 +152,10 @@ impl Consume {
     ) -> anyhow::Result<(u64, i64)> {
         let end = ends.get(&part.partition).copied().filter(|_| self.exit_at_end).unwrap_or(i64::MAX);
         let left = self.max_messages.map_or(u64::MAX, |max| max - before);
+        let format = self.format.unwrap_or(match output.format() {
+            Format::Json => LineFormat::Json,
+            Format::Table => LineFormat::Value,
+        });
         let mut count = 0;
         let mut text = Vec::new();
         for record in part.records.iter().take_while(|record| record.offset < end) {
@@ -159,7 +163,7 @@ impl Consume {
                 return Ok((count, record.offset));
             }
             text.clear();
-            lines::write(&mut text, record, part.partition.partition, self.format);
+            lines::write(&mut text, record, part.partition.partition, format);
             output.bytes(&text)?;
             count += 1;
         }

@@ -54,6 +54,8 @@ fn json_carries_a_topic_over_with_everything_in_it() {
         r#"{"partition":0,"offset":0,"timestamp":1700000000000,"key":"k","value":"v","headers":[{"key":"h","value":"1"},{"key":"h","value":"2"},{"key":"n","value":null}]}"#
     );
     assert!(lines(&first)[3].contains(r#""key_base64":"/w==","value":null,"value_base64":"gIGC""#), "{first}");
+    let as_json = ["consume", "first", "--from-beginning", "--exit-at-end", "--output", "json"];
+    assert_eq!(broker.run(&as_json), first);
     let from = ["consume", "first", "--from", "2023-11-14T22:13:20.002Z", "--exit-at-end", "--format", "json"];
     assert_eq!(lines(&broker.run(&from)).len(), 2);
 }
