@@ -158,6 +158,10 @@ fn command(args: &Args) -> String {
     if let Some(rounds) = args.rounds {
         text.push_str(&format!(" --rounds {rounds}"));
     }
+    if !args.systems.is_empty() {
+        let names: Vec<&str> = args.systems.iter().map(|system| system.name()).collect();
+        text.push_str(&format!(" --systems {}", names.join(",")));
+    }
     if !args.only.is_empty() {
         text.push_str(&format!(" --only {}", args.only.join(",")));
     }

@@ -20,6 +20,8 @@ const DISTINCT_RECORDS: usize = 4_096;
 const BATCH_OVERHEAD: usize = 256;
 const RECORD_OVERHEAD: usize = 24;
 const POLL: Duration = Duration::from_millis(5);
+/// However slow the broker is, the clock starts after this.
+const WARM_LIMIT: Duration = Duration::from_secs(30);
 const FLUSH_LIMIT: Duration = Duration::from_secs(120);
 
 /// What is produced.
@@ -79,36 +81,27 @@ pub fn run(args: &Args) -> Result<Value> {
     let run_length = u64::try_from(batch_records(args))?;
     let record_size = u64::try_from(args.record_size)?;
     let partitions = u64::try_from(args.partitions)?;
-    let begun = Instant::now();
-    let warm = Duration::from_secs_f64(args.warmup_seconds);
-    let end = warm + Duration::from_secs_f64(args.seconds);
-    let (mut sent, mut warm_at) = (0_u64, None);
-    let measured = loop {
-        let elapsed = begun.elapsed();
-        let acknowledged = counts.acknowledged.load(Ordering::Relaxed);
-        if warm_at.is_none() && elapsed >= warm {
-            warm_at = Some((elapsed, acknowledged));
-        }
-        if elapsed >= end || args.bytes.is_some_and(|bytes| sent * record_size >= bytes) {
-            break (elapsed, acknowledged);
-        }
+    let mut clock = Clock::new(args, run_length * partitions);
+    let mut sent = 0_u64;
+    while !clock.is_over(counts.acknowledged.load(Ordering::Relaxed), sent * record_size) {
         let partition = i32::try_from(sent / run_length % partitions)?;
         for _ in 0..run_length {
-            send(&producer, &args.topic, partition, &records[usize::try_from(sent)? % DISTINCT_RECORDS])?;
+            let record = &records[usize::try_from(sent)? % DISTINCT_RECORDS];
+            while !is_sent(&producer, &args.topic, partition, record)? {
+                producer.poll(POLL);
+                if clock.is_over(counts.acknowledged.load(Ordering::Relaxed), sent * record_size) {
+                    break;
+                }
+            }
             sent += 1;
         }
         producer.poll(Duration::ZERO);
-    };
+    }
     producer.flush(FLUSH_LIMIT)?;
-    let all = begun.elapsed();
     let failed = counts.failed.load(Ordering::Relaxed);
     ensure!(failed == 0, "{failed} records were not acknowledged");
     let acknowledged = counts.acknowledged.load(Ordering::Relaxed);
-    // A run that ends by its size is measured as a whole.
-    let (seconds, counted) = match (args.bytes, warm_at) {
-        (None, Some((at, before))) => ((measured.0 - at).as_secs_f64(), measured.1 - before),
-        (Some(_), _) | (None, None) => (all.as_secs_f64(), acknowledged),
-    };
+    let (seconds, counted) = clock.measured(acknowledged);
     Ok(json!({
         "records_per_second": counted as f64 / seconds,
         "bytes_per_second": (counted * record_size) as f64 / seconds,
@@ -143,13 +136,61 @@ fn client_cpu() -> Duration {
     Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
 }
 
-fn send(producer: &BaseProducer<Context>, topic: &str, partition: i32, record: &[u8]) -> Result<()> {
-    loop {
-        let record = BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(record);
-        match producer.send(record) {
-            Ok(()) => return Ok(()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => drop(producer.poll(POLL)),
-            Err((error, _)) => bail!(error),
+/// Whether there was room for the record.
+fn is_sent(producer: &BaseProducer<Context>, topic: &str, partition: i32, record: &[u8]) -> Result<bool> {
+    match producer.send(BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(record)) {
+        Ok(()) => Ok(true),
+        Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
+        Err((error, _)) => bail!(error),
+    }
+}
+
+/// Decides when the measured time begins and ends.
+struct Clock {
+    begun: Instant,
+    warm: Duration,
+    /// Acknowledged records before which it does not begin: a batch for each partition.
+    warm_records: u64,
+    seconds: Duration,
+    bytes: Option<u64>,
+    /// When the measured time began, and what was acknowledged then.
+    from: Option<(Instant, u64)>,
+    to: Option<(Instant, u64)>,
+}
+
+impl Clock {
+    fn new(args: &Args, warm_records: u64) -> Self {
+        Self {
+            begun: Instant::now(),
+            warm: Duration::from_secs_f64(args.warmup_seconds),
+            warm_records,
+            seconds: Duration::from_secs_f64(args.seconds),
+            bytes: args.bytes,
+            from: None,
+            to: None,
+        }
+    }
+
+    fn is_over(&mut self, acknowledged: u64, sent_bytes: u64) -> bool {
+        if let Some(bytes) = self.bytes {
+            return sent_bytes >= bytes;
+        }
+        let now = Instant::now();
+        let is_warm = now - self.begun >= self.warm && acknowledged >= self.warm_records;
+        if self.from.is_none() && (is_warm || now - self.begun > WARM_LIMIT) {
+            self.from = Some((now, acknowledged));
+        }
+        if self.to.is_none() && self.from.is_some_and(|(from, _)| now - from >= self.seconds) {
+            self.to = Some((now, acknowledged));
+        }
+        self.to.is_some()
+    }
+
+    /// Seconds, and records acknowledged in them. A run that ends by its size is measured as a whole.
+    fn measured(&self, acknowledged: u64) -> (f64, u64) {
+        match (self.from, self.to) {
+            (Some((from, before)), Some((to, after))) => ((to - from).as_secs_f64(), after - before),
+            _ => (self.begun.elapsed().as_secs_f64(), acknowledged),
         }
     }
 }

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! A string is an i16 size and UTF-8, null is −1; a compact one has its size plus one as a varint; bytes are an
-//! i32 size and the bytes. Of the tagged fields, Kafka's 0 (the topic's id) is read past and not written. A key without a value
-//! is a tombstone. Source: KIP-211, KIP-320, KIP-345, KIP-915.
+//! i32 size and the bytes. Of the tagged fields, Kafka's 0 (the topic's id) is read past and not written. A key
+//! without a value is a tombstone. Source: KIP-211, KIP-320, KIP-345, KIP-915.
 
 use crate::group::{
     GroupSnapshot, MemberSnapshot,
