@@ -181,6 +181,22 @@ impl Settings {
     /// # Errors
     /// [`SettingsError::Unknown`] with a suggestion, [`SettingsError::Invalid`].
     pub(crate) fn set(&mut self, name: &str, text: &str, from: Source) -> Result<(), SettingsError> {
+        if let Some((_, key, unit_ms)) = keys::LARGER_UNITS.iter().find(|(larger, ..)| *larger == name) {
+            // Below 0 is no limit, in any unit.
+            let ms = text
+                .parse::<i64>()
+                .ok()
+                .and_then(|count| if count < 0 { Some(-1) } else { count.checked_mul(*unit_ms) });
+            let invalid = |from| SettingsError::Invalid {
+                key: name.to_owned(),
+                from,
+                reason: format!("`{text}` is not a whole number; `{key}` takes `7d` and the like"),
+            };
+            return match ms {
+                Some(ms) => self.set(key, &ms.to_string(), from),
+                None => Err(invalid(from)),
+            };
+        }
         let Some(key) = keys().iter().find(|key| key.name == name) else {
             let nearest = suggest::nearest(name, keys().iter().map(|key| key.name));
             return Err(SettingsError::Unknown { key: name.to_owned(), from, nearest });

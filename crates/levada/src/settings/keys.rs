@@ -74,6 +74,13 @@ fn broker_key(setting: &Setting) -> Key {
     Key { name: setting.name, kind, default: setting.default }
 }
 
+/// Kafka's settings in larger units: name, the key they stand for, milliseconds in one.
+pub(crate) const LARGER_UNITS: &[(&str, &str, i64)] = &[
+    ("log.retention.hours", "log.retention.ms", 3_600_000),
+    ("log.retention.minutes", "log.retention.ms", 60_000),
+    ("log.roll.hours", "log.roll.ms", 3_600_000),
+];
+
 const OWN: &[Key] = &[
     Key { name: "data-dir", kind: Kind::Text, default: "./levada-data" },
     Key { name: "kafka", kind: Kind::Address, default: "127.0.0.1:9092" },

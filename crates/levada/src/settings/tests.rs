@@ -120,3 +120,18 @@ fn every_key_has_its_own_variable() {
     assert_eq!(variables.len(), keys().len());
     assert!(!variables.iter().any(|variable| keys::OTHER_VARIABLES.contains(&variable.as_str())));
 }
+
+#[test]
+fn kafkas_settings_in_larger_units_are_taken() {
+    let mut settings = Settings::defaults();
+    settings.set("log.retention.hours", "3", Source::Flag).unwrap();
+    assert_eq!(settings.number("log.retention.ms"), 10_800_000);
+    settings.set("log.retention.minutes", "-1", Source::Flag).unwrap();
+    assert_eq!(settings.number("log.retention.ms"), -1);
+    let error = settings.set("log.roll.hours", "long", Source::Flag).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`log.roll.hours` in command line: `long` is not a whole number; `log.roll.ms` takes `7d` and the like"
+    );
+    assert!(keys::LARGER_UNITS.iter().all(|(_, key, _)| keys().iter().any(|known| known.name == *key)));
+}
