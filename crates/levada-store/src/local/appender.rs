@@ -60,6 +60,16 @@ impl Appender {
                     return;
                 }
             }
+            self.prepare_journal();
+        }
+    }
+
+    /// Readies the journal's next file while nobody waits.
+    fn prepare_journal(&mut self) {
+        match self.journal.prepare() {
+            // Whoever needs the file will hear of it.
+            Ok(()) | Err(JournalError::NoSpace(_)) => {}
+            Err(error) => self.shared.set_poisoned(error.to_string()),
         }
     }
 

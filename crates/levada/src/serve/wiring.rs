@@ -47,6 +47,10 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let http_listener = listen_http(settings).await?;
 
     let data_dir = PathBuf::from(settings.text("data-dir").unwrap_or_default());
+    std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot create `{}`", data_dir.display()))?;
+    if let Some(warning) = doubtful_disk(&data_dir) {
+        tracing::warn!(data_dir = %data_dir.display(), "{warning}");
+    }
     let (store, recovery) = open_store(settings, &broker_config, &clock, &rng)?;
     report_recovery(&recovery);
     let tasks = Tasks::default();
@@ -124,6 +128,20 @@ fn disk() -> Arc<dyn Disk> {
 fn disk() -> Arc<dyn Disk> {
     let at = std::env::var("LEVADA_FAULT_KILL_AT").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     Arc::new(levada_log::disk::FaultDisk::new(Arc::new(RealDisk), at))
+}
+
+/// What is to be known of a file system on which a sync does not do what it should.
+///
+/// Source: statfs(2).
+fn doubtful_disk(data_dir: &std::path::Path) -> Option<&'static str> {
+    const TMPFS: i64 = 0x0102_1994;
+    const RAMFS: i64 = 0x8584_58f6;
+    const NFS: i64 = 0x6969;
+    match i64::try_from(rustix::fs::statfs(data_dir).ok()?.f_type).ok()? {
+        TMPFS | RAMFS => Some("the data directory is in memory: nothing survives a restart of the machine"),
+        NFS => Some("the data directory is on NFS: syncs are slow, and locks may not keep a second broker away"),
+        _ => None,
+    }
 }
 
 fn report_recovery(recovery: &Recovery) {
