@@ -1,6 +1,6 @@
 //! What `serve` is told: `levada.toml`, then `LEVADA_…` variables, then flags; the later wins.
 //!
-//! The keys are listed in [`keys`]; what they mean is decided by the crates that obey them. A key that
+//! The keys are listed in [`mod@keys`]; what they mean is decided by the crates that obey them. A key that
 //! nobody knows is refused with the nearest name.
 
 mod keys;
@@ -210,7 +210,7 @@ impl Settings {
         Ok(())
     }
 
-    /// The value of `name`, which is one of [`keys`].
+    /// The value of `name`, which is one of [`keys()`].
     pub(crate) fn get(&self, name: &str) -> &Value {
         &self.values.get(name).expect("callers name listed keys").0
     }
