@@ -133,6 +133,7 @@ fn disk() -> Arc<dyn Disk> {
 /// What is to be known of a file system on which a sync does not do what it should.
 ///
 /// Source: statfs(2).
+#[allow(clippy::useless_conversion, reason = "the type of `f_type` differs between platforms")]
 fn doubtful_disk(data_dir: &std::path::Path) -> Option<&'static str> {
     const TMPFS: i64 = 0x0102_1994;
     const RAMFS: i64 = 0x8584_58f6;
