@@ -20,6 +20,7 @@ use crate::levada_rig;
 use install::Toolbox;
 use report::{Outcome, Row};
 use roster::{Client, Runtime};
+use story::Restart;
 
 /// Options of `xtask clients`.
 #[derive(clap::Args)]
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// A Levada binary, instead of building one
     #[arg(long, value_name = "PATH")]
     levada: Option<PathBuf>,
+    /// Restarts the broker by SIGKILL where a story asks for a restart
+    #[arg(long)]
+    kill: bool,
     /// Writes the table into docs/compatibility.md
     #[arg(long)]
     write_docs: bool,
@@ -61,7 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let scratch = tempfile::Builder::new().prefix("levada-clients-").tempdir()?;
     let mut rows = Vec::new();
     for client in &clients {
-        let row = run_client(client, &toolbox, &recipe, scratch.path());
+        let restart = if args.kill { Restart::Kill } else { Restart::Clean };
+        let row = run_client(client, &toolbox, &recipe, restart, scratch.path());
         report::print_row(&row);
         rows.push(row);
     }
@@ -101,10 +106,10 @@ fn recipe(args: &Args, cache: &Cache) -> Result<Recipe> {
     }
 }
 
-fn run_client(client: &Client, toolbox: &Toolbox, recipe: &Recipe, scratch: &Path) -> Row {
+fn run_client(client: &Client, toolbox: &Toolbox, recipe: &Recipe, restart: Restart, scratch: &Path) -> Row {
     let outcome = match toolbox.missing(client) {
         Some(reason) => Outcome::NotRun(reason),
-        None => match tell_story(client, toolbox, recipe, scratch) {
+        None => match tell_story(client, toolbox, recipe, restart, scratch) {
             Ok(told) => Outcome::Told(told),
             Err(error) => Outcome::Broken(format!("{error:#}")),
         },
@@ -112,12 +117,18 @@ fn run_client(client: &Client, toolbox: &Toolbox, recipe: &Recipe, scratch: &Pat
     Row { client: client.name, outcome }
 }
 
-fn tell_story(client: &Client, toolbox: &Toolbox, recipe: &Recipe, scratch: &Path) -> Result<story::Told> {
+fn tell_story(
+    client: &Client,
+    toolbox: &Toolbox,
+    recipe: &Recipe,
+    restart: Restart,
+    scratch: &Path,
+) -> Result<story::Told> {
     let command = (client.prepare)(toolbox)?;
     let folder = scratch.join(client.name);
     fs::create_dir_all(&folder)?;
     let mut broker = recipe.start(&folder)?;
-    let told = story::tell(client.name, command, &mut broker, &folder)?;
+    let told = story::tell(client.name, command, &mut broker, restart, &folder)?;
     broker.stop()?;
     if !told.failed() {
         fs::remove_dir_all(&folder)?;

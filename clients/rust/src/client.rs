@@ -84,6 +84,7 @@ impl Client {
     pub fn consumer(&self, group: &str) -> Outcome<BaseConsumer> {
         let mut config = config(&self.bootstrap);
         config.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
+        config.set("partition.assignment.strategy", "cooperative-sticky");
         config.set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "500");
         config.create().map_err(text)
     }

@@ -1,5 +1,5 @@
 //! Puts the client libraries into the cache, each pinned by the lock file beside its stories, and
-//! answers the commands that run them. Nothing is installed into the system or the clone.
+//! answers the commands that run them. Nothing is installed into the clone, and of the system only kcat, by root.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rustix::process::getuid;
 
 use super::roster::Client;
 use crate::cache::Cache;
@@ -37,12 +38,26 @@ impl Toolbox {
         &self.repository
     }
 
-    /// Why `client` cannot run on this machine, if it cannot.
-    #[allow(clippy::unused_self, reason = "what is missing is a question to the machine the toolbox stands for")]
+    /// Why `client` cannot run on this machine, if it cannot. What root can install from Debian's packages is
+    /// installed first.
     pub(crate) fn missing(&self, client: &Client) -> Option<String> {
-        let absent: Vec<&str> = client.needs.iter().copied().filter(|program| !on_path(program)).collect();
-        let hint = if absent.contains(&"kcat") { "; `apt-get install kcat` as root" } else { "" };
-        (!absent.is_empty()).then(|| format!("not on this machine: {}{hint}", absent.join(", ")))
+        let absent = || client.needs.iter().copied().filter(|program| !on_path(program)).collect::<Vec<_>>();
+        if absent().contains(&"kcat")
+            && let Err(error) = self.install_kcat()
+        {
+            return Some(format!("not on this machine: kcat; {error:#}"));
+        }
+        let absent = absent();
+        (!absent.is_empty()).then(|| format!("not on this machine: {}", absent.join(", ")))
+    }
+
+    fn install_kcat(&self) -> Result<()> {
+        ensure!(getuid().is_root() && on_path("apt-get"), "install it as root: `apt-get install kcat`");
+        let log = self.cache.folder("kcat")?.join("install.log");
+        run_logged("apt-get update", Command::new("apt-get").arg("update"), &log, INSTALL_LIMIT)?;
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--no-install-recommends", "kcat"]);
+        run_logged("apt-get install", &mut install, &log, INSTALL_LIMIT)
     }
 
     /// A story in Python, in a virtual environment with the pinned packages.

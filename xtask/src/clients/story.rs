@@ -94,12 +94,38 @@ enum Ask {
     Restart,
 }
 
+/// How the broker is brought down where a story asks for a restart.
+#[derive(Clone, Copy)]
+pub(crate) enum Restart {
+    /// SIGTERM, and a clean shutdown.
+    Clean,
+    /// SIGKILL.
+    Kill,
+}
+
+impl Restart {
+    fn perform(self, broker: &mut Broker) -> Result<()> {
+        match self {
+            Self::Clean => broker.stop()?,
+            Self::Kill => broker.kill()?,
+        }
+        broker.start_again()?;
+        Ok(())
+    }
+}
+
 /// Runs the program `command` against `broker`; its stderr goes to a file in `folder`.
 ///
 /// # Errors
 /// When the program cannot start or the broker does not come back. A program that breaks off, hangs or
 /// misreports is a story with failed steps, not an error.
-pub(crate) fn tell(name: &str, mut command: Command, broker: &mut Broker, folder: &Path) -> Result<Told> {
+pub(crate) fn tell(
+    name: &str,
+    mut command: Command,
+    broker: &mut Broker,
+    restart: Restart,
+    folder: &Path,
+) -> Result<Told> {
     let started = Instant::now();
     command.env("BOOTSTRAP", broker.bootstrap()).stdin(Stdio::piped()).stdout(Stdio::piped());
     command.stderr(append_to(&folder.join("client.log"))?);
@@ -112,8 +138,7 @@ pub(crate) fn tell(name: &str, mut command: Command, broker: &mut Broker, folder
             Ok(Some(Line::Client { version })) => told.version = version,
             Ok(Some(Line::Step(step))) => told.steps.push(step),
             Ok(Some(Line::Ask { ask: Ask::Restart })) => {
-                broker.stop()?;
-                broker.start_again()?;
+                restart.perform(broker)?;
                 if let Err(error) = writeln!(stdin, "restarted") {
                     break Some(format!("does not listen for the restart it asked for: {error}"));
                 }
