@@ -7,6 +7,7 @@
 
 pub mod append;
 pub mod cluster;
+pub mod cut;
 pub mod local;
 pub mod log;
 pub mod settings;
@@ -15,6 +16,7 @@ pub mod waiter;
 
 pub use append::{Acks, AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin};
 pub use cluster::{Change, ClusterImage, Topic};
+pub use cut::{Cut, Hold};
 pub use local::{CommitError, Store, StoreConfig, StoreError};
 pub use log::{Log, ReadError, ReadOut, ReadUntil, Tail};
 pub use settings::{Durability, LogSettings, TimestampKind};

@@ -1,6 +1,7 @@
 //! [`Log`]: one partition as the broker sees it.
 
 use crate::{
+    cut::Holds,
     settings::LogSettings,
     waiter::{Waiter, WaiterList, WatchGuard},
 };
@@ -140,6 +141,7 @@ pub struct Log {
     pub(crate) files: Mutex<Option<PartitionLog>>,
     reader: ArcSwapOption<LogReader>,
     waiters: WaiterList,
+    pub(crate) holds: Holds,
 }
 
 /// What a [`Log`] is made from.
@@ -181,6 +183,7 @@ impl Log {
             files: Mutex::new(None),
             reader: ArcSwapOption::empty(),
             waiters: WaiterList::default(),
+            holds: Holds::default(),
         })
     }
 

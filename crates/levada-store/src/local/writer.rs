@@ -10,7 +10,7 @@ use super::{
 use crate::{append::AppendError, cluster::ClusterImage, log::Log, settings::Durability, ticket::Promise};
 use bytes::BytesMut;
 use levada_log::partition::{self, PartitionLog, Retention};
-use levada_model::record::StoredBatch;
+use levada_model::{Offset, record::StoredBatch};
 use std::{
     collections::VecDeque,
     path::PathBuf,
@@ -226,7 +226,7 @@ impl Writer {
             let retention = Retention {
                 age_max_ms: settings.retention_ms.map(|age| i64::try_from(age).unwrap_or(i64::MAX)),
                 bytes_max: settings.retention_bytes,
-                upper_offset: log.tail().high_watermark,
+                upper_offset: log.holds.first().unwrap_or(Offset::MAX).min(log.tail().high_watermark),
             };
             match files.expire(wall, &retention) {
                 Ok(removed) => {

@@ -268,3 +268,21 @@ fn many_threads_append_to_many_logs_without_loss() {
     }
     store.close();
 }
+
+#[test]
+fn a_hold_keeps_what_its_cut_needs_and_no_more() {
+    let (_, disk) = sim();
+    let (store, _) = open_on(&disk);
+    let log = create(&store, 1, "orders", &[("retention.bytes", "4000")]);
+    fill(&store, &log, 0..200);
+    let hold = crate::Cut::of([Arc::clone(&log)]).hold();
+    fill(&store, &log, 200..600);
+    store.expire().wait().unwrap();
+    let start = log.tail().log_start_offset;
+    assert!((1..=200).contains(&start), "what is below the cut goes, the cut stays: {start}");
+    assert_eq!(read_all(&log), numbered(start..600));
+    drop(hold);
+    store.expire().wait().unwrap();
+    assert!(log.tail().log_start_offset > 400);
+    store.close();
+}

@@ -1,0 +1,83 @@
+//! For those who read several logs as of one moment: a [`Cut`], and the [`Hold`] that keeps its data.
+
+use crate::log::Log;
+use levada_model::Offset;
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// An offset for each of several logs, at or below each last stable offset.
+///
+/// Each producer transaction lies wholly below or wholly above it.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    offsets: Vec<(Arc<Log>, Offset)>,
+}
+
+impl Cut {
+    /// The present end of what is stable in `logs`.
+    #[must_use]
+    pub fn of(logs: impl IntoIterator<Item = Arc<Log>>) -> Self {
+        let end = |log: Arc<Log>| {
+            let offset = log.tail().last_stable_offset;
+            (log, offset)
+        };
+        Self { offsets: logs.into_iter().map(end).collect() }
+    }
+
+    /// The logs and, of each, the first offset that is not part of the cut.
+    pub fn offsets(&self) -> impl Iterator<Item = (&Arc<Log>, Offset)> {
+        self.offsets.iter().map(|(log, offset)| (log, *offset))
+    }
+
+    /// Keeps retention from taking records at or above the cut until the guard is dropped.
+    ///
+    /// DeleteRecords, which somebody asked for by offset, is carried out all the same.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        for (log, offset) in &self.offsets {
+            log.holds.add(*offset);
+        }
+        Hold { cut: self.clone() }
+    }
+}
+
+/// Keeps the data of a [`Cut`] while it lives.
+#[derive(Debug)]
+pub struct Hold {
+    cut: Cut,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        for (log, offset) in &self.cut.offsets {
+            log.holds.remove(*offset);
+        }
+    }
+}
+
+/// The holds on one log.
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    counts: Mutex<BTreeMap<Offset, usize>>,
+}
+
+impl Holds {
+    fn add(&self, offset: Offset) {
+        *self.counts.lock().entry(offset).or_default() += 1;
+    }
+
+    fn remove(&self, offset: Offset) {
+        let mut counts = self.counts.lock();
+        if let Some(count) = counts.get_mut(&offset) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&offset);
+            }
+        }
+    }
+
+    /// The first offset that somebody needs.
+    pub(crate) fn first(&self) -> Option<Offset> {
+        self.counts.lock().keys().next().copied()
+    }
+}
