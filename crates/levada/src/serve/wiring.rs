@@ -68,7 +68,7 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let server = Server::bind(server_config, Arc::clone(&broker), Arc::clone(&clock), Arc::clone(&rng))?;
     let kafka = *server.addresses().first().context("no Kafka listener")?;
     let http = http_listener.local_addr()?;
-    start_http(&tasks, http_listener, &store, server.metrics());
+    start_http(&tasks, http_listener, &store, Arc::clone(&broker), server.metrics());
     announce(settings, kafka, http, &data_dir)?;
     if settings.flag("demo") {
         crate::demo::start(&tasks, kafka);
@@ -191,11 +191,18 @@ async fn listen_http(settings: &Settings) -> anyhow::Result<tokio::net::TcpListe
     tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`: {hint}"))
 }
 
-fn start_http(tasks: &Tasks, listener: tokio::net::TcpListener, store: &Store, kafka: Arc<Metrics>) {
+fn start_http(
+    tasks: &Tasks,
+    listener: tokio::net::TcpListener,
+    store: &Store,
+    broker: Arc<Broker>,
+    kafka: Arc<Metrics>,
+) {
     let (ready_store, metrics_store) = (store.clone(), store.clone());
     let faces = Faces {
         readiness: Arc::new(move || match ready_store.health().reason {
-            None => Readiness::Ready,
+            None if broker.is_ready() => Readiness::Ready,
+            None => Readiness::Unready("groups are being loaded".to_owned()),
             Some(reason) => Readiness::Unready(reason),
         }),
         metrics: Arc::new(move || {
