@@ -367,9 +367,16 @@ impl Log {
         if epoch > self.leader_epoch {
             return None;
         }
-        let reader = self.reader.load_full()?;
-        let (found, end) = reader.epoch_end_offset(epoch)?;
-        Some((found, end.min(self.epoch_start.load(Ordering::Acquire))))
+        let epoch_start = self.epoch_start.load(Ordering::Acquire);
+        // What was replayed may still wait for its segment. Memory is looked at first: what moves meanwhile is
+        // then seen twice, not missed.
+        let in_memory = self.tail.lock().epochs_below(epoch_start);
+        let mut epochs = self.reader.load().as_ref().map(|reader| reader.epochs()).unwrap_or_default();
+        for (epoch, base_offset) in in_memory {
+            epochs.assign(epoch, base_offset);
+        }
+        epochs.assign(self.leader_epoch, epoch_start);
+        epochs.end_offset_for(epoch, tail.high_watermark)
     }
 
     /// Bytes in segments and memory that is not in a segment yet.

@@ -2,7 +2,7 @@
 
 use crate::log::ReadOut;
 use bytes::{BufMut, Bytes, BytesMut};
-use levada_model::{Offset, Timestamp, record::StoredBatch};
+use levada_model::{LeaderEpoch, Offset, Timestamp, record::StoredBatch};
 use std::collections::VecDeque;
 
 /// Bodies up to this size are copied into one piece with their heads: cheaper to write than two pieces.
@@ -40,6 +40,15 @@ impl MemoryTail {
     pub(crate) fn unflushed(&self) -> Vec<StoredBatch> {
         let first = self.batches.partition_point(|batch| batch.base_offset < self.flushed_to);
         self.batches.range(first..).cloned().collect()
+    }
+
+    /// The leader epochs of what is not in a segment yet, up to `end`, each with a base offset.
+    pub(crate) fn epochs_below(&self, end: Offset) -> Vec<(LeaderEpoch, Offset)> {
+        let first = self.batches.partition_point(|batch| batch.base_offset < self.flushed_to);
+        let batches = self.batches.range(first..).take_while(|batch| batch.base_offset < end);
+        let mut epochs: Vec<_> = batches.map(|batch| (batch.leader_epoch, batch.base_offset)).collect();
+        epochs.dedup_by_key(|(epoch, _)| *epoch);
+        epochs
     }
 
     /// Whether something is not in a segment yet.

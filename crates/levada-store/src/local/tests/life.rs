@@ -54,6 +54,27 @@ fn a_clean_close_leaves_nothing_to_replay() {
 }
 
 #[test]
+fn after_a_kill_the_epoch_before_ends_where_that_life_ended() {
+    let (sim, disk) = sim();
+    let (store, _) = open_on(&disk);
+    let log = create(&store, 1, "orders", &[]);
+    fill(&store, &log, 0..200);
+    let epoch = log.leader_epoch();
+    drop((store, log));
+    let killed: Arc<dyn Disk> = Arc::new(sim.restart());
+    let (store, recovery) = open_on(&killed);
+    assert!(!recovery.clean);
+    let log = super::log(&store, "orders");
+    assert_eq!(log.leader_epoch(), epoch + 1);
+    assert_eq!(log.epoch_end_offset(epoch), Some((epoch, 200)));
+    fill(&store, &log, 200..210);
+    assert_eq!(log.epoch_end_offset(epoch), Some((epoch, 200)));
+    store.checkpoint().wait().unwrap();
+    assert_eq!(log.epoch_end_offset(epoch), Some((epoch, 200)));
+    store.close();
+}
+
+#[test]
 fn a_retried_batch_is_answered_with_its_first_offset_also_after_a_restart() {
     let (sim, disk) = sim();
     let (store, _) = open_on(&disk);
