@@ -106,6 +106,9 @@ impl Report {
         let seconds = self.begun.elapsed().as_secs_f64();
         let mut stderr = std::io::stderr();
         writeln!(stderr, "{:<16} {} in {seconds:.1} s", fault.name(), verdict(&row))?;
+        for problem in row.iter().flat_map(|row| &row.problems) {
+            writeln!(stderr, "    {problem}")?;
+        }
         self.rows.push((fault, seconds, row));
         Ok(())
     }

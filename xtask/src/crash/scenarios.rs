@@ -19,7 +19,7 @@ use super::report::{Row, Skipped};
 use super::workload::Plan;
 use crate::broker::Recipe;
 use crate::levada_rig::{Config, Levada};
-use crate::process::free_port;
+use crate::process::{free_port, tail};
 
 /// What is done to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -87,7 +87,7 @@ impl Fault {
     /// Hurts a fresh broker.
     pub(super) fn run(self, stage: &Stage) -> Result<Row, Skipped> {
         let stage = stage.of(self)?;
-        let row = match self {
+        let mut row = match self {
             Self::DiskCall => disk_calls::run(&stage)?,
             Self::Kill => kills::run(&stage)?,
             Self::PowerCut => power::cuts(&stage, power::Device::Whole)?,
@@ -100,6 +100,10 @@ impl Fault {
             Self::NoSpace => syncs::no_space(&stage)?,
             Self::DiskFull => disk_full::run(&stage)?,
         };
+        if !row.problems.is_empty() {
+            let log = tail(&stage.folder.join("levada.log"), LOG_LINES);
+            row.problems.extend(log.lines().map(|line| format!("levada.log: {}", line.trim())));
+        }
         fs::remove_dir_all(&stage.folder).map_err(anyhow::Error::from)?;
         Ok(row)
     }
@@ -161,6 +165,8 @@ impl Stage {
     }
 }
 
+/// How much of a broker's log is shown where it broke a promise.
+const LOG_LINES: usize = 12;
 const RECORD_SIZE_MAX: u64 = 2_000;
 /// A small journal and frequent checkpoints, so that short runs have all of them.
 const SETTINGS: [&str; 3] = ["journal-file-size=1MiB", "checkpoint-interval=300ms", "file.delete.delay.ms=200ms"];
