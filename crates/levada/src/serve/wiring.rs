@@ -100,7 +100,7 @@ fn open_store(
         journal_file_size: file_size,
         journal_files_max: files_max,
         // Room for what comes while a checkpoint is taken.
-        checkpoint_bytes: capacity / 8 * 3,
+        checkpoint_bytes: capacity / 8 * 5,
         checkpoint_interval: settings.duration("checkpoint-interval"),
         producers_max: settings.size("producers-per-partition-max"),
         producer_expiration: settings.duration("producer.id.expiration.ms"),
