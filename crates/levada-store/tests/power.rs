@@ -1,7 +1,6 @@
 //! The whole store on a disk that ends at any call: what was answered is there after the next start.
 //!
 //! The store's threads race, so that a seed does not repeat a run to the call; whatever they do, the promise holds.
-#![expect(clippy::panic, reason = "what helpers of a test find wrong fails the test")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 use levada_log::disk::{SimDisk, sim::Fault};
