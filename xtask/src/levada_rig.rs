@@ -128,6 +128,11 @@ impl Levada {
         Ok(())
     }
 
+    /// SIGSTOP: from when this returns the broker answers nobody.
+    pub(crate) fn freeze(&mut self) -> Result<()> {
+        self.process.as_mut().map_or(Ok(()), Process::freeze)
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.process.take().map_or(Ok(()), |mut process| process.kill())

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+const FREEZE_LIMIT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// One child process, killed when dropped.
@@ -73,6 +74,28 @@ impl Process {
                 Err(error.context("it was sent SIGTERM, then killed"))
             }
         }
+    }
+
+    /// Sends SIGSTOP: once it took effect, no thread of it runs its own code any more.
+    pub(crate) fn freeze(&mut self) -> Result<()> {
+        kill_process(self.pid()?, Signal::STOP)?;
+        let deadline = Instant::now() + FREEZE_LIMIT;
+        while self.has_running_thread()? {
+            ensure!(Instant::now() < deadline, "{} does not freeze in {FREEZE_LIMIT:?}", self.name);
+        }
+        Ok(())
+    }
+
+    /// Whether a thread is neither stopped nor waiting for the kernel, from where it comes back stopped.
+    fn has_running_thread(&self) -> Result<bool> {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            if !matches!(state, Some('T' | 'D')) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Sends SIGKILL and reaps.

@@ -58,7 +58,7 @@ fn play(stage: &Stage, device: Device, durability: &str, rounds: u64) -> Result<
     for _ in 0..rounds {
         workload.wait_for(PROGRESS)?;
         sleep(Duration::from_millis(rng.next_u64() % MOMENT_MS_MAX));
-        cut(&mut volume, &mut broker)?;
+        cut(&mut volume, &mut broker, device)?;
     }
     workload.wait_for(PROGRESS)?;
     let finished = workload.finish();
@@ -82,7 +82,13 @@ fn make(stage: &Stage, device: Device) -> Result<Volume, Skipped> {
 }
 
 /// Cuts the power, ends the broker, lets the power return and starts the broker again.
-fn cut(volume: &mut Volume, broker: &mut Levada) -> anyhow::Result<()> {
+///
+/// The processors lose their power before the disk does: a sync that is under way while the file system goes
+/// down may return as if it had been done, and nobody may be told so.
+fn cut(volume: &mut Volume, broker: &mut Levada, device: Device) -> anyhow::Result<()> {
+    if device == Device::Whole {
+        broker.freeze()?;
+    }
     volume.cut_power()?;
     broker.kill()?;
     volume.unmount()?;
@@ -127,7 +133,7 @@ fn twice_hurt(
         if broker.start_again().is_ok() && rng.next_u64().is_multiple_of(2) {
             workload.wait_for(1)?;
         }
-        cut(&mut volume, &mut broker)?;
+        cut(&mut volume, &mut broker, device)?;
     }
     workload.wait_for(PROGRESS)?;
     let mut row = Row { rounds, ..Row::default() };
