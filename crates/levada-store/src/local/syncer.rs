@@ -12,11 +12,17 @@ use levada_model::LogId;
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Large files are cut in steps of this size before they are unlinked: unlinking at once stalls the journal.
 const UNLINK_STEP: u64 = 32 << 20;
+
+/// So many logs are synced at a time.
+const SYNCED_AT_A_TIME: usize = 8;
 
 /// A checkpoint that is durable once its files are.
 #[derive(Debug)]
@@ -70,15 +76,9 @@ impl Syncer {
         if self.shared.poison().is_some() {
             return;
         }
-        for file in &job.files {
-            if let Err(error) = file.sync() {
-                if self.is_deleted(file.log().id()) {
-                    continue;
-                }
-                self.shared.set_poisoned(error.to_string());
-                return;
-            }
-            Stats::add(&self.shared.stats.segment_syncs, 1_u64);
+        if let Err(reason) = self.sync_all(&job.files) {
+            self.shared.set_poisoned(reason);
+            return;
         }
         let data_dir = &self.shared.config.data_dir;
         match checkpoint::write(&*self.shared.disk, data_dir, &job.checkpoint) {
@@ -104,6 +104,40 @@ impl Syncer {
         for path in &job.doomed {
             self.unlink(path);
         }
+    }
+
+    /// Syncs the files, those of one log in their order. Of many logs several are synced at a time: the file system
+    /// commits its journal once for all that wait.
+    fn sync_all(&self, files: &[DirtyFile]) -> Result<(), String> {
+        let logs: Vec<&[DirtyFile]> = files.chunk_by(|left, right| Arc::ptr_eq(left.log(), right.log())).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(files) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.sync_log(files)?;
+            }
+            Ok(())
+        };
+        if logs.len() < SYNCED_AT_A_TIME {
+            return work();
+        }
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..SYNCED_AT_A_TIME).map(|_| scope.spawn(work)).collect();
+            let ended = threads.into_iter().map(|thread| thread.join());
+            ended
+                .map(|result| result.unwrap_or_else(|_| Err("a thread that synced segments panicked".to_owned())))
+                .collect()
+        })
+    }
+
+    fn sync_log(&self, files: &[DirtyFile]) -> Result<(), String> {
+        for file in files {
+            match file.sync() {
+                Ok(()) => Stats::add(&self.shared.stats.segment_syncs, 1_u64),
+                Err(_) if self.is_deleted(file.log().id()) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
     }
 
     /// Whether the topic was deleted since its files were handed out: they went out from under us.
