@@ -122,10 +122,10 @@ impl Syncer {
         }
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..SYNCED_AT_A_TIME).map(|_| scope.spawn(work)).collect();
-            let ended = threads.into_iter().map(|thread| thread.join());
-            ended
-                .map(|result| result.unwrap_or_else(|_| Err("a thread that synced segments panicked".to_owned())))
-                .collect()
+            // The scope waits for those that are not joined here.
+            threads.into_iter().try_for_each(|thread| {
+                thread.join().unwrap_or_else(|_| Err("a thread that synced segments panicked".to_owned()))
+            })
         })
     }
 
