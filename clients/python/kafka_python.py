@@ -5,6 +5,7 @@ import time
 import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import RetriableError
 
 import story
 from story import BOOTSTRAP, Seen, Story, deadline, eventually, expect, key, value
@@ -54,6 +55,16 @@ def first_record(reader):
         for record in poll(reader):
             return record
         check("one record")
+
+
+def reconnected():
+    """Whether the administrator has a connection: after a broker was away, this client answers every call
+    with a retriable error until its own backoff is over, and leaves it to the application to ask again."""
+    try:
+        admin.list_topics()
+    except RetriableError:
+        return False
+    return True
 
 
 def create_topic():
@@ -156,6 +167,7 @@ def resume(tale):
     reader.commit()
     reader.close()
     tale.restart()
+    eventually("the administrator to connect again", reconnected)
     send(sender, topic, "resume", range(story.RESUME_FIRST, total))
     committed = admin.list_group_offsets("story-resume")["story-resume"]
     known = sum(position.offset for position in committed.values())
