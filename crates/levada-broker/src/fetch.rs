@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_model::{LeaderEpoch, NO_OFFSET, NO_TIMESTAMP, Offset, PartitionIndex, Timestamp};
-use levada_store::{Log, ReadError, ReadOut, ReadUntil, Waiter, WatchGuard};
+use levada_store::{FileSlice, Log, ReadError, ReadOut, ReadUntil, Waiter, WatchGuard};
 use std::sync::Arc;
 
 /// No epoch.
@@ -36,7 +36,9 @@ pub struct FetchPartition {
 pub struct Fetched {
     /// Whole batches, the first of which contains the offset.
     pub pieces: Vec<Bytes>,
-    /// Bytes in all pieces.
+    /// Instead of pieces: batches to be sent from the file in which they are.
+    pub slice: Option<FileSlice>,
+    /// Bytes in all pieces, or in the slice.
     pub size: usize,
     /// Consumers see what is below.
     pub high_watermark: Offset,
@@ -153,7 +155,8 @@ impl PartitionReader {
         Ok(self.fetched(read, None))
     }
 
-    /// As [`Self::fetch`], but never waits for the disk: `None` where it would have to.
+    /// As [`Self::fetch`], but never waits for the disk: `None` where it would have to. What lies in a file may be left
+    /// there, to be sent from it.
     ///
     /// # Errors
     /// [`FetchError`].
@@ -176,6 +179,7 @@ impl PartitionReader {
         let tail = self.log.tail();
         Fetched {
             pieces: read.pieces,
+            slice: read.slice,
             size: read.size,
             high_watermark: tail.high_watermark,
             last_stable_offset: tail.last_stable_offset,

@@ -17,4 +17,4 @@ pub mod producers;
 pub mod topics;
 
 pub use broker::{Broker, BrokerParts, ClusterView, Runtime, ValidateOnly};
-pub use levada_store::{AppendError, Appended, CommitError, ReadUntil, Waiter, WatchGuard};
+pub use levada_store::{AppendError, Appended, CommitError, FileSlice, ReadUntil, Waiter, WatchGuard};

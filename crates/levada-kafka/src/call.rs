@@ -11,12 +11,13 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_broker::{
-    Broker,
+    Broker, FileSlice,
     auth::{Caller, Grant, Op, Principal, Res, op, res},
 };
 use levada_model::Str;
 use levada_protocol::{
-    ApiKey, DecodeError, Decoder, ErrorCode, RequestHeader, Response, decode_request_header, encode_response,
+    ApiKey, DecodeError, Decoder, Encoder, ErrorCode, Part, RequestHeader, Response, decode_request_header,
+    encode_response,
 };
 use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -93,8 +94,13 @@ impl Context {
 
     /// `response` as an answer, in the version of the request.
     pub(crate) fn reply<R: Response>(&self, response: &R) -> Answer {
+        self.reply_with(response, Vec::new())
+    }
+
+    /// As [`Self::reply`]; the records in it that lie elsewhere are `slices`, one for each, in their order.
+    pub(crate) fn reply_with<R: Response>(&self, response: &R, slices: Vec<FileSlice>) -> Answer {
         match encode_response(self.correlation_id, response, self.version) {
-            Ok(encoder) => Answer::Reply { segments: encoder.into_segments(), charge: Charge::default() },
+            Ok(encoder) => Answer::Reply { segments: segments(encoder, slices), charge: Charge::default() },
             Err(error) => {
                 tracing::error!(api = R::KEY.name(), version = self.version, %error, "response cannot be written");
                 Answer::Close(format!("the response to {} could not be written", R::KEY.name()))
@@ -103,13 +109,43 @@ impl Context {
     }
 }
 
+/// A part of a response.
+#[derive(Debug)]
+pub(crate) enum Segment {
+    /// In memory.
+    Bytes(Bytes),
+    /// In a file.
+    File(FileSlice),
+}
+
+impl Segment {
+    /// Bytes left of it.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(slice) => slice.size(),
+        }
+    }
+}
+
+fn segments(encoder: Encoder, slices: Vec<FileSlice>) -> Vec<Segment> {
+    let mut slices = slices.into_iter();
+    let parts = encoder.into_parts().into_iter();
+    parts
+        .filter_map(|part| match part {
+            Part::Bytes(bytes) => Some(Segment::Bytes(bytes)),
+            Part::Elsewhere(_) => slices.next().map(Segment::File),
+        })
+        .collect()
+}
+
 /// What becomes of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// A response, and the memory that it holds until it is sent.
     Reply {
         /// The whole frame.
-        segments: Vec<Bytes>,
+        segments: Vec<Segment>,
         /// For the records in it.
         charge: Charge,
     },

@@ -50,13 +50,14 @@ impl Budget {
         (self.size_left > 0).then_some(self.size_left)
     }
 
-    fn spend(&mut self, size: usize) {
+    /// Counts `size` bytes that were read, `held_size` of which are in memory.
+    fn spend(&mut self, size: usize, held_size: usize) {
         if size == 0 {
             return;
         }
         self.is_first = false;
         self.size_left = self.size_left.saturating_sub(size);
-        match self.memory.try_charge(size) {
+        match self.memory.try_charge(held_size) {
             Some(charge) => self.charge.merge(charge),
             // What was read is kept, and is the last.
             None => self.size_left = 0,
@@ -183,7 +184,8 @@ impl Fetch {
         find: &mut impl FnMut(&TopicKey, i32) -> Found,
     ) -> bool {
         let Some(partition) = self.partitions.get_mut(place) else { return true };
-        let size_before = partition.outcome.as_ref().map_or(0, |outcome| outcome.size);
+        let before = partition.outcome.as_ref();
+        let (size_before, held_before) = before.map_or((0, 0), |outcome| (outcome.size, outcome.held_size));
         let outcome = match budget.allowance() {
             // What was read stays, and is all there is room for.
             None if size_before > 0 => return true,
@@ -194,7 +196,8 @@ impl Fetch {
             }
         };
         let Some(outcome) = outcome else { return false };
-        budget.spend(outcome.size.saturating_sub(size_before));
+        let held_size = outcome.held_size.saturating_sub(held_before);
+        budget.spend(outcome.size.saturating_sub(size_before), held_size);
         self.size = (self.size + outcome.size).saturating_sub(size_before);
         self.urgent |= outcome.is_urgent();
         self.is_watching &= partition.is_watched();

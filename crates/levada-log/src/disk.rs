@@ -16,6 +16,7 @@ pub use sim::SimDisk;
 use std::{
     fmt,
     io::{self, IoSlice},
+    os::fd::BorrowedFd,
     path::Path,
     sync::Arc,
 };
@@ -116,6 +117,23 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// As the operating system says.
     fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<Option<usize>> {
         self.read_at(buffer, position).map(Some)
+    }
+
+    /// Whether [`Self::send_to`] works.
+    fn can_send(&self) -> bool {
+        false
+    }
+
+    /// Sends up to `size` bytes from `position` on to `socket`, which does not block, without a copy in this process.
+    ///
+    /// Returns how many the socket took; 0 at the end. Waits for the disk where the bytes are not in memory.
+    ///
+    /// # Errors
+    /// As the operating system says; [`io::ErrorKind::WouldBlock`] where the socket takes nothing now,
+    /// [`io::ErrorKind::Unsupported`] where not [`Self::can_send`].
+    fn send_to(&self, socket: BorrowedFd<'_>, position: u64, size: usize) -> io::Result<usize> {
+        let _ = (socket, position, size);
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Writes all of `bytes` at `position`.

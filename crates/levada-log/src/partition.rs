@@ -19,6 +19,7 @@ mod recovery;
 mod retention;
 mod scan;
 pub mod segment;
+mod slice;
 mod source;
 pub mod sync;
 pub mod verify;
@@ -35,6 +36,7 @@ pub use reader::{AtLeast, LogReader, Read, ReadBatches, TimestampHit};
 pub use recovery::{RecoverMode, Recovered};
 pub use retention::{Removed, Retention};
 pub use segment::SegmentMark;
+pub use slice::FileSlice;
 pub use sync::DirtyFile;
 
 use crate::{

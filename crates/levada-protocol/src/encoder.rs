@@ -10,7 +10,8 @@ const SEGMENT_SIZE_MIN: usize = 256;
 /// Writes messages into segments: small fields gather in a buffer, and every piece of [`Records`] of 256 bytes
 /// or more is a segment of its own that shares the memory of the piece.
 ///
-/// Take the result with [`Self::into_segments`] for a vectored write, or with [`Self::into_bytes`].
+/// Take the result with [`Self::into_segments`] for a vectored write, with [`Self::into_bytes`], or, where records may
+/// lie elsewhere, with [`Self::into_parts`].
 #[derive(Debug, Default)]
 pub struct Encoder {
     /// Everything before the first shared piece, kept writable for the frame size; empty until then.
@@ -19,9 +20,20 @@ pub struct Encoder {
     done: Vec<Bytes>,
     /// What gathers now.
     tail: BytesMut,
-    /// Bytes in `head` and `done`.
+    /// Records that lie elsewhere: before how many of `done` they belong, and how many bytes they are.
+    elsewhere: Vec<(usize, usize)>,
+    /// Bytes in `head` and `done`, and elsewhere.
     sealed_size: usize,
     flexible: bool,
+}
+
+/// A part of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// These bytes.
+    Bytes(Bytes),
+    /// So many bytes of records that lie elsewhere, in the order in which they were written.
+    Elsewhere(usize),
 }
 
 impl Encoder {
@@ -49,15 +61,32 @@ impl Encoder {
         self.len() == 0
     }
 
-    /// The segments in order, none of them empty.
+    /// The segments in order, none of them empty. What lies elsewhere is not among them.
     #[must_use]
-    pub fn into_segments(mut self) -> Vec<Bytes> {
-        self.seal();
-        let head = self.head.take().map(BytesMut::freeze);
-        head.into_iter().chain(self.done).filter(|segment| !segment.is_empty()).collect()
+    pub fn into_segments(self) -> Vec<Bytes> {
+        let parts = self.into_parts().into_iter();
+        parts.filter_map(|part| if let Part::Bytes(segment) = part { Some(segment) } else { None }).collect()
     }
 
-    /// Everything in one piece, copied only where there are several segments.
+    /// All parts in order, none of them empty.
+    #[must_use]
+    pub fn into_parts(mut self) -> Vec<Part> {
+        self.seal();
+        let mut parts = Vec::with_capacity(1 + self.done.len() + self.elsewhere.len());
+        let mut elsewhere = self.elsewhere.into_iter().peekable();
+        parts.extend(self.head.take().map(|head| Part::Bytes(head.freeze())));
+        for (index, segment) in self.done.into_iter().enumerate() {
+            while let Some((_, size)) = elsewhere.next_if(|(before, _)| *before <= index) {
+                parts.push(Part::Elsewhere(size));
+            }
+            parts.push(Part::Bytes(segment));
+        }
+        parts.extend(elsewhere.map(|(_, size)| Part::Elsewhere(size)));
+        parts.retain(|part| !matches!(part, Part::Bytes(segment) if segment.is_empty()));
+        parts
+    }
+
+    /// Everything in one piece, copied only where there are several segments. What lies elsewhere is left out.
     #[must_use]
     pub fn into_bytes(mut self) -> Bytes {
         if self.head.is_none() {
@@ -203,8 +232,17 @@ impl Encoder {
             return Ok(());
         }
         self.length(value.len(), field)?;
+        if let Records::Elsewhere(size) = *value {
+            self.put_elsewhere(size);
+        }
         value.pieces().iter().for_each(|piece| self.share(piece));
         Ok(())
+    }
+
+    fn put_elsewhere(&mut self, size: usize) {
+        self.seal();
+        self.sealed_size += size;
+        self.elsewhere.push((self.done.len(), size));
     }
 
     pub(crate) fn array<T: Wire>(
@@ -279,7 +317,12 @@ impl Encoder {
         if other.head.is_none() {
             self.tail.extend_from_slice(&other.tail);
         } else {
-            other.into_segments().iter().for_each(|segment| self.share(segment));
+            for part in other.into_parts() {
+                match part {
+                    Part::Bytes(segment) => self.share(&segment),
+                    Part::Elsewhere(size) => self.put_elsewhere(size),
+                }
+            }
         }
     }
 

@@ -54,7 +54,7 @@ pub mod messages;
 mod records;
 
 pub use decoder::Decoder;
-pub use encoder::Encoder;
+pub use encoder::{Encoder, Part};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use error_code::ErrorCode;
 pub use generated::api_key::ApiKey;

@@ -15,6 +15,8 @@ pub enum Records {
     Whole(Bytes),
     /// In pieces, to be written one after the other.
     Pieces(Vec<Bytes>),
+    /// So many bytes, at least one, which whoever sends the message puts in their place: [`crate::Part::Elsewhere`].
+    Elsewhere(usize),
 }
 
 impl Records {
@@ -27,30 +29,33 @@ impl Records {
     /// How many bytes there are; 0 for null.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pieces().iter().map(Bytes::len).sum()
+        match self {
+            Self::Elsewhere(size) => *size,
+            Self::Null | Self::Whole(_) | Self::Pieces(_) => self.pieces().iter().map(Bytes::len).sum(),
+        }
     }
 
     /// Whether there is not one byte.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pieces().iter().all(Bytes::is_empty)
+        self.len() == 0
     }
 
-    /// The pieces in order; none for null.
+    /// The pieces in order; none for null and for what lies elsewhere.
     #[must_use]
     pub fn pieces(&self) -> &[Bytes] {
         match self {
-            Self::Null => &[],
+            Self::Null | Self::Elsewhere(_) => &[],
             Self::Whole(bytes) => std::slice::from_ref(bytes),
             Self::Pieces(pieces) => pieces,
         }
     }
 
-    /// The bytes in one piece, copied only where there are several; `None` for null.
+    /// The bytes in one piece, copied only where there are several; `None` for null and for what lies elsewhere.
     #[must_use]
     pub fn into_bytes(self) -> Option<Bytes> {
         match self {
-            Self::Null => None,
+            Self::Null | Self::Elsewhere(_) => None,
             Self::Whole(bytes) => Some(bytes),
             Self::Pieces(pieces) => {
                 let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());

@@ -17,6 +17,7 @@ pub mod waiter;
 pub use append::{Acks, AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin};
 pub use cluster::{Change, ClusterImage, Topic};
 pub use cut::{Cut, Hold};
+pub use levada_log::partition::FileSlice;
 pub use local::{CommitError, Store, StoreConfig, StoreError};
 pub use log::{Log, ReadError, ReadOut, ReadUntil, Tail};
 pub use settings::{Durability, LogSettings, TimestampKind};

@@ -40,14 +40,20 @@ pub enum ReadUntil {
 pub struct ReadOut {
     /// Whole batches, one after the other, in one or more pieces. A piece need not end where a batch ends.
     pub pieces: Vec<Bytes>,
-    /// Bytes in all pieces.
+    /// Instead of pieces: batches to be sent from the file in which they are.
+    pub slice: Option<FileSlice>,
+    /// Bytes in all pieces, or in the slice.
     pub size: usize,
 }
 
 impl ReadOut {
     fn of(bytes: Bytes) -> Self {
         let size = bytes.len();
-        Self { pieces: if size == 0 { Vec::new() } else { vec![bytes] }, size }
+        Self { pieces: if size == 0 { Vec::new() } else { vec![bytes] }, slice: None, size }
+    }
+
+    fn of_slice(slice: FileSlice) -> Self {
+        Self { pieces: Vec::new(), size: slice.size(), slice: Some(slice) }
     }
 }
 
@@ -87,7 +93,7 @@ pub(crate) use tail::MemoryTail;
 
 use crate::append::AppendError;
 use arc_swap::ArcSwapOption;
-use levada_log::partition::{AtLeast, LogReader, PartitionLog, ProducerTable, Read};
+use levada_log::partition::{AtLeast, FileSlice, LogReader, PartitionLog, ProducerTable, Read};
 use levada_model::PartitionIndex;
 use parking_lot::Mutex;
 use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
@@ -270,7 +276,8 @@ impl Log {
         Ok(if out.size == 0 { self.read_beyond_gap(&read, memory_from) } else { out })
     }
 
-    /// As [`Self::read`], but never waits for the disk: `None` where it would have to.
+    /// As [`Self::read`], but never waits for the disk: `None` where it would have to. What lies in a file may be left
+    /// there, to be sent from it.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -286,9 +293,10 @@ impl Log {
             Found::InFiles { read, memory_from } => (read, memory_from),
         };
         let out = match self.reader.load_full() {
-            Some(reader) if read.offset <= reader.next_offset() => {
-                reader.read_cached(&read).map(|found| found.map(|batches| ReadOut::of(batches.bytes)))
-            }
+            Some(reader) if read.offset <= reader.next_offset() => match reader.slice(&read) {
+                Some(slice) => return Ok(Some(ReadOut::of_slice(slice))),
+                None => reader.read_cached(&read).map(|found| found.map(|batches| ReadOut::of(batches.bytes))),
+            },
             _ => Ok(Some(ReadOut::default())),
         };
         let out = out.map_err(|error| ReadError::Storage(error.to_string()))?;

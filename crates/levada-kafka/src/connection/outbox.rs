@@ -1,21 +1,26 @@
 //! [`Outbox`]: responses on their way out, written from where their records lie.
 
-use crate::memory::Charge;
-use bytes::{Buf, Bytes};
+use crate::{call::Segment, memory::Charge};
+use bytes::Buf;
+use levada_broker::FileSlice;
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
+    os::fd::AsFd,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
-use tokio::{io::AsyncWrite, net::TcpStream};
+use tokio::{
+    io::{AsyncWrite, Interest},
+    net::TcpStream,
+};
 
 /// Segments to a system call.
 const SLICE_COUNT_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    segments: VecDeque<Bytes>,
+    segments: VecDeque<Segment>,
     size: usize,
     /// Memory held by responses, each with the count of bytes after which it is free.
     charges: VecDeque<(u64, Charge)>,
@@ -25,10 +30,10 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Queues a response; `charge` is held until its last byte is sent.
-    pub(crate) fn push(&mut self, segments: Vec<Bytes>, charge: Charge) {
+    pub(crate) fn push(&mut self, segments: Vec<Segment>, charge: Charge) {
         for segment in segments {
-            self.size += segment.len();
-            self.queued_size += as_u64(segment.len());
+            self.size += segment.size();
+            self.queued_size += as_u64(segment.size());
             self.segments.push_back(segment);
         }
         if charge.size() > 0 {
@@ -47,14 +52,23 @@ impl Outbox {
 
     /// Writes once, as much as the socket takes.
     pub(crate) fn poll_write(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Some(Segment::File(slice)) = self.segments.front_mut() {
+            let sent = ready!(poll_send(slice, stream, context))?;
+            if slice.size() == 0 {
+                self.segments.pop_front();
+            }
+            self.count_sent(sent);
+            return Poll::Ready(Ok(sent));
+        }
         let mut slices = [IoSlice::new(&[]); SLICE_COUNT_MAX];
         let mut count = 0;
         for (slice, segment) in slices.iter_mut().zip(&self.segments) {
-            *slice = IoSlice::new(segment);
+            let Segment::Bytes(bytes) = segment else { break };
+            *slice = IoSlice::new(bytes);
             count += 1;
         }
         let slices = slices.get(..count).unwrap_or_default();
-        let written = std::task::ready!(Pin::new(stream).poll_write_vectored(context, slices))?;
+        let written = ready!(Pin::new(stream).poll_write_vectored(context, slices))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -62,10 +76,10 @@ impl Outbox {
         Poll::Ready(Ok(written))
     }
 
+    /// Drops what was written of the bytes at the front.
     fn advance(&mut self, mut written: usize) {
-        self.size -= written;
-        self.sent_size += as_u64(written);
-        while let Some(front) = self.segments.front_mut()
+        self.count_sent(written);
+        while let Some(Segment::Bytes(front)) = self.segments.front_mut()
             && (written > 0 || front.is_empty())
         {
             let part = written.min(front.len());
@@ -75,8 +89,25 @@ impl Outbox {
                 self.segments.pop_front();
             }
         }
+    }
+
+    fn count_sent(&mut self, size: usize) {
+        self.size -= size;
+        self.sent_size += as_u64(size);
         while self.charges.front().is_some_and(|(end, _)| *end <= self.sent_size) {
             self.charges.pop_front();
+        }
+    }
+}
+
+/// Has the system send from the file, as much as the socket takes.
+fn poll_send(slice: &mut FileSlice, stream: &TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(context))?;
+        match stream.try_io(Interest::WRITABLE, || slice.send_to(stream.as_fd())) {
+            // Not ready after all: the next round waits until it is.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return Poll::Ready(sent),
         }
     }
 }

@@ -69,13 +69,15 @@ pub(crate) struct Partition {
 pub(crate) struct Outcome {
     pub(crate) fetched: Result<Fetched, ErrorCode>,
     pub(crate) size: usize,
+    /// Bytes of it in memory.
+    pub(crate) held_size: usize,
     /// There are records, and no room for them was left.
     is_left_over: bool,
 }
 
 impl Outcome {
     const fn failed(error: ErrorCode) -> Self {
-        Self { fetched: Err(error), size: 0, is_left_over: false }
+        Self { fetched: Err(error), size: 0, held_size: 0, is_left_over: false }
     }
 
     /// Whether the client should hear of it without delay.
@@ -124,7 +126,8 @@ impl Partition {
             ReadUntil::LastStable => fetched.last_stable_offset,
         };
         let (size, is_behind) = (fetched.size, self.spec.fetch_offset < end);
-        Outcome { fetched: Ok(fetched), size, is_left_over: size == 0 && is_behind }
+        let held_size = if fetched.slice.is_some() { 0 } else { size };
+        Outcome { fetched: Ok(fetched), size, held_size, is_left_over: size == 0 && is_behind }
     }
 
     const fn request(&self, look: Look) -> FetchPartition {

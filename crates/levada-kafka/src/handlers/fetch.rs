@@ -20,7 +20,7 @@ use crate::{
     },
 };
 use levada_broker::{
-    ReadUntil,
+    FileSlice, ReadUntil,
     auth::{Grant, op, res},
     fetch::EpochEnd,
 };
@@ -70,9 +70,9 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
     if let Err(error) = read(&context, &mut held.session_mut().fetch, &mut budget, &patience, keeps).await {
         return Answer::Close(format!("the fetch could not be finished: {error}"));
     }
-    let response = respond(&context, &mut held, style, patience.until);
+    let (response, slices) = respond(&context, &mut held, style, patience.until);
     held.put_back();
-    match context.reply(&response) {
+    match context.reply_with(&response, slices) {
         Answer::Reply { segments, .. } => Answer::Reply { segments, charge: budget.charge },
         other => other,
     }
@@ -233,13 +233,14 @@ impl Finder<'_> {
     }
 }
 
-/// The response, from what was found.
-fn respond(context: &Context, held: &mut Held, style: Style, until: ReadUntil) -> FetchResponse {
+/// The response, from what was found, and the records that are sent from their files.
+fn respond(context: &Context, held: &mut Held, style: Style, until: ReadUntil) -> (FetchResponse, Vec<FileSlice>) {
     let session_id = held.id();
     let fetch = &mut held.session_mut().fetch;
     let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+    let mut slices = Vec::new();
     let mut size = 0;
-    for (place, outcome) in fetch.take_outcomes() {
+    for (place, mut outcome) in fetch.take_outcomes() {
         let Some(partition) = fetch.partition_mut(place) else { continue };
         let has_news = partition.tell(&outcome);
         if style == Style::Incremental && !has_news {
@@ -249,6 +250,7 @@ fn respond(context: &Context, held: &mut Held, style: Style, until: ReadUntil) -
             context.shared.metrics.fetch_failed();
         }
         size += outcome.size;
+        slices.extend(outcome.fetched.as_mut().ok().and_then(|fetched| fetched.slice.take()));
         let data = partition_data(partition.spec.index, outcome, until);
         let topic = &partition.topic;
         match responses.last_mut() {
@@ -261,7 +263,7 @@ fn respond(context: &Context, held: &mut Held, style: Style, until: ReadUntil) -
         }
     }
     context.shared.metrics.fetched(size);
-    FetchResponse { session_id, responses, ..FetchResponse::default() }
+    (FetchResponse { session_id, responses, ..FetchResponse::default() }, slices)
 }
 
 fn partition_data(index: i32, outcome: Outcome, until: ReadUntil) -> PartitionData {
@@ -280,7 +282,10 @@ fn partition_data(index: i32, outcome: Outcome, until: ReadUntil) -> PartitionDa
             data.high_watermark = fetched.high_watermark;
             data.last_stable_offset = fetched.last_stable_offset;
             data.log_start_offset = fetched.log_start_offset;
-            data.records = Records::Pieces(fetched.pieces);
+            data.records = match outcome.size {
+                size if size > 0 && fetched.pieces.is_empty() => Records::Elsewhere(size),
+                _ => Records::Pieces(fetched.pieces),
+            };
             if let Some(EpochEnd { epoch, end_offset }) = fetched.diverging {
                 data.diverging_epoch = EpochEndOffset { epoch, end_offset };
             }

@@ -448,3 +448,38 @@ fn waits(server: &TestServer) -> bool {
     server.metrics.render(&mut text).unwrap();
     text.contains("kafka_network_requestmetrics_requests_total{request=\"CreateTopics\"} 1")
 }
+
+#[tokio::test]
+async fn what_is_sent_from_files_is_what_was_produced() {
+    let server = TestServer::start().await;
+    let mut client = server.client().await;
+    client.create_topic("t", 2).await;
+    let value = |partition: i32, index: i64| format!("{partition}-{index}-").repeat(6_000);
+    // Beyond what memory keeps, so that most of it is only in files.
+    for index in 0..200 {
+        for partition in 0..2 {
+            let response = client.produce("t", partition, batch(&[&value(partition, index)])).await;
+            assert_eq!((response.error_code, response.base_offset), (0, index));
+        }
+    }
+    let mut next = [0_i64; 2];
+    while next != [200; 2] {
+        let mut request = fetch("t", 0, next[0]);
+        let mut other = request.topics[0].partitions[0].clone();
+        (other.partition, other.fetch_offset) = (1, next[1]);
+        request.topics[0].partitions.push(other);
+        request.topics[0].partitions.iter_mut().for_each(|partition| partition.partition_max_bytes = 300_000);
+        let response = client.call(12, &request).await;
+        for partition in &response.responses[0].partitions {
+            let index = usize::try_from(partition.partition_index).unwrap();
+            for batch in levada_model::batch::split(partition.records.clone().into_bytes().unwrap()) {
+                let (header, bytes) = batch.unwrap();
+                assert_eq!(header.base_offset, next[index]);
+                let expected = value(partition.partition_index, next[index]);
+                let found = bytes.windows(expected.len()).any(|window| window == expected.as_bytes());
+                assert!(found, "record {} of partition {index} is another", next[index]);
+                next[index] = header.next_offset();
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@
 use super::{DirEntry, Disk, DiskFile, OpenMode};
 use std::{
     io::{self, IoSlice},
+    os::fd::BorrowedFd,
     path::Path,
     sync::{
         Arc,
@@ -119,6 +120,15 @@ impl DiskFile for FaultFile {
     fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<Option<usize>> {
         self.count.call();
         self.file.read_cached_at(buffer, position)
+    }
+
+    fn can_send(&self) -> bool {
+        self.file.can_send()
+    }
+
+    fn send_to(&self, socket: BorrowedFd<'_>, position: u64, size: usize) -> io::Result<usize> {
+        self.count.call();
+        self.file.send_to(socket, position, size)
     }
 
     fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {

@@ -10,7 +10,7 @@ use rustix::{
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, IoSlice, IoSliceMut},
-    os::unix::fs::FileExt,
+    os::{fd::BorrowedFd, unix::fs::FileExt},
     path::Path,
     sync::{
         Arc,
@@ -135,6 +135,14 @@ impl DiskFile for RealFile {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn can_send(&self) -> bool {
+        true
+    }
+
+    fn send_to(&self, socket: BorrowedFd<'_>, mut position: u64, size: usize) -> io::Result<usize> {
+        Ok(retry_on_intr(|| rustix::fs::sendfile(socket, &self.file, Some(&mut position), size))?)
     }
 
     fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {

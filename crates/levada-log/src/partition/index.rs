@@ -78,6 +78,13 @@ impl Indexes {
         entry.map_or(self.missing_below.position, |entry| u64::from(entry.position))
     }
 
+    /// The last indexed batch that starts between two positions, both included.
+    pub(crate) fn position_between(&self, from: u64, to: u64) -> Option<u64> {
+        let after = self.offsets.partition_point(|entry| u64::from(entry.position) <= to);
+        let entry = after.checked_sub(1).and_then(|index| self.offsets.get(index))?;
+        Some(u64::from(entry.position)).filter(|&position| position >= from)
+    }
+
     /// The last offset up to which every timestamp is below `timestamp`, as far as the index knows.
     pub(crate) fn offset_before(&self, timestamp: Timestamp) -> Option<u32> {
         let after = self.times.partition_point(|entry| entry.timestamp < timestamp);

@@ -242,8 +242,7 @@ impl LogReader {
             },
         };
         let source = Source { segment, file: &*file, files: &self.files, wait };
-        let known =
-            if read.offset <= segment.base() { Some(0) } else { self.cursors.lock().find(segment, read.offset) };
+        let known = if read.offset <= segment.base() { Some(0) } else { self.known_position(segment, read.offset) };
         let start = match known {
             Some(position) => Start { position, exactness: Exactness::Exact },
             None => {
@@ -263,9 +262,18 @@ impl LogReader {
             outcome => outcome,
         }?;
         if let SegmentRead::Found { batches, end_position } = &outcome {
-            self.cursors.lock().remember(segment, batches.next_offset, *end_position);
+            self.remember(segment, batches.next_offset, *end_position);
         }
         Ok(outcome)
+    }
+
+    /// Where the batch that begins at `offset` lies, if a recent read ended there.
+    pub(super) fn known_position(&self, segment: &Segment, offset: Offset) -> Option<u64> {
+        self.cursors.lock().find(segment, offset)
+    }
+
+    pub(super) fn remember(&self, segment: &Segment, offset: Offset, position: u64) {
+        self.cursors.lock().remember(segment, offset, position);
     }
 
     /// The first batch from `from_offset` on, below `upper_offset`, that has a timestamp of at least `timestamp`.

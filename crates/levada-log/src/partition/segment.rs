@@ -246,6 +246,11 @@ impl Segment {
         (offset >= indexes.missing_below.offset).then(|| indexes.position_for(relative))
     }
 
+    /// The start of the last batch between two positions, both included, that the indexes in memory know.
+    pub(crate) fn batch_between(&self, from: u64, to: u64) -> Option<u64> {
+        self.indexes.read().position_between(from, to)
+    }
+
     /// An offset below which every timestamp is below `timestamp`: a hint.
     pub(crate) fn offset_before(self: &Arc<Self>, files: &LogFiles, timestamp: Timestamp) -> Result<Offset, ReadError> {
         self.load_indexes(files)?;

@@ -6,6 +6,7 @@ mod formats;
 mod power;
 mod recover;
 mod retain;
+mod slices;
 
 use super::*;
 use crate::disk::sim::SimDisk;

@@ -38,6 +38,31 @@ fn large_records_are_sent_from_where_they_lie() {
 }
 
 #[test]
+fn records_that_lie_elsewhere_have_their_place() {
+    let (first, second) = (Bytes::from(vec![5; 3_000]), Bytes::from(vec![6; 10]));
+    let elsewhere = |bytes: &Bytes| partition(Records::Elsewhere(bytes.len()));
+    let small = || partition(Records::from(Bytes::from_static(b"abc")));
+    for version in FetchResponse::VERSIONS {
+        let parts = encode_response(5, &response(vec![elsewhere(&first), small(), elsewhere(&second)]), version);
+        let mut slices = [&first, &second].into_iter();
+        let mut whole = Vec::new();
+        for part in parts.unwrap().into_parts() {
+            match part {
+                Part::Bytes(bytes) => whole.extend_from_slice(&bytes),
+                Part::Elsewhere(size) => {
+                    let slice = slices.next().unwrap();
+                    assert_eq!(slice.len(), size);
+                    whole.extend_from_slice(slice);
+                }
+            }
+        }
+        let here = |bytes: &Bytes| partition(Records::from(bytes.clone()));
+        let expected = encode_response(5, &response(vec![here(&first), small(), here(&second)]), version);
+        assert_eq!(whole, expected.unwrap().into_bytes(), "version {version}");
+    }
+}
+
+#[test]
 fn records_in_pieces_equal_records_in_one() {
     let pieces = Records::from(vec![Bytes::from(vec![3; 700]), Bytes::from(vec![4; 700])]);
     let whole = Records::from(pieces.clone().into_bytes());

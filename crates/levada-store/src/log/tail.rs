@@ -150,7 +150,7 @@ impl Pieces {
         if !self.small.is_empty() {
             self.done.push(self.small.freeze());
         }
-        ReadOut { pieces: self.done, size: self.size }
+        ReadOut { pieces: self.done, slice: None, size: self.size }
     }
 }
 
