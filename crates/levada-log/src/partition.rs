@@ -101,7 +101,9 @@ impl std::fmt::Debug for Work {
             Self::Sealed { .. } => "Sealed",
             Self::Beside { .. } => "Beside",
             Self::Epochs { .. } => "Epochs",
+            Self::Identity { .. } => "Identity",
             Self::Names => "Names",
+            Self::Place => "Place",
         })
     }
 }
@@ -127,6 +129,26 @@ impl PartitionLog {
         config: LogConfig,
         start_offset: Offset,
     ) -> Result<Self, OpenError> {
+        let mut log = Self::create_dirty(files, dir, id, config, start_offset)?;
+        for work in std::mem::take(&mut log.dirty) {
+            work.run(&log.shared)?;
+        }
+        log.names_dirty = false;
+        Ok(log)
+    }
+
+    /// As [`Self::create`], but nothing is durable yet: what that takes is among the dirty files. For a log that can be
+    /// made again from elsewhere until a checkpoint names it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; what was created by then stays.
+    pub fn create_dirty(
+        files: &Arc<LogFiles>,
+        dir: PathBuf,
+        id: LogId,
+        config: LogConfig,
+        start_offset: Offset,
+    ) -> Result<Self, OpenError> {
         config.validate()?;
         files.disk().create_dir_all(&dir).map_err(DiskError::at("create directory", &dir))?;
         let mut before = Inventory::list(files, &dir)?;
@@ -136,12 +158,8 @@ impl PartitionLog {
         if files.disk().exists(&epochs) {
             files.disk().remove_file(&epochs).map_err(DiskError::at("remove", &epochs))?;
         }
-        files.replace(&dir.join(METADATA_FILE), metadata_text(id).as_bytes())?;
+        let identity = files.write(&dir.join(METADATA_FILE), metadata_text(id).as_bytes())?;
         files.open(&segment_path(&dir, start_offset, FileKind::Log), OpenMode::Create)?;
-        files.sync_dir(&dir)?;
-        if let Some(parent) = dir.parent() {
-            files.sync_dir(parent)?;
-        }
         let mark = SegmentMark::empty(start_offset);
         let segment = Segment::new(&dir, &mark, config.index_interval_bytes, IndexFiles::Ignored);
         let producers = ProducerTable::new(config.producers_max);
@@ -157,6 +175,8 @@ impl PartitionLog {
         };
         let mut log = Self::assemble(files, config, parts);
         log.touched = true;
+        log.names_dirty = true;
+        log.dirty = vec![Work::Identity { file: identity }, Work::Names, Work::Place];
         Ok(log)
     }
 

@@ -120,7 +120,7 @@ impl Store {
                     if disk.exists(&dir) {
                         disk.remove_dir_all(&dir)?;
                     }
-                    PartitionLog::create(&files, dir, id, config, 0)?
+                    PartitionLog::create_dirty(&files, dir, id, config, 0)?
                 }
             });
         }

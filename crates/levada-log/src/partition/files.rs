@@ -107,14 +107,18 @@ impl LogFiles {
         Ok(Some(bytes))
     }
 
+    /// Writes a small file in place. It is the caller's to sync, and its directory, too.
+    pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let file = self.open(path, OpenMode::Create)?;
+        file.set_len(0).map_err(DiskError::at("truncate", path))?;
+        file.write_all_at(bytes, 0).map_err(DiskError::at("write", path))?;
+        Ok(file)
+    }
+
     /// Replaces a small file as a whole: `.tmp`, sync, rename. The directory is the caller's to sync.
     pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         let tmp = with_suffix(path, TMP_SUFFIX);
-        let written = self.open(&tmp, OpenMode::Create).and_then(|file| {
-            file.set_len(0).map_err(DiskError::at("truncate", &tmp))?;
-            file.write_all_at(bytes, 0).map_err(DiskError::at("write", &tmp))?;
-            file.sync_data().map_err(DiskError::at("sync", &tmp))
-        });
+        let written = self.write(&tmp, bytes).and_then(|file| file.sync_data().map_err(DiskError::at("sync", &tmp)));
         match written {
             Ok(()) => self.disk.rename(&tmp, path).map_err(DiskError::at("rename", path)),
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use super::{
     error::SyncError,
-    layout::{EPOCHS_FILE, FileKind, segment_path},
+    layout::{EPOCHS_FILE, FileKind, METADATA_FILE, segment_path},
     reader::LogReader,
     segment::Segment,
 };
@@ -10,7 +10,7 @@ use crate::disk::DiskFile;
 use crate::error::DiskError;
 use bytes::Bytes;
 use levada_model::Offset;
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 /// One thing to make durable; a checkpoint taken after it was handed out is durable once all of them are.
 ///
@@ -29,8 +29,12 @@ pub(super) enum Work {
     Beside { base: Offset, kind: FileKind, bytes: Bytes },
     /// The leader epochs.
     Epochs { text: String },
+    /// Whose the directory is.
+    Identity { file: Arc<dyn DiskFile> },
     /// The names in the directory.
     Names,
+    /// The directory's own name.
+    Place,
 }
 
 impl fmt::Debug for DirtyFile {
@@ -40,7 +44,9 @@ impl fmt::Debug for DirtyFile {
             Work::Sealed { segment, .. } => format!("indexes of segment {}", segment.base()),
             Work::Beside { base, kind, .. } => format!("{kind:?} of segment {base}"),
             Work::Epochs { .. } => EPOCHS_FILE.to_owned(),
+            Work::Identity { .. } => METADATA_FILE.to_owned(),
             Work::Names => "names".to_owned(),
+            Work::Place => "the directory's name".to_owned(),
         };
         write!(f, "DirtyFile({what} in `{}`)", self.log.dir.display())
     }
@@ -62,8 +68,19 @@ impl DirtyFile {
     pub const fn unsynced_bytes(&self) -> u64 {
         match &self.work {
             Work::Data { bytes, .. } => *bytes,
-            Work::Sealed { .. } | Work::Beside { .. } | Work::Epochs { .. } | Work::Names => 0,
+            Work::Sealed { .. }
+            | Work::Beside { .. }
+            | Work::Epochs { .. }
+            | Work::Identity { .. }
+            | Work::Names
+            | Work::Place => 0,
         }
+    }
+
+    /// The directory of which only the names have to be synced, and which many logs share: once for all of them will do.
+    #[must_use]
+    pub fn shared_dir(&self) -> Option<&Path> {
+        matches!(self.work, Work::Place).then(|| self.log.dir.parent()).flatten()
     }
 
     /// Makes it durable. Blocks.
@@ -103,7 +120,9 @@ impl Work {
                 unless_full(log, log.files.replace(&segment_path(&log.dir, *base, *kind), bytes))
             }
             Self::Epochs { text } => unless_full(log, log.files.replace(&log.dir.join(EPOCHS_FILE), text.as_bytes())),
+            Self::Identity { file } => file.sync_data().map_err(DiskError::at("sync", &log.dir.join(METADATA_FILE))),
             Self::Names => log.files.sync_dir(&log.dir),
+            Self::Place => log.dir.parent().map_or(Ok(()), |parent| log.files.sync_dir(parent)),
         }
     }
 }

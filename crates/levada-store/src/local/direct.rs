@@ -10,6 +10,7 @@ use super::{
 use crate::{
     append::{AppendEntry, AppendError, AppendOutcome, AppendSet},
     log::Log,
+    settings::Durability,
 };
 use levada_log::partition::{self, LogConfig, PartitionLog};
 use levada_model::{Offset, record::StoredBatch};
@@ -131,7 +132,14 @@ pub(crate) fn open_files<'a>(
         // Records may have been deleted before they came here; the files begin where their batches do.
         let first = log.tail.lock().unflushed().first().map(|batch| batch.base_offset);
         let start = first.unwrap_or(Offset::MAX).min(log.tail().log_start_offset);
-        let created = PartitionLog::create(&shared.files, log.dir().clone(), log.id(), config, start)?;
+        let (files_of_all, dir) = (&shared.files, log.dir().clone());
+        // Until a checkpoint knows the log, the journal has it, unless its batches do not go there.
+        let is_journalled = log.settings().durability == Durability::Fsync && !log.append.lock().direct;
+        let created = if is_journalled {
+            PartitionLog::create_dirty(files_of_all, dir, log.id(), config, start)?
+        } else {
+            PartitionLog::create(files_of_all, dir, log.id(), config, start)?
+        };
         log.set_reader(created.reader());
         *files = Some(created);
     }

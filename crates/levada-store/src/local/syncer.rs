@@ -10,7 +10,7 @@ use crate::{log::Log, ticket::Promise};
 use levada_log::{disk::OpenMode, partition::DirtyFile};
 use levada_model::LogId;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -76,7 +76,7 @@ impl Syncer {
         if self.shared.poison().is_some() {
             return;
         }
-        if let Err(reason) = self.sync_all(&job.files) {
+        if let Err(reason) = sync_all(&self.shared, &job.files) {
             self.shared.set_poisoned(reason);
             return;
         }
@@ -104,47 +104,6 @@ impl Syncer {
         for path in &job.doomed {
             self.unlink(path);
         }
-    }
-
-    /// Syncs the files, those of one log in their order. Of many logs several are synced at a time: the file system
-    /// commits its journal once for all that wait.
-    fn sync_all(&self, files: &[DirtyFile]) -> Result<(), String> {
-        let logs: Vec<&[DirtyFile]> = files.chunk_by(|left, right| Arc::ptr_eq(left.log(), right.log())).collect();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(files) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.sync_log(files)?;
-            }
-            Ok(())
-        };
-        if logs.len() < SYNCED_AT_A_TIME {
-            return work();
-        }
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..SYNCED_AT_A_TIME).map(|_| scope.spawn(work)).collect();
-            // The scope waits for those that are not joined here.
-            threads.into_iter().try_for_each(|thread| {
-                thread.join().unwrap_or_else(|_| Err("a thread that synced segments panicked".to_owned()))
-            })
-        })
-    }
-
-    fn sync_log(&self, files: &[DirtyFile]) -> Result<(), String> {
-        for file in files {
-            match file.sync() {
-                Ok(()) => Stats::add(&self.shared.stats.segment_syncs, 1_u64),
-                Err(_) if self.is_deleted(file.log().id()) => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the topic was deleted since its files were handed out: they went out from under us.
-    fn is_deleted(&self, id: LogId) -> bool {
-        let image = self.shared.image.load();
-        let log = image.topic_by_id(id.topic).and_then(|topic| topic.log(id.partition));
-        log.is_none_or(|log| log.is_closed())
     }
 
     fn unlink(&self, path: &Path) {
@@ -175,4 +134,54 @@ impl Syncer {
             tracing::warn!(path = %path.display(), %error, "the directory of a deleted partition could not be removed");
         }
     }
+}
+
+/// Syncs everything. A directory that many new logs share is synced once, after the rest.
+pub(crate) fn sync_all(shared: &Shared, files: &[DirtyFile]) -> Result<(), String> {
+    let own: Vec<&DirtyFile> = files.iter().filter(|file| file.shared_dir().is_none()).collect();
+    sync_logs(shared, &own)?;
+    let dirs: BTreeSet<&Path> = files.iter().filter_map(DirtyFile::shared_dir).collect();
+    dirs.into_iter().try_for_each(|dir| {
+        shared.disk.sync_dir(dir).map_err(|error| format!("cannot sync directory `{}`: {error}", dir.display()))
+    })
+}
+
+/// Syncs the files, those of one log in their order. Of many logs several are synced at a time: the file system
+/// commits its journal once for all that wait.
+fn sync_logs(shared: &Shared, files: &[&DirtyFile]) -> Result<(), String> {
+    let logs: Vec<&[&DirtyFile]> = files.chunk_by(|left, right| Arc::ptr_eq(left.log(), right.log())).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(files) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            files.iter().try_for_each(|file| sync(shared, file))?;
+        }
+        Ok(())
+    };
+    if logs.len() < SYNCED_AT_A_TIME {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..SYNCED_AT_A_TIME).map(|_| scope.spawn(work)).collect();
+        // The scope waits for those that are not joined here.
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|_| Err("a thread that synced segments panicked".to_owned()))
+        })
+    })
+}
+
+fn sync(shared: &Shared, file: &DirtyFile) -> Result<(), String> {
+    match file.sync() {
+        Ok(()) => Stats::add(&shared.stats.segment_syncs, 1_u64),
+        // They went out from under us.
+        Err(_) if is_deleted(shared, file.log().id()) => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    Ok(())
+}
+
+/// Whether the topic was deleted since its files were handed out.
+fn is_deleted(shared: &Shared, id: LogId) -> bool {
+    let image = shared.image.load();
+    let log = image.topic_by_id(id.topic).and_then(|topic| topic.log(id.partition));
+    log.is_none_or(|log| log.is_closed())
 }

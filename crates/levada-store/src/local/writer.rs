@@ -5,7 +5,7 @@ use super::{
     direct,
     inbox::{Work, WriterCommand},
     shared::Shared,
-    syncer::{CheckpointJob, SyncerCommand},
+    syncer::{self, CheckpointJob, SyncerCommand},
 };
 use crate::{append::AppendError, cluster::ClusterImage, log::Log, settings::Durability, ticket::Promise};
 use bytes::BytesMut;
@@ -319,8 +319,7 @@ impl Writer {
             tracing::error!("closed on a full disk: the next start recovers from the journal");
             return;
         };
-        let synced = files.iter().try_for_each(partition::DirtyFile::sync);
-        let closed = synced.map_err(|error| error.to_string()).and_then(|()| self.close_files());
+        let closed = syncer::sync_all(&self.shared, &files).and_then(|()| self.close_files());
         if let Err(error) = closed {
             tracing::error!(%error, "files could not be closed: the next start recovers from the journal");
             return;
