@@ -83,12 +83,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let scale = Scale::of(args.quick);
             let bench = Bench { system, recipe: &recipe, driver: &driver, folder: &place, scale };
             measure(args, &bench, &mut results)?;
-            std::fs::remove_dir_all(&place)?;
+            machine::empty(&place)?;
         }
+        // After each round, so that a run that is cut short has not been for nothing.
+        let run = Run { systems: systems.clone(), rounds: round + 1, command: command(args), quick: args.quick };
+        page::write(&args.page, &results, &run)?;
+        println!("written: {}", args.page.display());
     }
-    let run = Run { systems, rounds, command: command(args), quick: args.quick };
-    page::write(&args.page, &results, &run)?;
-    println!("written: {}", args.page.display());
     Ok(())
 }
 
@@ -97,7 +98,7 @@ fn measure(args: &Args, bench: &Bench<'_>, results: &mut Results) -> Result<()> 
     let is_chosen =
         |case: &Case| args.only.is_empty() || args.only.iter().any(|part| case.name().contains(part.as_str()));
     let mut shared: Option<Broker> = None;
-    for case in Case::all(args.quick).into_iter().filter(is_chosen) {
+    for case in Case::all(args.quick).into_iter().filter(|case| is_chosen(case) && case.concerns(bench.system)) {
         let begun = Instant::now();
         let folder = bench.folder.join(case.name());
         let outcome = if case.shares_broker() {
@@ -120,7 +121,7 @@ fn measure(args: &Args, bench: &Bench<'_>, results: &mut Results) -> Result<()> 
             }
         }
         if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
+            machine::empty(&folder)?;
         }
     }
     stop(&mut shared)

@@ -10,6 +10,7 @@ use crate::{
     apis::Manner,
     call::{self, Answer, Begun, Ends, RefusedCall, Shared},
     memory::Charge,
+    stream::Stream,
     tasks::StopSignal,
 };
 use inbox::{FrameError, Inbox};
@@ -22,10 +23,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    net::TcpStream,
-    time::{Instant, Sleep},
-};
+use tokio::time::{Instant, Sleep};
 
 /// Requests are not begun while the client leaves more than this unread.
 const OUTBOX_SIZE_MAX: usize = 1 << 20;
@@ -74,10 +72,10 @@ struct Slot {
     started: Instant,
 }
 
-pub(crate) struct Connection {
+pub(crate) struct Connection<S> {
     shared: Arc<Shared>,
     ends: Ends,
-    stream: TcpStream,
+    stream: S,
     inbox: Inbox,
     slots: VecDeque<Slot>,
     outbox: Outbox,
@@ -89,7 +87,7 @@ pub(crate) struct Connection {
 }
 
 /// Serves a client until one side has had enough.
-pub(crate) async fn serve(shared: Arc<Shared>, ends: Ends, stream: TcpStream, mut stop: StopSignal) {
+pub(crate) async fn serve<S: Stream>(shared: Arc<Shared>, ends: Ends, stream: S, mut stop: StopSignal) {
     shared.metrics.connection_opened();
     let (metrics, complaints) = (Arc::clone(&shared.metrics), Arc::clone(&shared.complaints));
     let peer = ends.peer;
@@ -110,8 +108,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, ends: Ends, stream: TcpStream, mu
     }
 }
 
-impl Connection {
-    fn new(shared: Arc<Shared>, ends: Ends, stream: TcpStream) -> Self {
+impl<S: Stream> Connection<S> {
+    fn new(shared: Arc<Shared>, ends: Ends, stream: S) -> Self {
         let now = Instant::now();
         let inbox = Inbox::new(Arc::clone(&shared.request_memory), Charge::default(), shared.config.request_size_max);
         let timer = Box::pin(tokio::time::sleep_until(now + shared.config.connection_idle_max));

@@ -17,6 +17,7 @@ mod handlers;
 mod memory;
 mod metrics;
 pub mod server;
+mod stream;
 mod tasks;
 
 pub use apis::{TABLE_MARKERS, compatibility_table};

@@ -24,8 +24,10 @@ pub(super) enum Metric {
     Resident,
     /// Bytes that were read from the disk.
     BytesRead,
-    /// Milliseconds for one sync.
+    /// Milliseconds for one sync, at the median.
     Sync,
+    /// Milliseconds that 99 of 100 syncs do not exceed.
+    Sync99,
 }
 
 impl Metric {
@@ -41,6 +43,7 @@ impl Metric {
             Self::Resident => "resident MB",
             Self::BytesRead => "read MB",
             Self::Sync => "sync ms",
+            Self::Sync99 => "sync p99 ms",
         }
     }
 
@@ -48,9 +51,13 @@ impl Metric {
     pub(super) fn scale(self, value: f64) -> f64 {
         match self {
             Self::Throughput | Self::Resident | Self::BytesRead => value / 1e6,
-            Self::CpuPerGb | Self::LatencyMedian | Self::Latency99 | Self::Latency999 | Self::Ready | Self::Sync => {
-                value
-            }
+            Self::CpuPerGb
+            | Self::LatencyMedian
+            | Self::Latency99
+            | Self::Latency999
+            | Self::Ready
+            | Self::Sync
+            | Self::Sync99 => value,
         }
     }
 

@@ -1,6 +1,9 @@
 //! [`Inbox`]: bytes from the socket, charged as they arrive, cut into frames.
 
-use crate::memory::{Charge, Charging, RequestMemory, poll_charging};
+use crate::{
+    memory::{Charge, Charging, RequestMemory, poll_charging},
+    stream::Stream,
+};
 use bytes::{Buf, Bytes, BytesMut};
 use std::{
     io,
@@ -9,7 +12,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::{io::AsyncReadExt, net::TcpStream, time::Instant};
+use tokio::{io::AsyncReadExt, time::Instant};
 
 /// Bytes that a connection may hold without a charge, so that small requests pass when memory is short.
 const FREE_SIZE: usize = 4 << 10;
@@ -139,7 +142,11 @@ impl Inbox {
     }
 
     /// Reads once; `Ready(Ok(0))` is the end of the stream.
-    pub(crate) fn poll_read(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         let waited = self.charging.is_some();
         ready!(poll_charging(&mut self.charging, &mut self.charge, context));
         if waited {
@@ -148,7 +155,7 @@ impl Inbox {
                 self.charge = Charge::default();
             }
         }
-        ready!(stream.poll_read_ready(context))?;
+        ready!(stream.poll_readable(context))?;
         let room = self.room();
         self.buffer.reserve(room);
         if self.buffer.capacity() != self.chunk.capacity.saturating_sub(self.chunk.filled) + self.buffer.len() {
@@ -223,6 +230,29 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::choppy::Choppy;
+
+    #[tokio::test]
+    async fn frames_are_cut_the_same_however_they_arrive() {
+        let sizes = [2_usize, 10, 1, 70_000, 3, 5_000];
+        let frames: Vec<Vec<u8>> = (0..).zip(&sizes).map(|(index, &size)| vec![index; size]).collect();
+        let length = |frame: &Vec<u8>| u32::try_from(frame.len()).unwrap().to_be_bytes();
+        let sent: Vec<u8> = frames.iter().flat_map(|frame| [&length(frame)[..], frame].concat()).collect();
+        for seed in 0..50 {
+            let mut stream = Choppy::new(seed, sent.clone());
+            let mut inbox = Inbox::new(RequestMemory::new(1 << 20), Charge::default(), 100_000);
+            let mut cut = Vec::new();
+            loop {
+                while inbox.next_key().unwrap().is_some() {
+                    cut.push(inbox.take_frame().unwrap().bytes.to_vec());
+                }
+                if std::future::poll_fn(|context| inbox.poll_read(&mut stream, context)).await.unwrap() == 0 {
+                    break;
+                }
+            }
+            assert!(cut == frames && !inbox.is_partial(), "seed {seed}");
+        }
+    }
 
     #[test]
     fn small_frames_are_copied_out_of_chunks_that_are_mostly_air() {

@@ -1,18 +1,12 @@
 //! [`Outbox`]: responses on their way out, written from where their records lie.
 
-use crate::{call::Segment, memory::Charge};
+use crate::{call::Segment, memory::Charge, stream::Stream};
 use bytes::Buf;
-use levada_broker::FileSlice;
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
-    os::fd::AsFd,
     pin::Pin,
     task::{Context, Poll, ready},
-};
-use tokio::{
-    io::{AsyncWrite, Interest},
-    net::TcpStream,
 };
 
 /// Segments to a system call.
@@ -51,9 +45,13 @@ impl Outbox {
     }
 
     /// Writes once, as much as the socket takes.
-    pub(crate) fn poll_write(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if let Some(Segment::File(slice)) = self.segments.front_mut() {
-            let sent = ready!(poll_send(slice, stream, context))?;
+            let sent = ready!(stream.poll_send(slice, context))?;
             if slice.size() == 0 {
                 self.segments.pop_front();
             }
@@ -100,18 +98,31 @@ impl Outbox {
     }
 }
 
-/// Has the system send from the file, as much as the socket takes.
-fn poll_send(slice: &mut FileSlice, stream: &TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(stream.poll_write_ready(context))?;
-        match stream.try_io(Interest::WRITABLE, || slice.send_to(stream.as_fd())) {
-            // Not ready after all: the next round waits until it is.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            sent => return Poll::Ready(sent),
-        }
-    }
-}
-
 fn as_u64(size: usize) -> u64 {
     u64::try_from(size).expect("a size fits 64 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::choppy::Choppy;
+    use bytes::Bytes;
+
+    #[tokio::test]
+    async fn segments_leave_in_their_order_however_little_the_client_takes() {
+        for seed in 0..50 {
+            let mut outbox = Outbox::default();
+            let mut stream = Choppy::new(seed, Vec::new());
+            let sizes = [5, 0, 700, 1, 9_000, 0, 0, 33];
+            let segment = |(index, &size): (u8, &usize)| Segment::Bytes(Bytes::from(vec![index; size]));
+            let expected: Vec<u8> = (0..).zip(&sizes).flat_map(|(index, &size)| vec![index; size]).collect();
+            outbox.push((0..).zip(&sizes).map(segment).collect(), Charge::default());
+            while !outbox.is_empty() {
+                let size_before = outbox.size();
+                let written = std::future::poll_fn(|context| outbox.poll_write(&mut stream, context)).await.unwrap();
+                assert_eq!(outbox.size(), size_before - written);
+            }
+            assert!(stream.written == expected, "seed {seed}");
+        }
+    }
 }

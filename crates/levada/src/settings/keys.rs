@@ -91,7 +91,7 @@ const OWN: &[Key] = &[
     Key { name: "shutdown-grace", kind: Kind::Duration, default: "10s" },
     Key { name: "checkpoint-interval", kind: Kind::Duration, default: "60s" },
     Key { name: "journal-file-size", kind: Kind::Size, default: "64MiB" },
-    Key { name: "journal-files-max", kind: Kind::Number, default: "4" },
+    Key { name: "journal-files-max", kind: Kind::Number, default: "8" },
     Key { name: "retention-check-interval", kind: Kind::Duration, default: "30s" },
     Key { name: "producers-per-partition-max", kind: Kind::Number, default: "10000" },
     Key { name: "producer.id.expiration.ms", kind: Kind::Milliseconds, default: "86400000" },
