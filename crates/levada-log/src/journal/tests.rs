@@ -81,7 +81,7 @@ fn entries_come_back_in_order_after_a_restart() {
     let open = || Journal::open(Arc::new(RealDisk), &dir, JournalPosition::START, config.clone()).expect("opens");
     let (mut journal, replay) = open();
     assert_eq!(entries_of(replay), []);
-    let first = [batch(b"one"), Entry::StartOffset { log: log(), offset: 5 }];
+    let first = [batch(b"one"), Entry::OffsetLease { log: log(), ceiling: 5 }];
     let second = [Entry::OffsetLease { log: log(), ceiling: 9 }, batch(&[2; 10_000]), batch(b"")];
     let (one, two) = (journal.append(&first).expect("appended"), journal.append(&second).expect("appended"));
     assert_eq!(journal.durable_position(), JournalPosition(2));
@@ -96,10 +96,9 @@ fn entries_come_back_in_order_after_a_restart() {
 }
 
 /// What `testdata/journal-frame-v1.bin` holds, after an opening frame.
-fn one_of_each() -> [Entry; 4] {
+fn one_of_each() -> [Entry; 3] {
     [
         batch(b"body"),
-        Entry::StartOffset { log: log(), offset: 5 },
         Entry::OffsetLease { log: log(), ceiling: -1 },
         Entry::Meta { bytes: Bytes::from_static(b"changes") },
     ]

@@ -300,8 +300,6 @@ impl<'a> Recovering<'a> {
                     codec::decode(bytes).map_err(|error| StoreError::Checkpoint { path, reason: error.to_string() })?;
                 changes.iter().try_for_each(|change| self.replay_change(change))?;
             }
-            // Starts move by cluster changes.
-            Entry::StartOffset { .. } => {}
             Entry::Batch { log, head, body } => self.replay_batch(log, head, &body),
             Entry::OffsetLease { log, ceiling } => {
                 if let Some(log) = self.log(log) {
