@@ -83,6 +83,20 @@ impl Default for StoreConfig {
     }
 }
 
+impl StoreConfig {
+    /// The largest batch that can be appended: it has to fit into a file of the journal, frame and all.
+    #[must_use]
+    pub fn batch_size_max(&self) -> usize {
+        const OVERHEAD_MAX: u64 = 64 << 10;
+        let room = self.journal_file_size.saturating_sub(OVERHEAD_MAX);
+        usize::try_from(room).unwrap_or(usize::MAX).min(BATCH_SIZE_MAX)
+    }
+}
+
+/// No batch can be larger, whatever the size of the journal's files.
+#[expect(clippy::cast_possible_truncation, reason = "below 64 MiB")]
+pub const BATCH_SIZE_MAX: usize = BODY_SIZE_MAX as usize;
+
 /// Derives a log's settings from what was set for its topic.
 pub type Resolve = dyn Fn(&TopicName, &BTreeMap<String, String>) -> LogSettings + Send + Sync;
 
@@ -210,12 +224,10 @@ impl Store {
         ticket
     }
 
-    /// The largest batch that can be appended: it has to fit into a file of the journal, frame and all.
+    /// The largest batch that can be appended: [`StoreConfig::batch_size_max`].
     #[must_use]
     pub fn batch_size_max(&self) -> usize {
-        const OVERHEAD_MAX: u64 = 64 << 10;
-        let room = self.shared.config.journal_file_size.saturating_sub(OVERHEAD_MAX);
-        usize::try_from(room.min(BODY_SIZE_MAX)).unwrap_or(usize::MAX)
+        self.shared.config.batch_size_max()
     }
 
     /// All cluster metadata at this moment.

@@ -108,6 +108,7 @@ fn open_store(
         file_delete_delay: settings.duration("file.delete.delay.ms"),
         ..StoreConfig::default()
     };
+    broker_config.check_batch_size(config.batch_size_max())?;
     let defaults = TopicDefaults::of(broker_config);
     let parts = StoreParts {
         disk: disk(),
