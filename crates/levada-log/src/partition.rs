@@ -29,6 +29,7 @@ pub use config::LogConfig;
 pub use epochs::EpochTable;
 pub use error::{AppendError, Corruption, Defect, OpenError, ReadError, SyncError};
 pub use files::LogFiles;
+pub use inventory::topic_of;
 pub use layout::parse_metadata;
 pub use producer::{ProducerError, ProducerTable, Verdict};
 pub use reader::{AtLeast, LogReader, Read, ReadBatches, TimestampHit};

@@ -6,7 +6,7 @@ use super::{
     layout::{DELETED_SUFFIX, FileKind, METADATA_FILE, TMP_SUFFIX, parse_metadata, parse_name, segment_path},
 };
 use crate::error::DiskError;
-use levada_model::{LogId, Offset};
+use levada_model::{LogId, Offset, TopicId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -14,6 +14,15 @@ use std::{
 
 /// No file beside the log is larger.
 const SMALL_SIZE_MAX: u64 = 16 << 20;
+
+/// The topic to which a partition's directory belongs, where it says so.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn topic_of(files: &LogFiles, dir: &Path) -> Result<Option<TopicId>, DiskError> {
+    let metadata = files.read_all(&dir.join(METADATA_FILE), SMALL_SIZE_MAX)?;
+    Ok(metadata.and_then(|bytes| parse_metadata(&String::from_utf8_lossy(&bytes))))
+}
 
 /// The files of a partition's directory.
 #[derive(Debug, Default)]
@@ -30,9 +39,7 @@ pub(super) struct Inventory {
 impl Inventory {
     /// Lists `dir` and checks whose it is.
     pub(super) fn take(files: &LogFiles, dir: &Path, id: LogId) -> Result<Self, OpenError> {
-        let metadata = files.read_all(&dir.join(METADATA_FILE), SMALL_SIZE_MAX)?;
-        let text = metadata.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        if let Some(found) = text.as_deref().and_then(parse_metadata)
+        if let Some(found) = topic_of(files, dir)?
             && found != id.topic
         {
             return Err(OpenError::WrongTopic { dir: dir.to_owned(), found: found.to_string() });

@@ -19,7 +19,7 @@ use crate::{
 use levada_log::{
     Disk, DiskError,
     journal::{Entry, Journal, JournalConfig, JournalPosition},
-    partition::{EpochTable, LogCheckpoint, OpenError, PartitionLog, ProducerTable, RecoverMode, SegmentMark},
+    partition::{self, EpochTable, LogCheckpoint, OpenError, PartitionLog, ProducerTable, RecoverMode, SegmentMark},
 };
 use levada_model::{
     LogId, NO_TIMESTAMP, PartitionIndex, TopicId, TopicName, Uuid,
@@ -70,6 +70,7 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
         batches += u64::from(matches!(entry, Entry::Batch { .. }));
         recovering.replay(entry)?;
     }
+    recovering.clear_places()?;
     recovering.finish();
     recovering.remove_leftovers();
     let Recovering { image, writer, quarantined, .. } = recovering;
@@ -170,6 +171,8 @@ struct Recovering<'a> {
     writer: Writer,
     quarantined: Vec<(String, String)>,
     clean: bool,
+    /// Logs in whose place stands the directory of another topic, of one that the journal goes on to create, perhaps.
+    displaced: Vec<Arc<Log>>,
 }
 
 impl<'a> Recovering<'a> {
@@ -186,6 +189,7 @@ impl<'a> Recovering<'a> {
             writer: Writer::new(Arc::clone(shared)),
             quarantined: Vec::new(),
             clean: before.clean,
+            displaced: Vec::new(),
         };
         for change in &before.changes {
             recovering.apply(change);
@@ -240,11 +244,17 @@ impl<'a> Recovering<'a> {
                 recovered.map(|recovered| recovered.log)
             };
             self.take_files(log, opened?);
-        } else if entry.direct {
+        } else if entry.direct && !self.is_displaced(log)? {
             self.rebuild(log)?;
         }
         log.advance_log_start(entry.log_start);
         Ok(())
+    }
+
+    /// Whether what stands in the place of `log` is of another topic of that name.
+    fn is_displaced(&self, log: &Log) -> Result<bool, Trouble> {
+        let found = partition::topic_of(&self.shared.files, log.dir());
+        Ok(found.map_err(|error| Trouble::from(OpenError::Disk(error)))?.is_some_and(|topic| topic != log.id().topic))
     }
 
     /// Direct logs have files of which no checkpoint knows.
@@ -273,8 +283,6 @@ impl<'a> Recovering<'a> {
                 self.take_files(log, recovered.log);
                 Ok(())
             }
-            // Of a topic of that name that was deleted, or cut short while it was created: nothing in it is ours.
-            Err(OpenError::WrongTopic { .. }) => self.discard(log),
             Err(error) => Err(error.into()),
         }
     }
@@ -339,14 +347,17 @@ impl<'a> Recovering<'a> {
 
     /// A log of which the checkpoint does not know: its directory is its own, from before the crash, or was left by
     /// a deleted topic of that name.
-    fn adopt_or_discard(&mut self, log: &Log) -> Result<(), StoreError> {
-        let result = if log.append.lock().direct {
-            self.rebuild(log)
-        } else if self.shared.disk.exists(log.dir()) {
+    fn adopt_or_discard(&mut self, log: &Arc<Log>) -> Result<(), StoreError> {
+        let result = match self.is_displaced(log) {
+            Ok(true) => {
+                self.displaced.push(Arc::clone(log));
+                Ok(())
+            }
+            Ok(false) if log.append.lock().direct => self.rebuild(log),
             // All that it holds is in the journal.
-            self.discard(log)
-        } else {
-            Ok(())
+            Ok(false) if self.shared.disk.exists(log.dir()) => self.discard(log),
+            Ok(false) => Ok(()),
+            Err(trouble) => Err(trouble),
         };
         match result {
             Ok(()) => Ok(()),
@@ -360,10 +371,11 @@ impl<'a> Recovering<'a> {
         }
     }
 
-    fn delete(&mut self, log: &Log) {
+    fn delete(&mut self, log: &Arc<Log>) {
         log.close();
-        drop(log.files.lock().take());
+        drop(self.writer.forget(log));
         if self.shared.disk.exists(log.dir())
+            && !self.is_displaced(log).unwrap_or(true)
             && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
         {
             tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
@@ -413,6 +425,17 @@ impl<'a> Recovering<'a> {
                 self.shared.syncs.push(SyncerCommand::RemoveDir(logs.join(entry.name)));
             }
         }
+    }
+
+    /// All topics are known now: what stands in the place of another is of one that was deleted.
+    fn clear_places(&self) -> Result<(), StoreError> {
+        for log in self.displaced.iter().filter(|log| !log.is_closed()) {
+            match self.is_displaced(log).and_then(|displaced| if displaced { self.discard(log) } else { Ok(()) }) {
+                Ok(()) | Err(Trouble::Damage(_)) => {}
+                Err(Trouble::Disk(error)) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Offsets that someone may have seen are not given out again; the epoch of this life begins.

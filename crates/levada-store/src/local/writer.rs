@@ -157,6 +157,15 @@ impl Writer {
     }
 
     fn delete(&mut self, log: &Arc<Log>) {
+        if self.forget(log).is_some()
+            && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
+        {
+            tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
+        }
+    }
+
+    /// Batches of a deleted log that are in no segment go nowhere: its place may be another's by then. Gives its files.
+    pub(crate) fn forget(&mut self, log: &Arc<Log>) -> Option<PartitionLog> {
         self.dirty.retain(|other| !Arc::ptr_eq(other, log));
         self.retained.retain(|other| !Arc::ptr_eq(other, log));
         let mut files = log.files.lock();
@@ -167,11 +176,7 @@ impl Writer {
             unflushed
         };
         self.shared.inbox.flushed(unflushed);
-        if files.take().is_some()
-            && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
-        {
-            tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
-        }
+        files.take()
     }
 
     fn configure(&self, logs: &[Arc<Log>]) {
