@@ -13,6 +13,7 @@ mod queue;
 mod recovery;
 mod round;
 mod shared;
+mod space;
 mod syncer;
 mod writer;
 

@@ -6,9 +6,10 @@
 use super::{
     round::{Admission, admit, undo},
     shared::Shared,
+    space::Lack,
 };
 use crate::{
-    append::{AppendEntry, AppendError, AppendOutcome, AppendSet},
+    append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Origin},
     log::Log,
 };
 use levada_log::partition::{self, LogConfig, PartitionLog};
@@ -47,6 +48,9 @@ pub(crate) fn try_now(shared: &Shared, mut set: AppendSet) -> Result<Vec<AppendO
 /// Admits one batch and writes it to its segment; gives it back where the log is not direct or lacks a lease.
 pub(crate) fn append(shared: &Shared, entry: AppendEntry) -> Result<AppendOutcome, AppendEntry> {
     let log = Arc::clone(&entry.log);
+    if entry.origin == Origin::Client && shared.lacks_space() {
+        return Ok(Err(AppendError::NoSpace));
+    }
     // Held across the write: batches must reach the segment in the order of their offsets.
     let mut files = log.files.lock();
     let admitted = {
@@ -82,7 +86,7 @@ fn write_to(
     let now = shared.clock.wall_ms();
     partition.append(std::slice::from_ref(batch), now).map_err(|error| match error {
         partition::AppendError::NoSpace { .. } => {
-            shared.set_no_space(true);
+            shared.set_lack(Lack::Files);
             AppendError::NoSpace
         }
         other => {
@@ -90,7 +94,6 @@ fn write_to(
             AppendError::Poisoned(other.to_string())
         }
     })?;
-    shared.set_no_space(false);
     let records = batch.next_offset() - batch.base_offset;
     let unsynced = {
         let mut state = log.append.lock();
@@ -149,7 +152,7 @@ pub(crate) fn log_config(settings: &crate::LogSettings) -> LogConfig {
 
 fn failure(shared: &Shared, error: &partition::OpenError) -> AppendError {
     if error.is_full() {
-        shared.set_no_space(true);
+        shared.set_lack(Lack::Files);
         return AppendError::NoSpace;
     }
     shared.set_poisoned(error.to_string());

@@ -9,6 +9,7 @@ use super::{
     checkpoint::{self, Checkpoint, LogEntry},
     direct,
     shared::Shared,
+    space::Lack,
     syncer::SyncerCommand,
     writer::{Writer, new_checkpoint},
 };
@@ -77,6 +78,9 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
     shared.published.store(journal.durable_position().0, Ordering::Release);
     let started = new_checkpoint(&image, before.journal_position, before.logs, false);
     shared.image.store(Arc::new(image));
+    if !shared.keep_reserve() {
+        shared.set_lack(Lack::Files);
+    }
     write_checkpoint(&shared, &started)?;
     let recovery = Recovery {
         clean: before.clean && !first_start,
@@ -132,7 +136,7 @@ fn first_checkpoint(parts: &StoreParts, config: &StoreConfig) -> Result<Checkpoi
 
 fn write_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     let data_dir = &shared.config.data_dir;
-    checkpoint::write(&*shared.disk, data_dir, checkpoint).map_err(|source| StoreError::Io {
+    shared.write_checkpoint(checkpoint).map_err(|source| StoreError::Io {
         action: "write",
         path: checkpoint::path(data_dir),
         source,

@@ -3,9 +3,9 @@
 //! Admission is in memory only: the producer's sequence is checked, offsets are assigned. What was admitted
 //! is either published, when it is as durable as promised, or undone, newest first.
 
-use super::shared::Shared;
+use super::{shared::Shared, space::Spare};
 use crate::{
-    append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended},
+    append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin},
     log::{AppendState, Log},
     settings::TimestampKind,
     ticket::Promise,
@@ -26,6 +26,7 @@ pub(crate) struct Admitted {
     pub(crate) log: Arc<Log>,
     pub(crate) stored: StoredBatch,
     pub(crate) records: u64,
+    origin: Origin,
     slot: Slot,
     next_offset_before: Offset,
     producer_before: Option<(ProducerId, Option<ProducerState>)>,
@@ -82,6 +83,7 @@ impl Round {
             let entry = outcomes.len();
             let outcome = match shared.poison() {
                 Some(reason) => Err(AppendError::Poisoned(reason.to_owned())),
+                None if append.origin == Origin::Client && shared.lacks_space() => Err(AppendError::NoSpace),
                 None => self.admit_one(append, Slot { request, entry }, now),
             };
             outcomes.push(outcome);
@@ -130,6 +132,35 @@ impl Round {
         for (log, ceiling) in &self.leases {
             self.entries.push(Entry::OffsetLease { log: log.id(), ceiling: *ceiling });
         }
+    }
+
+    /// What the round must leave in the journal.
+    pub(crate) fn spare(&self) -> Spare {
+        if self.needs_leases() || self.journalled.iter().any(|batch| batch.origin == Origin::Client) {
+            Spare::Broker
+        } else if self.journalled.is_empty() {
+            Spare::Starts
+        } else {
+            Spare::Changes
+        }
+    }
+
+    /// The journal has no room for those that must leave `spare` in it: they are undone, newest first, and fail. Says
+    /// whether others are left. No log has batches both of clients and of the broker.
+    pub(crate) fn fail_for_space(&mut self, spare: Spare) -> bool {
+        let stays = |batch: &Admitted| spare == Spare::Broker && batch.origin == Origin::Coordinator;
+        let mut kept = self.journalled.iter().map(stays);
+        self.entries.retain(|entry| match entry {
+            Entry::Batch { .. } => kept.next().unwrap_or(false),
+            Entry::OffsetLease { .. } => false,
+            Entry::Meta { .. } => true,
+        });
+        drop(kept);
+        let (kept, failed) = self.take_journalled().into_iter().partition(stays);
+        self.journalled = failed;
+        self.fail_journalled(&AppendError::NoSpace);
+        self.journalled = kept;
+        !self.entries.is_empty()
     }
 
     /// Whether direct batches wait for the journal.
@@ -207,7 +238,7 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
     if let Some(reason) = &state.closed {
         return Err(reason.clone());
     }
-    let AppendEntry { log, batch, .. } = append;
+    let AppendEntry { log, batch, origin } = append;
     let stamps = log.settings().timestamps == TimestampKind::LogAppendTime;
     let log_start_offset = log.tail().log_start_offset;
     let header = *batch.header();
@@ -230,6 +261,7 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
         log,
         stored,
         records: u64::try_from(header.record_count).unwrap_or(0),
+        origin,
         slot: Slot { request: 0, entry: 0 },
         next_offset_before: base_offset,
         producer_before,

@@ -6,6 +6,7 @@ use super::{
     checkpoint::LogEntry,
     inbox::{Inbox, WriterCommand},
     queue::Queue,
+    space::Space,
     syncer::{Syncer, SyncerCommand},
     writer::Writer,
 };
@@ -138,7 +139,7 @@ pub(crate) struct Shared {
     released: Mutex<u64>,
     released_bell: Condvar,
     poison: OnceLock<String>,
-    no_space: AtomicBool,
+    pub(crate) space: Space,
     checkpoint_runs: AtomicBool,
     /// What the checkpoint said of partitions that are quarantined: later ones say it again.
     kept_entries: Mutex<BTreeMap<LogId, LogEntry>>,
@@ -175,7 +176,7 @@ impl Shared {
             released: Mutex::new(released),
             released_bell: Condvar::new(),
             poison: OnceLock::new(),
-            no_space: AtomicBool::new(false),
+            space: Space::default(),
             checkpoint_runs: AtomicBool::new(false),
             kept_entries: Mutex::default(),
             lock: Mutex::new(Some(lock)),
@@ -210,22 +211,10 @@ impl Shared {
         self.poison.get().map(String::as_str)
     }
 
-    /// Remembers, and says once, whether the disk is full.
-    pub(crate) fn set_no_space(&self, full: bool) {
-        if self.no_space.swap(full, Ordering::AcqRel) != full {
-            let data_dir = self.config.data_dir.display();
-            if full {
-                tracing::error!(%data_dir, "no space is left: produce requests are refused until there is some");
-            } else {
-                tracing::info!(%data_dir, "there is space again: writes resume");
-            }
-        }
-    }
-
     pub(crate) fn health(&self) -> Health {
         let reason = match self.poison() {
             Some(reason) => Some(reason.to_owned()),
-            None if self.no_space.load(Ordering::Acquire) => Some("no space is left in the data directory".to_owned()),
+            None if self.lacks_space() => Some("no space is left in the data directory".to_owned()),
             None => None,
         };
         Health { writable: reason.is_none(), reason }

@@ -3,14 +3,16 @@
 //! It also unlinks what was deleted, because unlinking a large file can take long.
 
 use super::{
-    checkpoint::{self, Checkpoint},
+    checkpoint::Checkpoint,
     shared::{AppenderCommand, Shared, Stats},
+    space::Lack,
 };
 use crate::{log::Log, ticket::Promise};
 use levada_log::{disk::OpenMode, partition::DirtyFile};
 use levada_model::LogId;
 use std::{
     collections::VecDeque,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -80,12 +82,11 @@ impl Syncer {
             self.shared.set_poisoned(reason);
             return;
         }
-        let data_dir = &self.shared.config.data_dir;
-        match checkpoint::write(&*self.shared.disk, data_dir, &job.checkpoint) {
+        match self.shared.write_checkpoint(&job.checkpoint) {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 // The old checkpoint stands, and the journal that it needs.
-                self.shared.set_no_space(true);
+                self.shared.set_lack(Lack::Files);
                 return;
             }
             Err(error) => {
@@ -158,7 +159,7 @@ impl Syncer {
             self.shared.disk.remove_file(path)
         };
         if let Err(error) = cut()
-            && error.kind() != std::io::ErrorKind::NotFound
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %path.display(), %error, "a deleted segment could not be unlinked");
         }
@@ -170,7 +171,7 @@ impl Syncer {
             self.unlink(&path.join(file.name));
         }
         if let Err(error) = self.shared.disk.remove_dir_all(path)
-            && error.kind() != std::io::ErrorKind::NotFound
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %path.display(), %error, "the directory of a deleted partition could not be removed");
         }

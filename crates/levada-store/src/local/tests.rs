@@ -2,6 +2,7 @@
 
 mod crash;
 mod life;
+mod space;
 
 use super::*;
 use crate::{
