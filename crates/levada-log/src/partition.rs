@@ -61,6 +61,8 @@ pub struct PartitionLog {
     producers: ProducerTable,
     /// What waits to be synced, besides the active segment.
     dirty: Vec<Work>,
+    /// What was handed out to be synced, oldest first.
+    outstanding: Vec<DirtyFile>,
     epochs_dirty: bool,
     names_dirty: bool,
     /// Whether anything changed since it was opened.
@@ -170,6 +172,7 @@ impl PartitionLog {
             active,
             producers: parts.producers,
             dirty: Vec::new(),
+            outstanding: Vec::new(),
             epochs_dirty: false,
             names_dirty: false,
             touched: false,
@@ -210,9 +213,10 @@ impl PartitionLog {
         self.active.unsynced_bytes
     }
 
-    /// Hands out everything that was written and not handed out before, to be synced by any thread, in this order.
+    /// Hands out everything that was written and is not durable, to be synced by any thread, in this order.
     ///
-    /// The caller syncs all of them, or the log is lost to it: a [`DirtyFile`] that is dropped is not handed out again.
+    /// What was handed out before and not synced yet is handed out again: once all of them are, all is durable that
+    /// the log holds at this moment.
     pub fn dirty_files(&mut self) -> Vec<DirtyFile> {
         let mut works = std::mem::take(&mut self.dirty);
         works.extend(self.unsynced_data());
@@ -223,7 +227,10 @@ impl PartitionLog {
         if std::mem::take(&mut self.names_dirty) {
             works.push(Work::Names);
         }
-        works.into_iter().map(|work| DirtyFile::new(self.reader(), work)).collect()
+        self.outstanding.retain(DirtyFile::is_outstanding);
+        let files = works.into_iter().map(|work| DirtyFile::new(Arc::clone(&self.shared), work));
+        self.outstanding.extend(files);
+        self.outstanding.clone()
     }
 
     fn unsynced_data(&mut self) -> Option<Work> {

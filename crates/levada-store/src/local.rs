@@ -1,19 +1,22 @@
 //! [`Store`]: everything in files of this machine, behind one journal.
 //!
-//! Three threads own what changes. The *appender* ([`appender`]) admits batches and cluster changes, journals
+//! Four threads own what changes. The *appender* ([`appender`]) admits batches and cluster changes, journals
 //! them a round at a time and answers when the round is durable. The *writer* ([`writer`]) brings journalled
 //! batches to their segments in large writes, applies retention and takes checkpoints. The *syncer*
-//! ([`syncer`]) makes a checkpoint's segments durable, writes the checkpoint and lets the journal go.
+//! ([`syncer`]) makes a checkpoint's segments durable, writes the checkpoint and lets the journal go. The *flusher*
+//! ([`flusher`]) syncs logs that are not journalled, as `flush.messages` and `flush.ms` say.
 
 mod appender;
 mod checkpoint;
 mod direct;
+mod flusher;
 mod inbox;
 mod queue;
 mod recovery;
 mod round;
 mod shared;
 mod space;
+mod sync;
 mod syncer;
 mod writer;
 
@@ -216,12 +219,17 @@ impl Store {
     /// The ticket resolves when every batch is as durable as its topic's setting promises.
     #[must_use]
     pub fn append(&self, set: AppendSet) -> Ticket<Vec<AppendOutcome>> {
-        let direct::Rest { outcomes, set } = match direct::try_now(&self.shared, set) {
-            Ok(outcomes) => return Ticket::ready(outcomes),
+        let direct::Rest { answer, set } = match direct::try_now(&self.shared, set) {
+            Ok(answer) if answer.is_known() => return Ticket::ready(answer.outcomes),
+            Ok(answer) => {
+                let (promise, ticket) = pair();
+                answer.give(&self.shared, promise);
+                return ticket;
+            }
             Err(rest) => rest,
         };
         let (promise, ticket) = pair();
-        self.shared.appends.push(AppenderCommand::Append { outcomes, set, promise });
+        self.shared.appends.push(AppenderCommand::Append { answer, set, promise });
         ticket
     }
 

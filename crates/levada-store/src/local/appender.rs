@@ -93,8 +93,8 @@ impl Appender {
         while round.bytes < ROUND_BYTES_MAX {
             match waiting.pop_front() {
                 None => break,
-                Some(AppenderCommand::Append { outcomes, set, promise }) => {
-                    round.admit(&self.shared, outcomes, set, promise);
+                Some(AppenderCommand::Append { answer, set, promise }) => {
+                    round.admit(&self.shared, answer, set, promise);
                 }
                 Some(AppenderCommand::Commit { changes, promise }) => {
                     self.admit_commit(&mut round, &mut commits, &changes, promise);
@@ -156,7 +156,7 @@ impl Appender {
             self.write_direct(&mut round);
         }
         if round.entries.is_empty() {
-            round.answer();
+            round.answer(&self.shared);
             return;
         }
         match self.journal_what_fits(&mut round) {
@@ -176,7 +176,7 @@ impl Appender {
                 }
             }
         }
-        round.answer();
+        round.answer(&self.shared);
         if self.journal.bytes_used() >= self.shared.config.checkpoint_bytes {
             self.shared.inbox.request_checkpoint(None);
         }
@@ -185,9 +185,9 @@ impl Appender {
 
     fn write_direct(&self, round: &mut Round) {
         round.write_direct(|entry| match direct::append(&self.shared, entry) {
-            Ok(outcome) => outcome,
+            Ok(written) => written,
             // Only this thread takes a log's directness away, and leases were granted.
-            Err(_) => Err(AppendError::Closed),
+            Err(_) => Err(AppendError::Closed).into(),
         });
     }
 

@@ -3,7 +3,7 @@
 //! Admission is in memory only: the producer's sequence is checked, offsets are assigned. What was admitted
 //! is either published, when it is as durable as promised, or undone, newest first.
 
-use super::{shared::Shared, space::Spare};
+use super::{direct::Written, flusher::Answer, shared::Shared, space::Spare};
 use crate::{
     append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin},
     log::{AppendState, Log},
@@ -42,7 +42,7 @@ struct Slot {
 #[derive(Debug)]
 struct Request {
     promise: Promise<Vec<AppendOutcome>>,
-    outcomes: Vec<AppendOutcome>,
+    answer: Answer,
 }
 
 /// What is admitted together and answered together.
@@ -69,26 +69,26 @@ impl Round {
 
     /// Admits all entries of `set`; each has its outcome afterwards, which holds if the round succeeds.
     ///
-    /// `outcomes` are those of the request's entries that were carried out before.
+    /// `answer` has those of the request's entries that were carried out before.
     pub(crate) fn admit(
         &mut self,
         shared: &Shared,
-        mut outcomes: Vec<AppendOutcome>,
+        mut answer: Answer,
         set: AppendSet,
         promise: Promise<Vec<AppendOutcome>>,
     ) {
         let request = self.requests.len();
         let now = shared.clock.wall_ms();
         for append in set.entries {
-            let entry = outcomes.len();
+            let entry = answer.outcomes.len();
             let outcome = match shared.poison() {
                 Some(reason) => Err(AppendError::Poisoned(reason.to_owned())),
                 None if append.origin == Origin::Client && shared.lacks_space() => Err(AppendError::NoSpace),
                 None => self.admit_one(append, Slot { request, entry }, now),
             };
-            outcomes.push(outcome);
+            answer.outcomes.push(outcome);
         }
-        self.requests.push(Request { promise, outcomes });
+        self.requests.push(Request { promise, answer });
     }
 
     fn admit_one(&mut self, append: AppendEntry, slot: Slot, now: Timestamp) -> AppendOutcome {
@@ -177,10 +177,10 @@ impl Round {
     }
 
     /// Carries out the direct batches.
-    pub(crate) fn write_direct(&mut self, write: impl Fn(AppendEntry) -> AppendOutcome) {
+    pub(crate) fn write_direct(&mut self, write: impl Fn(AppendEntry) -> Written) {
         for (slot, entry) in std::mem::take(&mut self.direct) {
-            let outcome = write(entry);
-            self.set_outcome(slot, outcome);
+            let written = write(entry);
+            self.set_outcome(slot, written);
         }
     }
 
@@ -191,27 +191,26 @@ impl Round {
     /// The journal did not take the round: what depends on it is undone, newest first, and fails.
     pub(crate) fn fail_journalled(&mut self, error: &AppendError) {
         for batch in self.take_journalled().into_iter().rev() {
-            self.set_outcome(batch.slot, Err(error.clone()));
+            self.set_outcome(batch.slot, Written::from(Err(error.clone())));
             undo(&batch);
         }
         self.leases.clear();
         let direct = std::mem::take(&mut self.direct).into_iter().map(|(slot, _)| slot);
         for slot in direct.chain(std::mem::take(&mut self.duplicates)) {
-            self.set_outcome(slot, Err(error.clone()));
+            self.set_outcome(slot, Written::from(Err(error.clone())));
         }
     }
 
-    fn set_outcome(&mut self, slot: Slot, outcome: AppendOutcome) {
-        let outcomes = self.requests.get_mut(slot.request).map(|request| &mut request.outcomes);
-        if let Some(place) = outcomes.and_then(|outcomes| outcomes.get_mut(slot.entry)) {
-            *place = outcome;
+    fn set_outcome(&mut self, slot: Slot, written: Written) {
+        if let Some(request) = self.requests.get_mut(slot.request) {
+            request.answer.set(slot.entry, written);
         }
     }
 
-    /// Answers all requests.
-    pub(crate) fn answer(self) {
+    /// Answers all requests, those that wait for the disk when it is done.
+    pub(crate) fn answer(self, shared: &Shared) {
         for request in self.requests {
-            request.promise.fulfil(request.outcomes);
+            request.answer.give(shared, request.promise);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Resolve, StoreConfig, StoreError, StoreParts,
     appender::Appender,
     checkpoint::LogEntry,
+    flusher::{Answer, Flusher, FlusherCommand},
     inbox::{Inbox, WriterCommand},
     queue::Queue,
     space::Space,
@@ -37,7 +38,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) enum AppenderCommand {
     Append {
-        outcomes: Vec<AppendOutcome>,
+        /// Of entries that were carried out before.
+        answer: Answer,
         set: AppendSet,
         promise: Promise<Vec<AppendOutcome>>,
     },
@@ -132,6 +134,7 @@ pub(crate) struct Shared {
     pub(crate) appends: Queue<AppenderCommand>,
     pub(crate) inbox: Inbox,
     pub(crate) syncs: Queue<SyncerCommand>,
+    pub(crate) flushes: Queue<FlusherCommand>,
     pub(crate) stats: Stats,
     /// The journal's last position whose effects are published.
     pub(crate) published: AtomicU64,
@@ -171,6 +174,7 @@ impl Shared {
             appends: Queue::default(),
             inbox: Inbox::default(),
             syncs: Queue::default(),
+            flushes: Queue::default(),
             stats: Stats::default(),
             published: AtomicU64::new(0),
             released: Mutex::new(released),
@@ -253,10 +257,12 @@ pub(crate) struct Threads {
 impl Threads {
     pub(crate) fn start(shared: &Arc<Shared>, appender: Appender, writer: Writer) -> Result<Self, StoreError> {
         let syncer = Syncer::new(Arc::clone(shared));
+        let flusher = Flusher::new(Arc::clone(shared));
         let handles = vec![
             spawn("levada-append", move || appender.run())?,
             spawn("levada-write", move || writer.run())?,
             spawn("levada-sync", move || syncer.run())?,
+            spawn("levada-flush", move || flusher.run())?,
         ];
         Ok(Self { handles: Mutex::new(handles) })
     }
@@ -278,6 +284,7 @@ impl Threads {
             tracing::error!("the writer ended before it was told to");
         }
         shared.syncs.push(SyncerCommand::Close);
+        shared.flushes.push(FlusherCommand::Close);
         for handle in handles.drain(..) {
             if handle.join().is_err() {
                 tracing::error!("a thread of the store panicked");

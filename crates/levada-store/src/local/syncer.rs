@@ -9,22 +9,15 @@ use super::{
 };
 use crate::{log::Log, ticket::Promise};
 use levada_log::{disk::OpenMode, partition::DirtyFile};
-use levada_model::LogId;
 use std::{
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
 
 /// Large files are cut in steps of this size before they are unlinked: unlinking at once stalls the journal.
 const UNLINK_STEP: u64 = 32 << 20;
-
-/// So many logs are synced at a time.
-const SYNCED_AT_A_TIME: usize = 8;
 
 /// A checkpoint that is durable once its files are.
 #[derive(Debug)]
@@ -78,7 +71,7 @@ impl Syncer {
         if self.shared.poison().is_some() {
             return;
         }
-        if let Err(reason) = self.sync_all(&job.files) {
+        if let Err(reason) = self.shared.sync_files(&job.files) {
             self.shared.set_poisoned(reason);
             return;
         }
@@ -105,47 +98,6 @@ impl Syncer {
         for path in &job.doomed {
             self.unlink(path);
         }
-    }
-
-    /// Syncs the files, those of one log in their order. Of many logs several are synced at a time: the file system
-    /// commits its journal once for all that wait.
-    fn sync_all(&self, files: &[DirtyFile]) -> Result<(), String> {
-        let logs: Vec<&[DirtyFile]> = files.chunk_by(|left, right| Arc::ptr_eq(left.log(), right.log())).collect();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(files) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.sync_log(files)?;
-            }
-            Ok(())
-        };
-        if logs.len() < SYNCED_AT_A_TIME {
-            return work();
-        }
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..SYNCED_AT_A_TIME).map(|_| scope.spawn(work)).collect();
-            // The scope waits for those that are not joined here.
-            threads.into_iter().try_for_each(|thread| {
-                thread.join().unwrap_or_else(|_| Err("a thread that synced segments panicked".to_owned()))
-            })
-        })
-    }
-
-    fn sync_log(&self, files: &[DirtyFile]) -> Result<(), String> {
-        for file in files {
-            match file.sync() {
-                Ok(()) => Stats::add(&self.shared.stats.segment_syncs, 1_u64),
-                Err(_) if self.is_deleted(file.log().id()) => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the topic was deleted since its files were handed out: they went out from under us.
-    fn is_deleted(&self, id: LogId) -> bool {
-        let image = self.shared.image.load();
-        let log = image.topic_by_id(id.topic).and_then(|topic| topic.log(id.partition));
-        log.is_none_or(|log| log.is_closed())
     }
 
     fn unlink(&self, path: &Path) {

@@ -3,6 +3,7 @@
 use super::{
     checkpoint::{Checkpoint, LogEntry},
     direct,
+    flusher::FlusherCommand,
     inbox::{Work, WriterCommand},
     shared::Shared,
     space::Lack,
@@ -224,10 +225,9 @@ impl Writer {
             if !due {
                 continue;
             }
-            if let Some(files) = log.files.lock().as_mut()
-                && direct::sync(&self.shared, log, files).is_err()
-            {
-                return;
+            if let Some(files) = log.files.lock().as_mut() {
+                let flush = direct::take_flush(log, files);
+                self.shared.flushes.push(FlusherCommand::Flush(flush));
             }
         }
     }
