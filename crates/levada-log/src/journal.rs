@@ -152,6 +152,15 @@ impl Journal {
         Ok((journal, replay))
     }
 
+    /// What a journal holds from frame `from` on, as [`Self::open`] would give it. Changes nothing: a torn tail is
+    /// counted and stays.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn inspect(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Result<Replay, JournalError> {
+        recover::inspect(disk, dir, from)
+    }
+
     /// Makes the new epoch durable, before any frame carries it; also where the tail before it stays cut for good.
     fn write_opening_frame(&mut self) -> Result<(), JournalError> {
         if self.live.back().is_none_or(|file| self.tail + frame_size(0) > file.size) {

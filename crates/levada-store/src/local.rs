@@ -11,6 +11,7 @@ mod checkpoint;
 mod direct;
 mod flusher;
 mod inbox;
+mod inspect;
 mod queue;
 mod recovery;
 mod round;
@@ -34,6 +35,7 @@ use levada_model::{Clock, NodeId, Rng, TopicName};
 use shared::{AppenderCommand, Shared};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
+pub use inspect::Inspection;
 pub use shared::{Health, StoreStats};
 
 /// Where and how a store keeps its data.

@@ -1,11 +1,13 @@
-//! `levada log`: a stopped broker's segments as they lie on disk. Works without a broker, changes nothing.
+//! `levada log`: a stopped broker's journal and segments as they lie on disk. Works without a broker, changes nothing.
 
 mod dump;
+mod journal;
 mod verify;
 
 use anyhow::Context as _;
 use clap::Subcommand;
 use levada_log::{Disk, LogFiles, disk::RealDisk};
+use levada_store::local::Inspection;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -17,8 +19,8 @@ use std::{
 pub(crate) enum LogCommand {
     /// Check every batch: checksums, offsets, indexes
     #[command(
-        after_help = "Ends with an error where something is wrong. What the journal holds and no segment has yet is not seen:
-stop the broker in good order first (ctrl-C or SIGTERM).
+        after_help = "Ends with an error where something is wrong. After an unclean end the journal holds batches that no
+segment has yet; the next start brings them there.
 
 Examples:
   levada log verify --data-dir ./levada-data
@@ -52,6 +54,7 @@ struct DataDir {
 
 /// A data directory that no broker has open, nor opens while this lives.
 struct Offline {
+    data_dir: PathBuf,
     logs: PathBuf,
     files: Arc<LogFiles>,
     _lock: Box<dyn Send + Sync>,
@@ -73,13 +76,14 @@ impl DataDir {
             }
             lock => lock.with_context(|| format!("cannot lock `{}`", dir.display()))?,
         };
-        Ok(Offline { logs, files: LogFiles::new(Arc::new(disk)), _lock: lock })
+        Ok(Offline { data_dir: dir.clone(), logs, files: LogFiles::new(Arc::new(disk)), _lock: lock })
     }
 }
 
 impl Offline {
-    /// The directories of partitions in the order of names; those of `wanted` topics and partitions only, if any.
-    fn partitions(&self, wanted: &[String]) -> anyhow::Result<Vec<Partition>> {
+    /// Partitions in the order of names; those of `wanted` topics and partitions only, if any. Those that only the
+    /// journal knows have no directory yet.
+    fn partitions(&self, wanted: &[String], journal: Option<&Inspection>) -> anyhow::Result<Vec<Partition>> {
         let entries =
             self.files.disk().list(&self.logs).with_context(|| format!("cannot list `{}`", self.logs.display()))?;
         let mut partitions: Vec<Partition> = entries
@@ -87,6 +91,12 @@ impl Offline {
             .filter(|entry| entry.is_dir)
             .filter_map(|entry| Partition::named(&self.logs, &entry.name))
             .collect();
+        for (topic, (_, count)) in journal.iter().flat_map(|journal| &journal.topics) {
+            let names = (0..*count).map(|partition| format!("{topic}-{partition}"));
+            let unknown = names.filter(|name| !partitions.iter().any(|partition| partition.name() == *name));
+            let unknown: Vec<Partition> = unknown.filter_map(|name| Partition::named(&self.logs, &name)).collect();
+            partitions.extend(unknown);
+        }
         partitions.sort_by(|left, right| (&left.topic, left.partition).cmp(&(&right.topic, right.partition)));
         if wanted.is_empty() {
             return Ok(partitions);
