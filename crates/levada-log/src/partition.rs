@@ -16,6 +16,7 @@ mod layout;
 pub mod producer;
 pub mod reader;
 mod recovery;
+pub mod repair;
 mod retention;
 mod scan;
 pub mod segment;

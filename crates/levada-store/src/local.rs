@@ -14,9 +14,11 @@ mod inbox;
 mod inspect;
 mod queue;
 mod recovery;
+mod repair;
 mod round;
 mod shared;
 mod space;
+mod stranded;
 mod sync;
 mod syncer;
 mod writer;
@@ -36,6 +38,7 @@ use shared::{AppenderCommand, Shared};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 pub use inspect::Inspection;
+pub use repair::{Repair, RepairError};
 pub use shared::{Health, StoreStats};
 
 /// Where and how a store keeps its data.

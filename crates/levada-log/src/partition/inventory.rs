@@ -72,16 +72,19 @@ impl Inventory {
     /// How many of a checkpoint's segments, from the oldest on, were let go after it was taken: their files end in
     /// `.deleted`. Where a power cut undid some of the renames, the older ones count nevertheless.
     pub(super) fn gone_count(&self, checkpoint: &LogCheckpoint) -> Result<usize, Corruption> {
-        let is_gone =
-            |mark: &SegmentMark| !self.logs.contains_key(&mark.base_offset) && self.deleted.contains(&mark.base_offset);
         let marks: Vec<_> = checkpoint.segments().collect();
-        let count = marks.iter().rposition(|mark| is_gone(mark)).map_or(0, |last| last + 1);
+        let count = marks.iter().rposition(|mark| self.is_gone(mark)).map_or(0, |last| last + 1);
         for mark in &marks {
-            if !is_gone(mark) {
+            if !self.is_gone(mark) {
                 self.check_size(mark)?;
             }
         }
         Ok(count)
+    }
+
+    /// Whether the segment was let go after the checkpoint that names it.
+    pub(super) fn is_gone(&self, mark: &SegmentMark) -> bool {
+        !self.logs.contains_key(&mark.base_offset) && self.deleted.contains(&mark.base_offset)
     }
 
     /// Fails where the segment's file is missing, or shorter than what was synced.

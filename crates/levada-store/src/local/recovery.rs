@@ -10,6 +10,7 @@ use super::{
     direct,
     shared::Shared,
     space::Lack,
+    stranded::{self, Stranded},
     syncer::SyncerCommand,
     writer::{Writer, new_checkpoint},
 };
@@ -72,6 +73,7 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
         recovering.replay(entry)?;
     }
     recovering.clear_places()?;
+    recovering.settle_stranded()?;
     recovering.finish();
     recovering.remove_leftovers();
     let Recovering { image, writer, quarantined, .. } = recovering;
@@ -107,6 +109,11 @@ fn prepare_dir(disk: &dyn Disk, data_dir: &Path) -> Result<Box<dyn Send + Sync>,
     if let Some(parent) = data_dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk.sync_dir(parent).map_err(error("sync directory", parent))?;
     }
+    lock_dir(disk, data_dir)
+}
+
+/// Keeps other processes away from the directory.
+pub(super) fn lock_dir(disk: &dyn Disk, data_dir: &Path) -> Result<Box<dyn Send + Sync>, StoreError> {
     let lock = data_dir.join("lock");
     disk.lock(&lock).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => StoreError::InUse { path: data_dir.to_owned() },
@@ -167,6 +174,11 @@ impl From<OpenError> for Trouble {
     }
 }
 
+fn stranded_error(data_dir: &Path, id: LogId, source: io::Error) -> StoreError {
+    let path = stranded::path_of(data_dir, id);
+    StoreError::Io { action: "keep batches of a quarantined partition in", path, source }
+}
+
 struct Recovering<'a> {
     shared: &'a Arc<Shared>,
     image: ClusterImage,
@@ -177,6 +189,8 @@ struct Recovering<'a> {
     clean: bool,
     /// Logs in whose place stands the directory of another topic, of one that the journal goes on to create, perhaps.
     displaced: Vec<Arc<Log>>,
+    /// Batches of quarantined partitions.
+    stranded: Stranded,
 }
 
 impl<'a> Recovering<'a> {
@@ -194,6 +208,7 @@ impl<'a> Recovering<'a> {
             quarantined: Vec::new(),
             clean: before.clean,
             displaced: Vec::new(),
+            stranded: Stranded::default(),
         };
         for change in &before.changes {
             recovering.apply(change);
@@ -312,7 +327,7 @@ impl<'a> Recovering<'a> {
                     codec::decode(bytes).map_err(|error| StoreError::Checkpoint { path, reason: error.to_string() })?;
                 changes.iter().try_for_each(|change| self.replay_change(change))?;
             }
-            Entry::Batch { log, head, body } => self.replay_batch(log, head, &body),
+            Entry::Batch { log, head, body } => self.replay_batch(log, head, &body)?,
             Entry::OffsetLease { log, ceiling } => {
                 if let Some(log) = self.log(log) {
                     let mut state = log.append.lock();
@@ -386,19 +401,24 @@ impl<'a> Recovering<'a> {
         }
     }
 
-    fn replay_batch(&mut self, id: LogId, head: [u8; 16], body: &[u8]) {
-        // The topic was deleted later, or the partition is quarantined: nobody can ask for the batch.
-        let Some(log) = self.log(id).filter(|log| log.quarantine().is_none()) else { return };
+    fn replay_batch(&mut self, id: LogId, head: [u8; 16], body: &[u8]) -> Result<(), StoreError> {
+        // The topic was deleted later: nobody can ask for the batch.
+        let Some(log) = self.log(id) else { return Ok(()) };
         let whole = [&head[..], body].concat();
         let Ok(batch) = Batch::check(whole.into()) else {
             log.set_quarantined("a batch in the journal is damaged".to_owned());
-            return;
+            return Ok(());
         };
+        if log.quarantine().is_some() {
+            let data_dir = &self.shared.config.data_dir;
+            let added = self.stranded.add(&*self.shared.disk, data_dir, id, &batch);
+            return added.map_err(|error| stranded_error(data_dir, id, error));
+        }
         let header: BatchHeader = *batch.header();
         {
             let mut state = log.append.lock();
             if header.base_offset < state.next_offset {
-                return;
+                return Ok(());
             }
             state.producers.apply(&header, header.base_offset, NO_TIMESTAMP.max(header.max_timestamp));
             state.next_offset = header.next_offset();
@@ -419,6 +439,17 @@ impl<'a> Recovering<'a> {
         if self.shared.inbox.unflushed_bytes() >= self.shared.config.flush_bytes {
             self.writer.flush_all();
         }
+        Ok(())
+    }
+
+    /// What the journal has of quarantined partitions is durable elsewhere before it can be let go.
+    fn settle_stranded(&self) -> Result<(), StoreError> {
+        let known = self.image.logs().map(|log| log.id()).collect();
+        let data_dir = &self.shared.config.data_dir;
+        self.stranded.settle(&*self.shared.disk, data_dir, &known).map_err(|source| {
+            let path = data_dir.join("quarantine");
+            StoreError::Io { action: "keep batches of quarantined partitions in", path, source }
+        })
     }
 
     /// Directories that were taken out of the way before the crash, and not removed yet.

@@ -3,6 +3,7 @@
 mod crash;
 mod flush;
 mod life;
+mod repair;
 mod space;
 
 use super::*;

@@ -1,7 +1,9 @@
-//! `levada log`: a stopped broker's journal and segments as they lie on disk. Works without a broker, changes nothing.
+//! `levada log`: a stopped broker's journal and segments as they lie on disk. Works without a broker; only `repair`
+//! changes anything.
 
 mod dump;
 mod journal;
+mod repair;
 mod verify;
 
 use anyhow::Context as _;
@@ -32,6 +34,15 @@ Examples:
   levada log dump flights-0
   levada log dump flights-0 --from-offset 100 --max-batches 5 --records")]
     Dump(dump::Dump),
+    /// Cut a damaged partition where the damage begins, so that it is served again
+    #[command(
+        after_help = "Without --accept-loss it says which offsets would be lost, changes nothing and ends with an error.
+What is cut is kept under `repaired` in the data directory.
+
+Example:
+  levada log repair orders-0 --data-dir ./levada-data --accept-loss"
+    )]
+    Repair(repair::Repair),
 }
 
 impl LogCommand {
@@ -40,6 +51,7 @@ impl LogCommand {
         match self {
             Self::Verify(args) => args.run(),
             Self::Dump(args) => args.run(),
+            Self::Repair(args) => args.run(),
         }
     }
 }
@@ -61,15 +73,21 @@ struct Offline {
 }
 
 impl DataDir {
+    /// Makes sure that it is one, before anything is made in it.
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            RealDisk.exists(&self.data_dir.join("logs")),
+            "`{}` is no data directory of levada: it has no `logs`; name one with --data-dir",
+            self.data_dir.display()
+        );
+        Ok(())
+    }
+
     fn open(&self) -> anyhow::Result<Offline> {
+        self.check()?;
         let disk = RealDisk;
         let dir = &self.data_dir;
         let logs = dir.join("logs");
-        anyhow::ensure!(
-            disk.exists(&logs),
-            "`{}` is no data directory of levada: it has no `logs`; name one with --data-dir",
-            dir.display()
-        );
         let lock = match disk.lock(&dir.join("lock")) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 anyhow::bail!("`{}` is in use by a running broker; stop it first", dir.display())

@@ -153,7 +153,7 @@ fn report_recovery(recovery: &Recovery) {
     let Recovery { frames, batches, torn_bytes, .. } = recovery;
     tracing::info!(frames, batches, torn_bytes, "recovered after an unclean end; nothing acknowledged is lost");
     for (partition, reason) in &recovery.quarantined {
-        tracing::error!(%partition, %reason, "this partition is neither read nor written; all others are served");
+        tracing::error!(%partition, %reason, "this partition is neither read nor written, all others are served; stop the broker and see `levada log repair`");
     }
 }
 

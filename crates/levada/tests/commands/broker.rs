@@ -165,6 +165,13 @@ pub(crate) fn flip_a_byte(data_dir: &str, partition: &str) {
     fs::write(&path, bytes).unwrap();
 }
 
+/// Takes the second half of a partition's first segment away.
+pub(crate) fn cut_a_segment(data_dir: &str, partition: &str) {
+    let path = Path::new(data_dir).join("logs").join(partition).join("00000000000000000000.log");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
 /// Every file under `dir`, with its bytes.
 pub(crate) fn files_in(dir: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();

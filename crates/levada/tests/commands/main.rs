@@ -204,6 +204,35 @@ fn a_stopped_brokers_files_are_verified_and_dumped() {
 }
 
 #[test]
+fn a_damaged_partition_is_repaired_when_the_loss_is_accepted() {
+    let mut broker = Broker::start(&[]);
+    broker.run(&["topic", "create", "t", "--partitions", "1"]);
+    broker.feed(&["produce", "t", "--batch-size", "100"], "0123456789\n".repeat(100).as_bytes());
+    let dir = broker.data_dir();
+    let repair = ["log", "repair", "t-0", "--data-dir", &dir];
+    assert!(levada_fails(&repair).contains("in use"));
+    broker.stop();
+    assert!(levada(&repair).contains("is sound"));
+    broker::cut_a_segment(&dir, "t-0");
+    let refused = levada_fails(&repair);
+    assert!(refused.contains("--accept-loss"), "{refused}");
+    // A start in between leaves it as it is.
+    broker.start_again();
+    broker.stop();
+    let accepted = ["log", "repair", "t-0", "--accept-loss", "--output", "json", "--data-dir", &dir];
+    let repaired: serde_json::Value = serde_json::from_str(&levada(&accepted)).unwrap();
+    let lost_from = repaired["lost_from"].as_i64().unwrap();
+    assert_eq!((&repaired["cut"], &repaired["lost_to"]), (&true.into(), &100.into()));
+    assert!((1..100).contains(&lost_from));
+    broker.start_again();
+    broker.feed(&["produce", "t"], b"after\n");
+    broker.wait_for_records("t", 101);
+    let consumed = broker.run(&["consume", "t", "--from-beginning", "--exit-at-end"]);
+    assert_eq!(lines(&consumed).len(), usize::try_from(lost_from).unwrap() + 1);
+    assert_eq!(lines(&consumed).last(), Some(&"after"));
+}
+
+#[test]
 fn what_only_the_journal_of_a_killed_broker_holds_is_verified_and_dumped() {
     let mut broker = Broker::start(&[]);
     broker.run(&["topic", "create", "t", "--partitions", "1"]);
