@@ -3,7 +3,9 @@
 use crate::{
     Broker, ValidateOnly,
     auth::{Grant, op, res},
-    config::{AlterConfigs, ConfigError, DescribedConfig, Setting, TopicDefaults, alter, describe},
+    config::{
+        AlterConfigs, ConfigError, DescribedConfig, Setting, TopicDefaults, alter, describe, topic::check_batch_size,
+    },
     topics::AdminError,
 };
 use levada_model::{Offset, PartitionIndex, Str, TopicName};
@@ -113,6 +115,7 @@ impl Broker {
         let defaults = TopicDefaults::of(self.file_config());
         let default = |setting: &'static Setting| defaults.get(setting.name).unwrap_or(setting.default).to_owned();
         let configs = alter::apply(alter::Table::Topic, &topic.configs, change, default)?;
+        check_batch_size(&topic.configs, &configs, self.store.batch_size_max())?;
         if validate_only == ValidateOnly::No && configs != topic.configs {
             self.commit(vec![Change::SetTopicConfigs { id: topic.id, configs }]).await?;
         }

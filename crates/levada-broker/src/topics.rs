@@ -5,7 +5,7 @@
 use crate::{
     Broker, ValidateOnly,
     auth::{Grant, Op, op, res},
-    config::{BrokerConfig, ConfigError, DescribedConfig, alter, describe},
+    config::{BrokerConfig, ConfigError, DescribedConfig, alter, describe, topic::check_batch_size},
 };
 use levada_model::{LeaderEpoch, NodeId, PartitionIndex, Str, TopicId, TopicName, ids::TopicNameError};
 use levada_store::{Change, ClusterImage, CommitError, Topic};
@@ -169,7 +169,7 @@ impl Broker {
         let _one_at_a_time = self.admin.lock().await;
         let image = self.store.image();
         let config = self.config();
-        let mut names = Names::of(&image, &config);
+        let mut names = Names::of(&image, self.store.batch_size_max());
         let plans: Vec<_> = topics.iter().map(|topic| names.plan(topic, &config)).collect();
         let mut changes = Vec::new();
         let mut outcomes = Vec::with_capacity(plans.len());
@@ -316,13 +316,14 @@ struct Names {
     shown: BTreeMap<String, TopicName>,
     partitions: i32,
     node_id: NodeId,
+    batch_size_max: usize,
 }
 
 impl Names {
-    fn of(image: &ClusterImage, _: &BrokerConfig) -> Self {
+    fn of(image: &ClusterImage, batch_size_max: usize) -> Self {
         let taken: BTreeSet<TopicName> = image.topics.keys().cloned().collect();
         let shown = taken.iter().map(|name| (name.as_str().replace('.', "_"), name.clone())).collect();
-        Self { taken, shown, partitions: total(image), node_id: image.node_id }
+        Self { taken, shown, partitions: total(image), node_id: image.node_id, batch_size_max }
     }
 
     fn plan(&mut self, create: &CreateTopic, config: &BrokerConfig) -> Result<Plan, CreateTopicError> {
@@ -340,6 +341,7 @@ impl Names {
             return Err(ConfigError::NoValue { name: name.as_str().to_owned() }.into());
         }
         let configs = alter::apply(alter::Table::Topic, &BTreeMap::new(), &settings, |_| String::new())?;
+        check_batch_size(&BTreeMap::new(), &configs, self.batch_size_max)?;
         self.taken.insert(name.clone());
         self.shown.insert(shown, name.clone());
         self.partitions = self.partitions.saturating_add(partitions);

@@ -152,6 +152,15 @@ impl Journal {
         Ok((journal, replay))
     }
 
+    /// What a journal holds from frame `from` on, as [`Self::open`] would give it. Changes nothing: a torn tail is
+    /// counted and stays.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn inspect(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Result<Replay, JournalError> {
+        recover::inspect(disk, dir, from)
+    }
+
     /// Makes the new epoch durable, before any frame carries it; also where the tail before it stays cut for good.
     fn write_opening_frame(&mut self) -> Result<(), JournalError> {
         if self.live.back().is_none_or(|file| self.tail + frame_size(0) > file.size) {
@@ -172,10 +181,21 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Full`], [`JournalError::NoSpace`] and [`JournalError::TooLarge`] leave the journal usable.
     pub fn append(&mut self, entries: &[Entry]) -> Result<JournalPosition, JournalError> {
+        self.append_leaving(0, entries)
+    }
+
+    /// As [`Self::append`], but refuses what would leave less than `spare` bytes for appends that ask for less: they
+    /// stand in files that exist, so that neither a full journal nor a full disk refuses those.
+    ///
+    /// Where all that could be released is, an append that fits is taken nevertheless.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_leaving(&mut self, spare: u64, entries: &[Entry]) -> Result<JournalPosition, JournalError> {
         self.check_usable()?;
         self.wipe_failed_frames()?;
         let plans = self.plan(entries)?;
-        self.reserve(&plans)?;
+        self.reserve(&plans, spare)?;
         let (sequence, tail, live_count) = (self.sequence, self.tail, self.live.len());
         let mut written = Vec::new();
         for plan in plans {
@@ -250,6 +270,16 @@ impl Journal {
         if half_full && self.live.len() < self.config.files_max { self.ensure_free(1) } else { Ok(()) }
     }
 
+    /// Sees to it that there are `spare` bytes, as after [`Self::append_leaving`] of nothing.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn ensure_spare(&mut self, spare: u64) -> Result<(), JournalError> {
+        self.check_usable()?;
+        self.wipe_failed_frames()?;
+        self.reserve(&[], spare)
+    }
+
     /// Bytes that frames take which are not released, and what is left between them.
     #[must_use]
     pub fn bytes_used(&self) -> u64 {
@@ -303,8 +333,8 @@ impl Journal {
         Ok(plans)
     }
 
-    /// Sees to it that there are files for all `plans`, before anything is written.
-    fn reserve(&mut self, plans: &[Plan]) -> Result<(), JournalError> {
+    /// Sees to it that there are files for all `plans`, and for `spare` bytes after them, before anything is written.
+    fn reserve(&mut self, plans: &[Plan], spare: u64) -> Result<(), JournalError> {
         let mut room = self.room();
         let mut files_wanted = 0;
         for plan in plans {
@@ -315,9 +345,13 @@ impl Journal {
             }
             room -= size;
         }
-        if files_wanted > 0 && self.live.len() + files_wanted > self.config.files_max {
+        let fits = |files_wanted| self.live.len() + files_wanted <= self.config.files_max;
+        let is_full = files_wanted > 0 && !fits(files_wanted);
+        let leaves_too_little = room < spare && !fits(files_wanted + 1);
+        if is_full || (leaves_too_little && self.live.len() > 1) {
             return Err(JournalError::Full { used: self.bytes_used(), capacity: self.capacity() });
         }
+        files_wanted += usize::from(room < spare && !leaves_too_little);
         self.ensure_free(files_wanted)
     }
 

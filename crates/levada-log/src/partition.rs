@@ -16,6 +16,7 @@ mod layout;
 pub mod producer;
 pub mod reader;
 mod recovery;
+pub mod repair;
 mod retention;
 mod scan;
 pub mod segment;
@@ -30,6 +31,7 @@ pub use config::LogConfig;
 pub use epochs::EpochTable;
 pub use error::{AppendError, Corruption, Defect, OpenError, ReadError, SyncError};
 pub use files::LogFiles;
+pub use inventory::topic_of;
 pub use layout::parse_metadata;
 pub use producer::{ProducerError, ProducerTable, Verdict};
 pub use reader::{AtLeast, LogReader, Read, ReadBatches, TimestampHit};
@@ -62,6 +64,8 @@ pub struct PartitionLog {
     producers: ProducerTable,
     /// What waits to be synced, besides the active segment.
     dirty: Vec<Work>,
+    /// What was handed out to be synced, oldest first.
+    outstanding: Vec<DirtyFile>,
     epochs_dirty: bool,
     names_dirty: bool,
     /// Whether anything changed since it was opened.
@@ -130,9 +134,8 @@ impl PartitionLog {
         start_offset: Offset,
     ) -> Result<Self, OpenError> {
         let mut log = Self::create_dirty(files, dir, id, config, start_offset)?;
-        for work in std::mem::take(&mut log.dirty) {
-            work.run(&log.shared)?;
-        }
+        let works = std::mem::take(&mut log.dirty).into_iter().chain([Work::Names]);
+        works.into_iter().try_for_each(|work| work.run(&log.shared))?;
         log.names_dirty = false;
         Ok(log)
     }
@@ -176,7 +179,7 @@ impl PartitionLog {
         let mut log = Self::assemble(files, config, parts);
         log.touched = true;
         log.names_dirty = true;
-        log.dirty = vec![Work::Identity { file: identity }, Work::Names, Work::Place];
+        log.dirty = vec![Work::Identity { file: identity }, Work::Place];
         Ok(log)
     }
 
@@ -191,6 +194,7 @@ impl PartitionLog {
             active,
             producers: parts.producers,
             dirty: Vec::new(),
+            outstanding: Vec::new(),
             epochs_dirty: false,
             names_dirty: false,
             touched: false,
@@ -231,9 +235,10 @@ impl PartitionLog {
         self.active.unsynced_bytes
     }
 
-    /// Hands out everything that was written and not handed out before, to be synced by any thread, in this order.
+    /// Hands out everything that was written and is not durable, to be synced by any thread, in this order.
     ///
-    /// The caller syncs all of them, or the log is lost to it: a [`DirtyFile`] that is dropped is not handed out again.
+    /// What was handed out before and not synced yet is handed out again: once all of them are, all is durable that
+    /// the log holds at this moment.
     pub fn dirty_files(&mut self) -> Vec<DirtyFile> {
         let mut works = std::mem::take(&mut self.dirty);
         works.extend(self.unsynced_data());
@@ -244,7 +249,10 @@ impl PartitionLog {
         if std::mem::take(&mut self.names_dirty) {
             works.push(Work::Names);
         }
-        works.into_iter().map(|work| DirtyFile::new(self.reader(), work)).collect()
+        self.outstanding.retain(DirtyFile::is_outstanding);
+        let files = works.into_iter().map(|work| DirtyFile::new(Arc::clone(&self.shared), work));
+        self.outstanding.extend(files);
+        self.outstanding.clone()
     }
 
     fn unsynced_data(&mut self) -> Option<Work> {

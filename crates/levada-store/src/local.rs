@@ -1,18 +1,25 @@
 //! [`Store`]: everything in files of this machine, behind one journal.
 //!
-//! Three threads own what changes. The *appender* ([`appender`]) admits batches and cluster changes, journals
+//! Four threads own what changes. The *appender* ([`appender`]) admits batches and cluster changes, journals
 //! them a round at a time and answers when the round is durable. The *writer* ([`writer`]) brings journalled
 //! batches to their segments in large writes, applies retention and takes checkpoints. The *syncer*
-//! ([`syncer`]) makes a checkpoint's segments durable, writes the checkpoint and lets the journal go.
+//! ([`syncer`]) makes a checkpoint's segments durable, writes the checkpoint and lets the journal go. The *flusher*
+//! ([`flusher`]) syncs logs that are not journalled, as `flush.messages` and `flush.ms` say.
 
 mod appender;
 mod checkpoint;
 mod direct;
+mod flusher;
 mod inbox;
+mod inspect;
 mod queue;
 mod recovery;
+mod repair;
 mod round;
 mod shared;
+mod space;
+mod stranded;
+mod sync;
 mod syncer;
 mod writer;
 
@@ -30,6 +37,8 @@ use levada_model::{Clock, NodeId, Rng, TopicName};
 use shared::{AppenderCommand, Shared};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
+pub use inspect::Inspection;
+pub use repair::{Repair, RepairError};
 pub use shared::{Health, StoreStats};
 
 /// Where and how a store keeps its data.
@@ -82,6 +91,20 @@ impl Default for StoreConfig {
         }
     }
 }
+
+impl StoreConfig {
+    /// The largest batch that can be appended: it has to fit into a file of the journal, frame and all.
+    #[must_use]
+    pub fn batch_size_max(&self) -> usize {
+        const OVERHEAD_MAX: u64 = 64 << 10;
+        let room = self.journal_file_size.saturating_sub(OVERHEAD_MAX);
+        usize::try_from(room).unwrap_or(usize::MAX).min(BATCH_SIZE_MAX)
+    }
+}
+
+/// No batch can be larger, whatever the size of the journal's files.
+#[expect(clippy::cast_possible_truncation, reason = "below 64 MiB")]
+pub const BATCH_SIZE_MAX: usize = BODY_SIZE_MAX as usize;
 
 /// Derives a log's settings from what was set for its topic.
 pub type Resolve = dyn Fn(&TopicName, &BTreeMap<String, String>) -> LogSettings + Send + Sync;
@@ -201,21 +224,24 @@ impl Store {
     /// The ticket resolves when every batch is as durable as its topic's setting promises.
     #[must_use]
     pub fn append(&self, set: AppendSet) -> Ticket<Vec<AppendOutcome>> {
-        let direct::Rest { outcomes, set } = match direct::try_now(&self.shared, set) {
-            Ok(outcomes) => return Ticket::ready(outcomes),
+        let direct::Rest { answer, set } = match direct::try_now(&self.shared, set) {
+            Ok(answer) if answer.is_known() => return Ticket::ready(answer.outcomes),
+            Ok(answer) => {
+                let (promise, ticket) = pair();
+                answer.give(&self.shared, promise);
+                return ticket;
+            }
             Err(rest) => rest,
         };
         let (promise, ticket) = pair();
-        self.shared.appends.push(AppenderCommand::Append { outcomes, set, promise });
+        self.shared.appends.push(AppenderCommand::Append { answer, set, promise });
         ticket
     }
 
-    /// The largest batch that can be appended: it has to fit into a file of the journal, frame and all.
+    /// The largest batch that can be appended: [`StoreConfig::batch_size_max`].
     #[must_use]
     pub fn batch_size_max(&self) -> usize {
-        const OVERHEAD_MAX: u64 = 64 << 10;
-        let room = self.shared.config.journal_file_size.saturating_sub(OVERHEAD_MAX);
-        usize::try_from(room.min(BODY_SIZE_MAX)).unwrap_or(usize::MAX)
+        self.shared.config.batch_size_max()
     }
 
     /// All cluster metadata at this moment.

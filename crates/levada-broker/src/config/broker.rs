@@ -1,7 +1,7 @@
 //! The settings of the broker: the table, and what is in force.
 
 use crate::{
-    config::{ConfigError, Rule, Scope, Setting, find},
+    config::{ConfigError, Rule, Scope, Setting, find, topic::fits_journal},
     group::GroupLimits,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -162,6 +162,15 @@ impl BrokerConfig {
             return Err(ConfigError::Invalid { name: "group.min.session.timeout.ms", value: min.to_string(), reason });
         }
         Ok(())
+    }
+
+    /// Checks that the journal, which takes batches of at most `limit` bytes, holds those that are let in.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] names what to change.
+    pub fn check_batch_size(&self, limit: usize) -> Result<(), ConfigError> {
+        const NAME: &str = "message.max.bytes";
+        self.get(NAME).map_or(Ok(()), |value| fits_journal(NAME, value, limit))
     }
 
     /// The same, with `dynamic` laid over it.

@@ -2,7 +2,7 @@
 
 use crate::config::{ConfigError, ConfigKind, Rule, Scope, Setting, broker::BrokerConfig, find};
 use levada_model::{TopicName, batch::Codec};
-use levada_store::{Durability, LogSettings, TimestampKind};
+use levada_store::{Durability, LogSettings, TimestampKind, local::BATCH_SIZE_MAX};
 use std::collections::BTreeMap;
 
 const fn setting(name: &'static str, rule: Rule, default: &'static str, scope: Scope, doc: &'static str) -> Setting {
@@ -271,6 +271,38 @@ pub fn check(name: &str, value: &str) -> Result<&'static Setting, ConfigError> {
     let setting = find(TOPIC, name)?;
     setting.check(value)?;
     Ok(setting)
+}
+
+/// Checks that the journal holds the batches that `next` lets in, where `current` did not say the same.
+///
+/// `limit` is the largest batch that fits into a file of the journal.
+///
+/// # Errors
+/// [`ConfigError::Invalid`] names what to change.
+pub fn check_batch_size(
+    current: &BTreeMap<String, String>,
+    next: &BTreeMap<String, String>,
+    limit: usize,
+) -> Result<(), ConfigError> {
+    const NAME: &str = "max.message.bytes";
+    match next.get(NAME).filter(|value| current.get(NAME) != Some(value)) {
+        Some(value) => fits_journal(NAME, value, limit),
+        None => Ok(()),
+    }
+}
+
+/// Whether batches of `value` bytes fit into a journal that takes no larger ones than `limit`.
+pub(super) fn fits_journal(name: &'static str, value: &str, limit: usize) -> Result<(), ConfigError> {
+    if value.trim().parse::<usize>().is_ok_and(|size| size <= limit) {
+        return Ok(());
+    }
+    let remedy = if limit < BATCH_SIZE_MAX {
+        "raise `journal-file-size` in the configuration file and start again"
+    } else {
+        "no larger one can be kept"
+    };
+    let reason = format!("a file of the journal holds batches of at most {limit} bytes; {remedy}");
+    Err(ConfigError::Invalid { name, value: value.to_owned(), reason })
 }
 
 /// Settings in order of precedence. Values were checked when they were set.

@@ -5,7 +5,7 @@ use levada_broker::{
     ValidateOnly,
     admin::{AlterConfigsError, DeleteRecordsError},
     auth::{op, res},
-    config::{AlterConfigs, ConfigError, ConfigOp, ConfigSource},
+    config::{AlterConfigs, BrokerConfig, ConfigError, ConfigOp, ConfigSource},
     topics::{AdminError, CreatePartitionsError, CreateTopicError},
 };
 
@@ -135,6 +135,35 @@ async fn what_is_refused_changes_nothing() {
     assert!(matches!(refused, Err(AlterConfigsError::Config(ConfigError::Invalid { name: "segment.bytes", .. }))));
     let shown = rig.broker.describe_topic_configs(&rig.grant("t"), Some(&["retention.ms".into()])).unwrap();
     assert_eq!(shown[0].source, ConfigSource::Default);
+}
+
+#[tokio::test]
+async fn batches_that_the_journal_cannot_hold_are_refused_as_a_setting() {
+    let rig = Rig::new();
+    let limit = rig.store.batch_size_max();
+    let over = (limit + 1).to_string();
+    let shown = format!(
+        "`max.message.bytes` cannot be `{over}`: a file of the journal holds batches of at most {limit} bytes; \
+         raise `journal-file-size` in the configuration file and start again"
+    );
+    let created = rig.create("t", 1, &[("max.message.bytes", &over)]).await.unwrap_err();
+    assert_eq!(created.to_string(), shown);
+    rig.create("t", 1, &[("max.message.bytes", &limit.to_string())]).await.unwrap();
+    let grant = rig.grant::<op::AlterConfigs, res::Topic>("t");
+    let replace = AlterConfigs::Replace(vec![("max.message.bytes".into(), Some(over.as_str().into()))]);
+    let step = ("max.message.bytes".into(), ConfigOp::Set, Some(over.as_str().into()));
+    for change in [replace, AlterConfigs::Incremental(vec![step])] {
+        for validate_only in [ValidateOnly::Yes, ValidateOnly::No] {
+            let refused = rig.broker.alter_topic_configs(&grant, &change, validate_only).await;
+            assert_eq!(refused.unwrap_err().to_string(), shown);
+        }
+    }
+    let largest = "x".repeat(limit - 100);
+    assert!(rig.produce("t", 0, batch(&[(None, &largest)])).await.is_ok());
+    let config = BrokerConfig::from_settings([("message.max.bytes", over.as_str())]).unwrap();
+    let refused = config.check_batch_size(limit).unwrap_err().to_string();
+    assert!(refused.starts_with(&format!("`message.max.bytes` cannot be `{over}`")), "{refused}");
+    assert!(BrokerConfig::default().check_batch_size(1 << 10).is_ok(), "nobody asked for the default");
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ fn compressed(codec: Codec, block: &[u8]) -> Bytes {
 async fn decompression_bombs_are_refused_where_batches_are_opened() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
-    let settings = [("cleanup.policy", "compact"), ("max.message.bytes", "50000000")];
+    let settings = [("cleanup.policy", "compact"), ("max.message.bytes", "33000000")];
     client.create_topic_with("compacted", 1, &settings).await;
     let zeros = vec![0; 100 << 20];
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {

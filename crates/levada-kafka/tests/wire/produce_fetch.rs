@@ -376,10 +376,10 @@ async fn large_records_pass_and_others_are_not_held_up() {
 }
 
 #[tokio::test]
-async fn a_batch_that_no_journal_holds_is_refused_and_the_next_is_taken() {
+async fn a_batch_that_is_too_large_is_refused_and_the_next_is_taken() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
-    client.create_topic_with("t", 1, &[("max.message.bytes", "90000000")]).await;
+    client.create_topic_with("t", 1, &[("max.message.bytes", "33000000")]).await;
     let huge = "x".repeat(33 << 20);
     let refused = client.produce("t", 0, batch(&[&huge])).await;
     assert_eq!(refused.error_code, code(ErrorCode::MessageTooLarge), "{:?}", refused.error_message);

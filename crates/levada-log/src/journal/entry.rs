@@ -13,8 +13,8 @@ const PREFIX_SIZE: usize = 8;
 const LOG_ID_SIZE: usize = 20;
 const OFFSET_SIZE: usize = 8;
 
+// Kind 2 was never in a release, and is not given to another.
 const KIND_BATCH: u8 = 1;
-const KIND_START_OFFSET: u8 = 2;
 const KIND_OFFSET_LEASE: u8 = 3;
 const KIND_META: u8 = 4;
 
@@ -29,13 +29,6 @@ pub enum Entry {
         head: [u8; PATCHED_SIZE],
         /// All after the head.
         body: Bytes,
-    },
-    /// A partition's first offset moved up.
-    StartOffset {
-        /// Whose.
-        log: LogId,
-        /// The new first offset.
-        offset: Offset,
     },
     /// Offsets below `ceiling` may have been seen, whether or not their records survive.
     OffsetLease {
@@ -56,7 +49,7 @@ impl Entry {
     pub(super) fn size(&self) -> u64 {
         let body_size = match self {
             Self::Batch { body, .. } => body.len() + PATCHED_SIZE,
-            Self::StartOffset { .. } | Self::OffsetLease { .. } => OFFSET_SIZE,
+            Self::OffsetLease { .. } => OFFSET_SIZE,
             Self::Meta { bytes } => return u64::try_from(bytes.len() + PREFIX_SIZE).unwrap_or(u64::MAX),
         };
         u64::try_from(body_size + PREFIX_SIZE + LOG_ID_SIZE).unwrap_or(u64::MAX)
@@ -66,7 +59,6 @@ impl Entry {
     pub(super) fn put_head(&self, target: &mut Vec<u8>) {
         let kind = match self {
             Self::Batch { .. } => KIND_BATCH,
-            Self::StartOffset { .. } => KIND_START_OFFSET,
             Self::OffsetLease { .. } => KIND_OFFSET_LEASE,
             Self::Meta { .. } => KIND_META,
         };
@@ -79,9 +71,9 @@ impl Entry {
                 put_log(target, *log);
                 target.put_slice(head);
             }
-            Self::StartOffset { log, offset } | Self::OffsetLease { log, ceiling: offset } => {
+            Self::OffsetLease { log, ceiling } => {
                 put_log(target, *log);
-                target.put_i64(*offset);
+                target.put_i64(*ceiling);
             }
             Self::Meta { .. } => {}
         }
@@ -91,7 +83,7 @@ impl Entry {
     pub(super) fn body(&self) -> &[u8] {
         match self {
             Self::Batch { body, .. } | Self::Meta { bytes: body } => body,
-            Self::StartOffset { .. } | Self::OffsetLease { .. } => &[],
+            Self::OffsetLease { .. } => &[],
         }
     }
 
@@ -113,7 +105,6 @@ impl Entry {
                 let (log, head) = (take_log(fields)?, fields.array()?);
                 Self::Batch { log, head, body: fields.take(fields.remaining())? }
             }
-            KIND_START_OFFSET => Self::StartOffset { log: take_log(fields)?, offset: fields.i64()? },
             KIND_OFFSET_LEASE => Self::OffsetLease { log: take_log(fields)?, ceiling: fields.i64()? },
             KIND_META => Self::Meta { bytes: fields.take(fields.remaining())? },
             _ => return Ok(None),

@@ -25,12 +25,12 @@
 //!
 //! | offset | size | field | meaning |
 //! |---|---|---|---|
-//! | 0 | 1 | kind | 1 batch, 2 start offset, 3 offset lease, 4 cluster changes |
+//! | 0 | 1 | kind | 1 batch, 3 offset lease, 4 cluster changes; 2 is not used |
 //! | 1 | 3 | – | 0 |
 //! | 4 | 4 | size | bytes that follow |
 //! | 8 | 16 | topic | id; not in cluster changes |
 //! | 24 | 4 | partition | not in cluster changes |
-//! | 28 | | | batch: 16 bytes head, then body · start offset, offset lease: 8 bytes offset |
+//! | 28 | | | batch: 16 bytes head, then body · offset lease: 8 bytes offset |
 //! | 8 | | | cluster changes: as the store writes them |
 
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use super::{
     JournalError, JournalPosition,
-    replay::ReplaySummary,
+    replay::{Replay, ReplaySummary},
     walk::{Beyond, Chain, JournalFile, Walk, file_number, scan},
 };
 use crate::{
@@ -36,15 +36,16 @@ pub(super) struct Found {
     pub(super) walk: Option<Walk>,
 }
 
-/// Reads the journal from the frame `from` on; cuts a torn tail; refuses rot.
-pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Result<Found, JournalError> {
-    let from = from.0.max(1);
-    let files = open_files(disk, dir)?;
-    let number_max = files.iter().map(|file| file.number).max().unwrap_or(0);
-    let Some((start, first)) = first_needed(&files, from) else {
-        return nothing_needed_found(dir, files, from, number_max);
-    };
-    let mut walk = Walk::new(files.clone(), start, &first, from);
+/// What a walk over the chain found.
+struct Survey {
+    walk: Walk,
+    summary: ReplaySummary,
+    unsure: Vec<Unsure>,
+    torn: Vec<(JournalFile, u64, Range<u64>)>,
+}
+
+/// Reads the chain from the frame `from` on; refuses rot. Changes nothing.
+fn survey(dir: &Path, mut walk: Walk, first: u64, from: u64) -> Result<Survey, JournalError> {
     let mut summary = ReplaySummary::default();
     let mut unsure: Vec<Unsure> = Vec::new();
     while let Some(frame) = walk.next_frame()? {
@@ -60,10 +61,36 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Res
     }
     let torn = look_beyond(&walk)?;
     if walk.chain.expected < from {
-        return Err(missing(dir, from, Some((first.sequence, walk.chain.expected - 1))));
+        return Err(missing(dir, from, Some((first, walk.chain.expected - 1))));
     }
+    summary.torn_bytes = torn.iter().map(|(_, _, range)| range.end - range.start).sum();
+    Ok(Survey { walk, summary, unsure, torn })
+}
+
+/// Reads the journal from the frame `from` on; refuses rot. Changes nothing, also not a torn tail.
+pub(super) fn inspect(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Result<Replay, JournalError> {
+    let from = from.0.max(1);
+    let files = open_files(disk, dir, OpenMode::Read)?;
+    let Some((start, first)) = first_needed(&files, from) else {
+        let found = nothing_needed_found(dir, files, from, 0)?;
+        return Ok(Replay::new(None, 1, found.summary));
+    };
+    let survey = survey(dir, Walk::new(files.clone(), start, &first, from), first.sequence, from)?;
+    let again = Walk::new(files, start, &first, from);
+    Ok(Replay::new(Some(again), survey.walk.chain.expected, survey.summary))
+}
+
+/// Reads the journal from the frame `from` on; cuts a torn tail; refuses rot.
+pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Result<Found, JournalError> {
+    let from = from.0.max(1);
+    let files = open_files(disk, dir, OpenMode::Write)?;
+    let number_max = files.iter().map(|file| file.number).max().unwrap_or(0);
+    let Some((start, first)) = first_needed(&files, from) else {
+        return nothing_needed_found(dir, files, from, number_max);
+    };
+    let walk = Walk::new(files.clone(), start, &first, from);
+    let Survey { walk, summary, mut unsure, torn } = survey(dir, walk, first.sequence, from)?;
     for (file, sequence, range) in &torn {
-        summary.torn_bytes += range.end - range.start;
         keep_torn(disk, dir, file, *sequence, range)?;
     }
     drop_torn_but_latest(disk, dir)?;
@@ -109,11 +136,11 @@ fn make_sure(unsure: &mut [Unsure]) -> Result<(), JournalError> {
     Ok(())
 }
 
-fn open_files(disk: &dyn Disk, dir: &Path) -> Result<Vec<JournalFile>, JournalError> {
+fn open_files(disk: &dyn Disk, dir: &Path, mode: OpenMode) -> Result<Vec<JournalFile>, JournalError> {
     let mut files = Vec::new();
     for entry in disk.list(dir).map_err(DiskError::at("list", dir))? {
         if let Some(number) = file_number(&entry.name).filter(|_| !entry.is_dir) {
-            files.push(JournalFile::open(disk, dir.join(&entry.name), number)?);
+            files.push(JournalFile::open(disk, dir.join(&entry.name), number, mode)?);
         }
     }
     Ok(files)

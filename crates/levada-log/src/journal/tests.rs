@@ -81,7 +81,7 @@ fn entries_come_back_in_order_after_a_restart() {
     let open = || Journal::open(Arc::new(RealDisk), &dir, JournalPosition::START, config.clone()).expect("opens");
     let (mut journal, replay) = open();
     assert_eq!(entries_of(replay), []);
-    let first = [batch(b"one"), Entry::StartOffset { log: log(), offset: 5 }];
+    let first = [batch(b"one"), Entry::OffsetLease { log: log(), ceiling: 5 }];
     let second = [Entry::OffsetLease { log: log(), ceiling: 9 }, batch(&[2; 10_000]), batch(b"")];
     let (one, two) = (journal.append(&first).expect("appended"), journal.append(&second).expect("appended"));
     assert_eq!(journal.durable_position(), JournalPosition(2));
@@ -96,10 +96,9 @@ fn entries_come_back_in_order_after_a_restart() {
 }
 
 /// What `testdata/journal-frame-v1.bin` holds, after an opening frame.
-fn one_of_each() -> [Entry; 4] {
+fn one_of_each() -> [Entry; 3] {
     [
         batch(b"body"),
-        Entry::StartOffset { log: log(), offset: 5 },
         Entry::OffsetLease { log: log(), ceiling: -1 },
         Entry::Meta { bytes: Bytes::from_static(b"changes") },
     ]
@@ -177,6 +176,42 @@ fn a_full_journal_refuses_until_something_is_released() {
     assert_eq!(names, ["00000001.journal", "00000002.journal", "00000003.journal"], "the first is used again");
     let (_, replay) = open(&disk, positions[5].0);
     assert_eq!(numbers_of(replay), (5..=15).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_append_that_leaves_room_is_refused_before_others() {
+    for is_full in [true, false] {
+        let disk = new_disk();
+        let (mut journal, _) = open(&disk, 0);
+        disk.set_capacity(is_full.then_some(128 << 10));
+        let mut last = 0;
+        let refused = (1..100).find_map(|number| {
+            let appended = journal.append_leaving(20 << 10, &[numbered(number, 10_000)]);
+            appended.map(|position| last = position.0).err()
+        });
+        let expected = matches!(refused, Some(JournalError::NoSpace(_))) == is_full;
+        assert!(expected && matches!(refused.unwrap().kind(), ErrorKind::Unavailable));
+        for number in 100..105 {
+            journal.append(&[numbered(number, 100)]).expect("the room that was left");
+        }
+        assert!(journal.append(&[numbered(105, 10_000)]).is_err(), "it is used up");
+        assert!(journal.ensure_spare(20 << 10).is_err());
+        journal.sync().expect("synced");
+        journal.release_before(JournalPosition(last)).expect("released");
+        journal.ensure_spare(20 << 10).expect("there is room again");
+        add(&mut journal, 106, 10_000);
+    }
+}
+
+#[test]
+fn an_entry_as_large_as_a_file_is_taken_whatever_is_to_be_left() {
+    let config = JournalConfig { files_max: 2, ..small() };
+    let (mut journal, _) = Journal::open(Arc::new(new_disk()), dir(), JournalPosition::START, config).expect("opens");
+    for number in 0..4 {
+        let position = journal.append_leaving(20 << 10, &[numbered(number, 60_000)]).expect("nothing can be released");
+        journal.sync().expect("synced");
+        journal.release_before(position).expect("released");
+    }
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub(super) struct JournalFile {
 
 impl JournalFile {
     /// Opens what is there and looks at its first frame.
-    pub(super) fn open(disk: &dyn Disk, path: PathBuf, number: u64) -> Result<Self, JournalError> {
-        let file = disk.open(&path, OpenMode::Write).map_err(DiskError::at("open", &path))?;
+    pub(super) fn open(disk: &dyn Disk, path: PathBuf, number: u64, mode: OpenMode) -> Result<Self, JournalError> {
+        let file = disk.open(&path, mode).map_err(DiskError::at("open", &path))?;
         let size = file.len().map_err(DiskError::at("measure", &path))?;
         let size = size - size % BLOCK_SIZE;
         let mut opened = Self { number, path, file, size, first: None, size_is_sure: false, dirty: false };

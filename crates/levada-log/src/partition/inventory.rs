@@ -6,7 +6,7 @@ use super::{
     layout::{DELETED_SUFFIX, FileKind, METADATA_FILE, TMP_SUFFIX, parse_metadata, parse_name, segment_path},
 };
 use crate::error::DiskError;
-use levada_model::{LogId, Offset};
+use levada_model::{LogId, Offset, TopicId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -14,6 +14,15 @@ use std::{
 
 /// No file beside the log is larger.
 const SMALL_SIZE_MAX: u64 = 16 << 20;
+
+/// The topic to which a partition's directory belongs, where it says so.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn topic_of(files: &LogFiles, dir: &Path) -> Result<Option<TopicId>, DiskError> {
+    let metadata = files.read_all(&dir.join(METADATA_FILE), SMALL_SIZE_MAX)?;
+    Ok(metadata.and_then(|bytes| parse_metadata(&String::from_utf8_lossy(&bytes))))
+}
 
 /// The files of a partition's directory.
 #[derive(Debug, Default)]
@@ -30,9 +39,7 @@ pub(super) struct Inventory {
 impl Inventory {
     /// Lists `dir` and checks whose it is.
     pub(super) fn take(files: &LogFiles, dir: &Path, id: LogId) -> Result<Self, OpenError> {
-        let metadata = files.read_all(&dir.join(METADATA_FILE), SMALL_SIZE_MAX)?;
-        let text = metadata.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        if let Some(found) = text.as_deref().and_then(parse_metadata)
+        if let Some(found) = topic_of(files, dir)?
             && found != id.topic
         {
             return Err(OpenError::WrongTopic { dir: dir.to_owned(), found: found.to_string() });
@@ -65,16 +72,19 @@ impl Inventory {
     /// How many of a checkpoint's segments, from the oldest on, were let go after it was taken: their files end in
     /// `.deleted`. Where a power cut undid some of the renames, the older ones count nevertheless.
     pub(super) fn gone_count(&self, checkpoint: &LogCheckpoint) -> Result<usize, Corruption> {
-        let is_gone =
-            |mark: &SegmentMark| !self.logs.contains_key(&mark.base_offset) && self.deleted.contains(&mark.base_offset);
         let marks: Vec<_> = checkpoint.segments().collect();
-        let count = marks.iter().rposition(|mark| is_gone(mark)).map_or(0, |last| last + 1);
+        let count = marks.iter().rposition(|mark| self.is_gone(mark)).map_or(0, |last| last + 1);
         for mark in &marks {
-            if !is_gone(mark) {
+            if !self.is_gone(mark) {
                 self.check_size(mark)?;
             }
         }
         Ok(count)
+    }
+
+    /// Whether the segment was let go after the checkpoint that names it.
+    pub(super) fn is_gone(&self, mark: &SegmentMark) -> bool {
+        !self.logs.contains_key(&mark.base_offset) && self.deleted.contains(&mark.base_offset)
     }
 
     /// Fails where the segment's file is missing, or shorter than what was synced.

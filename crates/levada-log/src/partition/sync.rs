@@ -10,14 +10,18 @@ use crate::disk::DiskFile;
 use crate::error::DiskError;
 use bytes::Bytes;
 use levada_model::Offset;
+use parking_lot::Mutex;
 use std::{fmt, path::Path, sync::Arc};
 
 /// One thing to make durable; a checkpoint taken after it was handed out is durable once all of them are.
 ///
-/// A failure poisons the log: nothing of it is synced again, because a sync that follows a failed one proves nothing.
+/// Clones are the same thing: it is done once, and whoever comes meanwhile waits. A failure poisons the log: nothing
+/// of it is synced again, because a sync that follows a failed one proves nothing.
+#[derive(Clone)]
 pub struct DirtyFile {
     log: Arc<LogReader>,
-    work: Work,
+    /// `None` once it is durable.
+    work: Arc<Mutex<Option<Work>>>,
 }
 
 pub(super) enum Work {
@@ -39,22 +43,29 @@ pub(super) enum Work {
 
 impl fmt::Debug for DirtyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match &self.work {
-            Work::Data { base, bytes, .. } => format!("{bytes} bytes of segment {base}"),
-            Work::Sealed { segment, .. } => format!("indexes of segment {}", segment.base()),
-            Work::Beside { base, kind, .. } => format!("{kind:?} of segment {base}"),
-            Work::Epochs { .. } => EPOCHS_FILE.to_owned(),
-            Work::Identity { .. } => METADATA_FILE.to_owned(),
-            Work::Names => "names".to_owned(),
-            Work::Place => "the directory's name".to_owned(),
+        let what = match self.work.try_lock().as_deref() {
+            None => "something under way".to_owned(),
+            Some(None) => "something durable".to_owned(),
+            Some(Some(Work::Data { base, bytes, .. })) => format!("{bytes} bytes of segment {base}"),
+            Some(Some(Work::Sealed { segment, .. })) => format!("indexes of segment {}", segment.base()),
+            Some(Some(Work::Beside { base, kind, .. })) => format!("{kind:?} of segment {base}"),
+            Some(Some(Work::Epochs { .. })) => EPOCHS_FILE.to_owned(),
+            Some(Some(Work::Identity { .. })) => METADATA_FILE.to_owned(),
+            Some(Some(Work::Names)) => "names".to_owned(),
+            Some(Some(Work::Place)) => "the directory's name".to_owned(),
         };
         write!(f, "DirtyFile({what} in `{}`)", self.log.dir.display())
     }
 }
 
 impl DirtyFile {
-    pub(super) const fn new(log: Arc<LogReader>, work: Work) -> Self {
-        Self { log, work }
+    pub(super) fn new(log: Arc<LogReader>, work: Work) -> Self {
+        Self { log, work: Arc::new(Mutex::new(Some(work))) }
+    }
+
+    /// Whether it is not known to be durable: not begun, under way, or failed.
+    pub(super) fn is_outstanding(&self) -> bool {
+        self.work.try_lock().is_none_or(|work| work.is_some())
     }
 
     /// Whose log it belongs to.
@@ -63,24 +74,17 @@ impl DirtyFile {
         &self.log
     }
 
-    /// Bytes of log that wait for this, about; a syncer spreads its work by it.
-    #[must_use]
-    pub const fn unsynced_bytes(&self) -> u64 {
-        match &self.work {
-            Work::Data { bytes, .. } => *bytes,
-            Work::Sealed { .. }
-            | Work::Beside { .. }
-            | Work::Epochs { .. }
-            | Work::Identity { .. }
-            | Work::Names
-            | Work::Place => 0,
-        }
-    }
-
-    /// The directory of which only the names have to be synced, and which many logs share: once for all of them will do.
+    /// The directory of which only the names have to be synced, and which many logs share: once for all of them will
+    /// do, and is then [`Self::settle`]d.
     #[must_use]
     pub fn shared_dir(&self) -> Option<&Path> {
-        matches!(self.work, Work::Place).then(|| self.log.dir.parent()).flatten()
+        let is_place = matches!(self.work.try_lock().as_deref(), Some(Some(Work::Place)));
+        self.log.dir.parent().filter(|_| is_place)
+    }
+
+    /// Its shared directory was synced, after this was handed out.
+    pub fn settle(&self) {
+        *self.work.lock() = None;
     }
 
     /// Makes it durable. Blocks.
@@ -88,13 +92,17 @@ impl DirtyFile {
     /// # Errors
     /// [`SyncError`]; the log is then poisoned. A full disk is no error where what is missing can be built again.
     pub fn sync(&self) -> Result<(), SyncError> {
+        let mut work = self.work.lock();
+        let Some(left) = work.as_ref() else { return Ok(()) };
         if let Some(reason) = self.log.poisoned() {
             return Err(SyncError::Poisoned(reason.to_owned()));
         }
-        self.work.run(&self.log).map_err(|error| {
+        left.run(&self.log).map_err(|error| {
             self.log.poison(&error.to_string());
             SyncError::Disk(error)
-        })
+        })?;
+        *work = None;
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     inbox::WriterCommand,
     round::{Admitted, Round},
     shared::{AppenderCommand, Shared, Stats},
+    space::{Lack, Spare},
     writer,
 };
 use crate::{
@@ -22,10 +23,14 @@ use levada_model::{PartitionIndex, TopicId, TopicName};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 /// A round takes no more requests beyond this many bytes, so that the first of them need not wait long.
 const ROUND_BYTES_MAX: usize = 4 << 20;
+
+/// How often a journal without room is tried again while nobody asks.
+const SPACE_RETRY: Duration = Duration::from_millis(250);
 
 type CommitPromise = Promise<Result<(), crate::CommitError>>;
 
@@ -51,7 +56,8 @@ impl Appender {
     pub(crate) fn run(mut self) {
         let mut waiting = VecDeque::new();
         loop {
-            self.shared.appends.drain_into(&mut waiting, None);
+            let timeout = self.shared.lacks(Lack::Journal).then_some(SPACE_RETRY);
+            self.shared.appends.drain_into(&mut waiting, timeout);
             while !waiting.is_empty() {
                 let (round, commits, close) = self.gather(&mut waiting);
                 self.execute(round, commits);
@@ -64,11 +70,19 @@ impl Appender {
         }
     }
 
-    /// Readies the journal's next file while nobody waits.
+    /// Readies the journal's next file while nobody waits, and finds out whether there is room again.
     fn prepare_journal(&mut self) {
-        match self.journal.prepare() {
+        let prepared = if self.shared.lacks(Lack::Journal) {
+            let spare = Spare::Broker.bytes(self.shared.config.journal_file_size);
+            let position = JournalPosition(self.shared.released());
+            let readied = self.journal.release_before(position).and_then(|()| self.journal.ensure_spare(spare));
+            readied.map(|()| self.shared.end_lack(Lack::Journal))
+        } else {
+            self.journal.prepare()
+        };
+        match prepared {
             // Whoever needs the file will hear of it.
-            Ok(()) | Err(JournalError::NoSpace(_)) => {}
+            Ok(()) | Err(JournalError::NoSpace(_) | JournalError::Full { .. }) => {}
             Err(error) => self.shared.set_poisoned(error.to_string()),
         }
     }
@@ -79,8 +93,8 @@ impl Appender {
         while round.bytes < ROUND_BYTES_MAX {
             match waiting.pop_front() {
                 None => break,
-                Some(AppenderCommand::Append { outcomes, set, promise }) => {
-                    round.admit(&self.shared, outcomes, set, promise);
+                Some(AppenderCommand::Append { answer, set, promise }) => {
+                    round.admit(&self.shared, answer, set, promise);
                 }
                 Some(AppenderCommand::Commit { changes, promise }) => {
                     self.admit_commit(&mut round, &mut commits, &changes, promise);
@@ -110,6 +124,11 @@ impl Appender {
             promise.fulfil(Err(crate::CommitError::Poisoned(reason.to_owned())));
             return;
         }
+        let needs_files = |change: &Change| matches!(change, Change::CreateTopic { .. } | Change::SetPartitions { .. });
+        if self.shared.lacks_space() && changes.iter().any(needs_files) {
+            promise.fulfil(Err(crate::CommitError::NoSpace));
+            return;
+        }
         let commits = commits.get_or_insert_with(|| Commits {
             image: ClusterImage::clone(&self.shared.image.load()),
             consequences: Vec::new(),
@@ -137,10 +156,10 @@ impl Appender {
             self.write_direct(&mut round);
         }
         if round.entries.is_empty() {
-            round.answer();
+            round.answer(&self.shared);
             return;
         }
-        match self.make_durable(&round) {
+        match self.journal_what_fits(&mut round) {
             Ok(()) => {
                 self.publish(round.take_journalled());
                 if let Some(commits) = commits {
@@ -157,7 +176,7 @@ impl Appender {
                 }
             }
         }
-        round.answer();
+        round.answer(&self.shared);
         if self.journal.bytes_used() >= self.shared.config.checkpoint_bytes {
             self.shared.inbox.request_checkpoint(None);
         }
@@ -166,25 +185,40 @@ impl Appender {
 
     fn write_direct(&self, round: &mut Round) {
         round.write_direct(|entry| match direct::append(&self.shared, entry) {
-            Ok(outcome) => outcome,
+            Ok(written) => written,
             // Only this thread takes a log's directness away, and leases were granted.
-            Err(_) => Err(AppendError::Closed),
+            Err(_) => Err(AppendError::Closed).into(),
         });
     }
 
+    /// Makes the round durable; where there is no room for all of it, first without what clients sent, then without
+    /// batches altogether.
+    fn journal_what_fits(&mut self, round: &mut Round) -> Result<(), AppendError> {
+        loop {
+            let spare = round.spare();
+            match self.make_durable(round, spare) {
+                Err(AppendError::NoSpace) if spare != Spare::Starts && round.fail_for_space(spare) => {}
+                result => return result,
+            }
+        }
+    }
+
     /// Writes and syncs the round's entries.
-    fn make_durable(&mut self, round: &Round) -> Result<(), AppendError> {
+    fn make_durable(&mut self, round: &Round, spare: Spare) -> Result<(), AppendError> {
+        let spare_bytes = spare.bytes(self.shared.config.journal_file_size);
         loop {
             let released = self.shared.released();
             self.journal.release_before(JournalPosition(released)).map_err(|error| self.failure(&error))?;
-            match self.journal.append(&round.entries) {
+            match self.journal.append_leaving(spare_bytes, &round.entries) {
                 Ok(_) => {
                     let before = self.shared.clock.monotonic();
                     if is_sync_due(&self.shared) {
                         self.journal.sync().map_err(|error| self.failure(&error))?;
                     }
                     let waited = self.shared.clock.monotonic().saturating_sub(before);
-                    self.shared.set_no_space(false);
+                    if spare == Spare::Broker {
+                        self.shared.end_lack(Lack::Journal);
+                    }
                     let stats = &self.shared.stats;
                     Stats::add(&stats.journal_sync_nanos, waited.as_nanos());
                     Stats::add(&stats.journal_rounds, 1_u64);
@@ -197,7 +231,7 @@ impl Appender {
                         if let Some(reason) = self.shared.poison() {
                             return Err(AppendError::Poisoned(reason.to_owned()));
                         }
-                        self.shared.set_no_space(true);
+                        self.shared.set_lack(Lack::Journal);
                         return Err(AppendError::NoSpace);
                     }
                 }
@@ -208,7 +242,7 @@ impl Appender {
 
     fn failure(&self, error: &JournalError) -> AppendError {
         if matches!(error, JournalError::NoSpace(_)) {
-            self.shared.set_no_space(true);
+            self.shared.set_lack(Lack::Journal);
             return AppendError::NoSpace;
         }
         self.shared.set_poisoned(error.to_string());

@@ -4,11 +4,13 @@
 //! to be journalled first, or a request that also has durable batches, goes through the appender.
 
 use super::{
+    flusher::{Answer, Flush},
     round::{Admission, admit, undo},
     shared::Shared,
+    space::Lack,
 };
 use crate::{
-    append::{AppendEntry, AppendError, AppendOutcome, AppendSet},
+    append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Origin},
     log::Log,
     settings::Durability,
 };
@@ -16,38 +18,56 @@ use levada_log::partition::{self, LogConfig, PartitionLog};
 use levada_model::{Offset, record::StoredBatch};
 use std::{sync::Arc, time::Duration};
 
+/// A batch that was written, or refused.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// What the producer is told, once `flush` is done.
+    pub(crate) outcome: AppendOutcome,
+    /// What has to be durable first.
+    pub(crate) flush: Option<Flush>,
+}
+
+impl From<AppendOutcome> for Written {
+    fn from(outcome: AppendOutcome) -> Self {
+        Self { outcome, flush: None }
+    }
+}
+
 /// What [`try_now`] left to the appender.
 #[derive(Debug)]
 pub(crate) struct Rest {
-    /// Of the entries that were carried out.
-    pub(crate) outcomes: Vec<AppendOutcome>,
+    /// To the entries that were carried out.
+    pub(crate) answer: Answer,
     /// The others.
     pub(crate) set: AppendSet,
 }
 
 /// Appends on this thread as long as the batches of `set` go straight to their segments; gives back the rest.
-pub(crate) fn try_now(shared: &Shared, mut set: AppendSet) -> Result<Vec<AppendOutcome>, Rest> {
+pub(crate) fn try_now(shared: &Shared, mut set: AppendSet) -> Result<Answer, Rest> {
     let direct = |log: &Log| log.append.lock().direct;
+    let mut answer = Answer::default();
     if shared.poison().is_some() || set.entries.first().is_none_or(|entry| !direct(&entry.log)) {
-        return Err(Rest { outcomes: Vec::new(), set });
+        return Err(Rest { answer, set });
     }
-    let mut outcomes = Vec::with_capacity(set.entries.len());
     let mut entries = std::mem::take(&mut set.entries).into_iter();
     while let Some(entry) = entries.next() {
         match append(shared, entry) {
-            Ok(outcome) => outcomes.push(outcome),
+            Ok(written) => answer.push(written),
             Err(entry) => {
                 let entries = std::iter::once(entry).chain(entries).collect();
-                return Err(Rest { outcomes, set: AppendSet { entries, ..set } });
+                return Err(Rest { answer, set: AppendSet { entries, ..set } });
             }
         }
     }
-    Ok(outcomes)
+    Ok(answer)
 }
 
 /// Admits one batch and writes it to its segment; gives it back where the log is not direct or lacks a lease.
-pub(crate) fn append(shared: &Shared, entry: AppendEntry) -> Result<AppendOutcome, AppendEntry> {
+pub(crate) fn append(shared: &Shared, entry: AppendEntry) -> Result<Written, AppendEntry> {
     let log = Arc::clone(&entry.log);
+    if entry.origin == Origin::Client && shared.lacks_space() {
+        return Ok(Err(AppendError::NoSpace).into());
+    }
     // Held across the write: batches must reach the segment in the order of their offsets.
     let mut files = log.files.lock();
     let admitted = {
@@ -58,32 +78,42 @@ pub(crate) fn append(shared: &Shared, entry: AppendEntry) -> Result<AppendOutcom
         admit(&mut state, entry, shared.clock.wall_ms())
     };
     let (batch, appended) = match admitted {
-        Err(error) => return Ok(Err(error)),
-        Ok(Admission::Duplicate(appended)) => return Ok(Ok(appended)),
+        Err(error) => return Ok(Err(error).into()),
+        Ok(Admission::Duplicate(appended)) => {
+            // Its original may still be on its way to the disk.
+            let flushes = log.settings().flush_messages.is_some();
+            let flush = files.as_mut().filter(|_| flushes).map(|files| take_flush(&log, files));
+            return Ok(Written { outcome: Ok(appended), flush });
+        }
         Ok(Admission::New(batch, appended)) => (batch, appended),
     };
-    if let Err(error) = write_to(shared, &log, &mut files, &batch.stored) {
-        undo(&batch);
-        return Ok(Err(error));
-    }
+    let flush = match write_to(shared, &log, &mut files, &batch.stored) {
+        Ok(flush) => flush,
+        Err(error) => {
+            undo(&batch);
+            return Ok(Err(error).into());
+        }
+    };
     drop(files);
     shared.stats.count(&batch.stored, batch.records);
-    log.advance_high_watermark(batch.stored.next_offset());
-    Ok(Ok(appended))
+    if flush.is_none() {
+        log.advance_high_watermark(batch.stored.next_offset());
+    }
+    Ok(Written { outcome: Ok(appended), flush })
 }
 
-/// Writes a batch to the log's files, which are made if there are none; syncs where `flush.messages` says so.
+/// Writes a batch to the log's files, which are made if there are none; says what to sync where `flush.messages` does.
 fn write_to(
     shared: &Shared,
-    log: &Log,
+    log: &Arc<Log>,
     files: &mut Option<PartitionLog>,
     batch: &StoredBatch,
-) -> Result<(), AppendError> {
+) -> Result<Option<Flush>, AppendError> {
     let partition = open_files(shared, log, files).map_err(|error| failure(shared, &error))?;
     let now = shared.clock.wall_ms();
     partition.append(std::slice::from_ref(batch), now).map_err(|error| match error {
         partition::AppendError::NoSpace { .. } => {
-            shared.set_no_space(true);
+            shared.set_lack(Lack::Files);
             AppendError::NoSpace
         }
         other => {
@@ -91,7 +121,6 @@ fn write_to(
             AppendError::Poisoned(other.to_string())
         }
     })?;
-    shared.set_no_space(false);
     let records = batch.next_offset() - batch.base_offset;
     let unsynced = {
         let mut state = log.append.lock();
@@ -99,26 +128,18 @@ fn write_to(
         state.unsynced_since.get_or_insert_with(|| shared.clock.monotonic());
         state.unsynced_records
     };
-    if log.settings().flush_messages.is_some_and(|limit| unsynced >= limit) {
-        sync(shared, log, partition)?;
-    }
-    Ok(())
+    let is_due = log.settings().flush_messages.is_some_and(|limit| unsynced >= limit);
+    Ok(is_due.then(|| take_flush(log, partition)))
 }
 
-/// Makes what was written to a direct log durable.
-pub(crate) fn sync(shared: &Shared, log: &Log, partition: &mut PartitionLog) -> Result<(), AppendError> {
+/// Takes out what makes all durable that was written to a direct log. `partition` is that log's, locked.
+pub(crate) fn take_flush(log: &Arc<Log>, partition: &mut PartitionLog) -> Flush {
     {
         let mut state = log.append.lock();
         state.unsynced_records = 0;
         state.unsynced_since = None;
     }
-    for file in partition.dirty_files() {
-        if let Err(error) = file.sync() {
-            shared.set_poisoned(error.to_string());
-            return Err(AppendError::Poisoned(error.to_string()));
-        }
-    }
-    Ok(())
+    Flush { log: Arc::clone(log), end: partition.next_offset(), files: partition.dirty_files() }
 }
 
 /// The log's files, made if there are none.
@@ -157,7 +178,7 @@ pub(crate) fn log_config(settings: &crate::LogSettings) -> LogConfig {
 
 fn failure(shared: &Shared, error: &partition::OpenError) -> AppendError {
     if error.is_full() {
-        shared.set_no_space(true);
+        shared.set_lack(Lack::Files);
         return AppendError::NoSpace;
     }
     shared.set_poisoned(error.to_string());

@@ -9,6 +9,8 @@ use super::{
     checkpoint::{self, Checkpoint, LogEntry},
     direct,
     shared::Shared,
+    space::Lack,
+    stranded::{self, Stranded},
     syncer::SyncerCommand,
     writer::{Writer, new_checkpoint},
 };
@@ -19,7 +21,7 @@ use crate::{
 use levada_log::{
     Disk, DiskError,
     journal::{Entry, Journal, JournalConfig, JournalPosition},
-    partition::{EpochTable, LogCheckpoint, OpenError, PartitionLog, ProducerTable, RecoverMode, SegmentMark},
+    partition::{self, EpochTable, LogCheckpoint, OpenError, PartitionLog, ProducerTable, RecoverMode, SegmentMark},
 };
 use levada_model::{
     LogId, NO_TIMESTAMP, PartitionIndex, TopicId, TopicName, Uuid,
@@ -70,12 +72,17 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
         batches += u64::from(matches!(entry, Entry::Batch { .. }));
         recovering.replay(entry)?;
     }
+    recovering.clear_places()?;
+    recovering.settle_stranded()?;
     recovering.finish();
     recovering.remove_leftovers();
     let Recovering { image, writer, quarantined, .. } = recovering;
     shared.published.store(journal.durable_position().0, Ordering::Release);
     let started = new_checkpoint(&image, before.journal_position, before.logs, false);
     shared.image.store(Arc::new(image));
+    if !shared.keep_reserve() {
+        shared.set_lack(Lack::Files);
+    }
     write_checkpoint(&shared, &started)?;
     let recovery = Recovery {
         clean: before.clean && !first_start,
@@ -102,6 +109,11 @@ fn prepare_dir(disk: &dyn Disk, data_dir: &Path) -> Result<Box<dyn Send + Sync>,
     if let Some(parent) = data_dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk.sync_dir(parent).map_err(error("sync directory", parent))?;
     }
+    lock_dir(disk, data_dir)
+}
+
+/// Keeps other processes away from the directory.
+pub(super) fn lock_dir(disk: &dyn Disk, data_dir: &Path) -> Result<Box<dyn Send + Sync>, StoreError> {
     let lock = data_dir.join("lock");
     disk.lock(&lock).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => StoreError::InUse { path: data_dir.to_owned() },
@@ -131,7 +143,7 @@ fn first_checkpoint(parts: &StoreParts, config: &StoreConfig) -> Result<Checkpoi
 
 fn write_checkpoint(shared: &Shared, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     let data_dir = &shared.config.data_dir;
-    checkpoint::write(&*shared.disk, data_dir, checkpoint).map_err(|source| StoreError::Io {
+    shared.write_checkpoint(checkpoint).map_err(|source| StoreError::Io {
         action: "write",
         path: checkpoint::path(data_dir),
         source,
@@ -162,6 +174,11 @@ impl From<OpenError> for Trouble {
     }
 }
 
+fn stranded_error(data_dir: &Path, id: LogId, source: io::Error) -> StoreError {
+    let path = stranded::path_of(data_dir, id);
+    StoreError::Io { action: "keep batches of a quarantined partition in", path, source }
+}
+
 struct Recovering<'a> {
     shared: &'a Arc<Shared>,
     image: ClusterImage,
@@ -170,6 +187,10 @@ struct Recovering<'a> {
     writer: Writer,
     quarantined: Vec<(String, String)>,
     clean: bool,
+    /// Logs in whose place stands the directory of another topic, of one that the journal goes on to create, perhaps.
+    displaced: Vec<Arc<Log>>,
+    /// Batches of quarantined partitions.
+    stranded: Stranded,
 }
 
 impl<'a> Recovering<'a> {
@@ -186,6 +207,8 @@ impl<'a> Recovering<'a> {
             writer: Writer::new(Arc::clone(shared)),
             quarantined: Vec::new(),
             clean: before.clean,
+            displaced: Vec::new(),
+            stranded: Stranded::default(),
         };
         for change in &before.changes {
             recovering.apply(change);
@@ -240,11 +263,17 @@ impl<'a> Recovering<'a> {
                 recovered.map(|recovered| recovered.log)
             };
             self.take_files(log, opened?);
-        } else if entry.direct {
+        } else if entry.direct && !self.is_displaced(log)? {
             self.rebuild(log)?;
         }
         log.advance_log_start(entry.log_start);
         Ok(())
+    }
+
+    /// Whether what stands in the place of `log` is of another topic of that name.
+    fn is_displaced(&self, log: &Log) -> Result<bool, Trouble> {
+        let found = partition::topic_of(&self.shared.files, log.dir());
+        Ok(found.map_err(|error| Trouble::from(OpenError::Disk(error)))?.is_some_and(|topic| topic != log.id().topic))
     }
 
     /// Direct logs have files of which no checkpoint knows.
@@ -273,8 +302,6 @@ impl<'a> Recovering<'a> {
                 self.take_files(log, recovered.log);
                 Ok(())
             }
-            // Of a topic of that name that was deleted, or cut short while it was created: nothing in it is ours.
-            Err(OpenError::WrongTopic { .. }) => self.discard(log),
             Err(error) => Err(error.into()),
         }
     }
@@ -300,9 +327,7 @@ impl<'a> Recovering<'a> {
                     codec::decode(bytes).map_err(|error| StoreError::Checkpoint { path, reason: error.to_string() })?;
                 changes.iter().try_for_each(|change| self.replay_change(change))?;
             }
-            // Starts move by cluster changes.
-            Entry::StartOffset { .. } => {}
-            Entry::Batch { log, head, body } => self.replay_batch(log, head, &body),
+            Entry::Batch { log, head, body } => self.replay_batch(log, head, &body)?,
             Entry::OffsetLease { log, ceiling } => {
                 if let Some(log) = self.log(log) {
                     let mut state = log.append.lock();
@@ -341,14 +366,17 @@ impl<'a> Recovering<'a> {
 
     /// A log of which the checkpoint does not know: its directory is its own, from before the crash, or was left by
     /// a deleted topic of that name.
-    fn adopt_or_discard(&mut self, log: &Log) -> Result<(), StoreError> {
-        let result = if log.append.lock().direct {
-            self.rebuild(log)
-        } else if self.shared.disk.exists(log.dir()) {
+    fn adopt_or_discard(&mut self, log: &Arc<Log>) -> Result<(), StoreError> {
+        let result = match self.is_displaced(log) {
+            Ok(true) => {
+                self.displaced.push(Arc::clone(log));
+                Ok(())
+            }
+            Ok(false) if log.append.lock().direct => self.rebuild(log),
             // All that it holds is in the journal.
-            self.discard(log)
-        } else {
-            Ok(())
+            Ok(false) if self.shared.disk.exists(log.dir()) => self.discard(log),
+            Ok(false) => Ok(()),
+            Err(trouble) => Err(trouble),
         };
         match result {
             Ok(()) => Ok(()),
@@ -362,29 +390,35 @@ impl<'a> Recovering<'a> {
         }
     }
 
-    fn delete(&mut self, log: &Log) {
+    fn delete(&mut self, log: &Arc<Log>) {
         log.close();
-        drop(log.files.lock().take());
+        drop(self.writer.forget(log));
         if self.shared.disk.exists(log.dir())
+            && !self.is_displaced(log).unwrap_or(true)
             && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
         {
             tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
         }
     }
 
-    fn replay_batch(&mut self, id: LogId, head: [u8; 16], body: &[u8]) {
-        // The topic was deleted later, or the partition is quarantined: nobody can ask for the batch.
-        let Some(log) = self.log(id).filter(|log| log.quarantine().is_none()) else { return };
+    fn replay_batch(&mut self, id: LogId, head: [u8; 16], body: &[u8]) -> Result<(), StoreError> {
+        // The topic was deleted later: nobody can ask for the batch.
+        let Some(log) = self.log(id) else { return Ok(()) };
         let whole = [&head[..], body].concat();
         let Ok(batch) = Batch::check(whole.into()) else {
             log.set_quarantined("a batch in the journal is damaged".to_owned());
-            return;
+            return Ok(());
         };
+        if log.quarantine().is_some() {
+            let data_dir = &self.shared.config.data_dir;
+            let added = self.stranded.add(&*self.shared.disk, data_dir, id, &batch);
+            return added.map_err(|error| stranded_error(data_dir, id, error));
+        }
         let header: BatchHeader = *batch.header();
         {
             let mut state = log.append.lock();
             if header.base_offset < state.next_offset {
-                return;
+                return Ok(());
             }
             state.producers.apply(&header, header.base_offset, NO_TIMESTAMP.max(header.max_timestamp));
             state.next_offset = header.next_offset();
@@ -405,6 +439,17 @@ impl<'a> Recovering<'a> {
         if self.shared.inbox.unflushed_bytes() >= self.shared.config.flush_bytes {
             self.writer.flush_all();
         }
+        Ok(())
+    }
+
+    /// What the journal has of quarantined partitions is durable elsewhere before it can be let go.
+    fn settle_stranded(&self) -> Result<(), StoreError> {
+        let known = self.image.logs().map(|log| log.id()).collect();
+        let data_dir = &self.shared.config.data_dir;
+        self.stranded.settle(&*self.shared.disk, data_dir, &known).map_err(|source| {
+            let path = data_dir.join("quarantine");
+            StoreError::Io { action: "keep batches of quarantined partitions in", path, source }
+        })
     }
 
     /// Directories that were taken out of the way before the crash, and not removed yet.
@@ -415,6 +460,17 @@ impl<'a> Recovering<'a> {
                 self.shared.syncs.push(SyncerCommand::RemoveDir(logs.join(entry.name)));
             }
         }
+    }
+
+    /// All topics are known now: what stands in the place of another is of one that was deleted.
+    fn clear_places(&self) -> Result<(), StoreError> {
+        for log in self.displaced.iter().filter(|log| !log.is_closed()) {
+            match self.is_displaced(log).and_then(|displaced| if displaced { self.discard(log) } else { Ok(()) }) {
+                Ok(()) | Err(Trouble::Damage(_)) => {}
+                Err(Trouble::Disk(error)) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Offsets that someone may have seen are not given out again; the epoch of this life begins.

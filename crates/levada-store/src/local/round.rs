@@ -3,9 +3,9 @@
 //! Admission is in memory only: the producer's sequence is checked, offsets are assigned. What was admitted
 //! is either published, when it is as durable as promised, or undone, newest first.
 
-use super::shared::Shared;
+use super::{direct::Written, flusher::Answer, shared::Shared, space::Spare};
 use crate::{
-    append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended},
+    append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin},
     log::{AppendState, Log},
     settings::TimestampKind,
     ticket::Promise,
@@ -26,6 +26,7 @@ pub(crate) struct Admitted {
     pub(crate) log: Arc<Log>,
     pub(crate) stored: StoredBatch,
     pub(crate) records: u64,
+    origin: Origin,
     slot: Slot,
     next_offset_before: Offset,
     producer_before: Option<(ProducerId, Option<ProducerState>)>,
@@ -41,7 +42,7 @@ struct Slot {
 #[derive(Debug)]
 struct Request {
     promise: Promise<Vec<AppendOutcome>>,
-    outcomes: Vec<AppendOutcome>,
+    answer: Answer,
 }
 
 /// What is admitted together and answered together.
@@ -68,25 +69,26 @@ impl Round {
 
     /// Admits all entries of `set`; each has its outcome afterwards, which holds if the round succeeds.
     ///
-    /// `outcomes` are those of the request's entries that were carried out before.
+    /// `answer` has those of the request's entries that were carried out before.
     pub(crate) fn admit(
         &mut self,
         shared: &Shared,
-        mut outcomes: Vec<AppendOutcome>,
+        mut answer: Answer,
         set: AppendSet,
         promise: Promise<Vec<AppendOutcome>>,
     ) {
         let request = self.requests.len();
         let now = shared.clock.wall_ms();
         for append in set.entries {
-            let entry = outcomes.len();
+            let entry = answer.outcomes.len();
             let outcome = match shared.poison() {
                 Some(reason) => Err(AppendError::Poisoned(reason.to_owned())),
+                None if append.origin == Origin::Client && shared.lacks_space() => Err(AppendError::NoSpace),
                 None => self.admit_one(append, Slot { request, entry }, now),
             };
-            outcomes.push(outcome);
+            answer.outcomes.push(outcome);
         }
-        self.requests.push(Request { promise, outcomes });
+        self.requests.push(Request { promise, answer });
     }
 
     fn admit_one(&mut self, append: AppendEntry, slot: Slot, now: Timestamp) -> AppendOutcome {
@@ -132,6 +134,35 @@ impl Round {
         }
     }
 
+    /// What the round must leave in the journal.
+    pub(crate) fn spare(&self) -> Spare {
+        if self.needs_leases() || self.journalled.iter().any(|batch| batch.origin == Origin::Client) {
+            Spare::Broker
+        } else if self.journalled.is_empty() {
+            Spare::Starts
+        } else {
+            Spare::Changes
+        }
+    }
+
+    /// The journal has no room for those that must leave `spare` in it: they are undone, newest first, and fail. Says
+    /// whether others are left. No log has batches both of clients and of the broker.
+    pub(crate) fn fail_for_space(&mut self, spare: Spare) -> bool {
+        let stays = |batch: &Admitted| spare == Spare::Broker && batch.origin == Origin::Coordinator;
+        let mut kept = self.journalled.iter().map(stays);
+        self.entries.retain(|entry| match entry {
+            Entry::Batch { .. } => kept.next().unwrap_or(false),
+            Entry::OffsetLease { .. } => false,
+            Entry::Meta { .. } => true,
+        });
+        drop(kept);
+        let (kept, failed) = self.take_journalled().into_iter().partition(stays);
+        self.journalled = failed;
+        self.fail_journalled(&AppendError::NoSpace);
+        self.journalled = kept;
+        !self.entries.is_empty()
+    }
+
     /// Whether direct batches wait for the journal.
     pub(crate) const fn needs_leases(&self) -> bool {
         !self.leases.is_empty()
@@ -146,10 +177,10 @@ impl Round {
     }
 
     /// Carries out the direct batches.
-    pub(crate) fn write_direct(&mut self, write: impl Fn(AppendEntry) -> AppendOutcome) {
+    pub(crate) fn write_direct(&mut self, write: impl Fn(AppendEntry) -> Written) {
         for (slot, entry) in std::mem::take(&mut self.direct) {
-            let outcome = write(entry);
-            self.set_outcome(slot, outcome);
+            let written = write(entry);
+            self.set_outcome(slot, written);
         }
     }
 
@@ -160,27 +191,26 @@ impl Round {
     /// The journal did not take the round: what depends on it is undone, newest first, and fails.
     pub(crate) fn fail_journalled(&mut self, error: &AppendError) {
         for batch in self.take_journalled().into_iter().rev() {
-            self.set_outcome(batch.slot, Err(error.clone()));
+            self.set_outcome(batch.slot, Written::from(Err(error.clone())));
             undo(&batch);
         }
         self.leases.clear();
         let direct = std::mem::take(&mut self.direct).into_iter().map(|(slot, _)| slot);
         for slot in direct.chain(std::mem::take(&mut self.duplicates)) {
-            self.set_outcome(slot, Err(error.clone()));
+            self.set_outcome(slot, Written::from(Err(error.clone())));
         }
     }
 
-    fn set_outcome(&mut self, slot: Slot, outcome: AppendOutcome) {
-        let outcomes = self.requests.get_mut(slot.request).map(|request| &mut request.outcomes);
-        if let Some(place) = outcomes.and_then(|outcomes| outcomes.get_mut(slot.entry)) {
-            *place = outcome;
+    fn set_outcome(&mut self, slot: Slot, written: Written) {
+        if let Some(request) = self.requests.get_mut(slot.request) {
+            request.answer.set(slot.entry, written);
         }
     }
 
-    /// Answers all requests.
-    pub(crate) fn answer(self) {
+    /// Answers all requests, those that wait for the disk when it is done.
+    pub(crate) fn answer(self, shared: &Shared) {
         for request in self.requests {
-            request.promise.fulfil(request.outcomes);
+            request.answer.give(shared, request.promise);
         }
     }
 }
@@ -207,7 +237,7 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
     if let Some(reason) = &state.closed {
         return Err(reason.clone());
     }
-    let AppendEntry { log, batch, .. } = append;
+    let AppendEntry { log, batch, origin } = append;
     let stamps = log.settings().timestamps == TimestampKind::LogAppendTime;
     let log_start_offset = log.tail().log_start_offset;
     let header = *batch.header();
@@ -230,6 +260,7 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
         log,
         stored,
         records: u64::try_from(header.record_count).unwrap_or(0),
+        origin,
         slot: Slot { request: 0, entry: 0 },
         next_offset_before: base_offset,
         producer_before,

@@ -4,8 +4,10 @@ use super::{
     Resolve, StoreConfig, StoreError, StoreParts,
     appender::Appender,
     checkpoint::LogEntry,
+    flusher::{Answer, Flusher, FlusherCommand},
     inbox::{Inbox, WriterCommand},
     queue::Queue,
+    space::Space,
     syncer::{Syncer, SyncerCommand},
     writer::Writer,
 };
@@ -36,7 +38,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) enum AppenderCommand {
     Append {
-        outcomes: Vec<AppendOutcome>,
+        /// Of entries that were carried out before.
+        answer: Answer,
         set: AppendSet,
         promise: Promise<Vec<AppendOutcome>>,
     },
@@ -131,6 +134,7 @@ pub(crate) struct Shared {
     pub(crate) appends: Queue<AppenderCommand>,
     pub(crate) inbox: Inbox,
     pub(crate) syncs: Queue<SyncerCommand>,
+    pub(crate) flushes: Queue<FlusherCommand>,
     pub(crate) stats: Stats,
     /// The journal's last position whose effects are published.
     pub(crate) published: AtomicU64,
@@ -138,7 +142,7 @@ pub(crate) struct Shared {
     released: Mutex<u64>,
     released_bell: Condvar,
     poison: OnceLock<String>,
-    no_space: AtomicBool,
+    pub(crate) space: Space,
     checkpoint_runs: AtomicBool,
     /// What the checkpoint said of partitions that are quarantined: later ones say it again.
     kept_entries: Mutex<BTreeMap<LogId, LogEntry>>,
@@ -170,12 +174,13 @@ impl Shared {
             appends: Queue::default(),
             inbox: Inbox::default(),
             syncs: Queue::default(),
+            flushes: Queue::default(),
             stats: Stats::default(),
             published: AtomicU64::new(0),
             released: Mutex::new(released),
             released_bell: Condvar::new(),
             poison: OnceLock::new(),
-            no_space: AtomicBool::new(false),
+            space: Space::default(),
             checkpoint_runs: AtomicBool::new(false),
             kept_entries: Mutex::default(),
             lock: Mutex::new(Some(lock)),
@@ -210,22 +215,10 @@ impl Shared {
         self.poison.get().map(String::as_str)
     }
 
-    /// Remembers, and says once, whether the disk is full.
-    pub(crate) fn set_no_space(&self, full: bool) {
-        if self.no_space.swap(full, Ordering::AcqRel) != full {
-            let data_dir = self.config.data_dir.display();
-            if full {
-                tracing::error!(%data_dir, "no space is left: produce requests are refused until there is some");
-            } else {
-                tracing::info!(%data_dir, "there is space again: writes resume");
-            }
-        }
-    }
-
     pub(crate) fn health(&self) -> Health {
         let reason = match self.poison() {
             Some(reason) => Some(reason.to_owned()),
-            None if self.no_space.load(Ordering::Acquire) => Some("no space is left in the data directory".to_owned()),
+            None if self.lacks_space() => Some("no space is left in the data directory".to_owned()),
             None => None,
         };
         Health { writable: reason.is_none(), reason }
@@ -264,10 +257,12 @@ pub(crate) struct Threads {
 impl Threads {
     pub(crate) fn start(shared: &Arc<Shared>, appender: Appender, writer: Writer) -> Result<Self, StoreError> {
         let syncer = Syncer::new(Arc::clone(shared));
+        let flusher = Flusher::new(Arc::clone(shared));
         let handles = vec![
             spawn("levada-append", move || appender.run())?,
             spawn("levada-write", move || writer.run())?,
             spawn("levada-sync", move || syncer.run())?,
+            spawn("levada-flush", move || flusher.run())?,
         ];
         Ok(Self { handles: Mutex::new(handles) })
     }
@@ -289,6 +284,7 @@ impl Threads {
             tracing::error!("the writer ended before it was told to");
         }
         shared.syncs.push(SyncerCommand::Close);
+        shared.flushes.push(FlusherCommand::Close);
         for handle in handles.drain(..) {
             if handle.join().is_err() {
                 tracing::error!("a thread of the store panicked");

@@ -3,26 +3,21 @@
 //! It also unlinks what was deleted, because unlinking a large file can take long.
 
 use super::{
-    checkpoint::{self, Checkpoint},
+    checkpoint::Checkpoint,
     shared::{AppenderCommand, Shared, Stats},
+    space::Lack,
 };
 use crate::{log::Log, ticket::Promise};
 use levada_log::{disk::OpenMode, partition::DirtyFile};
-use levada_model::LogId;
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
+    io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
 
 /// Large files are cut in steps of this size before they are unlinked: unlinking at once stalls the journal.
 const UNLINK_STEP: u64 = 32 << 20;
-
-/// So many logs are synced at a time.
-const SYNCED_AT_A_TIME: usize = 8;
 
 /// A checkpoint that is durable once its files are.
 #[derive(Debug)]
@@ -76,16 +71,15 @@ impl Syncer {
         if self.shared.poison().is_some() {
             return;
         }
-        if let Err(reason) = sync_all(&self.shared, &job.files) {
+        if let Err(reason) = self.shared.sync_files(&job.files) {
             self.shared.set_poisoned(reason);
             return;
         }
-        let data_dir = &self.shared.config.data_dir;
-        match checkpoint::write(&*self.shared.disk, data_dir, &job.checkpoint) {
+        match self.shared.write_checkpoint(&job.checkpoint) {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 // The old checkpoint stands, and the journal that it needs.
-                self.shared.set_no_space(true);
+                self.shared.set_lack(Lack::Files);
                 return;
             }
             Err(error) => {
@@ -117,7 +111,7 @@ impl Syncer {
             self.shared.disk.remove_file(path)
         };
         if let Err(error) = cut()
-            && error.kind() != std::io::ErrorKind::NotFound
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %path.display(), %error, "a deleted segment could not be unlinked");
         }
@@ -129,59 +123,9 @@ impl Syncer {
             self.unlink(&path.join(file.name));
         }
         if let Err(error) = self.shared.disk.remove_dir_all(path)
-            && error.kind() != std::io::ErrorKind::NotFound
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %path.display(), %error, "the directory of a deleted partition could not be removed");
         }
     }
-}
-
-/// Syncs everything. A directory that many new logs share is synced once, after the rest.
-pub(crate) fn sync_all(shared: &Shared, files: &[DirtyFile]) -> Result<(), String> {
-    let own: Vec<&DirtyFile> = files.iter().filter(|file| file.shared_dir().is_none()).collect();
-    sync_logs(shared, &own)?;
-    let dirs: BTreeSet<&Path> = files.iter().filter_map(DirtyFile::shared_dir).collect();
-    dirs.into_iter().try_for_each(|dir| {
-        shared.disk.sync_dir(dir).map_err(|error| format!("cannot sync directory `{}`: {error}", dir.display()))
-    })
-}
-
-/// Syncs the files, those of one log in their order. Of many logs several are synced at a time: the file system
-/// commits its journal once for all that wait.
-fn sync_logs(shared: &Shared, files: &[&DirtyFile]) -> Result<(), String> {
-    let logs: Vec<&[&DirtyFile]> = files.chunk_by(|left, right| Arc::ptr_eq(left.log(), right.log())).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(files) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            files.iter().try_for_each(|file| sync(shared, file))?;
-        }
-        Ok(())
-    };
-    if logs.len() < SYNCED_AT_A_TIME {
-        return work();
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..SYNCED_AT_A_TIME).map(|_| scope.spawn(work)).collect();
-        // The scope waits for those that are not joined here.
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().unwrap_or_else(|_| Err("a thread that synced segments panicked".to_owned()))
-        })
-    })
-}
-
-fn sync(shared: &Shared, file: &DirtyFile) -> Result<(), String> {
-    match file.sync() {
-        Ok(()) => Stats::add(&shared.stats.segment_syncs, 1_u64),
-        // They went out from under us.
-        Err(_) if is_deleted(shared, file.log().id()) => {}
-        Err(error) => return Err(error.to_string()),
-    }
-    Ok(())
-}
-
-/// Whether the topic was deleted since its files were handed out.
-fn is_deleted(shared: &Shared, id: LogId) -> bool {
-    let image = shared.image.load();
-    let log = image.topic_by_id(id.topic).and_then(|topic| topic.log(id.partition));
-    log.is_none_or(|log| log.is_closed())
 }

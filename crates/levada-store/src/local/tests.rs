@@ -1,7 +1,10 @@
 //! The store as its user sees it, on a disk in memory and on a real one.
 
 mod crash;
+mod flush;
 mod life;
+mod repair;
+mod space;
 
 use super::*;
 use crate::{
@@ -39,6 +42,7 @@ pub(super) fn parts(disk: Arc<dyn Disk>) -> StoreParts {
                 .get("durability")
                 .and_then(|name| Durability::by_name(name))
                 .unwrap_or(Durability::Fsync),
+            flush_messages: configs.get("flush.messages").map(|count| count.parse().unwrap()),
             segment_bytes: 4 << 10,
             retention_ms: None,
             retention_bytes: configs.get("retention.bytes").map(|bytes| bytes.parse().unwrap()),

@@ -1,11 +1,13 @@
 //! The writer: brings journalled batches to their segments, applies retention, takes checkpoints.
 
 use super::{
-    checkpoint::{self, Checkpoint, LogEntry},
+    checkpoint::{Checkpoint, LogEntry},
     direct,
+    flusher::FlusherCommand,
     inbox::{Work, WriterCommand},
     shared::Shared,
-    syncer::{self, CheckpointJob, SyncerCommand},
+    space::Lack,
+    syncer::{CheckpointJob, SyncerCommand},
 };
 use crate::{append::AppendError, cluster::ClusterImage, log::Log, settings::Durability, ticket::Promise};
 use bytes::BytesMut;
@@ -39,6 +41,14 @@ pub(crate) struct Writer {
     last_expiry: Duration,
     /// Renamed segments, and when.
     doomed: Vec<(Duration, PathBuf)>,
+}
+
+/// Whether all that is in the journal is in segments, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flushed {
+    All,
+    /// The disk is full.
+    Some,
 }
 
 impl Writer {
@@ -75,15 +85,22 @@ impl Writer {
         self.add_dirty(work.dirty, now);
         let close = self.obey(work.commands);
         let due = self.dirty_since.is_some_and(|since| now.saturating_sub(since) >= FLUSH_AGE_MAX);
-        if due || self.shared.inbox.unflushed_bytes() >= self.shared.config.flush_bytes {
-            self.flush_all();
+        let lacks_space = self.shared.lacks(Lack::Files);
+        let is_due = due || self.shared.inbox.unflushed_bytes() >= self.shared.config.flush_bytes;
+        if is_due || lacks_space {
+            let flushed = self.flush_all();
+            if flushed && lacks_space && self.shared.has_room() {
+                self.shared.end_lack(Lack::Files);
+            }
         }
         self.sync_intervals(now);
-        if now.saturating_sub(self.last_expiry) >= self.shared.config.retention_check_interval {
+        // Where there is no space, retention is what may bring some.
+        if lacks_space || now.saturating_sub(self.last_expiry) >= self.shared.config.retention_check_interval {
             self.expire();
         }
         let waited_long = now.saturating_sub(self.last_checkpoint) >= self.shared.config.checkpoint_interval;
-        if close.is_none() && (work.checkpoint || (waited_long && self.has_news() && !self.shared.checkpoint_runs())) {
+        let is_due = (waited_long && self.has_news()) || (lacks_space && self.may_unlink(now));
+        if close.is_none() && (work.checkpoint || (is_due && !self.shared.checkpoint_runs())) {
             self.start_checkpoint(work.checkpoint_promises);
         }
         close
@@ -118,6 +135,8 @@ impl Writer {
     pub(crate) fn flush_all(&mut self) -> bool {
         let mut left = Vec::new();
         let mut more = Vec::new();
+        // Should the disk be nearly full, offsets come before records.
+        self.dirty.sort_by_key(|log| !log.topic().is_internal());
         for log in std::mem::take(&mut self.dirty) {
             let flushed = flush(&self.shared, &log, &mut log.files.lock());
             match flushed {
@@ -157,6 +176,15 @@ impl Writer {
     }
 
     fn delete(&mut self, log: &Arc<Log>) {
+        if self.forget(log).is_some()
+            && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
+        {
+            tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
+        }
+    }
+
+    /// Batches of a deleted log that are in no segment go nowhere: its place may be another's by then. Gives its files.
+    pub(crate) fn forget(&mut self, log: &Arc<Log>) -> Option<PartitionLog> {
         self.dirty.retain(|other| !Arc::ptr_eq(other, log));
         self.retained.retain(|other| !Arc::ptr_eq(other, log));
         let mut files = log.files.lock();
@@ -167,11 +195,7 @@ impl Writer {
             unflushed
         };
         self.shared.inbox.flushed(unflushed);
-        if files.take().is_some()
-            && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
-        {
-            tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
-        }
+        files.take()
     }
 
     fn configure(&self, logs: &[Arc<Log>]) {
@@ -201,10 +225,9 @@ impl Writer {
             if !due {
                 continue;
             }
-            if let Some(files) = log.files.lock().as_mut()
-                && direct::sync(&self.shared, log, files).is_err()
-            {
-                return;
+            if let Some(files) = log.files.lock().as_mut() {
+                let flush = direct::take_flush(log, files);
+                self.shared.flushes.push(FlusherCommand::Flush(flush));
             }
         }
     }
@@ -250,15 +273,27 @@ impl Writer {
                 .any(|log| log.files.lock().as_ref().is_some_and(|files| files.unsynced_bytes() > 0))
     }
 
+    /// Whether files wait to be unlinked, and may be once a checkpoint is durable.
+    fn may_unlink(&self, now: Duration) -> bool {
+        let delay = self.shared.config.file_delete_delay;
+        self.doomed.iter().any(|(since, _)| now.saturating_sub(*since) >= delay)
+    }
+
     /// Hands a checkpoint of this moment to the syncer.
     fn start_checkpoint(&mut self, promises: Vec<Promise<()>>) {
         let now = self.shared.clock.monotonic();
-        let Some((checkpoint, files)) = self.capture() else {
+        let Some((checkpoint, files, flushed)) = self.capture(now) else {
             // After an error of the disk there are no checkpoints any more: who waits for one learns it.
             if self.shared.poison().is_none() {
                 self.shared.inbox.put_off_checkpoint(promises);
             }
             return;
+        };
+        let promises = if flushed == Flushed::All {
+            promises
+        } else {
+            self.shared.inbox.put_off_checkpoint(promises);
+            Vec::new()
         };
         let image = self.shared.image.load_full();
         let wants = |log: &&Arc<Log>| log.settings().durability != Durability::Fsync && !log.append.lock().direct;
@@ -276,27 +311,31 @@ impl Writer {
         self.shared.syncs.push(SyncerCommand::Checkpoint(Box::new(job)));
     }
 
-    /// Flushes all and says what will be durable once the files are synced; `None` where the disk is full.
-    fn capture(&mut self) -> Option<(Checkpoint, Vec<partition::DirtyFile>)> {
+    /// Flushes all and says what will be durable once the files are synced.
+    ///
+    /// Where the disk is full, nothing of the journal can be let go. A checkpoint is taken then only if it lets
+    /// files go; else `None`.
+    fn capture(&mut self, now: Duration) -> Option<(Checkpoint, Vec<partition::DirtyFile>, Flushed)> {
         // The order matters: what the position and the image promise is flushed and carried out after they are read.
         let position = self.shared.published.load(Ordering::Acquire);
         let image = self.shared.image.load_full();
         let work = self.shared.inbox.take_commands();
-        let now = self.shared.clock.monotonic();
         self.add_dirty(work.dirty, now);
         let close = self.obey(work.commands);
         if let Some(promise) = close {
             self.shared.inbox.push(WriterCommand::Close(promise));
         }
-        if !self.flush_all() {
-            return None;
-        }
+        let (flushed, position) = match self.flush_all() {
+            true => (Flushed::All, position),
+            false if self.shared.poison().is_none() && self.may_unlink(now) => (Flushed::Some, self.shared.released()),
+            false => return None,
+        };
         let mut dirty_files = Vec::new();
         let logs = image
             .logs()
             .filter_map(|log| self.shared.kept_entry(log.id()).or_else(|| capture_log(log, &mut dirty_files)))
             .collect();
-        Some((new_checkpoint(&image, position, logs, false), dirty_files))
+        Some((new_checkpoint(&image, position, logs, false), dirty_files, flushed))
     }
 
     /// The last thing: files closed in Kafka's formats, a checkpoint that needs no recovery.
@@ -315,18 +354,18 @@ impl Writer {
             log.close_for_append(AppendError::Closed);
             drop(files);
         }
-        let Some((mut checkpoint, files)) = self.capture() else {
+        let Some((mut checkpoint, files, Flushed::All)) = self.capture(self.shared.clock.monotonic()) else {
             tracing::error!("closed on a full disk: the next start recovers from the journal");
             return;
         };
-        let closed = syncer::sync_all(&self.shared, &files).and_then(|()| self.close_files());
+        let closed = self.shared.sync_files(&files).and_then(|()| self.close_files());
         if let Err(error) = closed {
             tracing::error!(%error, "files could not be closed: the next start recovers from the journal");
             return;
         }
         checkpoint.clean = true;
         self.end_leases(&mut checkpoint);
-        if let Err(error) = checkpoint::write(&*self.shared.disk, &self.shared.config.data_dir, &checkpoint) {
+        if let Err(error) = self.shared.write_checkpoint(&checkpoint) {
             tracing::error!(%error, "the last checkpoint could not be written: the next start recovers");
         }
     }
@@ -422,7 +461,7 @@ pub(crate) fn flush(shared: &Shared, log: &Log, files: &mut Option<PartitionLog>
             Ok(bytes)
         }
         Err((true, _)) => {
-            shared.set_no_space(true);
+            shared.set_lack(Lack::Files);
             Err(())
         }
         Err((false, reason)) => {

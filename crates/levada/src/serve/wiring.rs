@@ -108,6 +108,7 @@ fn open_store(
         file_delete_delay: settings.duration("file.delete.delay.ms"),
         ..StoreConfig::default()
     };
+    broker_config.check_batch_size(config.batch_size_max())?;
     let defaults = TopicDefaults::of(broker_config);
     let parts = StoreParts {
         disk: disk(),
@@ -152,7 +153,7 @@ fn report_recovery(recovery: &Recovery) {
     let Recovery { frames, batches, torn_bytes, .. } = recovery;
     tracing::info!(frames, batches, torn_bytes, "recovered after an unclean end; nothing acknowledged is lost");
     for (partition, reason) in &recovery.quarantined {
-        tracing::error!(%partition, %reason, "this partition is neither read nor written; all others are served");
+        tracing::error!(%partition, %reason, "this partition is neither read nor written, all others are served; stop the broker and see `levada log repair`");
     }
 }
 

@@ -164,3 +164,28 @@ pub(crate) fn flip_a_byte(data_dir: &str, partition: &str) {
     bytes[middle] ^= 1;
     fs::write(&path, bytes).unwrap();
 }
+
+/// Takes the second half of a partition's first segment away.
+pub(crate) fn cut_a_segment(data_dir: &str, partition: &str) {
+    let path = Path::new(data_dir).join("logs").join(partition).join("00000000000000000000.log");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+/// Every file under `dir`, with its bytes.
+pub(crate) fn files_in(dir: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut dirs = vec![std::path::PathBuf::from(dir)];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                found.push((path.clone(), fs::read(path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -190,12 +190,74 @@ fn a_stopped_brokers_files_are_verified_and_dumped() {
     broker.stop();
     let verify = ["log", "verify", "t", "--records", "--output", "json", "--data-dir", &dir];
     let verified: serde_json::Value = serde_json::from_str(&levada(&verify)).unwrap();
-    assert_eq!((&verified[0]["records"], &verified[0]["end_offset"]), (&100.into(), &100.into()));
+    let part = &verified["partitions"][0];
+    assert_eq!(
+        (&part["records"], &part["end_offset"], &part["journal_batches"]),
+        (&100.into(), &100.into(), &0.into())
+    );
+    assert_eq!((&verified["journal"]["clean"], &verified["journal"]["batches"]), (&true.into(), &0.into()));
     let dumped = levada(&["log", "dump", "t-0", "--records", "--data-dir", &dir]);
     assert_eq!(lines(&dumped).len(), 100);
     broker::flip_a_byte(&dir, "t-0");
     let error = levada_fails(&["log", "verify", "--data-dir", &dir]);
     assert!(error.contains("checksum") || error.contains("defect"), "{error}");
+}
+
+#[test]
+fn a_damaged_partition_is_repaired_when_the_loss_is_accepted() {
+    let mut broker = Broker::start(&[]);
+    broker.run(&["topic", "create", "t", "--partitions", "1"]);
+    broker.feed(&["produce", "t", "--batch-size", "100"], "0123456789\n".repeat(100).as_bytes());
+    let dir = broker.data_dir();
+    let repair = ["log", "repair", "t-0", "--data-dir", &dir];
+    assert!(levada_fails(&repair).contains("in use"));
+    broker.stop();
+    assert!(levada(&repair).contains("is sound"));
+    broker::cut_a_segment(&dir, "t-0");
+    let refused = levada_fails(&repair);
+    assert!(refused.contains("--accept-loss"), "{refused}");
+    // A start in between leaves it as it is.
+    broker.start_again();
+    broker.stop();
+    let accepted = ["log", "repair", "t-0", "--accept-loss", "--output", "json", "--data-dir", &dir];
+    let repaired: serde_json::Value = serde_json::from_str(&levada(&accepted)).unwrap();
+    let lost_from = repaired["lost_from"].as_i64().unwrap();
+    assert_eq!((&repaired["cut"], &repaired["lost_to"]), (&true.into(), &100.into()));
+    assert!((1..100).contains(&lost_from));
+    broker.start_again();
+    broker.feed(&["produce", "t"], b"after\n");
+    broker.wait_for_records("t", 101);
+    let consumed = broker.run(&["consume", "t", "--from-beginning", "--exit-at-end"]);
+    assert_eq!(lines(&consumed).len(), usize::try_from(lost_from).unwrap() + 1);
+    assert_eq!(lines(&consumed).last(), Some(&"after"));
+}
+
+#[test]
+fn what_only_the_journal_of_a_killed_broker_holds_is_verified_and_dumped() {
+    let mut broker = Broker::start(&[]);
+    broker.run(&["topic", "create", "t", "--partitions", "1"]);
+    let dir = broker.data_dir();
+    // In the way of the partition's directory: nothing comes to a segment.
+    let place = std::path::Path::new(&dir).join("logs/t-0");
+    std::fs::write(&place, "").unwrap();
+    broker.feed(&["produce", "t"], "x\n".repeat(100).as_bytes());
+    broker.kill();
+    levada_log::Disk::remove_file(&levada_log::disk::RealDisk, &place).unwrap();
+    let before = broker::files_in(&dir);
+    let verify = ["log", "verify", "--output", "json", "--data-dir", &dir];
+    let verified: serde_json::Value = serde_json::from_str(&levada(&verify)).unwrap();
+    let part = &verified["partitions"][0];
+    assert_eq!((&part["topic"], &part["segments"], &part["journal_end_offset"]), (&"t".into(), &0.into(), &100.into()));
+    assert_eq!((&verified["journal"]["clean"], &verified["journal"]["torn_bytes"]), (&false.into(), &0.into()));
+    assert_eq!(verified["journal"]["batches"], part["journal_batches"]);
+    assert!(levada(&["log", "verify", "--data-dir", &dir]).contains("up to 100"));
+    assert_eq!(lines(&levada(&["log", "dump", "t-0", "--records", "--data-dir", &dir])).len(), 100);
+    let dumped = levada(&["log", "dump", "t-0", "--output", "json", "--data-dir", &dir]);
+    let dumped: serde_json::Value = serde_json::from_str(&dumped).unwrap();
+    assert_eq!((&dumped[0]["base_offset"], &dumped[0]["segment"]), (&0.into(), &serde_json::Value::Null));
+    assert!(broker::files_in(&dir) == before, "nothing was changed");
+    broker.start_again();
+    broker.wait_for_records("t", 100);
 }
 
 #[test]

@@ -376,3 +376,31 @@ fn what_was_replayed_after_a_failed_sync_survives_a_power_cut() {
         }
     }
 }
+
+#[test]
+fn looking_at_a_journal_shows_what_a_start_would_find_and_changes_nothing() {
+    let disk = new_disk();
+    let (mut journal, _) = open(&disk, 0);
+    let from = add(&mut journal, 1, 5_000);
+    for number in 2..9 {
+        add(&mut journal, number, 20_000);
+    }
+    let written = journal.append(&[numbered(9, 3_000)]).is_ok();
+    drop(journal);
+    assert!(written);
+    for seed in 0..20 {
+        let after = disk.power_cut(seed);
+        let calls = after.calls();
+        let looked = Journal::inspect(&after, dir(), JournalPosition(from)).expect("sound");
+        let (summary, looked) = (looked.summary(), numbers_of(looked));
+        assert!(after.calls() > calls);
+        let again = Journal::inspect(&after, dir(), JournalPosition(from)).expect("sound");
+        assert_eq!((again.summary(), numbers_of(again)), (summary, looked.clone()), "nothing was changed");
+        let (_, replay) = open(&after, from);
+        assert_eq!((replay.summary(), numbers_of(replay)), (summary, looked));
+    }
+    let nothing = new_disk();
+    nothing.create_dir_all(dir()).expect("created");
+    assert!(Journal::inspect(&nothing, dir(), JournalPosition::START).expect("empty").next().is_none());
+    assert_eq!(nothing.list(dir()).expect("listed"), [], "nothing was created");
+}

@@ -64,6 +64,28 @@ fn one_failed_sync_stops_all_later_ones() {
 }
 
 #[test]
+fn what_was_handed_out_and_not_synced_is_handed_out_again() {
+    let disk = disk();
+    let mut log = create(&disk, config(2_000));
+    let mut source = Source::new(9);
+    let mut all = source.batches(20);
+    log.append(&all, 0).unwrap();
+    let first = log.dirty_files();
+    first[0].sync().unwrap();
+    all.extend(source.batches(1));
+    log.append(&all[20..], 0).unwrap();
+    let checkpoint = sync(&mut log).unwrap();
+    let calls = disk.calls();
+    first.iter().try_for_each(DirtyFile::sync).unwrap();
+    assert_eq!(disk.calls(), calls, "the other caller did it");
+    assert!(log.dirty_files().is_empty());
+    for seed in 0..4 {
+        let after = recover(&disk.power_cut(seed), config(2_000), &checkpoint, RecoverMode::CutAtCheckpoint).unwrap();
+        check_bytes(&read_all(&after.log.reader()), &bytes_of(&all), "nothing was missed");
+    }
+}
+
+#[test]
 fn verify_finds_nothing_in_a_sound_log_and_each_planted_defect() {
     let disk = disk();
     let mut log = create(&disk, config(3_000));

@@ -121,6 +121,29 @@ fn a_deleted_topic_is_gone_and_its_name_is_free() {
 }
 
 #[test]
+fn replaying_the_life_of_a_deleted_topic_spares_the_one_that_has_its_name() {
+    for (before, is_known) in [("os", true), ("os", false), ("fsync", true), ("fsync", false)] {
+        let (sim, disk) = sim();
+        let (store, _) = open_on(&disk);
+        let log = create(&store, 1, "clicks", &[("durability", before)]);
+        fill(&store, &log, 0..10);
+        if is_known {
+            store.checkpoint().wait().unwrap();
+        }
+        store.commit(vec![Change::DeleteTopic { id: log.id().topic }]).wait().unwrap().unwrap();
+        drop((store, log));
+        let killed = sim.restart();
+        let (store, _) = open_on(&(Arc::new(killed.clone()) as Arc<dyn Disk>));
+        let log = create(&store, 2, "clicks", &[("durability", "os")]);
+        fill(&store, &log, 0..20);
+        drop((store, log));
+        let (store, _) = open_on(&(Arc::new(killed.restart()) as Arc<dyn Disk>));
+        assert_eq!(read_all(&super::log(&store, "clicks")), numbered(0..20), "{before}");
+        store.close();
+    }
+}
+
+#[test]
 fn retention_and_delete_records_move_the_start_for_good() {
     let (sim, disk) = sim();
     let (store, _) = open_on(&disk);

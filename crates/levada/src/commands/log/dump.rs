@@ -1,6 +1,6 @@
 //! `levada log dump`.
 
-use super::DataDir;
+use super::{DataDir, journal::Journal};
 use crate::{
     lines::{self, LineFormat},
     output::{Format, Output, Table},
@@ -9,7 +9,11 @@ use crate::{
 use bytes::Bytes;
 use levada_client::ConsumedRecord;
 use levada_log::partition::verify::{CrcState, VerifiedBatch, verify};
-use levada_model::{NO_TIMESTAMP, Timestamp, batch::HEADER_SIZE, record::Records};
+use levada_model::{
+    NO_TIMESTAMP, Timestamp,
+    batch::{BatchHeader, HEADER_SIZE},
+    record::Records,
+};
 use serde::Serialize;
 use std::io;
 
@@ -41,8 +45,9 @@ struct Dumped {
     base_offset: i64,
     last_offset: i64,
     records: i32,
-    segment: i64,
-    position: u64,
+    /// `null` where only the journal has the batch.
+    segment: Option<i64>,
+    position: Option<u64>,
     bytes: usize,
     codec: &'static str,
     leader_epoch: i32,
@@ -59,7 +64,8 @@ struct Dumped {
 impl Dump {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let offline = self.data.open()?;
-        let found = offline.partitions(std::slice::from_ref(&self.partition))?;
+        let journal = Journal::read(&offline);
+        let found = offline.partitions(std::slice::from_ref(&self.partition), journal.inspection())?;
         let [partition] = &found[..] else {
             let names: Vec<String> = found.iter().map(|partition| format!("`{}`", partition.name())).collect();
             anyhow::bail!("`{}` has several partitions, name one: {}", self.partition, names.join(", "));
@@ -68,16 +74,24 @@ impl Dump {
         let mut dumped = Vec::new();
         let mut count = 0;
         let mut written = Ok(());
-        verify(&offline.files, &partition.dir, &mut |batch| {
+        let mut take = |batch: Found<'_>| {
             if batch.header.last_offset() < self.from_offset || count >= self.max_batches || written.is_err() {
                 return;
             }
             count += 1;
             if self.records {
-                written = write_records(batch, partition.partition, &mut output);
+                written = write_records(&batch, partition.partition, &mut output);
             } else {
-                dumped.push(read_batch(batch));
+                dumped.push(read_batch(&batch));
             }
+        };
+        let mut end = 0;
+        if offline.files.disk().exists(&partition.dir) {
+            let segments = verify(&offline.files, &partition.dir, &mut |batch| take(Found::in_segment(batch)))?;
+            end = segments.last().map_or(0, |segment| segment.next_offset);
+        }
+        journal.batches_beyond(&offline, partition, end, &mut |header, bytes| {
+            take(Found { place: None, header, is_sound: true, bytes });
         })?;
         written?;
         if !self.records {
@@ -87,7 +101,23 @@ impl Dump {
     }
 }
 
-fn read_batch(batch: &VerifiedBatch<'_>) -> Dumped {
+/// A batch, wherever it lies.
+struct Found<'a> {
+    /// Segment and position; none in the journal.
+    place: Option<(i64, u64)>,
+    header: &'a BatchHeader,
+    is_sound: bool,
+    bytes: &'a [u8],
+}
+
+impl<'a> Found<'a> {
+    fn in_segment(batch: &VerifiedBatch<'a>) -> Self {
+        let VerifiedBatch { segment_base, position, header, crc, bytes } = *batch;
+        Self { place: Some((segment_base, position)), header, is_sound: crc == CrcState::Sound, bytes }
+    }
+}
+
+fn read_batch(batch: &Found<'_>) -> Dumped {
     let header = batch.header;
     let time = |timestamp: Timestamp| (timestamp != NO_TIMESTAMP).then_some(timestamp);
     let has_producer = header.producer().is_some();
@@ -95,8 +125,8 @@ fn read_batch(batch: &VerifiedBatch<'_>) -> Dumped {
         base_offset: header.base_offset,
         last_offset: header.last_offset(),
         records: header.record_count,
-        segment: batch.segment_base,
-        position: batch.position,
+        segment: batch.place.map(|(segment, _)| segment),
+        position: batch.place.map(|(_, position)| position),
         bytes: batch.bytes.len(),
         codec: header.attributes.codec().map_or("unknown", levada_model::batch::Codec::name),
         leader_epoch: header.partition_leader_epoch,
@@ -107,12 +137,12 @@ fn read_batch(batch: &VerifiedBatch<'_>) -> Dumped {
         base_sequence: has_producer.then_some(header.base_sequence),
         transactional: header.attributes.is_transactional(),
         control: header.attributes.is_control(),
-        sound: batch.crc == CrcState::Sound,
+        sound: batch.is_sound,
     }
 }
 
 /// Writes each record as a line of JSON; a batch that cannot be read becomes a line that says why.
-fn write_records(batch: &VerifiedBatch<'_>, partition: i32, output: &mut Output) -> io::Result<()> {
+fn write_records(batch: &Found<'_>, partition: i32, output: &mut Output) -> io::Result<()> {
     let header = batch.header;
     let packed = batch.bytes.get(HEADER_SIZE..).unwrap_or_default();
     let unreadable = |output: &mut Output, reason: &dyn std::fmt::Display| {
@@ -179,8 +209,8 @@ fn table(dumped: &[Dumped]) -> Table {
             batch.codec.to_owned(),
             batch.max_timestamp.map_or_else(|| "-".to_owned(), show_moment),
             producer,
-            batch.segment.to_string(),
-            batch.position.to_string(),
+            batch.segment.map_or_else(|| "journal".to_owned(), |segment| segment.to_string()),
+            batch.position.map_or_else(|| "-".to_owned(), |position| position.to_string()),
             state.to_owned(),
         ]);
     }

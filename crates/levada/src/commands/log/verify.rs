@@ -1,6 +1,9 @@
 //! `levada log verify`.
 
-use super::{DataDir, Offline, Partition};
+use super::{
+    DataDir, Offline, Partition,
+    journal::{Journal, JournalReport},
+};
 use crate::{
     output::{Format, Output, Progress, Table},
     units::show_size,
@@ -30,23 +33,36 @@ pub(crate) struct Verify {
     progress: bool,
 }
 
+/// All that was looked at.
 #[derive(Serialize)]
-struct Verified {
+struct Report {
+    partitions: Vec<Verified>,
+    /// `None` where no broker has begun.
+    journal: Option<JournalReport>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Verified {
     topic: String,
     partition: i32,
     segments: usize,
     batches: u64,
     records: u64,
     start_offset: Option<i64>,
-    end_offset: Option<i64>,
+    pub(super) end_offset: Option<i64>,
     bytes: u64,
+    /// Batches that only the journal holds: the next start brings them to segments.
+    pub(super) journal_batches: u64,
+    /// Where the partition ends with them.
+    pub(super) journal_end_offset: Option<i64>,
     defects: Vec<String>,
 }
 
 impl Verify {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let offline = self.data.open()?;
-        let partitions = offline.partitions(&self.names)?;
+        let journal = Journal::read(&offline);
+        let partitions = offline.partitions(&self.names, journal.inspection())?;
         let mut progress = Progress::new(self.progress);
         let mut verified = Vec::new();
         for partition in &partitions {
@@ -54,17 +70,27 @@ impl Verify {
             verified.push(self.verify(&offline, partition)?);
         }
         progress.finish(|| format!("{} partitions", verified.len()));
+        journal.count_beyond(&offline, &partitions, &mut verified)?;
+        // Partitions without a batch have no files, unless somebody asked for them.
+        verified.retain(|part| !self.names.is_empty() || part.segments > 0 || part.journal_batches > 0);
+        let report = Report { partitions: verified, journal: journal.report() };
         let mut output = Output::new(self.output);
-        output.result(&verified, |verified| table(verified))?;
+        output.result(&report, |report| table(&report.partitions))?;
         if self.output == Format::Table {
-            for part in &verified {
+            for part in &report.partitions {
                 for defect in &part.defects {
                     output.line(format_args!("{}-{}: {defect}", part.topic, part.partition))?;
                 }
             }
+            if let Some(journal) = &report.journal {
+                output.line(format_args!("{journal}"))?;
+            }
             output.flush()?;
         }
-        let defects: usize = verified.iter().map(|part| part.defects.len()).sum();
+        let defects: usize = report.partitions.iter().map(|part| part.defects.len()).sum();
+        if let Some(defect) = report.journal.and_then(|journal| journal.defect) {
+            anyhow::bail!("a broker will not start on this journal: {defect}");
+        }
         anyhow::ensure!(defects == 0, "{defects} defects; a broker that starts on this directory keeps what is sound");
         Ok(())
     }
@@ -72,7 +98,11 @@ impl Verify {
     fn verify(&self, offline: &Offline, partition: &Partition) -> anyhow::Result<Verified> {
         let mut defects = Vec::new();
         let mut start = None;
-        let segments = verify(&offline.files, &partition.dir, &mut |batch| {
+        let is_there = offline.files.disk().exists(&partition.dir);
+        let look = |on_batch: &mut dyn FnMut(&VerifiedBatch<'_>)| {
+            if is_there { verify(&offline.files, &partition.dir, on_batch) } else { Ok(Vec::new()) }
+        };
+        let segments = look(&mut |batch| {
             start.get_or_insert(batch.header.base_offset);
             if self.records
                 && let Err(reason) = read_records(batch)
@@ -101,6 +131,8 @@ impl Verify {
             start_offset: start,
             end_offset: segments.last().map(|segment| segment.next_offset),
             bytes: segments.iter().map(|segment| segment.size_bytes).sum(),
+            journal_batches: 0,
+            journal_end_offset: None,
             defects,
         })
     }
@@ -118,7 +150,8 @@ fn read_records(batch: &VerifiedBatch<'_>) -> Result<(), String> {
 }
 
 fn table(verified: &[Verified]) -> Table {
-    let mut table = Table::new(["PARTITION", "SEGMENTS", "BATCHES", "RECORDS", "START", "END", "SIZE", "DEFECTS"]);
+    let mut table =
+        Table::new(["PARTITION", "SEGMENTS", "BATCHES", "RECORDS", "START", "END", "SIZE", "IN JOURNAL", "DEFECTS"]);
     let or_dash = |offset: Option<i64>| offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string());
     for part in verified {
         table.row([
@@ -129,6 +162,7 @@ fn table(verified: &[Verified]) -> Table {
             or_dash(part.start_offset),
             or_dash(part.end_offset),
             show_size(part.bytes),
+            part.journal_end_offset.map_or_else(|| "-".to_owned(), |end| format!("up to {end}")),
             part.defects.len().to_string(),
         ]);
     }
