@@ -235,7 +235,14 @@ impl LogReader {
 
     fn read_segment(&self, segment: &Arc<Segment>, read: &Read, wait: Wait) -> Result<SegmentRead, ReadError> {
         let file = match wait {
-            Wait::ForDisk => segment.file(&self.files)?,
+            Wait::ForDisk => {
+                let file = segment.file(&self.files)?;
+                if file.can_send() {
+                    // What follows can then be sent from where it lies: see `slice`.
+                    segment.load_index_files(&self.files)?;
+                }
+                file
+            }
             Wait::Never => match segment.open_file(&self.files) {
                 Some(file) => file,
                 None => return Ok(SegmentRead::WouldWait),

@@ -267,16 +267,35 @@ impl Segment {
             }
             indexes.missing_below
         };
-        let from_files = if self.index_files_trusted.load(Ordering::Acquire) { self.read_files(files)? } else { None };
-        let older = match from_files {
+        let older = match self.read_trusted_files(files)? {
             Some(indexes) => indexes,
             None => self.walk(files, missing_below.position)?,
         };
+        self.complete_indexes(missing_below, older);
+        Ok(())
+    }
+
+    /// As [`Self::load_indexes`] where their files can be trusted; elsewhere nothing.
+    pub(crate) fn load_index_files(&self, files: &LogFiles) -> Result<(), DiskError> {
+        let missing_below = self.indexes.read().missing_below;
+        if missing_below.position > 0
+            && let Some(older) = self.read_trusted_files(files)?
+        {
+            self.complete_indexes(missing_below, older);
+        }
+        Ok(())
+    }
+
+    /// Puts what was loaded before what memory has, unless somebody else has done so meanwhile.
+    fn complete_indexes(&self, missing_below: Place, older: Indexes) {
         let mut indexes = self.indexes.write();
         if indexes.missing_below == missing_below {
             indexes.prepend(older);
         }
-        Ok(())
+    }
+
+    fn read_trusted_files(&self, files: &LogFiles) -> Result<Option<Indexes>, DiskError> {
+        if self.index_files_trusted.load(Ordering::Acquire) { self.read_files(files) } else { Ok(None) }
     }
 
     fn read_files(&self, files: &LogFiles) -> Result<Option<Indexes>, DiskError> {

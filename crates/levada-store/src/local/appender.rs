@@ -90,7 +90,9 @@ impl Appender {
     fn gather(&self, waiting: &mut VecDeque<AppenderCommand>) -> (Round, Option<Commits>, Option<Promise<()>>) {
         let mut round = Round::default();
         let mut commits = None;
-        while round.bytes < ROUND_BYTES_MAX {
+        // What is larger than the journal would never find room in it.
+        let bytes_max = usize::try_from(self.journal.capacity() / 4).unwrap_or(usize::MAX).min(ROUND_BYTES_MAX);
+        while round.bytes < bytes_max {
             match waiting.pop_front() {
                 None => break,
                 Some(AppenderCommand::Append { answer, set, promise }) => {
@@ -226,7 +228,6 @@ impl Appender {
                     return Ok(());
                 }
                 Err(JournalError::Full { .. }) => {
-                    self.shared.inbox.request_checkpoint(None);
                     if !self.shared.wait_for_release(released) {
                         if let Some(reason) = self.shared.poison() {
                             return Err(AppendError::Poisoned(reason.to_owned()));

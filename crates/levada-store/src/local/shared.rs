@@ -235,13 +235,17 @@ impl Shared {
         *self.released.lock()
     }
 
-    /// Waits until more than `position` is released; false where that will not come about soon.
+    /// Has a checkpoint taken and waits until more than `position` is released; false where that will not come about
+    /// soon, or at all: what is not published is not released.
     pub(crate) fn wait_for_release(&self, position: u64) -> bool {
         let mut released = self.released.lock();
         while *released <= position {
-            if self.inbox.is_stuck() || self.poison().is_some() {
+            let in_vain = self.published.load(Ordering::Acquire) <= position;
+            if in_vain || self.inbox.is_stuck() || self.poison().is_some() {
                 return false;
             }
+            // One that could not be taken is forgotten.
+            self.inbox.request_checkpoint(None);
             self.released_bell.wait_for(&mut released, Duration::from_millis(100));
         }
         true

@@ -58,6 +58,22 @@ fn slices_and_reads_together_give_every_batch_once() {
 }
 
 #[test]
+fn after_a_restart_one_read_is_enough_for_slices_again() {
+    let all = Source::new(14).batches(3_000);
+    let (dir, log) = on_disk(&all, 200_000);
+    let checkpoint = log.close().unwrap();
+    let files = LogFiles::new(Arc::new(RealDisk));
+    let log = PartitionLog::open_clean(&files, dir.path().join("t-0"), id(), config(200_000), &checkpoint).unwrap();
+    let reader = log.reader();
+    let read = Read { bytes_max: 50_000, ..wanted(0) };
+    assert!(reader.slice(&read).is_none(), "nothing is open");
+    let first = reader.read(&read).unwrap();
+    let slice = reader.slice(&Read { offset: first.next_offset, ..read }).expect("the index was loaded");
+    let (from, size) = (first.bytes.len(), slice.size());
+    check_bytes(&sent(slice), &bytes_of(&all)[from..from + size], "after the first read");
+}
+
+#[test]
 fn a_slice_holds_nothing_that_a_reader_may_not_see() {
     let all = Source::new(12).batches(1_500);
     let (_dir, log) = on_disk(&all, 10_000_000);
