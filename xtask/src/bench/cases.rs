@@ -105,7 +105,7 @@ impl Case {
         }
     }
 
-    /// Whether it says anything of `system`: how much Kafka syncs is of no matter to its start, its memory or its reads.
+    /// Whether it says anything of `system`: how often Kafka syncs is of no matter to its start, memory and reads.
     pub(super) fn concerns(&self, system: System) -> bool {
         system != System::KafkaFlush || matches!(self, Self::Produce(_) | Self::Latency)
     }

@@ -74,8 +74,8 @@ fn write_bandwidth(folder: &Path) -> Result<f64> {
     Ok(f64::from(u32::try_from(WRITE_COUNT << 20)?) / seconds)
 }
 
-/// Frees the space of a folder and keeps its files, which go when the benchmark ends: a file system without a journal of
-/// its own looks at every inode that was freed in the last minutes before it gives one to a new file.
+/// Frees the space of a folder and keeps its files, which go when the benchmark ends: a file system without a journal
+/// of its own looks at every inode that was freed in the last minutes before it gives one to a new file.
 pub(super) fn empty(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

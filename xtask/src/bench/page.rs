@@ -125,11 +125,13 @@ fn foot(page: &mut String, results: &Results, run: &Run) -> Result<()> {
         "\n## How it is measured\n\nProducers fill a whole batch for one partition, then for the next, so that \
          batches are equally large at any number of partitions; the clock starts after a second, when each partition \
          has a batch. Memory and recovery are measured after a load in batches of 1 MiB, which every broker takes \
-         fast. Records are lines of JSON that lz4 makes about half as large; megabytes count them uncompressed. Broker CPU is the process's user and system time from `/proc`, the kernel's writing in the \
-         background not included. The floor is a thread that receives over loopback, checksums and writes a file, \
-         and nothing else. Topics of 1,000 partitions are not deleted, and files of finished rounds are emptied rather \
-         than removed: where many files went a moment ago, some file systems are slow to create others. \
-         Latency counts from when a record was due to be sent. Kafka runs with its default heap; its start includes the formatting of its directory.{}",
+         fast. Records are lines of JSON that lz4 makes about half as large; megabytes count them uncompressed. \
+         Broker CPU is the process's user and system time from `/proc`, the kernel's writing in the background not \
+         included. The floor is a thread that receives over loopback, checksums and writes a file, and nothing else. \
+         Topics of 1,000 partitions are not deleted, and files of finished rounds are emptied rather than removed: \
+         where many files went a moment ago, some file systems are slow to create others. Latency counts from when \
+         a record was due to be sent. Kafka runs with its default heap; its start includes the formatting of its \
+         directory.{}",
         if run.quick { " This was a quick run: short, and of a few cases." } else { "" }
     )?;
     Ok(())
