@@ -7,7 +7,7 @@ use super::{
     flusher::{Answer, Flusher, FlusherCommand},
     inbox::{Inbox, WriterCommand},
     queue::Queue,
-    space::Space,
+    space::{Lack, Space},
     syncer::{Syncer, SyncerCommand},
     writer::Writer,
 };
@@ -239,7 +239,7 @@ impl Shared {
     pub(crate) fn wait_for_release(&self, position: u64) -> bool {
         let mut released = self.released.lock();
         while *released <= position {
-            if self.inbox.is_stuck() || self.poison().is_some() {
+            if self.inbox.is_stuck() || self.poison().is_some() || self.lacks(Lack::Files) {
                 return false;
             }
             self.released_bell.wait_for(&mut released, Duration::from_millis(100));
