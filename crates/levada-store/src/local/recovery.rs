@@ -9,7 +9,6 @@ use super::{
     checkpoint::{self, Checkpoint, LogEntry},
     direct,
     shared::Shared,
-    space::Lack,
     stranded::{self, Stranded},
     syncer::SyncerCommand,
     writer::{Writer, new_checkpoint},
@@ -80,9 +79,7 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
     shared.published.store(journal.durable_position().0, Ordering::Release);
     let started = new_checkpoint(&image, before.journal_position, before.logs, false);
     shared.image.store(Arc::new(image));
-    if !shared.keep_reserve() {
-        shared.set_lack(Lack::Files);
-    }
+    shared.begin_reserve();
     write_checkpoint(&shared, &started)?;
     let recovery = Recovery {
         clean: before.clean && !first_start,

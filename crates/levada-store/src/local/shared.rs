@@ -7,7 +7,7 @@ use super::{
     flusher::{Answer, Flusher, FlusherCommand},
     inbox::{Inbox, WriterCommand},
     queue::Queue,
-    space::Space,
+    space::{Lack, Space},
     syncer::{Syncer, SyncerCommand},
     writer::Writer,
 };
@@ -240,7 +240,7 @@ impl Shared {
     pub(crate) fn wait_for_release(&self, position: u64) -> bool {
         let mut released = self.released.lock();
         while *released <= position {
-            let in_vain = self.published.load(Ordering::Acquire) <= position;
+            let in_vain = self.published.load(Ordering::Acquire) <= position || self.lacks(Lack::Files);
             if in_vain || self.inbox.is_stuck() || self.poison().is_some() {
                 return false;
             }

@@ -96,8 +96,19 @@ impl Shared {
         }
     }
 
+    /// At the start: sets the reserve aside, or remembers that there is no room for it.
+    pub(crate) fn begin_reserve(&self) {
+        // A life that was cut short may have left it.
+        if self.disk.exists(&self.probe_path()) {
+            remove(&*self.disk, &self.probe_path());
+        }
+        if !self.keep_reserve() {
+            self.set_lack(Lack::Files);
+        }
+    }
+
     /// Sets the reserve aside, unless it is; false where there is no room for it.
-    pub(crate) fn keep_reserve(&self) -> bool {
+    fn keep_reserve(&self) -> bool {
         let mut kept = self.space.reserve.lock();
         *kept = *kept || allocate(&*self.disk, &self.reserve_path());
         *kept
@@ -124,8 +135,12 @@ impl Shared {
 
     /// Whether there is as much room again as is set aside, and that set aside as well.
     pub(crate) fn has_room(&self) -> bool {
-        let probe = self.config.data_dir.join("reserve.probe");
+        let probe = self.probe_path();
         self.keep_reserve() && allocate(&*self.disk, &probe) && remove(&*self.disk, &probe)
+    }
+
+    fn probe_path(&self) -> PathBuf {
+        self.config.data_dir.join("reserve.probe")
     }
 
     fn reserve_path(&self) -> PathBuf {

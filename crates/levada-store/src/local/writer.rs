@@ -256,6 +256,8 @@ impl Writer {
                     log.advance_log_start(files.reader().log_start_offset());
                     self.doomed.extend(removed.paths.into_iter().map(|path| (now, path)));
                 }
+                // It is tried again soon, and the lack of space was told.
+                Err(partition::AppendError::NoSpace { .. }) if self.shared.lacks(Lack::Files) => {}
                 Err(error) => tracing::warn!(topic = %log.topic(), %error, "retention could not be applied"),
             }
         }
