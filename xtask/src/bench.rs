@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let place = folder.path().join(format!("{round}-{}", system.name()));
             let scale = Scale::of(args.quick);
             let bench = Bench { system, recipe: &recipe, driver: &driver, folder: &place, scale };
-            measure(args, &bench, &mut results)?;
+            measure(args, &bench, round, &mut results)?;
             machine::empty(&place)?;
         }
         // After each round, so that a run that is cut short has not been for nothing.
@@ -94,11 +94,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// All cases of one system in one round.
-fn measure(args: &Args, bench: &Bench<'_>, results: &mut Results) -> Result<()> {
-    let is_chosen =
+fn measure(args: &Args, bench: &Bench<'_>, round: u32, results: &mut Results) -> Result<()> {
+    let is_named =
         |case: &Case| args.only.is_empty() || args.only.iter().any(|part| case.name().contains(part.as_str()));
+    let is_due = |case: &Case| (round == 0 || case.is_repeated()) && case.concerns(bench.system);
     let mut shared: Option<Broker> = None;
-    for case in Case::all(args.quick).into_iter().filter(|case| is_chosen(case) && case.concerns(bench.system)) {
+    for case in Case::all(args.quick).into_iter().filter(|case| is_named(case) && is_due(case)) {
         let begun = Instant::now();
         let folder = bench.folder.join(case.name());
         let outcome = if case.shares_broker() {

@@ -110,6 +110,17 @@ impl Case {
         system != System::KafkaFlush || matches!(self, Self::Produce(_) | Self::Latency)
     }
 
+    /// Whether every round measures it, and not just the first: what most targets are about, and is soon done.
+    pub(super) fn is_repeated(&self) -> bool {
+        match self {
+            Self::Produce(load) => {
+                (load.record_size, load.compression, load.batch_size) == (KIB, Compression::None, 16 * KIB)
+            }
+            Self::Consume(_) | Self::Latency | Self::Start => true,
+            Self::Memory | Self::Recovery => false,
+        }
+    }
+
     /// Whether it runs on the broker that cases share.
     pub(super) fn shares_broker(&self) -> bool {
         matches!(self, Self::Produce(_) | Self::Consume(_) | Self::Latency)

@@ -45,9 +45,10 @@ fn head(page: &mut String, results: &Results, run: &Run, folder: &Path) -> Resul
     writeln!(
         page,
         "Levada and Apache Kafka {} on one machine, under the same load from the same client (librdkafka), in turn, \
-         {} round{}. One broker runs at a time and shares the processors with the client. Figures are medians, \
-         with the lowest and the highest round in parentheses. They compare these brokers on this machine; they are \
-         no promise for yours.\n\nWritten by:\n\n```\n{}\n```\n",
+         {} round{}; one figure without a spread is of the first round, which alone has all loads, memory and \
+         recovery. One broker runs at a time and shares the processors with the client. Figures are medians, with the \
+         lowest and the highest round in parentheses. They compare these brokers on this machine; they are no promise \
+         for yours.\n\nWritten by:\n\n```\n{}\n```\n",
         kafka_rig::VERSION,
         run.rounds,
         if run.rounds == 1 { "" } else { "s" },
