@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// One short round of a few cases
     #[arg(long)]
     quick: bool,
-    /// How often each case is measured on each system [default: 3, or 1 with --quick]
+    /// How many rounds; those after the first repeat what most targets are about [default: 3, or 1 with --quick]
     #[arg(long)]
     rounds: Option<u32>,
     /// Only cases whose name contains one of these
@@ -165,7 +165,7 @@ fn command(args: &Args) -> String {
         text.push_str(&format!(" --systems {}", names.join(",")));
     }
     if !args.only.is_empty() {
-        text.push_str(&format!(" --only {}", args.only.join(",")));
+        text.push_str(&format!(" --only={}", args.only.join(",")));
     }
     text
 }
