@@ -15,6 +15,12 @@ fn on_disk(all: &[StoredBatch], segment_bytes: u32) -> (tempfile::TempDir, Parti
     (dir, log)
 }
 
+/// Whether the file system of temporary files tells what is in memory: where it does not, nothing is sliced.
+fn tells_what_is_cached(reader: &LogReader) -> bool {
+    reader.read(&wanted(0)).unwrap();
+    reader.read_cached(&wanted(0)).unwrap().is_some()
+}
+
 /// Sends all of `slice` through a socket.
 fn sent(mut slice: FileSlice) -> Vec<u8> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -46,7 +52,7 @@ fn slices_and_reads_together_give_every_batch_once() {
                 slice_count += 1;
                 sent(slice)
             }
-            None => reader.read_cached(&read).unwrap().unwrap().bytes.to_vec(),
+            None => reader.read(&read).unwrap().bytes.to_vec(),
         };
         let last = levada_model::batch::split(Bytes::copy_from_slice(&next)).last().unwrap().unwrap().0;
         offset = last.next_offset();
@@ -54,7 +60,8 @@ fn slices_and_reads_together_give_every_batch_once() {
     }
     check_bytes(&bytes, &bytes_of(&all), "slices and reads");
     let segment_count = reader.segments().len();
-    assert!(segment_count > 3 && slice_count >= segment_count, "{slice_count} slices, {segment_count} segments");
+    let enough = slice_count >= segment_count || !tells_what_is_cached(&reader);
+    assert!(segment_count > 3 && enough, "{slice_count} slices, {segment_count} segments");
 }
 
 #[test]
@@ -68,6 +75,9 @@ fn after_a_restart_one_read_is_enough_for_slices_again() {
     let read = Read { bytes_max: 50_000, ..wanted(0) };
     assert!(reader.slice(&read).is_none(), "nothing is open");
     let first = reader.read(&read).unwrap();
+    if !tells_what_is_cached(&reader) {
+        return;
+    }
     let slice = reader.slice(&Read { offset: first.next_offset, ..read }).expect("the index was loaded");
     let (from, size) = (first.bytes.len(), slice.size());
     check_bytes(&sent(slice), &bytes_of(&all)[from..from + size], "after the first read");
@@ -78,6 +88,9 @@ fn a_slice_holds_nothing_that_a_reader_may_not_see() {
     let all = Source::new(12).batches(1_500);
     let (_dir, log) = on_disk(&all, 10_000_000);
     let reader = log.reader();
+    if !tells_what_is_cached(&reader) {
+        return;
+    }
     let middle = all[750].base_offset;
     let mut slice_count = 0;
     for upper_offset in middle..middle + 200 {
@@ -96,6 +109,9 @@ fn a_slice_holds_nothing_that_a_reader_may_not_see() {
 fn what_is_cut_off_meanwhile_is_an_error_and_no_short_answer() {
     let all = Source::new(13).batches(1_500);
     let (dir, log) = on_disk(&all, 10_000_000);
+    if !tells_what_is_cached(&log.reader()) {
+        return;
+    }
     let slice = log.reader().slice(&wanted(0)).expect("a slice");
     let path = segment_path(&dir.path().join("t-0"), 0, FileKind::Log);
     crate::Disk::open(&RealDisk, &path, OpenMode::Write).unwrap().set_len(1_000).unwrap();
