@@ -132,9 +132,10 @@ fn segments(encoder: Encoder, slices: Vec<FileSlice>) -> Vec<Segment> {
     let mut slices = slices.into_iter();
     let parts = encoder.into_parts().into_iter();
     parts
-        .filter_map(|part| match part {
-            Part::Bytes(bytes) => Some(Segment::Bytes(bytes)),
-            Part::Elsewhere(_) => slices.next().map(Segment::File),
+        .map(|part| match part {
+            Part::Bytes(bytes) => Segment::Bytes(bytes),
+            // A frame without them would be shorter than it says.
+            Part::Elsewhere(_) => Segment::File(slices.next().expect("a slice for all that lies elsewhere")),
         })
         .collect()
 }
