@@ -54,6 +54,8 @@ pub struct StoreConfig {
     pub journal_files_max: usize,
     /// A checkpoint begins when this many bytes of the journal are in use.
     pub checkpoint_bytes: u64,
+    /// A checkpoint begins when so many bytes went to segments past the journal: after a crash they are read.
+    pub checkpoint_direct_bytes: u64,
     /// A checkpoint begins at the latest after this time, if anything was written.
     pub checkpoint_interval: Duration,
     /// Journalled batches go to their segments when this many bytes wait.
@@ -80,6 +82,7 @@ impl Default for StoreConfig {
             journal_file_size: 64 << 20,
             journal_files_max: 8,
             checkpoint_bytes: 320 << 20,
+            checkpoint_direct_bytes: 512 << 20,
             checkpoint_interval: Duration::from_secs(60),
             flush_bytes: 8 << 20,
             unflushed_bytes_max: 32 << 20,

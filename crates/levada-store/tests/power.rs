@@ -79,6 +79,7 @@ fn config() -> StoreConfig {
         journal_file_size: 64 << 10,
         journal_files_max: 3,
         checkpoint_bytes: 90 << 10,
+        checkpoint_direct_bytes: 50 << 10,
         flush_bytes: 6 << 10,
         unflushed_bytes_max: 40 << 10,
         tail_bytes_max: 4 << 10,

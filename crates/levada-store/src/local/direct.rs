@@ -121,6 +121,7 @@ fn write_to(
             AppendError::Poisoned(other.to_string())
         }
     })?;
+    shared.count_direct(batch.size());
     let records = batch.next_offset() - batch.base_offset;
     let unsynced = {
         let mut state = log.append.lock();

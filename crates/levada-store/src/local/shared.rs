@@ -144,6 +144,8 @@ pub(crate) struct Shared {
     poison: OnceLock<String>,
     pub(crate) space: Space,
     checkpoint_runs: AtomicBool,
+    /// Bytes that went to segments past the journal since they last asked for a checkpoint.
+    direct_bytes: AtomicU64,
     /// What the checkpoint said of partitions that are quarantined: later ones say it again.
     kept_entries: Mutex<BTreeMap<LogId, LogEntry>>,
     /// Keeps other processes away from the directory until the store is closed.
@@ -182,6 +184,7 @@ impl Shared {
             poison: OnceLock::new(),
             space: Space::default(),
             checkpoint_runs: AtomicBool::new(false),
+            direct_bytes: AtomicU64::new(0),
             kept_entries: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         })
@@ -315,6 +318,17 @@ fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<Joi
 impl Shared {
     pub(crate) fn checkpoint_runs(&self) -> bool {
         self.checkpoint_runs.load(Ordering::Acquire)
+    }
+
+    /// Counts bytes that no replay of the journal brings back; enough of them ask for a checkpoint.
+    pub(crate) fn count_direct(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let limit = self.config.checkpoint_direct_bytes;
+        let before = self.direct_bytes.fetch_add(bytes, Ordering::AcqRel);
+        if before < limit && before.saturating_add(bytes) >= limit {
+            self.direct_bytes.store(0, Ordering::Release);
+            self.inbox.request_checkpoint(None);
+        }
     }
 
     pub(crate) fn checkpoint_begins(&self) {

@@ -25,6 +25,7 @@ pub(super) fn small_config() -> StoreConfig {
         journal_file_size: 64 << 10,
         journal_files_max: 3,
         checkpoint_bytes: 48 << 10,
+        checkpoint_direct_bytes: 96 << 10,
         flush_bytes: 4 << 10,
         tail_bytes_max: 4 << 10,
         file_delete_delay: Duration::ZERO,

@@ -330,3 +330,24 @@ fn a_hold_keeps_what_its_cut_needs_and_no_more() {
     assert!(log.tail().log_start_offset > 400);
     store.close();
 }
+
+#[test]
+fn bytes_that_pass_the_journal_by_bring_a_checkpoint_about() {
+    let sim = SimDisk::new();
+    let (store, _) = open_on(&(Arc::new(sim.clone()) as Arc<dyn Disk>));
+    let log = create(&store, 1, "clicks", &[("durability", "os")]);
+    for offset in 0..200 {
+        append(&store, &log, &[&format!("value-{offset}"), "filler of a segment".repeat(50).as_str()]).unwrap();
+    }
+    // The clock stands still, nobody asked: what is durable is so because of its size.
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let kept = || {
+        let (after, _) = open_on(&(Arc::new(sim.power_cut(3)) as Arc<dyn Disk>));
+        read_all(&super::log(&after, "clicks")).len()
+    };
+    while kept() < 180 {
+        assert!(std::time::Instant::now() < deadline, "no checkpoint was taken");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    store.close();
+}
