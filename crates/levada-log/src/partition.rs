@@ -3,6 +3,7 @@
 //! Owns the files of one directory in Kafka's formats. The journal before it, acknowledgements, watermarks and
 //! when to sync are the store's; see [`PartitionLog::dirty_files`] and [`PartitionLog::checkpoint`].
 
+mod aborted;
 mod append;
 pub mod checkpoint;
 mod close;
@@ -25,6 +26,7 @@ mod source;
 pub mod sync;
 pub mod verify;
 
+pub use aborted::AbortedTransaction;
 pub use append::AppendedTo;
 pub use checkpoint::LogCheckpoint;
 pub use config::LogConfig;
@@ -62,6 +64,10 @@ pub struct PartitionLog {
     active: Active,
     /// The idempotent producers at the end of the log.
     producers: ProducerTable,
+    /// Transactions that were aborted, in the order of their markers.
+    aborted: Vec<AbortedTransaction>,
+    /// Whether the active segment has some that are not beside it yet.
+    aborted_dirty: bool,
     /// What waits to be synced, besides the active segment.
     dirty: Vec<Work>,
     /// What was handed out to be synced, oldest first.
@@ -96,6 +102,7 @@ struct Parts {
     epochs: EpochTable,
     producers: ProducerTable,
     base_producers: Option<Bytes>,
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl std::fmt::Debug for Work {
@@ -175,6 +182,7 @@ impl PartitionLog {
             epochs: EpochTable::default(),
             producers,
             base_producers,
+            aborted: Vec::new(),
         };
         let mut log = Self::assemble(files, config, parts);
         log.touched = true;
@@ -193,6 +201,8 @@ impl PartitionLog {
             config,
             active,
             producers: parts.producers,
+            aborted: parts.aborted,
+            aborted_dirty: false,
             dirty: Vec::new(),
             outstanding: Vec::new(),
             epochs_dirty: false,
@@ -242,6 +252,7 @@ impl PartitionLog {
     pub fn dirty_files(&mut self) -> Vec<DirtyFile> {
         let mut works = std::mem::take(&mut self.dirty);
         works.extend(self.unsynced_data());
+        works.extend(self.unsynced_aborted());
         if std::mem::take(&mut self.epochs_dirty) {
             works.push(Work::Epochs { text: self.shared.epochs.read().to_text() });
             self.names_dirty = true;
@@ -253,6 +264,20 @@ impl PartitionLog {
         let files = works.into_iter().map(|work| DirtyFile::new(Arc::clone(&self.shared), work));
         self.outstanding.extend(files);
         self.outstanding.clone()
+    }
+
+    /// The aborted transactions whose markers are in the active segment, where there are new ones.
+    fn unsynced_aborted(&mut self) -> Option<Work> {
+        let base = self.active.mark.base_offset;
+        std::mem::take(&mut self.aborted_dirty).then(|| {
+            self.names_dirty = true;
+            self.aborted_work(base, Offset::MAX)
+        })
+    }
+
+    fn aborted_work(&self, base: Offset, end: Offset) -> Work {
+        let within = self.aborted.iter().filter(|entry| (base..end).contains(&entry.last_offset));
+        Work::Beside { base, kind: FileKind::Transactions, bytes: aborted::encode(within) }
     }
 
     fn unsynced_data(&mut self) -> Option<Work> {
@@ -281,6 +306,12 @@ impl PartitionLog {
     #[must_use]
     pub const fn producers(&self) -> &ProducerTable {
         &self.producers
+    }
+
+    /// The transactions that were aborted, in the order of their markers.
+    #[must_use]
+    pub fn aborted(&self) -> &[AbortedTransaction] {
+        &self.aborted
     }
 
     /// Forgets producers that were last active longer ago than `age_max_ms`; returns how many.

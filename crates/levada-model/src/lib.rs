@@ -8,6 +8,7 @@ pub mod batch;
 pub mod clock;
 pub mod crc;
 pub mod ids;
+pub mod marker;
 pub mod reader;
 pub mod record;
 pub mod rng;
@@ -19,5 +20,6 @@ pub use ids::{
     LeaderEpoch, LogId, NO_OFFSET, NO_TIMESTAMP, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp,
     TopicId, TopicName, Uuid,
 };
+pub use marker::{Marker, Outcome};
 pub use rng::{Rng, SeededRng};
 pub use str::Str;

@@ -347,6 +347,13 @@ impl StoredBatch {
         bytes.freeze()
     }
 
+    /// What it says where it is a transaction marker.
+    #[must_use]
+    pub fn marker(&self) -> Option<crate::Marker> {
+        let records = self.attributes().is_control().then(|| self.body.slice(HEADER_SIZE - PATCHED_SIZE..))?;
+        crate::Marker::read(records)
+    }
+
     /// Whether the codec of the stored attributes exists; batches are checked before they are stored.
     #[must_use]
     pub fn attributes(&self) -> Attributes {

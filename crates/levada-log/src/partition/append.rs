@@ -1,7 +1,7 @@
 //! Appending: whole runs in one vectored write, rolling between them.
 
 use super::{
-    Active, AppendError, PartitionLog,
+    AbortedTransaction, Active, AppendError, PartitionLog,
     index::{Entries, IndexBuilder, Indexed, relative},
     layout::{FileKind, Sidecar, segment_path},
     producer::snapshot,
@@ -16,7 +16,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_model::{
-    LeaderEpoch, Offset, Timestamp,
+    LeaderEpoch, Marker, Offset, Timestamp,
     batch::{BatchHeader, HEADER_SIZE, PATCHED_SIZE},
     record::StoredBatch,
 };
@@ -152,6 +152,8 @@ impl PartitionLog {
         self.active.segment.seal(&self.active.builder);
         let data = self.unsynced_data();
         self.dirty.extend(data);
+        let aborted = self.unsynced_aborted();
+        self.dirty.extend(aborted);
         let segment = Arc::clone(&self.active.segment);
         self.dirty.push(Work::Sealed { segment, sidecar: self.sidecar() });
     }
@@ -199,8 +201,11 @@ impl PartitionLog {
         for &(epoch, offset) in &run.epochs {
             self.epochs_dirty |= self.shared.epochs.write().assign(epoch, offset);
         }
-        for header in &run.produced {
-            self.producers.apply(header, header.base_offset, run.now_ms);
+        for (header, marker) in &run.produced {
+            let ended = self.producers.apply(header, header.base_offset, run.now_ms);
+            let aborted = AbortedTransaction::ended(header, *marker, ended, &self.producers);
+            self.aborted_dirty |= aborted.is_some();
+            self.aborted.extend(aborted);
         }
         self.touched = true;
         self.active.unsynced_bytes += run.mark.size_bytes - start;
@@ -228,8 +233,8 @@ struct Run<'a> {
     builder: IndexBuilder,
     entries: Vec<Entries>,
     epochs: Vec<(LeaderEpoch, Offset)>,
-    /// The batches of idempotent producers.
-    produced: Vec<BatchHeader>,
+    /// The batches of idempotent producers, and what they say where they are markers.
+    produced: Vec<(BatchHeader, Option<Marker>)>,
     now_ms: Timestamp,
 }
 
@@ -250,7 +255,7 @@ impl<'a> Run<'a> {
             self.epochs.push((header.partition_leader_epoch, batch.base_offset));
         }
         if header.producer().is_some() {
-            self.produced.push(*header);
+            self.produced.push((*header, batch.marker()));
         }
         let mark = &mut self.mark;
         mark.size_bytes += size;

@@ -69,6 +69,11 @@ impl Inventory {
         Ok(inventory)
     }
 
+    /// Whether such a file stands beside the segment at `base`.
+    pub(super) fn has(&self, base: Offset, kind: FileKind) -> bool {
+        self.beside.contains(&(base, kind))
+    }
+
     /// How many of a checkpoint's segments, from the oldest on, were let go after it was taken: their files end in
     /// `.deleted`. Where a power cut undid some of the renames, the older ones count nevertheless.
     pub(super) fn gone_count(&self, checkpoint: &LogCheckpoint) -> Result<usize, Corruption> {

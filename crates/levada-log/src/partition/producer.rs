@@ -78,6 +78,12 @@ impl ProducerState {
         }
     }
 
+    /// Whether it has an open transaction.
+    #[must_use]
+    pub const fn is_in_transaction(&self) -> bool {
+        self.transaction_first_offset.is_some()
+    }
+
     fn duplicate_of(&self, header: &BatchHeader) -> Option<&RememberedBatch> {
         if header.producer_epoch != self.epoch {
             return None;
@@ -127,6 +133,12 @@ pub enum ProducerError {
         sent: ProducerEpoch,
         /// The latest that was seen.
         current: ProducerEpoch,
+    },
+    /// The producer has an open transaction, of which the batch is not part.
+    #[error("producer `{producer}` has an open transaction, and the batch is not part of it")]
+    OutsideTransaction {
+        /// The producer.
+        producer: ProducerId,
     },
 }
 
@@ -200,6 +212,9 @@ impl ProducerTable {
         if sent < current {
             return Verdict::Refused(ProducerError::InvalidEpoch { producer, sent, current });
         }
+        if state.transaction_first_offset.is_some() && !header.attributes.is_transactional() {
+            return Verdict::Refused(ProducerError::OutsideTransaction { producer });
+        }
         let expected = match state.batches.back() {
             Some(last) if sent == current => add_sequence(last.last_sequence, 1),
             // A new epoch begins anew, and so does one of which only a marker was seen.
@@ -212,16 +227,18 @@ impl ProducerTable {
         }
     }
 
-    /// Takes note of a batch that was appended at `base_offset` at the broker's time `now_ms`.
-    pub fn apply(&mut self, header: &BatchHeader, base_offset: Offset, now_ms: Timestamp) {
-        let Some(producer) = header.producer() else { return };
+    /// Takes note of a batch that was appended at `base_offset` at the broker's time `now_ms`. Where it is a marker,
+    /// returns the first offset of the transaction that it ends.
+    pub fn apply(&mut self, header: &BatchHeader, base_offset: Offset, now_ms: Timestamp) -> Option<Offset> {
+        let producer = header.producer()?;
+        let mut ended = None;
         let mut state = self.remove(producer).unwrap_or_else(|| ProducerState::new(header.producer_epoch));
         if state.epoch != header.producer_epoch {
             state.epoch = header.producer_epoch;
             state.batches.clear();
         }
         if header.attributes.is_control() {
-            state.transaction_first_offset = None;
+            ended = state.transaction_first_offset.take();
         } else {
             if state.batches.len() >= BATCHES_REMEMBERED {
                 state.batches.pop_front();
@@ -238,6 +255,7 @@ impl ProducerTable {
         }
         state.last_active = state.last_active.max(now_ms);
         self.insert(producer, state);
+        ended
     }
 
     /// Puts back what was remembered of `producer` before a batch that was not written after all.
@@ -265,15 +283,16 @@ impl ProducerTable {
         Some(entry.state)
     }
 
-    /// Adds a producer as the most recently active one.
+    /// Adds a producer as the most recently active one. Those with an open transaction are not forgotten.
     fn insert(&mut self, producer: ProducerId, state: ProducerState) {
         self.remove(producer);
         self.activity += 1;
         self.by_activity.insert(self.activity, producer);
         self.producers.insert(producer, Entry { state, activity: self.activity });
         while self.producers.len() > self.count_max {
-            let Some((_, oldest)) = self.by_activity.pop_first() else { break };
-            self.producers.remove(&oldest);
+            let may_go = |id: &ProducerId| *id != producer && self.get(*id).is_none_or(|it| !it.is_in_transaction());
+            let Some(oldest) = self.by_activity.values().copied().find(may_go) else { break };
+            self.remove(oldest);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Opening a log: trusting a checkpoint, recovering from it, or building everything again from the batches.
 
 use super::{
-    EpochTable, LogCheckpoint, LogConfig, LogFiles, OpenError, PartitionLog, Parts, SegmentMark,
+    AbortedTransaction, EpochTable, LogCheckpoint, LogConfig, LogFiles, OpenError, PartitionLog, Parts, SegmentMark,
+    aborted,
     error::{Corruption, Defect},
     index::{IndexBuilder, Indexed, relative},
     inventory::Inventory,
@@ -16,7 +17,7 @@ use crate::{
     error::DiskError,
 };
 use bytes::Bytes;
-use levada_model::{LogId, NO_TIMESTAMP, Offset, batch::BatchHeader};
+use levada_model::{LogId, Marker, NO_TIMESTAMP, Offset, batch::BatchHeader};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -145,6 +146,8 @@ struct Opening {
     producers: ProducerTable,
     /// The producers at the base of the active segment, where we came past it.
     base_producers: Option<Bytes>,
+    /// Transactions that were aborted, in the order of their markers.
+    aborted: Vec<AbortedTransaction>,
     kept_batch_count: u64,
     cut_bytes: u64,
     cut_at: Option<Corruption>,
@@ -170,6 +173,7 @@ impl Opening {
             epochs: EpochTable::default(),
             producers,
             base_producers: None,
+            aborted: Vec::new(),
             kept_batch_count: 0,
             cut_bytes: 0,
             cut_at: None,
@@ -192,6 +196,10 @@ impl Opening {
         let mut left: Vec<SegmentMark> = checkpoint.segments().skip(gone_count).copied().collect();
         opening.epochs = checkpoint.epochs.clone();
         opening.start_offset = checkpoint.log_start_offset.max(checkpoint.next_offset());
+        for mark in left.iter().filter(|mark| opening.inventory.has(mark.base_offset, FileKind::Transactions)) {
+            let beside = aborted::read(files, &opening.dir, mark)?;
+            opening.aborted.extend(beside);
+        }
         if let Some(first) = left.first() {
             opening.start_offset = checkpoint.log_start_offset.max(first.base_offset);
         }
@@ -306,7 +314,7 @@ impl Opening {
                 Ok(found) => {
                     let header = &found.header;
                     builder.note(Indexed::of(found.position, found.size, header));
-                    self.producers.apply(header, header.base_offset, header.max_timestamp);
+                    self.apply(header, scan.records(&found)?);
                     self.epochs.assign(header.partition_leader_epoch, header.base_offset);
                     self.kept_batch_count += 1;
                     mark.size_bytes = found.position + found.size;
@@ -323,6 +331,13 @@ impl Opening {
             }
         }
         Ok(None)
+    }
+
+    /// Takes note of the producer of a batch. `control` has its records where it is a control batch.
+    fn apply(&mut self, header: &BatchHeader, control: Option<Bytes>) {
+        let ended = self.producers.apply(header, header.base_offset, header.max_timestamp);
+        let marker = control.and_then(Marker::read);
+        self.aborted.extend(AbortedTransaction::ended(header, marker, ended, &self.producers));
     }
 
     /// Syncs a segment, from `from` on written again first: a page that failed to reach the disk may still read
@@ -350,11 +365,15 @@ impl Opening {
         let mut segments: Vec<Arc<Segment>> = self.sealed.iter().map(|(mark, index)| new(mark, *index)).collect();
         let unindexed: Vec<_> = self.sealed.iter().map(|(mark, index)| (*mark, *index)).zip(&segments).collect();
         let mut dirty = Vec::new();
+        let mut scanned = Vec::new();
         for ((mark, _), segment) in unindexed.into_iter().filter(|((_, index), _)| *index == IndexFiles::Ignored) {
             segment.pin();
             let producers = sidecar(&self.files, &self.dir, mark.base_offset).map(|sidecar| sidecar.producers);
             let sidecar = Sidecar { append_time: mark.append_time, producers: producers.unwrap_or_default() };
             dirty.push(Work::Sealed { segment: Arc::clone(segment), sidecar: Bytes::from(sidecar.encode()) });
+            if self.aborted.iter().any(|entry| (mark.base_offset..mark.next_offset).contains(&entry.last_offset)) {
+                scanned.push((mark.base_offset, mark.next_offset));
+            }
         }
         segments.push(new(&active, active_index));
         let bases = segments.iter().map(|segment| segment.base()).collect();
@@ -370,10 +389,16 @@ impl Opening {
             epochs: self.epochs,
             producers: self.producers,
             base_producers: self.base_producers,
+            aborted: self.aborted,
         };
         let mut log = PartitionLog::assemble(&self.files, self.config, parts);
         log.touched = active_index == IndexFiles::Ignored;
+        for (base, end) in scanned {
+            dirty.push(log.aborted_work(base, end));
+        }
         log.dirty = dirty;
+        // What was read above the checkpoint may not stand beside the segment yet.
+        log.aborted_dirty = log.touched && log.aborted.iter().any(|entry| entry.last_offset >= active.base_offset);
         let Self { kept_batch_count, cut_bytes, cut_at, .. } = self;
         Ok(Recovered { log, kept_batch_count, cut_bytes, cut_at })
     }

@@ -75,6 +75,7 @@ impl PartitionLog {
         let segments = self.shared.forget_oldest(count);
         let start = self.shared.snapshot().first().map_or(self.next_offset(), |segment| segment.base());
         self.raise_log_start(start);
+        self.aborted.retain(|entry| entry.last_offset >= start);
         self.names_dirty = true;
         self.touched = true;
         let paths = segments.iter().flat_map(|segment| self.rename_deleted(segment)).collect();

@@ -3,12 +3,16 @@
 use super::{error::Defect, index::relative};
 use crate::disk::{DiskFile, read_exact_at};
 use crate::error::DiskError;
+use bytes::Bytes;
 use levada_model::{
     Offset,
     batch::{BatchError, BatchHeader, CRC_FROM, HEADER_SIZE},
     crc::crc32c,
 };
 use std::{path::Path, sync::Arc};
+
+/// The records of no control batch take more bytes.
+const CONTROL_SIZE_MAX: usize = 4 << 10;
 
 /// How much of each batch is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +115,18 @@ impl<'a> Scan<'a> {
             return Ok(self.chunk.get(..size).unwrap_or_default());
         }
         Ok(self.chunk.get(start..start + size).unwrap_or_default())
+    }
+
+    /// The records of a control batch that was found; `None` of any other, or where they are implausibly large.
+    pub(crate) fn records(&self, found: &Found) -> Result<Option<Bytes>, DiskError> {
+        let size = usize::try_from(found.size).unwrap_or(usize::MAX).saturating_sub(HEADER_SIZE);
+        if !found.header.attributes.is_control() || size > CONTROL_SIZE_MAX {
+            return Ok(None);
+        }
+        let mut records = vec![0; size];
+        let position = found.position + HEADER_SIZE as u64;
+        read_exact_at(&*self.file, &mut records, position).map_err(DiskError::at("read", self.path))?;
+        Ok(Some(records.into()))
     }
 
     fn step(&mut self) -> Result<Found, Stop> {

@@ -7,6 +7,7 @@ mod power;
 mod recover;
 mod retain;
 mod slices;
+mod transactions;
 
 use super::*;
 use crate::disk::sim::SimDisk;
