@@ -402,20 +402,22 @@ impl Journal {
         let mut heads = std::mem::take(&mut self.heads);
         heads.clear();
         let mut ends = Vec::with_capacity(entries.len());
-        for entry in entries {
+        let entries = || entries.iter().flat_map(Entry::parts);
+        for entry in entries() {
             entry.put_head(&mut heads);
             ends.push(heads.len());
         }
-        let mut payload: Vec<&[u8]> = Vec::with_capacity(entries.len() * 2);
+        let entry_count = u32::try_from(ends.len()).expect("an entry has at least 36 bytes");
+        let mut payload: Vec<&[u8]> = Vec::with_capacity(ends.len() * 2);
         let mut start = 0;
-        for (entry, end) in entries.iter().zip(ends) {
+        for (entry, end) in entries().zip(ends) {
             payload.push(heads.get(start..end).unwrap_or_default());
             payload.push(entry.body());
             start = end;
         }
         let header = FrameHeader {
             opens,
-            entry_count: u32::try_from(entries.len()).expect("an entry has at least 36 bytes"),
+            entry_count,
             sequence: self.sequence,
             epoch: self.epoch,
             durable: self.durable,

@@ -11,6 +11,9 @@ pub enum Acks {
     None,
     /// As durable as the topic's setting promises. One node: `acks=1` and `acks=all` are the same promise.
     Durable,
+    /// Durable, and after a crash all batches of the request are there or none. Refused as a whole where a batch is
+    /// refused, with [`AppendError::NotJournalled`] where one would pass the journal by.
+    Together,
 }
 
 /// Who wrote a batch.
@@ -84,6 +87,15 @@ pub enum AppendError {
         /// The newest.
         current: ProducerEpoch,
     },
+    /// The producer has an open transaction, of which the batch is not part.
+    #[error("producer `{producer}` has an open transaction, and the batch is not part of it")]
+    OutsideTransaction {
+        /// Who.
+        producer: ProducerId,
+    },
+    /// The log is not journalled, and a batch for it cannot go together with others.
+    #[error("log is not journalled")]
+    NotJournalled,
     /// The disk is full. Trying again later may succeed.
     #[error("no space is left in the data directory")]
     NoSpace,

@@ -88,13 +88,18 @@ pub enum ReadError {
 
 mod tail;
 mod times;
+mod transactions;
 
 pub(crate) use tail::MemoryTail;
+pub use transactions::OpenTransaction;
+use transactions::Transactions;
 
 use crate::append::AppendError;
 use arc_swap::ArcSwapOption;
-use levada_log::partition::{AtLeast, FileSlice, LogReader, PartitionLog, ProducerTable, Read};
-use levada_model::PartitionIndex;
+use levada_log::partition::{
+    AbortedTransaction, AtLeast, FileSlice, LogReader, PartitionLog, ProducerTable, Read, producer::ProducerState,
+};
+use levada_model::{PartitionIndex, ProducerId, batch::BatchHeader, record::StoredBatch};
 use parking_lot::Mutex;
 use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 
@@ -139,6 +144,9 @@ pub struct Log {
     epoch_start: AtomicI64,
     log_start: AtomicI64,
     high_watermark: AtomicI64,
+    /// The first record whose transaction has not ended for readers, the largest offset if there is none.
+    first_unstable: AtomicI64,
+    transactions: Mutex<Transactions>,
     closed: AtomicBool,
     quarantined: ArcSwapOption<String>,
     pub(crate) append: Mutex<AppendState>,
@@ -174,6 +182,8 @@ impl Log {
             epoch_start: AtomicI64::new(0),
             log_start: AtomicI64::new(0),
             high_watermark: AtomicI64::new(0),
+            first_unstable: AtomicI64::new(Offset::MAX),
+            transactions: Mutex::default(),
             closed: AtomicBool::new(false),
             quarantined: ArcSwapOption::empty(),
             append: Mutex::new(AppendState {
@@ -229,11 +239,15 @@ impl Log {
 
     /// Where it stands.
     pub fn tail(&self) -> Tail {
+        // In this order: a transaction is marked as open before its records are below the high watermark.
         let high_watermark = self.high_watermark.load(Ordering::Acquire);
+        let first_unstable = self.first_unstable.load(Ordering::Acquire);
+        let log_start_offset = self.log_start.load(Ordering::Acquire);
         Tail {
-            log_start_offset: self.log_start.load(Ordering::Acquire),
+            log_start_offset,
             high_watermark,
-            last_stable_offset: high_watermark,
+            // Retention may have taken the first records of an open transaction.
+            last_stable_offset: high_watermark.min(first_unstable.max(log_start_offset)),
             leader_epoch: self.leader_epoch,
         }
     }
@@ -387,6 +401,26 @@ impl Log {
         epochs.end_offset_for(epoch, tail.high_watermark)
     }
 
+    /// The transactions that are open.
+    pub fn open_transactions(&self) -> Vec<OpenTransaction> {
+        self.transactions.lock().open()
+    }
+
+    /// Aborted transactions with records between `from` and `to`, by first offset.
+    pub fn aborted_transactions(&self, from: Offset, to: Offset) -> Vec<AbortedTransaction> {
+        self.transactions.lock().aborted_within(from, to)
+    }
+
+    /// What is remembered of those that produce to it, by id.
+    pub fn producers(&self) -> Vec<(ProducerId, ProducerState)> {
+        self.append.lock().producers.iter().map(|(id, state)| (id, state.clone())).collect()
+    }
+
+    /// Whether batches pass the journal by.
+    pub fn is_direct(&self) -> bool {
+        self.append.lock().direct
+    }
+
     /// Bytes in segments and memory that is not in a segment yet.
     pub fn size_bytes(&self) -> u64 {
         let unflushed: usize = self.tail.lock().unflushed().iter().map(levada_model::record::StoredBatch::size).sum();
@@ -406,6 +440,17 @@ impl Log {
         self.reader.store(Some(reader));
     }
 
+    /// What `files` say of transactions is all there is, for now.
+    pub(crate) fn start_transactions(&self, files: &PartitionLog) {
+        let open = files.producers().iter().filter_map(|(producer, state)| {
+            let first_offset = state.transaction_first_offset?;
+            Some(OpenTransaction { producer, epoch: state.epoch, first_offset })
+        });
+        let mut transactions = self.transactions.lock();
+        *transactions = Transactions::of_files(open, files.aborted());
+        self.first_unstable.store(transactions.first_unstable(), Ordering::Release);
+    }
+
     /// Starts this life of the log at `end`: everything below is in segments.
     pub(crate) fn start_at(&self, start: Offset, end: Offset) {
         self.epoch_start.store(end, Ordering::Release);
@@ -422,13 +467,26 @@ impl Log {
 
     /// Shows everything below `end` to consumers.
     pub(crate) fn advance_high_watermark(&self, end: Offset) {
-        self.high_watermark.fetch_max(end, Ordering::AcqRel);
+        let before = self.high_watermark.fetch_max(end, Ordering::AcqRel);
+        if self.first_unstable.load(Ordering::Acquire) != Offset::MAX {
+            let mut transactions = self.transactions.lock();
+            transactions.settle(before.max(end));
+            self.first_unstable.store(transactions.first_unstable(), Ordering::Release);
+        }
         self.waiters.wake();
+    }
+
+    /// Takes note of a transactional batch, before the high watermark passes it.
+    pub(crate) fn note_transaction(&self, header: &BatchHeader, batch: &StoredBatch) {
+        let mut transactions = self.transactions.lock();
+        transactions.note(header, batch);
+        self.first_unstable.store(transactions.first_unstable(), Ordering::Release);
     }
 
     /// Records below `offset` are gone.
     pub(crate) fn advance_log_start(&self, offset: Offset) {
         self.log_start.fetch_max(offset, Ordering::AcqRel);
+        self.transactions.lock().forget_below(offset);
         self.waiters.wake();
     }
 

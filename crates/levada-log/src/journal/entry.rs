@@ -42,12 +42,23 @@ pub enum Entry {
         /// The change.
         bytes: Bytes,
     },
+    /// Entries of one frame, one after the other: after a crash all are there or none. Read back as what they are.
+    Unit(Vec<Entry>),
 }
 
 impl Entry {
+    /// The entry itself, or those of the unit.
+    pub(super) fn parts(&self) -> &[Self] {
+        match self {
+            Self::Unit(entries) => entries,
+            single => std::slice::from_ref(single),
+        }
+    }
+
     /// Bytes of the entry in a frame.
     pub(super) fn size(&self) -> u64 {
         let body_size = match self {
+            Self::Unit(entries) => return entries.iter().map(Self::size).sum(),
             Self::Batch { body, .. } => body.len() + PATCHED_SIZE,
             Self::OffsetLease { .. } => OFFSET_SIZE,
             Self::Meta { bytes } => return u64::try_from(bytes.len() + PREFIX_SIZE).unwrap_or(u64::MAX),
@@ -61,6 +72,7 @@ impl Entry {
             Self::Batch { .. } => KIND_BATCH,
             Self::OffsetLease { .. } => KIND_OFFSET_LEASE,
             Self::Meta { .. } => KIND_META,
+            Self::Unit(_) => unreachable!("a unit is written part by part"),
         };
         let size = u32::try_from(self.size() - PREFIX_SIZE as u64).expect("checked against the limit of a frame");
         target.put_u8(kind);
@@ -75,7 +87,7 @@ impl Entry {
                 put_log(target, *log);
                 target.put_i64(*ceiling);
             }
-            Self::Meta { .. } => {}
+            Self::Meta { .. } | Self::Unit(_) => {}
         }
     }
 
@@ -83,7 +95,7 @@ impl Entry {
     pub(super) fn body(&self) -> &[u8] {
         match self {
             Self::Batch { body, .. } | Self::Meta { bytes: body } => body,
-            Self::OffsetLease { .. } => &[],
+            Self::OffsetLease { .. } | Self::Unit(_) => &[],
         }
     }
 

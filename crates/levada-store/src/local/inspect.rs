@@ -62,6 +62,7 @@ impl Inspection {
         for item in replay {
             match item?.1 {
                 Entry::Batch { .. } => inspection.batches += 1,
+                Entry::Unit(batches) => inspection.batches += u64::try_from(batches.len()).unwrap_or(0),
                 Entry::OffsetLease { .. } => inspection.leases += 1,
                 Entry::Meta { bytes } => {
                     let changes = codec::decode(bytes).map_err(|error| StoreError::Checkpoint {

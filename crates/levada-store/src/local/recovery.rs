@@ -312,6 +312,7 @@ impl<'a> Recovering<'a> {
     fn take_files(&self, log: &Log, files: PartitionLog) {
         log.start_at(files.reader().log_start_offset(), files.next_offset());
         log.append.lock().producers = files.producers().clone();
+        log.start_transactions(&files);
         log.set_reader(files.reader());
         *log.files.lock() = Some(files);
     }
@@ -325,6 +326,7 @@ impl<'a> Recovering<'a> {
                 changes.iter().try_for_each(|change| self.replay_change(change))?;
             }
             Entry::Batch { log, head, body } => self.replay_batch(log, head, &body)?,
+            Entry::Unit(parts) => parts.into_iter().try_for_each(|part| self.replay(part))?,
             Entry::OffsetLease { log, ceiling } => {
                 if let Some(log) = self.log(log) {
                     let mut state = log.append.lock();
@@ -421,6 +423,9 @@ impl<'a> Recovering<'a> {
             state.next_offset = header.next_offset();
         }
         let stored = StoredBatch::new(&batch, header.base_offset, header.partition_leader_epoch);
+        if header.attributes.is_transactional() {
+            log.note_transaction(&header, &stored);
+        }
         let size = stored.size();
         let newly_dirty = {
             let mut tail = log.tail.lock();

@@ -5,7 +5,7 @@
 
 use super::{direct::Written, flusher::Answer, shared::Shared, space::Spare};
 use crate::{
-    append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin},
+    append::{Acks, AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin},
     log::{AppendState, Log},
     settings::TimestampKind,
     ticket::Promise,
@@ -14,7 +14,7 @@ use levada_log::{
     journal::Entry,
     partition::{ProducerError, Verdict, producer::ProducerState},
 };
-use levada_model::{NO_TIMESTAMP, Offset, ProducerId, Timestamp, record::StoredBatch};
+use levada_model::{NO_TIMESTAMP, Offset, ProducerId, Timestamp, batch::BatchHeader, record::StoredBatch};
 use std::sync::Arc;
 
 /// A lease covers this many offsets beyond those that asked for it.
@@ -26,6 +26,8 @@ pub(crate) struct Admitted {
     pub(crate) log: Arc<Log>,
     pub(crate) stored: StoredBatch,
     pub(crate) records: u64,
+    /// Where it is part of a transaction, or ends one.
+    pub(crate) transactional: Option<BatchHeader>,
     origin: Origin,
     slot: Slot,
     next_offset_before: Offset,
@@ -79,6 +81,11 @@ impl Round {
     ) {
         let request = self.requests.len();
         let now = shared.clock.wall_ms();
+        if set.acks == Acks::Together {
+            answer.outcomes = self.admit_together(shared, set.entries, request, now);
+            self.requests.push(Request { promise, answer });
+            return;
+        }
         for append in set.entries {
             let entry = answer.outcomes.len();
             let outcome = match shared.poison() {
@@ -89,6 +96,37 @@ impl Round {
             answer.outcomes.push(outcome);
         }
         self.requests.push(Request { promise, answer });
+    }
+
+    /// Admits all entries, as one unit of the journal, or none.
+    fn admit_together(
+        &mut self,
+        shared: &Shared,
+        appends: Vec<AppendEntry>,
+        request: usize,
+        now: Timestamp,
+    ) -> Vec<AppendOutcome> {
+        let (count, entries, journalled) = (appends.len(), self.entries.len(), self.journalled.len());
+        let mut outcomes = Vec::with_capacity(count);
+        for (entry, append) in appends.into_iter().enumerate() {
+            let outcome = match shared.poison() {
+                Some(reason) => Err(AppendError::Poisoned(reason.to_owned())),
+                None if append.log.append.lock().direct => Err(AppendError::NotJournalled),
+                None => self.admit_one(append, Slot { request, entry }, now),
+            };
+            if let Err(error) = outcome {
+                self.entries.truncate(entries);
+                for batch in self.journalled.drain(journalled..).rev() {
+                    self.bytes -= batch.stored.size();
+                    undo(&batch);
+                }
+                return vec![Err(error); count];
+            }
+            outcomes.push(outcome);
+        }
+        let unit = self.entries.split_off(entries);
+        self.entries.push(Entry::Unit(unit));
+        outcomes
     }
 
     fn admit_one(&mut self, append: AppendEntry, slot: Slot, now: Timestamp) -> AppendOutcome {
@@ -152,6 +190,8 @@ impl Round {
         let mut kept = self.journalled.iter().map(stays);
         self.entries.retain(|entry| match entry {
             Entry::Batch { .. } => kept.next().unwrap_or(false),
+            // All of a unit are the broker's own.
+            Entry::Unit(parts) => kept.by_ref().take(parts.len()).all(|kept| kept),
             Entry::OffsetLease { .. } => false,
             Entry::Meta { .. } => true,
         });
@@ -241,7 +281,9 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
     let stamps = log.settings().timestamps == TimestampKind::LogAppendTime;
     let log_start_offset = log.tail().log_start_offset;
     let header = *batch.header();
-    match state.producers.check(&header) {
+    // The broker's own batches are in order, and markers have no sequence.
+    let verdict = if origin == Origin::Client { state.producers.check(&header) } else { Verdict::Append };
+    match verdict {
         Verdict::Append => {}
         Verdict::Duplicate { base_offset, timestamp, .. } => {
             let log_append_time = if stamps { timestamp } else { NO_TIMESTAMP };
@@ -260,6 +302,7 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
         log,
         stored,
         records: u64::try_from(header.record_count).unwrap_or(0),
+        transactional: header.attributes.is_transactional().then_some(header),
         origin,
         slot: Slot { request: 0, entry: 0 },
         next_offset_before: base_offset,
@@ -276,5 +319,6 @@ fn refusal(error: &ProducerError) -> AppendError {
         ProducerError::InvalidEpoch { producer, sent, current } => {
             AppendError::InvalidProducerEpoch { producer, sent, current }
         }
+        ProducerError::OutsideTransaction { producer } => AppendError::OutsideTransaction { producer },
     }
 }

@@ -5,6 +5,7 @@ mod flush;
 mod life;
 mod repair;
 mod space;
+mod transactions;
 
 use super::*;
 use crate::{
