@@ -5,6 +5,7 @@ use crate::{
     config::{BrokerConfig, TopicConfig, TopicDefaults},
     coordinator::Coordinator,
     producers::ProducerIds,
+    transactions::Transactions,
 };
 use levada_model::{Clock, LeaderEpoch, NodeId, Rng, Str, TopicId, Uuid};
 use levada_store::{
@@ -83,6 +84,7 @@ pub struct Broker {
     pub(crate) admin: tokio::sync::Mutex<()>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) coordinator: Arc<Coordinator>,
+    pub(crate) transactions: Arc<Transactions>,
 }
 
 impl Broker {
@@ -94,6 +96,7 @@ impl Broker {
         let BrokerParts { store, clock, rng, authorizer, runtime, log_dir } = parts;
         let limits = config.group_limits();
         let coordinator = Coordinator::new(store.clone(), Arc::clone(&clock), Arc::clone(&rng), limits);
+        let transactions = Transactions::new(store.clone(), Arc::clone(&clock), Arc::clone(&coordinator));
         let image = store.image();
         let in_force = Arc::new(config.overlaid(&image.broker_configs));
         let broker = Arc::new(Self {
@@ -110,8 +113,10 @@ impl Broker {
             admin: tokio::sync::Mutex::new(()),
             producer_ids: ProducerIds::default(),
             coordinator,
+            transactions,
         });
         broker.start_coordinator();
+        broker.start_transactions();
         broker
     }
 
@@ -208,14 +213,15 @@ impl Broker {
         self.store.stats()
     }
 
-    /// Whether groups are loaded, so that every request can be taken.
+    /// Whether groups and transactions are loaded, so that every request can be taken.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.coordinator.is_loaded()
+        self.coordinator.is_loaded() && self.transactions.is_loaded()
     }
 
     /// Ends the broker's own tasks; requests about groups are refused from now on. The store stays open.
     pub fn close(&self) {
+        self.transactions.close();
         self.coordinator.close();
     }
 }

@@ -16,6 +16,7 @@ pub mod records;
 mod requests;
 mod shard;
 pub(crate) mod timers;
+mod transactional;
 mod trim;
 
 pub use commits::{
@@ -29,12 +30,12 @@ use crate::{
     group::{GroupLimits, Now},
 };
 use journal::Journal;
-use levada_model::{Clock, PartitionIndex, Rng, Str, TopicName};
+use levada_model::{Clock, PartitionIndex, ProducerId, Rng, Str, TopicName};
 use levada_store::{Log, Store};
 use parking_lot::Mutex;
 use shard::Shard;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -86,6 +87,8 @@ pub(crate) struct Coordinator {
     topic: TopicName,
     shards: Vec<Mutex<Shard>>,
     journal: Journal,
+    /// Groups with offsets in open transactions.
+    in_transactions: Mutex<BTreeMap<ProducerId, BTreeSet<Str>>>,
     requests: AtomicU64,
     loaded: AtomicBool,
     /// Told when loading is over.
@@ -109,6 +112,7 @@ impl Coordinator {
             topic: topic_name(),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
             journal: Journal::default(),
+            in_transactions: Mutex::default(),
             requests: AtomicU64::new(0),
             loaded: AtomicBool::new(false),
             load_ended: Notify::new(),
@@ -119,10 +123,19 @@ impl Coordinator {
         })
     }
 
-    /// Starts what runs beside the requests: loading, the journal's follower, the timers.
-    pub(crate) fn start(self: &Arc<Self>, runtime: &Arc<dyn Runtime>, settings: timers::ExpirySettings) {
+    /// Starts what runs beside the requests: loading, with `then` behind it, the journal's follower, the timers.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        runtime: &Arc<dyn Runtime>,
+        settings: timers::ExpirySettings,
+        then: Box<dyn FnOnce() + Send>,
+    ) {
         let this = Arc::clone(self);
-        runtime.spawn_blocking("group-load", Box::new(move || this.load()));
+        let load = move || {
+            this.load();
+            then();
+        };
+        runtime.spawn_blocking("group-load", Box::new(load));
         let this = Arc::clone(self);
         runtime.spawn("group-journal", Box::pin(async move { this.follow_journal().await }));
         let (this, sleeper) = (Arc::clone(self), Arc::clone(runtime));
@@ -198,6 +211,11 @@ impl Coordinator {
     fn shard(&self, group_id: &str) -> &Mutex<Shard> {
         let hash = usize::try_from(records::java_hash(group_id)).unwrap_or(0);
         self.shards.get(hash % SHARDS).expect("a remainder of the number of shards")
+    }
+
+    /// The partition in which `group_id` is kept.
+    pub(crate) fn partition_of(&self, group_id: &str) -> Option<PartitionIndex> {
+        self.log(group_id).map(|log| log.partition())
     }
 
     /// The log in which `group_id` is kept.

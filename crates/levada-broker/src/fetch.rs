@@ -5,8 +5,10 @@ use crate::{
     auth::{Grant, Op, op, res},
 };
 use bytes::Bytes;
-use levada_model::{LeaderEpoch, NO_OFFSET, NO_TIMESTAMP, Offset, PartitionIndex, Timestamp};
-use levada_store::{FileSlice, Log, ReadError, ReadOut, ReadUntil, Waiter, WatchGuard};
+use levada_model::{LeaderEpoch, NO_OFFSET, NO_TIMESTAMP, Offset, PartitionIndex, Timestamp, batch};
+use levada_store::{
+    ABORTED_LISTED_MAX, AbortedTransaction, FileSlice, Log, ReadError, ReadOut, ReadUntil, Waiter, WatchGuard,
+};
 use std::sync::Arc;
 
 /// No epoch.
@@ -48,6 +50,9 @@ pub struct Fetched {
     pub log_start_offset: Offset,
     /// Where the client's log and this one part ways.
     pub diverging: Option<EpochEnd>,
+    /// Transactions with records among these that do not count; only for who reads committed records. There may be
+    /// some that begin further on.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// Where an epoch ends.
@@ -149,10 +154,10 @@ impl PartitionReader {
     /// [`FetchError`].
     pub fn fetch(&self, fetch: &FetchPartition) -> Result<Fetched, FetchError> {
         if let Some(diverging) = self.check(fetch)? {
-            return Ok(self.fetched(ReadOut::default(), Some(diverging)));
+            return Ok(self.fetched(fetch, ReadOut::default(), Some(diverging)));
         }
         let read = self.log.read(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
-        Ok(self.fetched(read, None))
+        Ok(self.fetched(fetch, read, None))
     }
 
     /// As [`Self::fetch`], but never waits for the disk: `None` where it would have to. What lies in a file may be left
@@ -162,10 +167,10 @@ impl PartitionReader {
     /// [`FetchError`].
     pub fn fetch_cached(&self, fetch: &FetchPartition) -> Result<Option<Fetched>, FetchError> {
         if let Some(diverging) = self.check(fetch)? {
-            return Ok(Some(self.fetched(ReadOut::default(), Some(diverging))));
+            return Ok(Some(self.fetched(fetch, ReadOut::default(), Some(diverging))));
         }
         let read = self.log.read_cached(fetch.offset, fetch.max_bytes, fetch.isolation, fetch.at_least_one)?;
-        Ok(read.map(|read| self.fetched(read, None)))
+        Ok(read.map(|read| self.fetched(fetch, read, None)))
     }
 
     /// Checks the client's epoch; says where its log and this one part ways, if they do.
@@ -174,10 +179,15 @@ impl PartitionReader {
         Ok(fetch.last_fetched_epoch.and_then(|epoch| diverging(&self.log, epoch, fetch.offset)))
     }
 
-    fn fetched(&self, read: ReadOut, diverging: Option<EpochEnd>) -> Fetched {
+    fn fetched(&self, fetch: &FetchPartition, read: ReadOut, diverging: Option<EpochEnd>) -> Fetched {
         // After the read: the high watermark is never below a record that goes with it.
         let tail = self.log.tail();
+        let aborted = match fetch.isolation {
+            ReadUntil::LastStable if read.size > 0 => self.aborted(fetch.offset, &read, tail.last_stable_offset),
+            _ => Vec::new(),
+        };
         Fetched {
+            aborted,
             pieces: read.pieces,
             slice: read.slice,
             size: read.size,
@@ -188,10 +198,24 @@ impl PartitionReader {
         }
     }
 
-    /// Consumers see what is below.
+    /// The aborted transactions that whoever gets `read` has to leave out.
+    fn aborted(&self, offset: Offset, read: &ReadOut, stable: Offset) -> Vec<AbortedTransaction> {
+        let aborted = self.log.aborted_transactions(offset, stable);
+        if aborted.len() <= ABORTED_LISTED_MAX {
+            return aborted;
+        }
+        // Far behind, most of them begin beyond what was read.
+        let bytes = Bytes::from(read.pieces.concat());
+        let last = batch::split(bytes).filter_map(Result::ok).last();
+        let end = last.map_or(stable, |(header, _)| header.next_offset());
+        aborted.into_iter().filter(|aborted| aborted.first_offset < end).collect()
+    }
+
+    /// What is visible: to all, and to those that read committed records.
     #[must_use]
-    pub fn high_watermark(&self) -> Offset {
-        self.log.tail().high_watermark
+    pub fn ends(&self) -> (Offset, Offset) {
+        let tail = self.log.tail();
+        (tail.high_watermark, tail.last_stable_offset)
     }
 
     /// Whether the topic was deleted: a new reader may find another log under its name.

@@ -31,7 +31,9 @@ impl Broker {
             interval: Box::new(move || config().offsets_check_interval()),
             retention: Box::new(move || retention().offsets_retention()),
         };
-        self.coordinator.start(&self.runtime, settings);
+        // What is left open in `__consumer_offsets` is in the groups' hands before transactions are settled.
+        let transactions = Arc::clone(&self.transactions);
+        self.coordinator.start(&self.runtime, settings, Box::new(move || transactions.load()));
     }
 
     /// Makes sure that the coordinator can take requests: FindCoordinator's answer, and the first step of others.
@@ -42,7 +44,7 @@ impl Broker {
         self.prepare_coordinator().await
     }
 
-    async fn prepare_coordinator(&self) -> Result<(), CoordinatorError> {
+    pub(crate) async fn prepare_coordinator(&self) -> Result<(), CoordinatorError> {
         if self.coordinator.has_topic() {
             return Ok(());
         }
@@ -111,7 +113,7 @@ impl Broker {
 
     /// What can be committed as far as its partition is concerned, and what cannot.
     #[expect(clippy::type_complexity, reason = "outcomes by topic and partition, and what is left to commit")]
-    fn sound_positions(
+    pub(crate) fn sound_positions(
         &self,
         topics: &[CommitTopic],
         now_ms: i64,
@@ -163,6 +165,38 @@ impl Broker {
             found.push(self.coordinator.committed(group.name(), &partitions)?);
         }
         Ok(found)
+    }
+
+    /// Which positions may still change by the end of a transaction, in the order of topics and partitions.
+    ///
+    /// # Errors
+    /// [`CoordinatorError`].
+    ///
+    /// Source: KIP-447.
+    pub fn unstable_offsets(
+        &self,
+        group: &Group<op::Describe>,
+        wanted: &[FetchOffsets],
+    ) -> Result<Vec<Vec<bool>>, CoordinatorError> {
+        let mut found = Vec::with_capacity(wanted.len());
+        for FetchOffsets { topic, partitions } in wanted {
+            let Ok(name) = TopicName::new(topic.name()) else {
+                found.push(vec![false; partitions.len()]);
+                continue;
+            };
+            let at = |&partition: &PartitionIndex| TopicPartition { topic: name.clone(), partition };
+            let partitions: Vec<_> = partitions.iter().map(at).collect();
+            found.push(self.coordinator.unstable(group.name(), &partitions)?);
+        }
+        Ok(found)
+    }
+
+    /// All positions of a group that may still change by the end of a transaction.
+    ///
+    /// # Errors
+    /// [`CoordinatorError`].
+    pub fn all_unstable_offsets(&self, group: &Group<op::Describe>) -> Result<Vec<TopicPartition>, CoordinatorError> {
+        self.coordinator.all_unstable(group.name())
     }
 
     /// All positions of a group in topics that `caller` may see.

@@ -12,9 +12,15 @@ pub mod coordinator;
 pub mod fetch;
 pub mod group;
 mod groups;
+mod internal_log;
 pub mod produce;
 pub mod producers;
 pub mod topics;
+pub mod transaction;
+pub mod transactional;
+pub mod transactions;
 
 pub use broker::{Broker, BrokerParts, ClusterView, Runtime, ValidateOnly};
-pub use levada_store::{AppendError, Appended, CommitError, FileSlice, ReadUntil, Waiter, WatchGuard};
+pub use levada_store::{
+    AbortedTransaction, AppendError, Appended, CommitError, FileSlice, ProducerState, ReadUntil, Waiter, WatchGuard,
+};

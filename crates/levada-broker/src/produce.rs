@@ -8,16 +8,20 @@ use crate::{
     Broker,
     auth::{Grant, op, res},
     config::TopicConfig,
+    group::offsets::TopicPartition,
+    transaction::{Generation, Producer},
+    transactions::{Admitted, TransactError},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use levada_model::{
-    NO_TIMESTAMP, PartitionIndex, Timestamp,
+    NO_TIMESTAMP, PartitionIndex, ProducerId, Timestamp,
     batch::{Attributes, Batch, BatchError, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD},
     crc::crc32c,
     record::Records,
 };
 use levada_store::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Log, Origin, Ticket, TimestampKind};
 use std::{
+    collections::BTreeSet,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -95,9 +99,12 @@ pub enum ProduceError {
         /// How many.
         needed: i32,
     },
-    /// The batch is part of a transaction.
-    #[error("transactions are not supported by this version of Levada")]
-    TransactionsUnsupported,
+    /// The batch is part of a transaction, and the request names no transactional id that the client may use.
+    #[error("a batch of a transaction needs a request with its transactional id")]
+    NoTransactionalId,
+    /// The transaction does not allow it.
+    #[error(transparent)]
+    Transact(#[from] TransactError),
     /// The store did not take it.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -111,7 +118,18 @@ enum Slot {
 /// The outcomes of one request, in its order of topics and partitions, as soon as they are known.
 pub struct Produced {
     slots: Vec<Vec<Slot>>,
+    /// Whether the first outcome is of the transaction's own state.
+    begins_with_state: bool,
     ticket: Option<Ticket<Vec<AppendOutcome>>>,
+}
+
+/// The transaction that a request is part of.
+#[derive(Clone, Debug)]
+pub struct ProduceTransaction {
+    /// Its transactional id.
+    pub id: Grant<op::Write, res::TransactionalId>,
+    /// The second generation makes the partitions part of it.
+    pub generation: Generation,
 }
 
 impl Future for Produced {
@@ -127,9 +145,12 @@ impl Future for Produced {
             },
         };
         let mut outcomes = outcomes.into_iter();
-        let mut settle = |slot| match slot {
-            Slot::Refused(error) => Err(error),
-            Slot::Waiting => outcomes.next().unwrap_or(Err(AppendError::Closed)).map_err(ProduceError::from),
+        let state =
+            if this.begins_with_state { outcomes.next().unwrap_or(Err(AppendError::Closed)).err() } else { None };
+        let mut settle = |slot| match (slot, &state) {
+            (Slot::Refused(error), _) => Err(error),
+            (Slot::Waiting, Some(error)) => Err(error.clone().into()),
+            (Slot::Waiting, None) => outcomes.next().unwrap_or(Err(AppendError::Closed)).map_err(ProduceError::from),
         };
         let slots = std::mem::take(&mut this.slots);
         Poll::Ready(slots.into_iter().map(|topic| topic.into_iter().map(&mut settle).collect()).collect())
@@ -141,7 +162,7 @@ impl Broker {
     ///
     /// Appends now, not when first polled: the order of calls is the order of records. With [`Acks::None`]
     /// the outcomes say only what was refused at once.
-    pub fn produce(&self, acks: Acks, topics: Vec<ProduceTopic>) -> Produced {
+    pub fn produce(&self, acks: Acks, transaction: Option<&ProduceTransaction>, topics: Vec<ProduceTopic>) -> Produced {
         let now = self.clock.wall_ms();
         let image = self.store.image();
         let mut entries = Vec::new();
@@ -156,6 +177,9 @@ impl Broker {
                         topic.log(partition).ok_or(ProduceError::UnknownPartition(partition)).and_then(|log| {
                             let batch = check(log, config, acks, records, now)?;
                             check_size(batch.bytes().len(), self.store.batch_size_max())?;
+                            if batch.header().attributes.is_transactional() && transaction.is_none() {
+                                return Err(ProduceError::NoTransactionalId);
+                            }
                             Ok((Arc::clone(log), batch))
                         })
                     }
@@ -175,8 +199,49 @@ impl Broker {
             Acks::None => levada_store::Acks::None,
             Acks::Leader | Acks::All => levada_store::Acks::Durable,
         };
-        let ticket = (!entries.is_empty()).then(|| self.store.append(AppendSet { entries, acks: wanted }));
-        Produced { slots, ticket }
+        let is_transactional = |entry: &AppendEntry| entry.batch.header().attributes.is_transactional();
+        match transaction.filter(|_| entries.iter().any(is_transactional)) {
+            None => {
+                let ticket = (!entries.is_empty()).then(|| self.store.append(AppendSet { entries, acks: wanted }));
+                Produced { slots, begins_with_state: false, ticket }
+            }
+            Some(transaction) => self.produce_in(transaction, wanted, entries, slots),
+        }
+    }
+
+    fn produce_in(
+        &self,
+        transaction: &ProduceTransaction,
+        acks: levada_store::Acks,
+        mut entries: Vec<AppendEntry>,
+        slots: Vec<Vec<Slot>>,
+    ) -> Produced {
+        let mut partitions = BTreeSet::new();
+        let mut producer = None;
+        for entry in entries.iter().filter(|entry| entry.batch.header().attributes.is_transactional()) {
+            let header = entry.batch.header();
+            producer = Some(Producer { id: ProducerId(header.producer_id), epoch: header.producer_epoch });
+            partitions.insert(TopicPartition { topic: entry.log.topic().clone(), partition: entry.log.partition() });
+        }
+        let producer = producer.unwrap_or(Producer { id: ProducerId(-1), epoch: -1 });
+        let append = |admitted| {
+            let begins_with_state = matches!(admitted, Admitted::Added(_));
+            if let Admitted::Added(state) = admitted {
+                entries.insert(0, state);
+            }
+            (self.store.append(AppendSet { entries, acks }), begins_with_state)
+        };
+        match self.transactions.with(transaction.id.name(), producer, &partitions, transaction.generation, append) {
+            Ok((ticket, begins_with_state)) => Produced { slots, begins_with_state, ticket: Some(ticket) },
+            Err(error) => {
+                let refuse = |slot| match slot {
+                    Slot::Waiting => Slot::Refused(ProduceError::Transact(error.clone())),
+                    refused @ Slot::Refused(_) => refused,
+                };
+                let slots = slots.into_iter().map(|topic| topic.into_iter().map(refuse).collect()).collect();
+                Produced { slots, begins_with_state: false, ticket: None }
+            }
+        }
     }
 }
 
@@ -199,9 +264,6 @@ fn check(
     let header = batch.header();
     if header.attributes.is_control() {
         return Err(ProduceError::InvalidRecord("control records are written by the broker alone".to_owned()));
-    }
-    if header.attributes.is_transactional() {
-        return Err(ProduceError::TransactionsUnsupported);
     }
     if config.log.timestamps == TimestampKind::CreateTime {
         check_timestamp(header.base_timestamp, config, now)?;

@@ -20,9 +20,6 @@ pub(crate) struct ProducerIds {
 /// Why no producer id was given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InitProducerError {
-    /// The producer has a transactional id.
-    #[error("transactions are not supported by this version of Levada: remove `transactional.id`")]
-    TransactionsUnsupported,
     /// All ids are given away.
     #[error("no producer id is left")]
     Exhausted,
@@ -62,14 +59,8 @@ impl Broker {
         Ok((self.producer_ids.next(&self.store).await?, 0))
     }
 
-    /// Tells a transactional producer that there are no transactions yet.
-    ///
-    /// # Errors
-    /// Always [`InitProducerError::TransactionsUnsupported`].
-    pub fn init_transactional_producer(
-        &self,
-        _: &Grant<op::Write, res::TransactionalId>,
-    ) -> Result<(ProducerId, ProducerEpoch), InitProducerError> {
-        Err(InitProducerError::TransactionsUnsupported)
+    /// A producer id that nobody has.
+    pub(crate) async fn new_producer_id(&self) -> Result<ProducerId, InitProducerError> {
+        self.producer_ids.next(&self.store).await
     }
 }

@@ -158,6 +158,12 @@ impl Broker {
         self.store.image().topic(topic.name()).map(view)
     }
 
+    /// How many partitions a topic has.
+    #[must_use]
+    pub fn partition_count<O: Op>(&self, topic: &Grant<O, res::Topic>) -> Option<i32> {
+        self.store.image().topic(topic.name()).map(|topic| count_of(topic))
+    }
+
     /// Creates topics, each by itself; outcomes come in the order of `topics`.
     pub async fn create_topics(
         &self,
@@ -279,6 +285,20 @@ impl Broker {
         let configs = [("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("max.message.bytes", "33554432")];
         let configs = configs.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let partitions = self.config().offsets_topic_partitions();
+        let id = TopicId::random(&*self.rng);
+        self.commit(vec![Change::CreateTopic { id, name, partitions, configs: BTreeMap::from(configs) }]).await
+    }
+
+    /// Makes sure that the broker's own topic of transactions exists.
+    pub(crate) async fn create_transactions_topic(&self) -> Result<(), CommitError> {
+        let _one_at_a_time = self.admin.lock().await;
+        let name = crate::transactions::topic_name();
+        if self.store.image().topic(name.as_str()).is_some() {
+            return Ok(());
+        }
+        let configs = [("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("max.message.bytes", "33554432")];
+        let configs = configs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let partitions = self.config().transactions_topic_partitions();
         let id = TopicId::random(&*self.rng);
         self.commit(vec![Change::CreateTopic { id, name, partitions, configs: BTreeMap::from(configs) }]).await
     }

@@ -50,6 +50,11 @@ pub(crate) static APIS: &[Api] = &[
     Api::new(ApiKey::DeleteRecords, 0..=2, Sequential, |call| respond(call, delete_records::handle)),
     Api::new(ApiKey::InitProducerId, 0..=5, Sequential, |call| respond(call, init_producer_id::handle)),
     Api::new(ApiKey::OffsetForLeaderEpoch, 2..=4, Sequential, |call| respond(call, offset_for_leader_epoch::handle)),
+    Api::new(ApiKey::AddPartitionsToTxn, 0..=5, Sequential, |call| respond(call, add_partitions_to_txn::handle)),
+    Api::new(ApiKey::AddOffsetsToTxn, 0..=4, Sequential, |call| respond(call, add_offsets_to_txn::handle)),
+    Api::new(ApiKey::EndTxn, 0..=5, Sequential, |call| respond(call, end_txn::handle)),
+    Api::new(ApiKey::WriteTxnMarkers, 1..=2, Sequential, |call| respond(call, write_txn_markers::handle)),
+    Api::new(ApiKey::TxnOffsetCommit, 0..=5, Sequential, |call| respond(call, txn_offset_commit::handle)),
     Api::new(ApiKey::DescribeConfigs, 1..=4, Sequential, |call| respond(call, describe_configs::handle)),
     Api::new(ApiKey::AlterConfigs, 0..=2, Sequential, |call| respond(call, alter_configs::handle)),
     Api::new(ApiKey::DescribeLogDirs, 1..=5, Sequential, |call| respond(call, describe_log_dirs::handle)),
@@ -60,6 +65,9 @@ pub(crate) static APIS: &[Api] = &[
     }),
     Api::new(ApiKey::OffsetDelete, 0..=0, Sequential, |call| respond(call, offset_delete::handle)),
     Api::new(ApiKey::DescribeCluster, 0..=2, Sequential, |call| respond(call, describe_cluster::handle)),
+    Api::new(ApiKey::DescribeProducers, 0..=0, Sequential, |call| respond(call, describe_producers::handle)),
+    Api::new(ApiKey::DescribeTransactions, 0..=0, Sequential, |call| respond(call, describe_transactions::handle)),
+    Api::new(ApiKey::ListTransactions, 0..=1, Sequential, |call| respond(call, list_transactions::handle)),
     Api::new(ApiKey::ListConfigResources, 0..=1, Sequential, |call| respond(call, list_config_resources::handle)),
     Api::new(ApiKey::DescribeTopicPartitions, 0..=0, Sequential, |call| {
         respond(call, describe_topic_partitions::handle)

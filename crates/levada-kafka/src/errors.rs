@@ -12,6 +12,9 @@ use levada_broker::{
     produce::ProduceError,
     producers::InitProducerError,
     topics::{AdminError, CreatePartitionsError, CreateTopicError},
+    transaction::TransactionError,
+    transactional::{MarkerError, TransactionOffsetsError},
+    transactions::TransactError,
 };
 use levada_protocol::ErrorCode;
 
@@ -28,6 +31,8 @@ pub(crate) const fn append(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::OutsideTransaction { .. } => ErrorCode::InvalidTxnState,
+        AppendError::NotJournalled => ErrorCode::UnknownServerError,
         // Retriable: clients go on when space returns, or another broker has the partition.
         AppendError::NoSpace | AppendError::Poisoned(_) | AppendError::Quarantined(_) => ErrorCode::KafkaStorageError,
         AppendError::Closed => ErrorCode::NotLeaderOrFollower,
@@ -49,7 +54,8 @@ pub(crate) const fn produce(error: &ProduceError) -> ErrorCode {
         ProduceError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         ProduceError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
         ProduceError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
-        ProduceError::TransactionsUnsupported => ErrorCode::TransactionalIdAuthorizationFailed,
+        ProduceError::NoTransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
+        ProduceError::Transact(error) => produce_in_transaction(error),
         ProduceError::Append(error) => append(error),
     }
 }
@@ -67,7 +73,6 @@ pub(crate) const fn fetch(error: &FetchError) -> ErrorCode {
 
 pub(crate) const fn init_producer(error: &InitProducerError) -> ErrorCode {
     match error {
-        InitProducerError::TransactionsUnsupported => ErrorCode::TransactionalIdAuthorizationFailed,
         InitProducerError::Exhausted => ErrorCode::UnknownServerError,
         InitProducerError::Commit(error) => commit(error),
     }
@@ -213,5 +218,56 @@ pub(crate) const fn delete_group(error: &DeleteGroupError) -> ErrorCode {
         DeleteGroupError::UnknownGroup => ErrorCode::GroupIdNotFound,
         DeleteGroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
         DeleteGroupError::Coordinator(error) => coordinator(error),
+    }
+}
+
+pub(crate) const fn transaction(error: &TransactionError) -> ErrorCode {
+    match error {
+        TransactionError::InvalidMapping => ErrorCode::InvalidProducerIdMapping,
+        TransactionError::Fenced => ErrorCode::ProducerFenced,
+        TransactionError::Concurrent => ErrorCode::ConcurrentTransactions,
+        TransactionError::InvalidState(_) | TransactionError::NotAdded => ErrorCode::InvalidTxnState,
+    }
+}
+
+pub(crate) const fn transact(error: &TransactError) -> ErrorCode {
+    match error {
+        TransactError::Transaction(error) => transaction(error),
+        TransactError::InvalidId { .. } => ErrorCode::InvalidRequest,
+        TransactError::InvalidTimeout { .. } => ErrorCode::InvalidTransactionTimeout,
+        TransactError::Coordinator(error) => coordinator(error),
+    }
+}
+
+/// Partition leaders speak of epochs, not of fencing; where the coordinator is not ready the client tries again.
+const fn produce_in_transaction(error: &TransactError) -> ErrorCode {
+    match error {
+        TransactError::Transaction(TransactionError::Fenced) => ErrorCode::InvalidProducerEpoch,
+        TransactError::Coordinator(_) => ErrorCode::NotEnoughReplicas,
+        TransactError::Transaction(_) | TransactError::InvalidId { .. } | TransactError::InvalidTimeout { .. } => {
+            transact(error)
+        }
+    }
+}
+
+/// Older clients know fencing as an invalid epoch only.
+pub(crate) const fn before_fencing(error: ErrorCode) -> ErrorCode {
+    if matches!(error, ErrorCode::ProducerFenced) { ErrorCode::InvalidProducerEpoch } else { error }
+}
+
+pub(crate) const fn transaction_offsets(error: &TransactionOffsetsError) -> ErrorCode {
+    match error {
+        TransactionOffsetsError::Commit(error) => offset_commit(error),
+        // The group's coordinator speaks of epochs, not of fencing.
+        TransactionOffsetsError::Transact(error) => before_fencing(transact(error)),
+    }
+}
+
+pub(crate) const fn marker(error: &MarkerError) -> ErrorCode {
+    match error {
+        MarkerError::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
+        MarkerError::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
+        MarkerError::CoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
+        MarkerError::Append(error) => append(error),
     }
 }

@@ -19,7 +19,7 @@ pub use cluster::{Change, ClusterImage, Topic};
 pub use cut::{Cut, Hold};
 pub use levada_log::partition::{AbortedTransaction, FileSlice, producer::ProducerState};
 pub use local::{CommitError, Store, StoreConfig, StoreError};
-pub use log::{Log, OpenTransaction, ReadError, ReadOut, ReadUntil, Tail};
+pub use log::{ABORTED_LISTED_MAX, Log, OpenTransaction, ReadError, ReadOut, ReadUntil, Tail};
 pub use settings::{Durability, LogSettings, TimestampKind};
 pub use ticket::Ticket;
 pub use waiter::{Waiter, WatchGuard};

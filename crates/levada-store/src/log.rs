@@ -57,6 +57,9 @@ impl ReadOut {
     }
 }
 
+/// Up to so many aborted transactions are named to a reader, whether their records were read or come later.
+pub const ABORTED_LISTED_MAX: usize = 1_000;
+
 /// Where a read finds its batches.
 enum Found {
     /// In memory.
@@ -308,13 +311,21 @@ impl Log {
         };
         let out = match self.reader.load_full() {
             Some(reader) if read.offset <= reader.next_offset() => match reader.slice(&read) {
-                Some(slice) => return Ok(Some(ReadOut::of_slice(slice))),
-                None => reader.read_cached(&read).map(|found| found.map(|batches| ReadOut::of(batches.bytes))),
+                Some(slice) if until == ReadUntil::HighWatermark || !self.has_many_aborted(&read) => {
+                    return Ok(Some(ReadOut::of_slice(slice)));
+                }
+                _ => reader.read_cached(&read).map(|found| found.map(|batches| ReadOut::of(batches.bytes))),
             },
             _ => Ok(Some(ReadOut::default())),
         };
         let out = out.map_err(|error| ReadError::Storage(error.to_string()))?;
         Ok(out.map(|out| if out.size == 0 { self.read_beyond_gap(&read, memory_from) } else { out }))
+    }
+
+    /// Whether so many transactions were aborted that a reader of committed records is told only those that concern it,
+    /// for which what is read has to be looked through.
+    fn has_many_aborted(&self, read: &Read) -> bool {
+        self.aborted_transactions(read.offset, read.upper_offset).len() > ABORTED_LISTED_MAX
     }
 
     /// What memory has behind offsets that no record has: those that a lease covered when the power was cut.

@@ -117,6 +117,36 @@ pub const BROKER: &[Setting] = &[
         "false",
         "Take a replication factor above 1 for 1, instead of refusing it.",
     ),
+    fixed(
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        Rule::Int(1),
+        "10000",
+        "How often transactions that last longer than their timeout are looked for.",
+    ),
+    fixed(
+        "transaction.max.timeout.ms",
+        Rule::Int(1),
+        "900000",
+        "The longest timeout a transactional producer may ask for.",
+    ),
+    fixed(
+        "transaction.remove.expired.transaction.cleanup.interval.ms",
+        Rule::Int(1),
+        "3600000",
+        "How often unused transactional ids are looked for.",
+    ),
+    fixed(
+        "transaction.state.log.num.partitions",
+        Rule::Int(1),
+        "50",
+        "How many partitions `__transaction_state` is created with.",
+    ),
+    fixed(
+        "transactional.id.expiration.ms",
+        Rule::Int(1),
+        "604800000",
+        "After which time an unused transactional id is forgotten.",
+    ),
 ];
 
 /// Kafka's settings in larger units: name, the setting they stand for, milliseconds in one.
@@ -264,6 +294,36 @@ impl BrokerConfig {
     #[must_use]
     pub fn offsets_topic_partitions(&self) -> i32 {
         self.count("offsets.topic.num.partitions")
+    }
+
+    /// How many partitions `__transaction_state` is created with.
+    #[must_use]
+    pub fn transactions_topic_partitions(&self) -> i32 {
+        self.count("transaction.state.log.num.partitions")
+    }
+
+    /// The longest timeout that a transactional producer may ask for.
+    #[must_use]
+    pub fn transaction_timeout_max_ms(&self) -> i32 {
+        self.count("transaction.max.timeout.ms")
+    }
+
+    /// How often transactions that last too long are looked for.
+    #[must_use]
+    pub fn transaction_abort_interval(&self) -> Duration {
+        self.milliseconds("transaction.abort.timed.out.transaction.cleanup.interval.ms")
+    }
+
+    /// How often unused transactional ids are looked for.
+    #[must_use]
+    pub fn transactional_id_check_interval(&self) -> Duration {
+        self.milliseconds("transaction.remove.expired.transaction.cleanup.interval.ms")
+    }
+
+    /// After which time an unused transactional id is forgotten.
+    #[must_use]
+    pub fn transactional_id_expiration(&self) -> Duration {
+        self.milliseconds("transactional.id.expiration.ms")
     }
 
     /// The longest note that may go with a committed offset.

@@ -130,7 +130,7 @@ pub enum DeleteGroupError {
 }
 
 /// Resolves when a write is durable and visible, or has failed.
-pub(super) type Written = oneshot::Receiver<Result<(), CoordinatorError>>;
+pub(crate) type Written = oneshot::Receiver<Result<(), CoordinatorError>>;
 
 /// What comes of each position, and the write to wait for.
 type Deleting = (Vec<Result<(), DeleteOffsetError>>, Option<Written>);
@@ -310,7 +310,8 @@ impl Coordinator {
                 let Ok(Some(slot)) = shard.slot(&group_id) else { continue };
                 let gone = which(slot);
                 let is_idle = slot.group.is_unused() && slot.group.state() == GroupState::Empty;
-                let nothing_left = is_idle && gone.len() == slot.offsets.iter().count() && slot.written == slot.settled;
+                let is_settled = slot.written == slot.settled && slot.pending.is_empty();
+                let nothing_left = is_idle && gone.len() == slot.offsets.iter().count() && is_settled;
                 let written = if remove == RemoveEmptied::Yes && nothing_left {
                     self.write_tombstones(&group_id, slot)
                 } else if gone.is_empty() {

@@ -6,26 +6,20 @@ use crate::{
         Group, GroupSnapshot, Now,
         offsets::{CommittedOffset, Offsets, TopicPartition},
     },
+    internal_log::{self, Item},
 };
-use bytes::{Bytes, BytesMut};
-use levada_model::{
-    Str,
-    batch::{self, BatchHeader, HEADER_SIZE},
-    record::Records,
-};
-use levada_store::{Log, ReadUntil};
+use bytes::Bytes;
+use levada_model::{Outcome, ProducerId, Str};
+use levada_store::Log;
 use std::{collections::BTreeMap, sync::Arc, sync::atomic::Ordering};
-
-/// Bytes read at once.
-const CHUNK_SIZE: usize = 1 << 20;
-/// How much a batch may grow when it is opened; the broker writes its own uncompressed.
-const OPENED_SIZE_MAX: usize = 64 << 20;
 
 /// What the records of one partition come to.
 #[derive(Default)]
 struct Replay {
     groups: BTreeMap<Str, GroupSnapshot>,
     offsets: BTreeMap<Str, BTreeMap<TopicPartition, CommittedOffset>>,
+    /// Positions in transactions that have not ended, in the order of their records.
+    pending: BTreeMap<ProducerId, Vec<(Str, TopicPartition, CommittedOffset)>>,
     skipped: u64,
 }
 
@@ -61,8 +55,9 @@ impl Coordinator {
     }
 
     fn install(&self, replay: Replay, now: Now) -> usize {
-        let Replay { mut groups, mut offsets, .. } = replay;
-        for group_id in offsets.keys() {
+        let Replay { mut groups, mut offsets, pending, .. } = replay;
+        let in_transactions = pending.values().flatten().map(|(group_id, ..)| group_id);
+        for group_id in offsets.keys().chain(in_transactions) {
             if !groups.contains_key(group_id) {
                 groups.insert(group_id.clone(), simple());
             }
@@ -75,9 +70,16 @@ impl Coordinator {
             }
             let group = Group::restore(group_id.clone(), snapshot, now);
             let mut shard = self.shard(&group_id).lock();
-            shard.groups.insert(group_id.clone(), Slot::new(group, positions));
+            let mut slot = Slot::new(group, positions);
+            for (producer, positions) in &pending {
+                let of_group = positions.iter().filter(|(of, ..)| *of == group_id);
+                slot.pending
+                    .add(*producer, of_group.map(|(_, at, committed)| (at.clone(), committed.clone())).collect());
+            }
+            shard.groups.insert(group_id.clone(), slot);
             self.refresh(shard, &group_id);
         }
+        self.remember_transactions(&pending);
         count
     }
 }
@@ -96,42 +98,27 @@ const fn simple() -> GroupSnapshot {
 
 impl Replay {
     fn read(&mut self, log: &Log) -> Result<(), String> {
-        let tail = log.tail();
-        let mut offset = tail.log_start_offset;
-        while offset < tail.high_watermark {
-            let read =
-                log.read(offset, CHUNK_SIZE, ReadUntil::HighWatermark, true).map_err(|error| error.to_string())?;
-            let mut bytes = BytesMut::with_capacity(read.size);
-            for piece in &read.pieces {
-                bytes.extend_from_slice(piece);
+        internal_log::read(log, &mut |item| match item {
+            Item::Record { transaction_of: None, key, value } => {
+                self.skipped += u64::from(self.take(key, value).is_none());
             }
-            let before = offset;
-            for found in batch::split(bytes.freeze()) {
-                let (header, bytes) = found.map_err(|error| error.to_string())?;
-                offset = header.next_offset();
-                self.read_batch(&header, &bytes)?;
+            Item::Record { transaction_of: Some(producer), key, value } => {
+                self.skipped += u64::from(self.take_pending(producer, key, value).is_none());
             }
-            if offset <= before {
-                return Err(format!("nothing is read at offset {offset}"));
+            Item::End { producer, outcome } => {
+                let pending = self.pending.remove(&producer).unwrap_or_default();
+                for (group, partition, committed) in pending.into_iter().filter(|_| outcome == Outcome::Commit) {
+                    self.offsets.entry(group).or_default().insert(partition, committed);
+                }
             }
-        }
-        Ok(())
+        })
     }
 
-    fn read_batch(&mut self, header: &BatchHeader, bytes: &Bytes) -> Result<(), String> {
-        if header.attributes.is_control() {
-            return Ok(());
-        }
-        let codec = header.attributes.codec().unwrap_or_default();
-        let block = bytes.slice(HEADER_SIZE..);
-        let opened = levada_compress::decompress(codec, &block, OPENED_SIZE_MAX).map_err(|error| error.to_string())?;
-        for record in Records::new(opened, header.record_count) {
-            let record = record.map_err(|error| error.to_string())?;
-            if self.take(record.key, record.value).is_none() {
-                self.skipped += 1;
-            }
-        }
-        Ok(())
+    fn take_pending(&mut self, producer: ProducerId, key: Option<Bytes>, value: Option<Bytes>) -> Option<()> {
+        let Key::Offset { group, partition } = records::read_key(key?).ok()?? else { return None };
+        let committed = records::read_offset(value?).ok()?;
+        self.pending.entry(producer).or_default().push((group, partition, committed));
+        Some(())
     }
 
     /// Takes one record over; `None` if it is not understood.

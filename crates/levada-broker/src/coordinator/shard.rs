@@ -5,6 +5,7 @@ use crate::{
         Coordinator, CoordinatorError, GROUPS_PER_SHARD_MAX,
         journal::{Completion, InFlight},
         records,
+        transactional::Pending,
     },
     group::{Effect, Group, GroupState, JoinError, Joined, Now, RequestId, SyncError, Synced, offsets::Offsets},
 };
@@ -35,6 +36,8 @@ pub(super) struct Shard {
 pub(super) struct Slot {
     pub(super) group: Group,
     pub(super) offsets: Offsets,
+    /// Positions in transactions that have not ended, in the order of their writes.
+    pub(super) pending: Pending,
     /// Writes handed to the store.
     pub(super) written: u64,
     /// Writes that are durable, or have failed.
@@ -49,14 +52,23 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(group: Group, offsets: Offsets) -> Self {
-        Self { group, offsets, written: 0, settled: 0, held: VecDeque::new(), timer: None, is_going: false }
+        Self {
+            group,
+            offsets,
+            pending: Pending::default(),
+            written: 0,
+            settled: 0,
+            held: VecDeque::new(),
+            timer: None,
+            is_going: false,
+        }
     }
 
     /// Whether nothing would be lost without it.
     fn is_trivial(&self) -> bool {
         let is_fresh =
             self.group.is_unused() && self.group.state() == GroupState::Empty && self.group.generation() == 0;
-        is_fresh && self.offsets.is_empty() && self.written == self.settled
+        is_fresh && self.offsets.is_empty() && self.pending.is_empty() && self.written == self.settled
     }
 }
 
@@ -152,6 +164,12 @@ impl Coordinator {
                     }
                 }
                 // Whoever asked may be gone.
+                drop(done.send(outcome));
+            }
+            Completion::Pending { producer, changes, done } => {
+                if outcome.is_ok() {
+                    slot.pending.add(producer, changes);
+                }
                 drop(done.send(outcome));
             }
             Completion::Deleted { done } => {

@@ -60,7 +60,13 @@ impl Coordinator {
         for log in logs {
             let tail = log.tail();
             let count = tail.high_watermark - tail.log_start_offset;
-            if count < RECORDS_MIN || self.is_closed() || self.unreadable.lock().contains_key(&log.partition()) {
+            // What is part of an open transaction is nowhere else.
+            let is_stable = tail.last_stable_offset == tail.high_watermark;
+            if count < RECORDS_MIN
+                || !is_stable
+                || self.is_closed()
+                || self.unreadable.lock().contains_key(&log.partition())
+            {
                 continue;
             }
             let live = self.live_records(log.partition());

@@ -86,7 +86,7 @@ async fn every_batch_is_judged_by_itself() {
     let control = rig.produce("orders", 0, with(Attributes::CONTROL, START_MS)).await;
     assert!(matches!(control, Err(ProduceError::InvalidRecord(_))));
     let transactional = rig.produce("orders", 0, with(Attributes::TRANSACTIONAL, START_MS)).await;
-    assert_eq!(transactional, Err(ProduceError::TransactionsUnsupported));
+    assert_eq!(transactional, Err(ProduceError::NoTransactionalId));
     let late = rig.produce("orders", 0, with(0, START_MS + 3_600_001)).await;
     assert!(matches!(late, Err(ProduceError::InvalidTimestamp { .. })));
     assert!(rig.produce("orders", 0, with(0, START_MS + 3_600_000)).await.is_ok());

@@ -148,7 +148,7 @@ impl Rig {
     pub(crate) async fn produce_with(&self, acks: Acks, topic: &str, partition: i32, records: Bytes) -> ProduceOutcome {
         let partitions = vec![ProducePartition { partition, records: Some(records) }];
         let topics = vec![ProduceTopic { topic: self.grant::<op::Write, res::Topic>(topic), partitions }];
-        self.broker.produce(acks, topics).await.pop().unwrap().pop().unwrap()
+        self.broker.produce(acks, None, topics).await.pop().unwrap().pop().unwrap()
     }
 
     /// Joins alone and syncs; returns the member's id and generation.

@@ -151,7 +151,7 @@ impl Partition {
         }
         self.watch = Some(reader.watch(waiter, token));
         let seen = self.outcome.as_ref().and_then(|outcome| outcome.fetched.as_ref().ok());
-        seen.is_none_or(|fetched| fetched.high_watermark != reader.high_watermark())
+        seen.is_none_or(|fetched| (fetched.high_watermark, fetched.last_stable_offset) != reader.ends())
     }
 
     pub(crate) fn unwatch(&mut self) {

@@ -5,8 +5,7 @@
 //! - Traps: an unsupported version is answered in version 0 with error 35 and the range of this API, so that the
 //!   client can ask again; the response header is version 0 throughout; Produce is announced from version 0 and
 //!   JoinGroup keeps 0 and 1 (`apis.rs`).
-//! - Left out: `zk_migration_ready`, which Kafka 4 never sets. `transaction.version` is announced when there are
-//!   transactions.
+//! - Left out: `zk_migration_ready`, which Kafka 4 never sets.
 //!
 //! Source: KIP-35, KIP-511, KIP-584, KAFKA-17011.
 
@@ -24,8 +23,9 @@ use levada_protocol::{
 
 /// Names and finalized levels of the features that clients look at; each is supported from 0 to its level.
 ///
-/// `group.version` 1: consumer groups of KIP-848 may exist beside classic ones.
-const FEATURES: &[(&str, i16)] = &[("group.version", 1)];
+/// `group.version` 1: consumer groups of KIP-848 may exist beside classic ones. `transaction.version` 2: transactions
+/// of KIP-890, whose epoch rises with each.
+const FEATURES: &[(&str, i16)] = &[("group.version", 1), ("transaction.version", 2)];
 
 pub(crate) async fn handle(context: Context, request: ApiVersionsRequest) -> ApiVersionsResponse {
     if context.version >= 3 && !is_name_valid(&request) {

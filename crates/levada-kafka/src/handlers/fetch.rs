@@ -30,7 +30,7 @@ use levada_protocol::{
     messages::{
         FetchRequest, FetchResponse,
         fetch_request::FetchTopic,
-        fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData},
+        fetch_response::{AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData},
     },
 };
 use std::{collections::HashSet, task::Poll, time::Duration};
@@ -282,6 +282,12 @@ fn partition_data(index: i32, outcome: Outcome, until: ReadUntil) -> PartitionDa
             data.high_watermark = fetched.high_watermark;
             data.last_stable_offset = fetched.last_stable_offset;
             data.log_start_offset = fetched.log_start_offset;
+            if let Some(aborted) = &mut data.aborted_transactions {
+                aborted.extend(fetched.aborted.iter().map(|aborted| AbortedTransaction {
+                    producer_id: aborted.producer.0,
+                    first_offset: aborted.first_offset,
+                }));
+            }
             data.records = match outcome.size {
                 size if size > 0 && fetched.pieces.is_empty() => Records::Elsewhere(size),
                 _ => Records::Pieces(fetched.pieces),

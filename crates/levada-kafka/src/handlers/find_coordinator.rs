@@ -1,9 +1,8 @@
 //! FindCoordinator · key 10 · versions 0–6
 //!
 //! - 1: key types, error message. 3: flexible. 4: several keys (KIP-699). 5: KIP-890. 6: share groups (KIP-932).
-//! - This broker coordinates every group.
-//! - Left out: transactions (type 1), answered with an error that producers take for final; share groups (type
-//!   2), an invalid request while no share groups exist, as in Kafka.
+//! - This broker coordinates every group and every transaction.
+//! - Left out: share groups (type 2), an invalid request while no share groups exist, as in Kafka.
 //!
 //! Source: KIP-98, KIP-699.
 
@@ -47,10 +46,10 @@ async fn find(context: &Context, key_type: i8, key: &Str) -> Coordinator {
             Err(error) => refuse(error, error.name()),
             Ok(()) => here(context, key),
         },
-        TRANSACTION => refuse(
-            ErrorCode::TransactionalIdAuthorizationFailed,
-            "transactions are not supported by this version of Levada",
-        ),
+        TRANSACTION => match find_transaction(context, key).await {
+            Err(error) => refuse(error, error.name()),
+            Ok(()) => here(context, key),
+        },
         _ => refuse(ErrorCode::InvalidRequest, "unknown type of coordinator"),
     }
 }
@@ -58,6 +57,11 @@ async fn find(context: &Context, key_type: i8, key: &Str) -> Coordinator {
 async fn find_group(context: &Context, key: &Str) -> Result<(), ErrorCode> {
     let grant = context.ask(key)?;
     context.broker().find_coordinator(&grant).await.map_err(|error| errors::coordinator(&error))
+}
+
+async fn find_transaction(context: &Context, key: &Str) -> Result<(), ErrorCode> {
+    let grant = context.ask(key)?;
+    context.broker().find_transaction_coordinator(&grant).await.map_err(|error| errors::coordinator(&error))
 }
 
 fn here(context: &Context, key: &Str) -> Coordinator {

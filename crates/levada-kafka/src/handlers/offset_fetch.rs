@@ -3,8 +3,7 @@
 //! - 2: null asks for all topics; an error of the whole response. 5: leader epochs. 6: flexible. 7: stable offsets
 //!   only (KIP-447). 8: several groups (KIP-709). 9: member epochs of KIP-848. 10: topic ids instead of names
 //!   (KIP-516).
-//! - Left out: member epochs: there are no groups of KIP-848 yet. Every offset is stable: there are no
-//!   transactions yet.
+//! - Left out: member epochs: there are no groups of KIP-848 yet.
 //!
 //! Source: KIP-88, KIP-447, KIP-709.
 
@@ -47,7 +46,7 @@ pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> Off
                 let asked = topics.into_iter();
                 asked.map(|topic| Asked { name: topic.name, id: topic.topic_id, partitions: topic.partition_indexes })
             });
-            fetch(&context, group.group_id, asked.map(Iterator::collect))
+            fetch(&context, group.group_id, request.require_stable, asked.map(Iterator::collect))
         });
         return OffsetFetchResponse { groups: groups.collect(), ..OffsetFetchResponse::default() };
     }
@@ -55,14 +54,20 @@ pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> Off
         let asked = topics.into_iter();
         asked.map(|topic| Asked { name: topic.name, id: TopicId::ZERO, partitions: topic.partition_indexes })
     });
-    single(context.version, fetch(&context, request.group_id, asked.map(Iterator::collect)))
+    let fetched = fetch(&context, request.group_id, request.require_stable, asked.map(Iterator::collect));
+    single(context.version, fetched)
 }
 
 /// The positions of one group, of all topics where none are named.
-fn fetch(context: &Context, group_id: Str, asked: Option<Vec<Asked>>) -> OffsetFetchResponseGroup {
+fn fetch(
+    context: &Context,
+    group_id: Str,
+    require_stable: bool,
+    asked: Option<Vec<Asked>>,
+) -> OffsetFetchResponseGroup {
     let result = context.ask(&group_id).and_then(|group| match &asked {
-        Some(asked) => fetch_some(context, &group, asked),
-        None => fetch_all(context, &group),
+        Some(asked) => fetch_some(context, &group, require_stable, asked),
+        None => fetch_all(context, &group, require_stable),
     });
     match result {
         Ok(topics) => OffsetFetchResponseGroup { group_id, topics, ..OffsetFetchResponseGroup::default() },
@@ -78,6 +83,7 @@ fn fetch(context: &Context, group_id: Str, asked: Option<Vec<Asked>>) -> OffsetF
 fn fetch_some(
     context: &Context,
     group: &Grant<op::Describe, res::Group>,
+    require_stable: bool,
     asked: &[Asked],
 ) -> Result<Vec<OffsetFetchResponseTopics>, ErrorCode> {
     let mut wanted = Vec::with_capacity(asked.len());
@@ -87,13 +93,23 @@ fn fetch_some(
         granted.push(grant.as_ref().err().copied());
         wanted.extend(grant.map(|grant| FetchOffsets { topic: grant, partitions: topic.partitions.clone() }));
     }
+    // In this order: what ends in between is asked for again.
+    let unstable = match require_stable {
+        true => context.broker().unstable_offsets(group, &wanted).map_err(|error| errors::coordinator(&error))?,
+        false => Vec::new(),
+    };
     let found = context.broker().fetch_offsets(group, &wanted).map_err(|error| errors::coordinator(&error))?;
-    let mut found = found.into_iter();
+    let (mut found, mut unstable) = (found.into_iter(), unstable.into_iter());
     let topics = asked.iter().zip(granted).map(|(topic, refusal)| {
-        let committed = if refusal.is_none() { found.next() } else { None }.unwrap_or_default();
-        let mut committed = committed.into_iter();
+        let is_granted = refusal.is_none();
+        let committed = if is_granted { found.next() } else { None }.unwrap_or_default();
+        let held = if is_granted { unstable.next() } else { None }.unwrap_or_default();
+        let (mut committed, mut held) = (committed.into_iter(), held.into_iter());
         let partitions = topic.partitions.iter().map(|&index| match refusal {
-            None => position(index, committed.next().flatten(), ErrorCode::None),
+            None => match (committed.next().flatten(), held.next().unwrap_or(false)) {
+                (_, true) => position(index, None, ErrorCode::UnstableOffsetCommit),
+                (committed, false) => position(index, committed, ErrorCode::None),
+            },
             Some(error) => position(index, None, error),
         });
         OffsetFetchResponseTopics { name: topic.name.clone(), topic_id: topic.id, partitions: partitions.collect() }
@@ -112,12 +128,20 @@ fn grant(context: &Context, topic: &Asked) -> Result<Grant<op::Describe, res::To
 fn fetch_all(
     context: &Context,
     group: &Grant<op::Describe, res::Group>,
+    require_stable: bool,
 ) -> Result<Vec<OffsetFetchResponseTopics>, ErrorCode> {
+    let unstable = match require_stable {
+        true => context.broker().all_unstable_offsets(group).map_err(|error| errors::coordinator(&error))?,
+        false => Vec::new(),
+    };
     let all = context.broker().fetch_all_offsets(group, &context.caller);
     let mut topics: Vec<OffsetFetchResponseTopics> = Vec::new();
     for (partition, committed) in all.map_err(|error| errors::coordinator(&error))? {
         let name = partition.topic.as_shared();
-        let entry = position(partition.partition, Some(committed), ErrorCode::None);
+        let entry = match unstable.contains(&partition) {
+            true => position(partition.partition, None, ErrorCode::UnstableOffsetCommit),
+            false => position(partition.partition, Some(committed), ErrorCode::None),
+        };
         if let Some(last) = topics.last_mut().filter(|last| last.name == *name) {
             last.partitions.push(entry);
             continue;

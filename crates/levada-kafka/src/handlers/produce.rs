@@ -5,10 +5,10 @@
 //!   instead of names (KIP-516).
 //! - `acks=0` is not answered; if something is wrong with it the connection is closed, as Kafka does.
 //! - Requests are pipelined: batches of one connection are appended in the order in which they arrive.
-//! - Left out: transactional producers, which are told so when they start. Current leader and node endpoints:
-//!   this broker leads everything. Errors of single records: a batch is taken or refused as a whole.
+//! - From version 12 on producing makes a partition part of the transaction; before, it has to be already.
+//! - Left out: current leader and node endpoints: this broker leads everything. Errors of single records: a batch is taken or refused as a whole.
 //!
-//! Source: KIP-98, KIP-467, KIP-516.
+//! Source: KIP-98, KIP-467, KIP-516, KIP-890.
 
 use crate::{
     call::{Answer, Context},
@@ -18,7 +18,9 @@ use bytes::Bytes;
 use levada_broker::{
     Appended,
     auth::{Grant, op, res},
-    produce::{Acks, ProduceError, ProduceOutcome, ProducePartition, ProduceTopic},
+    produce::{Acks, ProduceError, ProduceOutcome, ProducePartition, ProduceTopic, ProduceTransaction},
+    transaction::{Generation, TransactionError},
+    transactions::TransactError,
 };
 use levada_model::{
     NO_OFFSET, Str, TopicId,
@@ -35,6 +37,10 @@ use levada_protocol::{
 
 /// From this version on topics have ids.
 const IDS_FROM: i16 = 13;
+/// From this version on producing makes a partition part of the transaction.
+const ADDED_FROM: i16 = 12;
+/// From this version on clients know TRANSACTION_ABORTABLE.
+const ABORTABLE_FROM: i16 = 11;
 /// From this version on clients know zstd.
 const ZSTD_FROM: i16 = 7;
 
@@ -48,11 +54,18 @@ impl Refusal {
     fn of(error: ErrorCode, message: impl Into<String>) -> Self {
         Self { error, message: message.into() }
     }
-}
 
-impl From<ProduceError> for Refusal {
-    fn from(error: ProduceError) -> Self {
-        Self::of(errors::produce(&error), error.to_string())
+    fn in_version(version: i16, error: ProduceError) -> Self {
+        let not_added = ProduceError::Transact(TransactError::Transaction(TransactionError::NotAdded));
+        let code = match errors::produce(&error) {
+            ErrorCode::InvalidTxnState if error == not_added && version >= ABORTABLE_FROM => {
+                ErrorCode::TransactionAbortable
+            }
+            // Clients of the first generation do not expect it here; they do try again.
+            ErrorCode::ConcurrentTransactions if version < ADDED_FROM => ErrorCode::NotEnoughReplicas,
+            code => code,
+        };
+        Self::of(code, error.to_string())
     }
 }
 
@@ -80,17 +93,20 @@ pub(crate) fn handle(context: Context, request: ProduceRequest) -> impl Future<O
         -1 => Some(Acks::All),
         _ => None,
     };
-    let general = match (acks, &request.transactional_id) {
-        (None, _) => Some((ErrorCode::InvalidRequiredAcks, format!("acks can be -1, 0 or 1, not {}", request.acks))),
-        (_, Some(_)) => {
-            let message = "transactions are not supported by this version of Levada";
-            Some((ErrorCode::TransactionalIdAuthorizationFailed, message.to_owned()))
+    let (transaction, general) = match (acks, &request.transactional_id) {
+        (None, _) => {
+            let message = format!("acks can be -1, 0 or 1, not {}", request.acks);
+            (None, Some((ErrorCode::InvalidRequiredAcks, message)))
         }
-        (Some(_), None) => None,
+        (_, Some(id)) => match transaction(&context, id) {
+            Ok(transaction) => (Some(transaction), None),
+            Err(error) => (None, Some((error, format!("may not write as `{id}`")))),
+        },
+        (Some(_), None) => (None, None),
     };
     let (asked, topics) = plan(&context, request.topic_data, general.as_ref());
     let acks = acks.unwrap_or(Acks::All);
-    let produced = context.broker().produce(acks, topics);
+    let produced = context.broker().produce(acks, transaction.as_ref(), topics);
     async move {
         let outcomes = produced.await;
         let response = respond(&context, asked, outcomes);
@@ -103,6 +119,11 @@ pub(crate) fn handle(context: Context, request: ProduceRequest) -> impl Future<O
             Some(error) => Answer::Close(format!("Produce with acks=0 failed: {error}")),
         }
     }
+}
+
+fn transaction(context: &Context, id: &Str) -> Result<ProduceTransaction, ErrorCode> {
+    let generation = if context.version < ADDED_FROM { Generation::First } else { Generation::Second };
+    Ok(ProduceTransaction { id: context.ask(id)?, generation })
 }
 
 /// Splits the request into what is answered and what the broker is asked to append, both in the same order.
@@ -174,7 +195,7 @@ fn respond(context: &Context, asked: Vec<AskedTopic>, outcomes: Vec<Vec<ProduceO
                 Some(refusal) => Err(refusal),
                 None => outcomes.next().map_or_else(
                     || Err(Refusal::of(ErrorCode::UnknownServerError, "the broker gave no outcome")),
-                    |outcome| outcome.map_err(Refusal::from),
+                    |outcome| outcome.map_err(|error| Refusal::in_version(context.version, error)),
                 ),
             };
             if outcome.is_ok() {

@@ -1,0 +1,125 @@
+//! Reading all transactions back from `__transaction_state` at start, and bringing the logs in line with them.
+
+use crate::{
+    group::offsets::TopicPartition,
+    internal_log::{self, Item},
+    transaction::{Producer, Status, Transaction, records},
+    transactions::{Shared, Slot, Transactions},
+};
+use levada_model::{Outcome, ProducerId, Str};
+use levada_store::{Acks, AppendEntry, AppendSet, Log, OpenTransaction};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+impl Transactions {
+    /// Reads all transactions back; until then every request is put off. Blocks.
+    pub(crate) fn load(&self) {
+        let started = self.clock.monotonic();
+        let image = self.store.image();
+        let logs: Vec<Arc<Log>> = image.topic(self.topic.as_str()).map_or_else(Vec::new, |topic| topic.logs.clone());
+        let mut found: BTreeMap<Str, Transaction> = BTreeMap::new();
+        for log in logs {
+            if self.is_closed() {
+                return;
+            }
+            let mut skipped = 0_u64;
+            let mut take = |item| skipped += u64::from(take(&mut found, item).is_none());
+            if let Err(reason) = internal_log::read(&log, &mut take) {
+                // Without its state a transaction would be taken for a new one, and its records for nobody's.
+                tracing::error!(partition = log.partition(), %reason, "transactions cannot be read: none is taken");
+                return;
+            }
+            if skipped > 0 {
+                tracing::warn!(partition = log.partition(), records = skipped, "records are not understood");
+            }
+        }
+        let count = found.len();
+        for (id, transaction) in found {
+            let slot = Slot { transaction: Some(transaction), ..Slot::default() };
+            self.slots.lock().insert(id, Arc::new(Mutex::new(slot)));
+        }
+        self.settle_logs();
+        self.loaded.store(true, Ordering::Release);
+        let took = self.clock.monotonic().saturating_sub(started);
+        tracing::info!(transactions = count, ?took, "transactions are loaded");
+    }
+
+    /// What a crash left open: decided ends are carried out, records of no transaction are aborted, and a transaction
+    /// that goes on has all partitions in which it has records.
+    fn settle_logs(&self) {
+        let mut by_producer: BTreeMap<ProducerId, (Str, Shared)> = BTreeMap::new();
+        for (id, slot) in self.all() {
+            let transaction = slot.lock().transaction.clone();
+            let Some(transaction) = transaction else { continue };
+            by_producer.insert(transaction.producer.id, (id, slot));
+        }
+        let image = self.store.image();
+        let mut orphans = Vec::new();
+        for log in image.logs() {
+            for open in log.open_transactions() {
+                let owner = by_producer.get(&open.producer);
+                if !owner.is_some_and(|(_, slot)| adopt(&mut slot.lock(), log, open)) {
+                    orphans.push(self.abort_orphan(log, open));
+                }
+            }
+        }
+        if !orphans.is_empty() {
+            tracing::warn!(count = orphans.len(), "transactions without an owner are aborted");
+            drop(self.store.append(AppendSet { entries: orphans, acks: Acks::Durable }));
+        }
+        self.finish_decided();
+    }
+
+    fn abort_orphan(&self, log: &Arc<Log>, open: OpenTransaction) -> AppendEntry {
+        if *log.topic() == crate::coordinator::topic_name() {
+            self.groups.end_transaction(open.producer, Outcome::Abort, Box::new(|| {}));
+        }
+        self.marker(log, Producer { id: open.producer, epoch: open.epoch }, Outcome::Abort)
+    }
+
+    /// Carries out the ends that are decided and not written to the last.
+    pub(super) fn finish_decided(&self) {
+        for (id, slot) in self.all() {
+            let decided = {
+                let slot = slot.lock();
+                slot.transaction.clone().filter(|_| !slot.pending)
+            };
+            let Some(prepared) = decided else { continue };
+            if let Some(after) = Self::after(&prepared, self.clock.wall_ms()) {
+                self.finish(&id, &slot, &prepared, after, None);
+            }
+        }
+    }
+}
+
+fn take(found: &mut BTreeMap<Str, Transaction>, item: Item) -> Option<()> {
+    let Item::Record { key, value, .. } = item else { return Some(()) };
+    let id = records::read_key(key?).ok()??;
+    let transaction = match value {
+        Some(value) => records::read(value).ok()?,
+        None => None,
+    };
+    match transaction {
+        Some(transaction) => drop(found.insert(id, transaction)),
+        None => drop(found.remove(&id)),
+    }
+    Some(())
+}
+
+/// Whether what is open in `log` belongs to the transaction of `slot`, of which its partition is a part from now on.
+fn adopt(slot: &mut Slot, log: &Log, open: OpenTransaction) -> bool {
+    let Some(transaction) = &mut slot.transaction else { return false };
+    let partition = TopicPartition { topic: log.topic().clone(), partition: log.partition() };
+    match transaction.status {
+        Status::Ongoing if open.epoch == transaction.producer.epoch => {
+            transaction.partitions.insert(partition);
+            true
+        }
+        // Markers carry a later epoch than the records.
+        Status::Prepare(_) => transaction.partitions.contains(&partition),
+        Status::Ongoing | Status::Empty | Status::Complete(_) => false,
+    }
+}
