@@ -9,3 +9,5 @@ mod records;
 mod rig;
 #[path = "broker/topics.rs"]
 mod topics;
+#[path = "broker/transactions.rs"]
+mod transactions;

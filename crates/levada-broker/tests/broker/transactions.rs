@@ -1,0 +1,311 @@
+//! Transactions through the broker: what readers see, what a crash leaves, who is fenced.
+
+use super::rig::*;
+use bytes::Bytes;
+use levada_broker::{
+    ReadUntil,
+    auth::{Grant, op, res},
+    coordinator::{CommitPartition, CommitTopic, FetchOffsets},
+    fetch::FetchPartition,
+    group::offsets::{Committer, TopicPartition},
+    produce::{Acks, ProduceError, ProduceOutcome, ProducePartition, ProduceTopic, ProduceTransaction},
+    transaction::{Generation, Producer, Status, TransactionError},
+    transactional::TransactionOffsets,
+    transactions::{ListTransactions, TransactError},
+};
+use levada_model::{
+    Outcome, Str, TopicName,
+    batch::{Attributes, Batch, HEADER_SIZE},
+    record::{BatchBuilder, NewRecord, ProducerStamp, Records},
+};
+use std::{collections::BTreeSet, time::Duration};
+
+const TIMEOUT_MS: i32 = 60_000;
+
+fn id(rig: &Rig) -> Grant<op::Write, res::TransactionalId> {
+    rig.grant("payments")
+}
+
+async fn init(rig: &Rig) -> Producer {
+    loop {
+        match rig.broker.init_transactional_producer(&id(rig), TIMEOUT_MS, None).await {
+            Ok(producer) => return producer,
+            Err(TransactError::Transaction(TransactionError::Concurrent)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn batch_of(producer: Producer, sequence: i32, value: &str) -> Bytes {
+    let stamp = ProducerStamp { id: producer.id, epoch: producer.epoch, base_sequence: sequence };
+    let mut builder = BatchBuilder::new().with_producer(stamp).with_attributes(Attributes::TRANSACTIONAL);
+    builder.push(&NewRecord { timestamp: START_MS, key: None, value: Some(value.as_bytes()), headers: &[] });
+    builder.finish()
+}
+
+async fn produce(
+    rig: &Rig,
+    generation: Generation,
+    producer: Producer,
+    to: (&str, i32),
+    (sequence, value): (i32, &str),
+) -> ProduceOutcome {
+    let transaction = ProduceTransaction { id: id(rig), generation };
+    let partition = ProducePartition { partition: to.1, records: Some(batch_of(producer, sequence, value)) };
+    let topics = vec![ProduceTopic { topic: rig.grant(to.0), partitions: vec![partition] }];
+    rig.broker.produce(Acks::All, Some(&transaction), topics).await.pop().unwrap().pop().unwrap()
+}
+
+async fn add(rig: &Rig, producer: Producer, topic: &str, partitions: &[i32]) -> Result<(), TransactError> {
+    let topic = TopicName::new(topic).unwrap();
+    let set = partitions.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition });
+    rig.broker.add_partitions(&id(rig), producer, set.collect::<BTreeSet<_>>()).await
+}
+
+async fn end(
+    rig: &Rig,
+    producer: Producer,
+    outcome: Outcome,
+    generation: Generation,
+) -> Result<Producer, TransactError> {
+    rig.broker.end_transaction(&id(rig), producer, outcome, generation).await
+}
+
+/// The values that a reader of committed records is left with, as a client works them out.
+fn committed(rig: &Rig, topic: &str, partition: i32) -> Vec<String> {
+    let fetch = FetchPartition {
+        partition,
+        offset: 0,
+        max_bytes: 1 << 20,
+        current_leader_epoch: None,
+        last_fetched_epoch: None,
+        isolation: ReadUntil::LastStable,
+        at_least_one: true,
+    };
+    let fetched = rig.broker.fetch(&rig.grant(topic), &fetch).unwrap();
+    let mut aborting = BTreeSet::new();
+    let mut values = Vec::new();
+    for found in levada_model::batch::split(Bytes::from(fetched.pieces.concat())) {
+        let (header, bytes) = found.unwrap();
+        let starts = fetched.aborted.iter().filter(|aborted| aborted.first_offset == header.base_offset);
+        aborting.extend(starts.map(|aborted| aborted.producer));
+        if header.attributes.is_control() {
+            aborting.remove(&header.producer().unwrap());
+            continue;
+        }
+        if header.attributes.is_transactional() && header.producer().is_some_and(|it| aborting.contains(&it)) {
+            continue;
+        }
+        Batch::check(bytes.clone()).unwrap();
+        for record in Records::new(bytes.slice(HEADER_SIZE..), header.record_count) {
+            values.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
+        }
+    }
+    values
+}
+
+fn open_count(rig: &Rig) -> usize {
+    rig.store.image().logs().map(|log| log.open_transactions().len()).sum()
+}
+
+#[tokio::test]
+async fn what_is_committed_counts_everywhere_at_once_and_what_is_aborted_nowhere() {
+    for generation in [Generation::First, Generation::Second] {
+        let rig = Rig::new();
+        rig.create("orders", 2, &[]).await.unwrap();
+        rig.create("fast", 1, &[("durability", "os")]).await.unwrap();
+        let mut producer = init(&rig).await;
+        let mut expected = Vec::new();
+        let mut sequence = 0;
+        for round in 0..6 {
+            let outcome = if round % 3 == 1 { Outcome::Abort } else { Outcome::Commit };
+            if generation == Generation::First {
+                add(&rig, producer, "orders", &[0, 1]).await.unwrap();
+                add(&rig, producer, "fast", &[0]).await.unwrap();
+            } else {
+                sequence = 0;
+            }
+            let value = format!("round-{round}");
+            for to in [("orders", 0), ("orders", 1), ("fast", 0)] {
+                produce(&rig, generation, producer, to, (sequence, &value)).await.unwrap();
+                assert_eq!(committed(&rig, to.0, to.1), expected, "nothing of what goes on is seen");
+            }
+            sequence += 1;
+            producer = end(&rig, producer, outcome, generation).await.unwrap();
+            if outcome == Outcome::Commit {
+                expected.push(value);
+            }
+            for to in [("orders", 0), ("orders", 1), ("fast", 0)] {
+                assert_eq!(committed(&rig, to.0, to.1), expected, "{to:?} {generation:?}");
+            }
+        }
+        assert_eq!(producer.epoch, if generation == Generation::First { 0 } else { 6 });
+        assert_eq!(open_count(&rig), 0);
+        let after = rig.power_cut(1);
+        for to in [("orders", 0), ("orders", 1)] {
+            assert_eq!(committed(&after, to.0, to.1), expected);
+        }
+        assert_eq!(init(&after).await.id, producer.id, "the transactional id keeps its producer id");
+    }
+}
+
+#[tokio::test]
+async fn a_power_cut_leaves_a_transaction_whole_or_not_at_all_and_none_hangs() {
+    for generation in [Generation::First, Generation::Second] {
+        let rig = Rig::new();
+        rig.create("orders", 3, &[]).await.unwrap();
+        let mut producer = init(&rig).await;
+        for round in 0..4 {
+            let value = format!("round-{round}");
+            if generation == Generation::First {
+                add(&rig, producer, "orders", &[0, 1, 2]).await.unwrap();
+            }
+            for partition in 0..3 {
+                let sequence = if generation == Generation::First { round } else { 0 };
+                let sent = produce(&rig, generation, producer, ("orders", partition), (sequence, &value)).await;
+                sent.unwrap();
+                let copy = rig.copy_after_power_cut(u64::try_from(round * 3 + partition).unwrap());
+                let seen: Vec<_> = (0..3).map(|partition| committed(&copy, "orders", partition)).collect();
+                assert!(seen.iter().all(|of| of.len() == usize::try_from(round).unwrap()), "{seen:?}");
+                // The producer that comes next finds the way free.
+                assert!(init(&copy).await.epoch > producer.epoch);
+                assert_eq!(open_count(&copy), 0, "what went on was aborted");
+            }
+            producer = end(&rig, producer, Outcome::Commit, generation).await.unwrap();
+            let copy = rig.copy_after_power_cut(99);
+            for partition in 0..3 {
+                assert_eq!(committed(&copy, "orders", partition).len(), usize::try_from(round + 1).unwrap());
+            }
+            assert_eq!(open_count(&copy), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_producer_with_the_same_id_fences_the_first() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    let first = init(&rig).await;
+    produce(&rig, Generation::Second, first, ("orders", 0), (0, "lost")).await.unwrap();
+    let second = init(&rig).await;
+    assert_eq!((second.id, second.epoch > first.epoch), (first.id, true));
+    let late = produce(&rig, Generation::Second, first, ("orders", 0), (1, "late")).await;
+    assert_eq!(late, Err(ProduceError::Transact(TransactionError::Fenced.into())));
+    let late = end(&rig, first, Outcome::Commit, Generation::Second).await;
+    assert_eq!(late, Err(TransactionError::Fenced.into()));
+    produce(&rig, Generation::Second, second, ("orders", 0), (0, "kept")).await.unwrap();
+    end(&rig, second, Outcome::Commit, Generation::Second).await.unwrap();
+    assert_eq!(committed(&rig, "orders", 0), ["kept"]);
+}
+
+#[tokio::test]
+async fn in_the_first_generation_partitions_are_added_before_they_are_written() {
+    let rig = Rig::new();
+    rig.create("orders", 2, &[]).await.unwrap();
+    let producer = init(&rig).await;
+    add(&rig, producer, "orders", &[0]).await.unwrap();
+    produce(&rig, Generation::First, producer, ("orders", 0), (0, "a")).await.unwrap();
+    let stray = produce(&rig, Generation::First, producer, ("orders", 1), (0, "b")).await;
+    assert_eq!(stray, Err(ProduceError::Transact(TransactionError::NotAdded.into())));
+    let stranger = Producer { epoch: 9, ..producer };
+    assert_eq!(add(&rig, stranger, "orders", &[1]).await, Err(TransactionError::Fenced.into()));
+    let nobody: Grant<op::Write, res::TransactionalId> = rig.grant("nobody");
+    let ended = rig.broker.end_transaction(&nobody, producer, Outcome::Commit, Generation::First).await;
+    assert_eq!(ended, Err(TransactionError::InvalidMapping.into()));
+}
+
+#[tokio::test]
+async fn a_transaction_that_lasts_too_long_is_aborted_and_its_producer_fenced() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    let producer = init(&rig).await;
+    produce(&rig, Generation::Second, producer, ("orders", 0), (0, "slow")).await.unwrap();
+    rig.pass(Duration::from_secs(55)).await;
+    assert_eq!(open_count(&rig), 1);
+    rig.pass(Duration::from_secs(30)).await;
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if open_count(&rig) == 0 {
+            break;
+        }
+    }
+    assert_eq!(open_count(&rig), 0);
+    let late = end(&rig, producer, Outcome::Commit, Generation::Second).await;
+    assert_eq!(late, Err(TransactionError::Fenced.into()));
+    assert!(committed(&rig, "orders", 0).is_empty());
+}
+
+fn offsets(rig: &Rig, producer: Producer, generation: Generation, offset: i64) -> TransactionOffsets {
+    let position = CommitPartition { partition: 0, offset, leader_epoch: None, metadata: Str::new() };
+    TransactionOffsets {
+        committer: Committer { member_id: Str::new(), instance_id: None, generation: -1 },
+        producer,
+        generation,
+        topics: vec![CommitTopic { topic: rig.grant("orders"), partitions: vec![position] }],
+    }
+}
+
+async fn commit_offsets(rig: &Rig, producer: Producer, generation: Generation, offset: i64) {
+    let group = rig.grant("readers");
+    if generation == Generation::First {
+        rig.broker.add_offsets(&id(rig), &group, producer).await.unwrap();
+    }
+    let commit = offsets(rig, producer, generation, offset);
+    let outcomes = rig.broker.commit_transaction_offsets(&id(rig), &group, commit).await;
+    assert_eq!(outcomes, [[Ok(())]]);
+}
+
+fn position(rig: &Rig) -> (Option<i64>, bool) {
+    let group = rig.grant("readers");
+    let wanted = [FetchOffsets { topic: rig.grant("orders"), partitions: vec![0] }];
+    let found = rig.broker.fetch_offsets(&group, &wanted).unwrap().pop().unwrap().pop().unwrap();
+    let unstable = rig.broker.unstable_offsets(&group, &wanted).unwrap().pop().unwrap().pop().unwrap();
+    (found.map(|committed| committed.offset), unstable)
+}
+
+#[tokio::test]
+async fn offsets_of_a_transaction_count_when_it_is_committed_and_never_before() {
+    for generation in [Generation::First, Generation::Second] {
+        let rig = Rig::new();
+        rig.create("orders", 1, &[]).await.unwrap();
+        let producer = init(&rig).await;
+        commit_offsets(&rig, producer, generation, 5).await;
+        assert_eq!(position(&rig), (None, true));
+        let copy = rig.copy_after_power_cut(3);
+        assert_eq!(position(&copy), (None, true), "a restart does not let them count");
+        let producer = end(&rig, producer, Outcome::Commit, generation).await.unwrap();
+        assert_eq!(position(&rig), (Some(5), false));
+        commit_offsets(&rig, producer, generation, 9).await;
+        assert_eq!(position(&rig), (Some(5), true));
+        let producer = end(&rig, producer, Outcome::Abort, generation).await.unwrap();
+        assert_eq!(position(&rig), (Some(5), false));
+        commit_offsets(&rig, producer, generation, 12).await;
+        end(&rig, producer, Outcome::Commit, generation).await.unwrap();
+        let after = rig.power_cut(4);
+        assert_eq!(position(&after), (Some(12), false));
+    }
+}
+
+#[tokio::test]
+async fn administrators_see_what_goes_on() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    let producer = init(&rig).await;
+    let see = || {
+        let described = rig.broker.describe_transaction(&rig.grant("payments")).unwrap().unwrap();
+        (described.transaction.status, described.transaction.partitions.len())
+    };
+    assert_eq!(see(), (Status::Empty, 0));
+    produce(&rig, Generation::Second, producer, ("orders", 0), (0, "a")).await.unwrap();
+    assert_eq!(see(), (Status::Ongoing, 1));
+    let list = |states: &[Status]| {
+        let list = ListTransactions { states: states.to_vec(), ..ListTransactions::default() };
+        rig.broker.list_transactions(&caller(), &list).unwrap().len()
+    };
+    assert_eq!((list(&[]), list(&[Status::Ongoing]), list(&[Status::Empty])), (1, 1, 0));
+    let producers = rig.broker.producers_of(&rig.grant("orders"), 0).unwrap();
+    assert_eq!(producers[0].1.transaction_first_offset, Some(0));
+    end(&rig, producer, Outcome::Abort, Generation::Second).await.unwrap();
+    assert_eq!(see(), (Status::Complete(Outcome::Abort), 0));
+    assert!(rig.broker.describe_transaction(&rig.grant("nobody")).unwrap().is_none());
+}
