@@ -17,7 +17,7 @@ use crate::broker::Recipe;
 use crate::cache::Cache;
 use crate::kafka_rig::Jars;
 use crate::levada_rig;
-use install::Toolbox;
+pub(crate) use install::Toolbox;
 use report::{Outcome, Row};
 use roster::{Client, Runtime};
 use story::Restart;
