@@ -62,6 +62,11 @@ impl Rig {
         Self::start(SimDisk::new(), Arc::new(ManualClock::new(START_MS)), settings, 1)
     }
 
+    /// What a kill at this moment leaves behind, in a new life.
+    pub(crate) fn copy_after_kill(&self) -> Self {
+        Self::start(self.disk.restart(), Arc::clone(&self.clock), &[], self.lives + 1)
+    }
+
     fn start(disk: SimDisk, clock: Arc<ManualClock>, settings: &[(&str, &str)], lives: u64) -> Self {
         let config = BrokerConfig::from_settings(settings.iter().copied()).unwrap();
         let defaults = TopicDefaults::of(&config);

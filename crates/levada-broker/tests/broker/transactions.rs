@@ -13,6 +13,7 @@ use levada_broker::{
     transactional::TransactionOffsets,
     transactions::{ListTransactions, TransactError},
 };
+use levada_log::disk::sim::Fault;
 use levada_model::{
     Outcome, Str, TopicName,
     batch::{Attributes, Batch, HEADER_SIZE},
@@ -30,7 +31,7 @@ async fn init(rig: &Rig) -> Producer {
     loop {
         match rig.broker.init_transactional_producer(&id(rig), TIMEOUT_MS, None).await {
             Ok(producer) => return producer,
-            Err(TransactError::Transaction(TransactionError::Concurrent)) => {}
+            Err(TransactError::Transaction(TransactionError::Concurrent)) => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
     }
@@ -308,4 +309,92 @@ async fn administrators_see_what_goes_on() {
     end(&rig, producer, Outcome::Abort, Generation::Second).await.unwrap();
     assert_eq!(see(), (Status::Complete(Outcome::Abort), 0));
     assert!(rig.broker.describe_transaction(&rig.grant("nobody")).unwrap().is_none());
+}
+
+/// What a producer was told of one transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Ended(Outcome),
+    /// It began, and then nothing was heard any more.
+    Nothing,
+}
+
+const PLACES: [(&str, i32); 3] = [("orders", 0), ("orders", 1), ("fast", 0)];
+
+/// Three transactions over two journalled partitions, one that is not, and a group's position; until one step fails.
+async fn story(rig: &Rig, mut producer: Producer) -> Vec<Told> {
+    let mut told = Vec::new();
+    let group = rig.grant("readers");
+    for (number, outcome) in [(1, Outcome::Commit), (2, Outcome::Abort), (3, Outcome::Commit)] {
+        told.push(Told::Nothing);
+        for to in PLACES {
+            let value = format!("t{number}");
+            if produce(rig, Generation::Second, producer, to, (0, &value)).await.is_err() {
+                return told;
+            }
+        }
+        let commit = offsets(rig, producer, Generation::Second, number);
+        let outcomes = rig.broker.commit_transaction_offsets(&id(rig), &group, commit).await;
+        if outcomes.iter().flatten().any(Result::is_err) {
+            return told;
+        }
+        match end(rig, producer, outcome, Generation::Second).await {
+            Ok(next) => producer = next,
+            Err(_) => return told,
+        }
+        *told.last_mut().unwrap() = Told::Ended(outcome);
+    }
+    told
+}
+
+async fn judge(after: &Rig, told: &[Told], places: &[(&str, i32)], what: &str) {
+    init(after).await;
+    assert_eq!(open_count(after), 0, "{what}: a transaction hangs");
+    let seen: Vec<Vec<String>> = places.iter().map(|to| committed(after, to.0, to.1)).collect();
+    let offset = position(after).0.unwrap_or(0);
+    for (number, told) in (1..).zip(told) {
+        let value = format!("t{number}");
+        let count = seen.iter().filter(|of| of.contains(&value)).count();
+        match told {
+            Told::Ended(Outcome::Commit) => assert_eq!(count, places.len(), "{what}: {value} was committed"),
+            Told::Ended(Outcome::Abort) => assert_eq!(count, 0, "{what}: {value} was aborted"),
+            Told::Nothing => assert!(count == 0 || count == places.len(), "{what}: {value} is in {count} places"),
+        }
+        let counts = count > 0;
+        if counts {
+            assert!(offset >= number, "{what}: {value} counts, its position is {offset}");
+        } else if *told != Told::Ended(Outcome::Commit) {
+            assert_ne!(offset, number, "{what}: {value} does not count, its position does");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_death_at_calls_of_the_disk_leaves_each_transaction_whole_or_not_at_all() {
+    let begin = async || {
+        let rig = Rig::new();
+        rig.create("orders", 2, &[]).await.unwrap();
+        rig.create("fast", 1, &[("durability", "os")]).await.unwrap();
+        let producer = init(&rig).await;
+        let before = rig.disk.calls();
+        (rig, producer, before)
+    };
+    let (rig, producer, before) = begin().await;
+    let told = story(&rig, producer).await;
+    let expected = [Outcome::Commit, Outcome::Abort, Outcome::Commit].map(Told::Ended);
+    assert_eq!(told, expected);
+    let calls = rig.disk.calls() - before;
+    assert!(calls > 30, "{calls}");
+    for call in 1..=calls {
+        for fault in [Fault::Kill, Fault::TornWrite] {
+            let (rig, producer, before) = begin().await;
+            rig.disk.fail_at(before + call, fault);
+            let told = story(&rig, producer).await;
+            let what = format!("{fault:?} at call {call} of {calls}");
+            judge(&rig.copy_after_kill(), &told, &PLACES, &what).await;
+            // What is not journalled may go with the power.
+            let cut = rig.copy_after_power_cut(call);
+            judge(&cut, &told, &PLACES[..2], &format!("{what}, then a power cut")).await;
+        }
+    }
 }
