@@ -288,12 +288,10 @@ impl Broker {
             outcomes.push(self.write_marker_to(forced, partition).await);
         }
         if outcomes.iter().zip(&forced.partitions).any(|(outcome, it)| outcome.is_ok() && is_offsets(&it.topic)) {
-            let (done, ended) = tokio::sync::oneshot::channel();
-            let then = Box::new(move || {
-                let _ = done.send(());
-            });
+            let (done, ended) = tokio::sync::oneshot::channel::<()>();
+            // Dropped when it was carried out, or the coordinator closes.
+            let then = Box::new(move || drop(done));
             self.coordinator.end_transaction(forced.producer.id, forced.outcome, then);
-            // The coordinator is closing where nothing comes.
             drop(ended.await);
         }
         outcomes

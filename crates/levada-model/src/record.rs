@@ -16,7 +16,7 @@
 
 use crate::{
     LeaderEpoch, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId, Str, Timestamp,
-    batch::{Attributes, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC, PATCHED_SIZE},
+    batch::{Attributes, BatchHeader, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC, PATCHED_SIZE},
     crc::crc32c,
     reader::{ReadError, Reader},
     writer::{WriteVarint, varint_size, varlong_size},
@@ -345,6 +345,16 @@ impl StoredBatch {
         bytes.put_slice(&self.head);
         bytes.put_slice(&self.body);
         bytes.freeze()
+    }
+
+    /// Its header, which lies in two pieces; `None` where the batch is none.
+    #[must_use]
+    pub fn header(&self) -> Option<BatchHeader> {
+        let mut bytes = [0; HEADER_SIZE];
+        let (head, rest) = bytes.split_first_chunk_mut::<PATCHED_SIZE>()?;
+        *head = self.head;
+        rest.copy_from_slice(self.body.get(..HEADER_SIZE - PATCHED_SIZE)?);
+        BatchHeader::parse(&bytes).ok()
     }
 
     /// What it says where it is a transaction marker.

@@ -102,7 +102,7 @@ use arc_swap::ArcSwapOption;
 use levada_log::partition::{
     AbortedTransaction, AtLeast, FileSlice, LogReader, PartitionLog, ProducerTable, Read, producer::ProducerState,
 };
-use levada_model::{PartitionIndex, ProducerId, batch::BatchHeader, record::StoredBatch};
+use levada_model::{PartitionIndex, ProducerId, record::StoredBatch};
 use parking_lot::Mutex;
 use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 
@@ -487,10 +487,13 @@ impl Log {
         self.waiters.wake();
     }
 
-    /// Takes note of a transactional batch, before the high watermark passes it.
-    pub(crate) fn note_transaction(&self, header: &BatchHeader, batch: &StoredBatch) {
+    /// Takes note of a batch that may be part of a transaction, before the high watermark passes it.
+    pub(crate) fn note_transaction(&self, batch: &StoredBatch) {
+        if !batch.attributes().is_transactional() {
+            return;
+        }
         let mut transactions = self.transactions.lock();
-        transactions.note(header, batch);
+        transactions.note(batch);
         self.first_unstable.store(transactions.first_unstable(), Ordering::Release);
     }
 

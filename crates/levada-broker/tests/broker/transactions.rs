@@ -30,9 +30,8 @@ fn id(rig: &Rig) -> Grant<op::Write, res::TransactionalId> {
 async fn init(rig: &Rig) -> Producer {
     loop {
         match rig.broker.init_transactional_producer(&id(rig), TIMEOUT_MS, None).await {
-            Ok(producer) => return producer,
             Err(TransactError::Transaction(TransactionError::Concurrent)) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
+            outcome => return outcome.unwrap(),
         }
     }
 }

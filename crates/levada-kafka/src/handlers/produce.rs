@@ -55,10 +55,10 @@ impl Refusal {
         Self { error, message: message.into() }
     }
 
-    fn in_version(version: i16, error: ProduceError) -> Self {
+    fn in_version(version: i16, error: &ProduceError) -> Self {
         let not_added = ProduceError::Transact(TransactError::Transaction(TransactionError::NotAdded));
-        let code = match errors::produce(&error) {
-            ErrorCode::InvalidTxnState if error == not_added && version >= ABORTABLE_FROM => {
+        let code = match errors::produce(error) {
+            ErrorCode::InvalidTxnState if *error == not_added && version >= ABORTABLE_FROM => {
                 ErrorCode::TransactionAbortable
             }
             // Clients of the first generation do not expect it here; they do try again.
@@ -195,7 +195,7 @@ fn respond(context: &Context, asked: Vec<AskedTopic>, outcomes: Vec<Vec<ProduceO
                 Some(refusal) => Err(refusal),
                 None => outcomes.next().map_or_else(
                     || Err(Refusal::of(ErrorCode::UnknownServerError, "the broker gave no outcome")),
-                    |outcome| outcome.map_err(|error| Refusal::in_version(context.version, error)),
+                    |outcome| outcome.map_err(|error| Refusal::in_version(context.version, &error)),
                 ),
             };
             if outcome.is_ok() {

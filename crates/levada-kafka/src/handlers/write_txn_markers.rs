@@ -24,7 +24,7 @@ pub(crate) async fn handle(context: Context, request: WriteTxnMarkersRequest) ->
     for marker in request.markers {
         markers.push(write(&context, marker).await);
     }
-    WriteTxnMarkersResponse { markers, ..WriteTxnMarkersResponse::default() }
+    WriteTxnMarkersResponse { markers }
 }
 
 async fn write(context: &Context, marker: WritableTxnMarker) -> WritableTxnMarkerResult {

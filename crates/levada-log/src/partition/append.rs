@@ -15,11 +15,7 @@ use crate::{
     error::DiskError,
 };
 use bytes::Bytes;
-use levada_model::{
-    LeaderEpoch, Marker, Offset, Timestamp,
-    batch::{BatchHeader, HEADER_SIZE, PATCHED_SIZE},
-    record::StoredBatch,
-};
+use levada_model::{LeaderEpoch, Marker, Offset, Timestamp, batch::BatchHeader, record::StoredBatch};
 use std::{io::IoSlice, sync::Arc};
 
 /// Where an append left the log.
@@ -90,7 +86,7 @@ impl PartitionLog {
             if base < next || last < base || last == Offset::MAX || relative(base, last).is_none() {
                 return Err(AppendError::OutOfOrder { base, last, next });
             }
-            let header = stored_header(batch).filter(|header| {
+            let header = batch.header().filter(|header| {
                 header.size() == Some(batch.size()) && header.base_offset == base && header.last_offset() == last
             });
             headers.push(header.ok_or(AppendError::Malformed { base })?);
@@ -266,13 +262,4 @@ impl<'a> Run<'a> {
             mark.first_append_time = self.now_ms;
         }
     }
-}
-
-/// The header of a stored batch, which lies in two pieces.
-pub(super) fn stored_header(batch: &StoredBatch) -> Option<BatchHeader> {
-    let mut bytes = [0; HEADER_SIZE];
-    let (head, rest) = bytes.split_first_chunk_mut::<PATCHED_SIZE>()?;
-    *head = batch.head;
-    rest.copy_from_slice(batch.body.get(..HEADER_SIZE - PATCHED_SIZE)?);
-    BatchHeader::parse(&bytes).ok()
 }

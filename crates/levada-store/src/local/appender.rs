@@ -267,9 +267,7 @@ impl Appender {
                 let mut batch = Some(first);
                 while let Some(admitted) = batch {
                     self.shared.stats.count(&admitted.stored, admitted.records);
-                    if let Some(header) = &admitted.transactional {
-                        log.note_transaction(header, &admitted.stored);
-                    }
+                    log.note_transaction(&admitted.stored);
                     end = admitted.stored.next_offset();
                     tail.push(admitted.stored);
                     batch = rest.next_if(|next| Arc::ptr_eq(&next.log, &log));

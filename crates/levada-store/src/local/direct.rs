@@ -94,10 +94,8 @@ pub(crate) fn append(shared: &Shared, entry: AppendEntry) -> Result<Written, App
             return Ok(Err(error).into());
         }
     };
-    if let Some(header) = &batch.transactional {
-        // Before another batch of the log can pass: they are noted in the order of their offsets.
-        log.note_transaction(header, &batch.stored);
-    }
+    // Before another batch of the log can pass: they are noted in the order of their offsets.
+    log.note_transaction(&batch.stored);
     drop(files);
     shared.stats.count(&batch.stored, batch.records);
     if flush.is_none() {

@@ -423,9 +423,7 @@ impl<'a> Recovering<'a> {
             state.next_offset = header.next_offset();
         }
         let stored = StoredBatch::new(&batch, header.base_offset, header.partition_leader_epoch);
-        if header.attributes.is_transactional() {
-            log.note_transaction(&header, &stored);
-        }
+        log.note_transaction(&stored);
         let size = stored.size();
         let newly_dirty = {
             let mut tail = log.tail.lock();

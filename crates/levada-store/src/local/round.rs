@@ -14,7 +14,7 @@ use levada_log::{
     journal::Entry,
     partition::{ProducerError, Verdict, producer::ProducerState},
 };
-use levada_model::{NO_TIMESTAMP, Offset, ProducerId, Timestamp, batch::BatchHeader, record::StoredBatch};
+use levada_model::{NO_TIMESTAMP, Offset, ProducerId, Timestamp, record::StoredBatch};
 use std::sync::Arc;
 
 /// A lease covers this many offsets beyond those that asked for it.
@@ -26,8 +26,6 @@ pub(crate) struct Admitted {
     pub(crate) log: Arc<Log>,
     pub(crate) stored: StoredBatch,
     pub(crate) records: u64,
-    /// Where it is part of a transaction, or ends one.
-    pub(crate) transactional: Option<BatchHeader>,
     origin: Origin,
     slot: Slot,
     next_offset_before: Offset,
@@ -302,7 +300,6 @@ pub(crate) fn admit(state: &mut AppendState, append: AppendEntry, now: Timestamp
         log,
         stored,
         records: u64::try_from(header.record_count).unwrap_or(0),
-        transactional: header.attributes.is_transactional().then_some(header),
         origin,
         slot: Slot { request: 0, entry: 0 },
         next_offset_before: base_offset,

@@ -4,7 +4,7 @@
 //! pass its first record. Aborted ones are listed before that, so that whoever may read the records can leave them out.
 
 use levada_log::partition::AbortedTransaction;
-use levada_model::{Offset, ProducerEpoch, ProducerId, batch::BatchHeader, record::StoredBatch};
+use levada_model::{Offset, ProducerEpoch, ProducerId, record::StoredBatch};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A transaction without a marker.
@@ -39,7 +39,8 @@ impl Transactions {
     }
 
     /// Takes note of a transactional batch that is about to be visible.
-    pub(crate) fn note(&mut self, header: &BatchHeader, batch: &StoredBatch) {
+    pub(crate) fn note(&mut self, batch: &StoredBatch) {
+        let Some(header) = batch.header() else { return };
         let Some(producer) = header.producer() else { return };
         if !header.attributes.is_control() {
             let (epoch, first_offset) = (header.producer_epoch, batch.base_offset);
@@ -104,12 +105,12 @@ mod tests {
         let mut builder = BatchBuilder::new().with_producer(stamp).with_attributes(Attributes::TRANSACTIONAL);
         builder.push(&NewRecord::default());
         let batch = Batch::check(builder.finish()).unwrap();
-        transactions.note(batch.header(), &StoredBatch::new(&batch, offset, 0));
+        transactions.note(&StoredBatch::new(&batch, offset, 0));
     }
 
     fn end(transactions: &mut Transactions, producer: i64, offset: Offset, outcome: Outcome) {
         let batch = Marker { outcome, coordinator_epoch: 0 }.batch(ProducerId(producer), 0, 0);
-        transactions.note(batch.header(), &StoredBatch::new(&batch, offset, 0));
+        transactions.note(&StoredBatch::new(&batch, offset, 0));
     }
 
     #[test]

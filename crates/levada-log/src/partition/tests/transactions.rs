@@ -1,6 +1,6 @@
 //! Open and aborted transactions survive every way in which a log is opened.
 
-use super::{super::append::stored_header, *};
+use super::*;
 use levada_model::{Marker, Outcome, batch::Attributes};
 
 fn data(offset: Offset, producer: i64, sequence: i32) -> StoredBatch {
@@ -86,7 +86,7 @@ fn transactions_survive_every_way_of_opening() {
 #[test]
 fn producers_with_an_open_transaction_are_not_forgotten() {
     let mut producers = ProducerTable::new(2);
-    let headers = [data(0, 1, 0), data(2, 2, 0)].map(|batch| stored_header(&batch).unwrap());
+    let headers = [data(0, 1, 0), data(2, 2, 0)].map(|batch| batch.header().unwrap());
     for header in &headers {
         producers.apply(header, header.base_offset, 1);
     }
