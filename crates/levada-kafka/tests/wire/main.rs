@@ -8,4 +8,5 @@ mod groups;
 mod hostile;
 mod produce_fetch;
 mod requests;
+mod transactions;
 mod versions;

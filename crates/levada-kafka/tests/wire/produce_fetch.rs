@@ -153,16 +153,6 @@ impl Idempotent for InitProducerIdRequest {
 }
 
 #[tokio::test]
-async fn transactional_producers_are_told_that_there_are_no_transactions() {
-    let server = TestServer::start().await;
-    let mut client = server.client().await;
-    let request = InitProducerIdRequest { transactional_id: Some("tx".into()), ..Idempotent::default_idempotent() };
-    let response = client.call(4, &request).await;
-    assert_eq!(response.error_code, code(ErrorCode::TransactionalIdAuthorizationFailed));
-    assert_eq!(response.producer_id, -1);
-}
-
-#[tokio::test]
 async fn a_fetch_waits_for_records_and_leaves_with_the_first() {
     let server = TestServer::start().await;
     let (mut consumer, mut producer) = (server.client().await, server.client().await);
