@@ -60,6 +60,8 @@ pub(crate) static APIS: &[Api] = &[
     }),
     Api::new(ApiKey::OffsetDelete, 0..=0, Sequential, |call| respond(call, offset_delete::handle)),
     Api::new(ApiKey::DescribeCluster, 0..=2, Sequential, |call| respond(call, describe_cluster::handle)),
+    Api::new(ApiKey::ConsumerGroupHeartbeat, 0..=1, Sequential, |call| respond(call, consumer_group_heartbeat::handle)),
+    Api::new(ApiKey::ConsumerGroupDescribe, 0..=1, Sequential, |call| respond(call, consumer_group_describe::handle)),
     Api::new(ApiKey::ListConfigResources, 0..=1, Sequential, |call| respond(call, list_config_resources::handle)),
     Api::new(ApiKey::DescribeTopicPartitions, 0..=0, Sequential, |call| {
         respond(call, describe_topic_partitions::handle)

@@ -3,6 +3,7 @@
 use crate::rig::{Rig, caller, join, sync_alone};
 use levada_broker::{
     auth::{op, res},
+    consumer_group::CommitRule,
     coordinator::{
         CommitPartition, CommitTopic, CoordinatorError, DeleteGroupError, DeleteOffsetError, DeleteOffsets,
         FetchOffsets, OffsetCommit, OffsetCommitError,
@@ -31,7 +32,7 @@ impl Rig {
     ) -> Result<(), OffsetCommitError> {
         let position = CommitPartition { partition, offset, leader_epoch: Some(1), metadata: "note".into() };
         let topics = vec![CommitTopic { topic: self.grant("orders"), partitions: vec![position] }];
-        let commit = OffsetCommit { committer, retention: None, topics };
+        let commit = OffsetCommit { committer, rule: CommitRule::MemberEpochs, retention: None, topics };
         self.broker.commit_offsets(&self.grant(group), commit).await.pop().unwrap().pop().unwrap()
     }
 
@@ -101,7 +102,7 @@ async fn a_silent_member_is_out_and_its_group_empties() {
     rig.pass(Duration::from_secs(11)).await;
     assert_eq!(rig.heartbeat("g", &id, generation), Err(HeartbeatError::UnknownMember(id)));
     let listed = rig.broker.list_groups(&caller()).unwrap();
-    assert_eq!(listed[0].state, GroupState::Empty);
+    assert_eq!(listed[0].state.name(), "Empty");
 }
 
 #[tokio::test]
