@@ -46,6 +46,10 @@ impl ConsumerGroup {
         if is_unknown && join.member_id_round_trip == RoundTrip::Required {
             return Err(JoinError::MemberIdRequired { member_id });
         }
+        if !is_unknown && !subscription.owned.is_empty() && !self.image.members.contains_key(&member_id) {
+            // It was put out and does not know it: others may have by now what it takes itself to have.
+            return Err(JoinError::UnknownMember(member_id));
+        }
         self.admit_classic(&member_id, is_unknown, join, records)?;
 
         let member = self.image.members.get(&member_id).cloned().unwrap_or_default();

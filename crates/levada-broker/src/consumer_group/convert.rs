@@ -7,7 +7,7 @@ use crate::{
         AssignmentEpoch, ClassicMetadata, ConsumerGroup, Current, GroupEpoch, MemberMetadata, MemberState, Owned,
         Record, View, embedded,
     },
-    group::{Group, migration::MigratingMember},
+    group::{Group, GroupState, migration::MigratingMember},
 };
 use levada_model::{PartitionIndex, Str, TopicId};
 use std::{collections::BTreeSet, sync::Arc};
@@ -59,7 +59,10 @@ impl ConsumerGroup {
             group.heard_of(view, &id);
         }
         let metadata_hash = group.metadata_hash(view.topics);
-        group.change(&mut records, Record::Group(Some(GroupEpoch { epoch, metadata_hash })));
+        // What was assigned in a rebalance that has not ended says nothing: the group is to be assigned anew.
+        let rises = i32::from(classic.state() != GroupState::Stable);
+        let next = GroupEpoch { epoch: epoch.saturating_add(rises), metadata_hash };
+        group.change(&mut records, Record::Group(Some(next)));
         let assignment = AssignmentEpoch { epoch, at_ms: view.now.wall_ms };
         group.change(&mut records, Record::AssignmentEpoch(Some(assignment)));
         Ok(Upgrade { group, records })

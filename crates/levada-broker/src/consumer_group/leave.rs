@@ -4,7 +4,7 @@ use crate::consumer_group::{
     Beat, BeatError, Beaten, ConsumerGroup, Current, GroupEpoch, Owned, Record, View, messages::LEAVE_STATIC_EPOCH,
 };
 use levada_model::Str;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 impl ConsumerGroup {
     pub(super) fn leave(
@@ -60,11 +60,15 @@ impl ConsumerGroup {
         self.change(records, Record::Group(Some(group)));
     }
 
-    /// Puts everyone out: what was kept does not fit together.
+    /// Puts everyone out: what was kept does not fit together. No epoch that a member may have comes again.
     pub fn start_over(&mut self, view: View<'_>) -> Vec<Record> {
         let mut records = Vec::new();
-        let everyone: Vec<Str> = self.image.members.keys().chain(self.image.currents.keys()).cloned().collect();
-        self.put_out(view, &everyone, &mut records);
+        let known = self.image.members.keys().chain(self.image.currents.keys()).chain(self.image.targets.keys());
+        let everyone: BTreeSet<Str> = known.cloned().collect();
+        let told = self.image.currents.values().map(|current| current.epoch).max().unwrap_or(0);
+        let group = GroupEpoch { epoch: self.image.epoch().max(told), metadata_hash: 0 };
+        self.change(&mut records, Record::Group(Some(group)));
+        self.put_out(view, &everyone.into_iter().collect::<Vec<_>>(), &mut records);
         records
     }
 }

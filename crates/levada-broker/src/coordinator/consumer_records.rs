@@ -296,6 +296,7 @@ fn read_classic(reader: &mut Reader) -> Result<Option<ClassicMetadata>, RecordEr
         protocols.push((name, Bytes::copy_from_slice(&reader.take(size)?)));
         read_tag(reader)?;
     }
+    read_tag(reader)?;
     Ok(Some(ClassicMetadata { session_timeout, protocols }))
 }
 
@@ -308,6 +309,7 @@ fn read_target(reader: &mut Reader) -> Result<Assignment, RecordError> {
         }
         read_tag(reader)?;
     }
+    read_tag(reader)?;
     Ok(target)
 }
 
@@ -315,6 +317,7 @@ fn read_current(reader: &mut Reader) -> Result<Current, RecordError> {
     let (epoch, previous_epoch) = (reader.i32()?, reader.i32()?);
     let state = MemberState::of_code(reader.i8()?);
     let (assigned, revoking) = (read_owned(reader, epoch)?, read_owned(reader, epoch)?);
+    read_tag(reader)?;
     Ok(Current { epoch, previous_epoch, state, assigned, revoking })
 }
 
@@ -336,7 +339,9 @@ fn read_owned(reader: &mut Reader, epoch: i32) -> Result<Owned, RecordError> {
 fn read_resolved(reader: &mut Reader) -> Result<Resolved, RecordError> {
     let topics = names(reader)?;
     let version = u64::try_from(reader.i64()?).unwrap_or(0);
-    Ok(Resolved { topics, version, at_ms: reader.i64()? })
+    let at_ms = reader.i64()?;
+    read_tag(reader)?;
+    Ok(Resolved { topics, version, at_ms })
 }
 
 fn topic(reader: &mut Reader) -> Result<TopicId, ReadError> {
@@ -392,3 +397,6 @@ fn read_tag(reader: &mut Reader) -> Result<Option<Bytes>, ReadError> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

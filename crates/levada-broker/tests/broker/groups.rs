@@ -277,7 +277,8 @@ async fn the_log_of_groups_stays_short() {
             |partition| CommitPartition { partition, offset: round, leader_epoch: None, metadata: "".into() };
         let partitions = (0..100).map(position).collect();
         let topics = vec![CommitTopic { topic: rig.grant("orders"), partitions }];
-        let commit = OffsetCommit { committer: member(&id, generation), retention: None, topics };
+        let (committer, rule) = (member(&id, generation), CommitRule::MemberEpochs);
+        let commit = OffsetCommit { committer, rule, retention: None, topics };
         assert!(rig.broker.commit_offsets(&rig.grant("g"), commit).await[0].iter().all(Result::is_ok));
     }
     let kept = |rig: &Rig| -> i64 {

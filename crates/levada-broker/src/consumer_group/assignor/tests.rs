@@ -129,8 +129,8 @@ impl World {
                 }
                 _ => {
                     let number = u8::try_from(self.below(6)).unwrap();
-                    let count = self.group.topics.entry(topic(number)).or_insert(0);
-                    *count += PartitionIndex::try_from(self.below(20)).unwrap() + 1;
+                    let more = PartitionIndex::try_from(self.below(20)).unwrap() + 1;
+                    *self.group.topics.entry(topic(number)).or_insert(0) += more;
                 }
             }
         }

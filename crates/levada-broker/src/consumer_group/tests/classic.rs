@@ -165,6 +165,8 @@ fn a_classic_member_joins_a_group_of_the_new_protocol() {
     assert_eq!(story.classic_beat("given", 2), Err(HeartbeatError::RebalanceInProgress), "now it is");
     story.classic_join(&classic_joining("given", "", says.clone())).unwrap().unwrap();
     assert_eq!(assigned(story.classic_sync("given", 2).unwrap().assignment), [3, 4, 5]);
+    let late = classic_joining("put-out", "", subscription(&["foo"], &[("foo", &[0])]));
+    assert_eq!(story.classic_join(&late), Some(Err(JoinError::UnknownMember(str("put-out")))));
     let other = Join { protocols: vec![(str("else"), says)], ..classic_joining("third", "", bytes::Bytes::new()) };
     assert_eq!(story.classic_join(&other), Some(Err(JoinError::InconsistentProtocol)));
     let malformed = classic_joining("third", "", bytes::Bytes::from_static(b"\0"));

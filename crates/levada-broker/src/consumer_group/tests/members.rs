@@ -247,3 +247,21 @@ fn members_have_a_whole_session_after_a_restart() {
     story.pass(Duration::from_secs(15));
     assert!(story.group.is_empty());
 }
+
+#[test]
+fn a_group_that_does_not_fit_together_starts_over() {
+    let mut story = Story::new();
+    story.join("a", &["foo"]);
+    // What a later change left, while the one that let the member in was lost.
+    let stray = crate::consumer_group::Current { epoch: 9, ..crate::consumer_group::Current::default() };
+    story.kept.apply(&crate::consumer_group::Record::Current(str("b"), Some(stray.into())));
+    story.restart();
+    story.call(|group, sight, _| {
+        let AnyGroup::Consumer(group) = group else { panic!("it is of this protocol") };
+        vec![crate::group::Effect::Change(group.start_over(sight.view))]
+    });
+    let image = story.consumer().image();
+    assert!(image.members.is_empty() && image.currents.is_empty() && image.targets.is_empty());
+    assert!(matches!(story.beat("a", 1, &[]), Err(BeatError::UnknownMember(_))));
+    assert!(story.join("a", &["foo"]).0 > 9, "no epoch that anyone was told comes again");
+}
