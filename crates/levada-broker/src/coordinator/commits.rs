@@ -170,8 +170,8 @@ impl Coordinator {
         };
         let sent = committer.generation;
         let missing = match rule {
-            CommitRule::Generations => HeartbeatError::IllegalGeneration { sent, current: 0 },
-            CommitRule::MemberEpochs | CommitRule::Transaction => HeartbeatError::UnknownGroup,
+            CommitRule::MemberEpochs => HeartbeatError::UnknownGroup,
+            CommitRule::Generations | CommitRule::Transaction => HeartbeatError::IllegalGeneration { sent, current: 0 },
         };
         let slot = slot.ok_or(missing)?;
         let topics = self.topics();

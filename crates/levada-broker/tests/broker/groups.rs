@@ -87,7 +87,7 @@ async fn only_members_of_the_generation_commit() {
     assert_eq!(rig.commit("g", simple(), 0, 1).await, Err(HeartbeatError::UnknownMember(Str::new()).into()));
     assert_eq!(rig.commit("g", member(&id, generation), 1, 1).await, Err(OffsetCommitError::UnknownTopicOrPartition));
     let nobody = rig.commit("none", member(&id, 1), 0, 1).await;
-    assert_eq!(nobody, Err(HeartbeatError::IllegalGeneration { sent: 1, current: 0 }.into()));
+    assert_eq!(nobody, Err(HeartbeatError::UnknownGroup.into()));
     assert_eq!(rig.committed("g", 0), None);
 }
 

@@ -216,6 +216,14 @@ async fn requests_of_strangers_to_a_group_are_answered_in_every_version() {
     sweep(&mut client, |_| ListGroupsRequest::default()).await;
     sweep(&mut client, |_| OffsetDeleteRequest { group_id: group_id(), ..Default::default() }).await;
     sweep(&mut client, |_| DeleteGroupsRequest { groups_names: vec![group_id()] }).await;
+    sweep(&mut client, |_| ConsumerGroupHeartbeatRequest {
+        group_id: group_id(),
+        member_id: member_id(),
+        member_epoch: 1,
+        ..Default::default()
+    })
+    .await;
+    sweep(&mut client, |_| ConsumerGroupDescribeRequest { group_ids: vec![group_id()], ..Default::default() }).await;
 }
 
 #[tokio::test]
