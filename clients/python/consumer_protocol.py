@@ -145,6 +145,7 @@ def main():
     def pause():
         other = group.join()
         group.shared(3, 3)
+        group.wave()
         other.signal(signal.SIGSTOP)
         try:
             time.sleep(SILENCE)
