@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) enum AnyGroup {
     Classic(Group),
-    Consumer(Box<ConsumerGroup>),
+    Consumer(ConsumerGroup),
 }
 
 /// What a call may look at.
@@ -47,7 +47,7 @@ impl AnyGroup {
                         return effects.into_iter().filter(|effect| !matches!(effect, Effect::Change(_))).collect();
                     }
                     let mut all = group.abandon();
-                    *self = Self::Consumer(Box::new(upgraded));
+                    *self = Self::Consumer(upgraded);
                     all.extend(after(before, effects));
                     all
                 }

@@ -196,7 +196,7 @@ impl Coordinator {
                 let topics = self.topics();
                 effects.push(Effect::Change(group.start_over(self.sight(&topics, now).view)));
             }
-            slot.group = AnyGroup::Consumer(Box::new(group));
+            slot.group = AnyGroup::Consumer(group);
             return effects;
         }
         let mut group = match mem::take(&mut slot.kept).classic {

@@ -79,7 +79,7 @@ impl Coordinator {
         let consumers: Vec<_> = consumers.into_iter().collect();
         let consumers = consumers.into_iter().map(|(id, image)| {
             let group = ConsumerGroup::restore(id.clone(), image.clone(), now, &self.limits.consumer);
-            (id, AnyGroup::Consumer(Box::new(group)), image)
+            (id, AnyGroup::Consumer(group), image)
         });
         let mut count = 0;
         for (group_id, group, kept) in classic.chain(consumers) {

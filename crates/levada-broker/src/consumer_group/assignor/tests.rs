@@ -135,7 +135,7 @@ impl World {
             }
         }
         if !same && let Some((topics, _)) = self.group.members.values_mut().next() {
-            *topics = (0..6).filter(|_| self.rng.next_u64() % 2 == 0).map(topic).collect();
+            *topics = (0..6).filter(|_| self.rng.next_u64().is_multiple_of(2)).map(topic).collect();
         }
     }
 

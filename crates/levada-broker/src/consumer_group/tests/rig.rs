@@ -192,7 +192,7 @@ impl Story {
     pub(in crate::consumer_group) fn restart(&mut self) {
         let kept = Image { classic: None, ..self.kept.clone() };
         let group = ConsumerGroup::restore(str("g"), kept, self.now, &self.limits.consumer);
-        self.group = AnyGroup::Consumer(Box::new(group));
+        self.group = AnyGroup::Consumer(group);
         self.check();
     }
 
