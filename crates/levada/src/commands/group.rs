@@ -183,7 +183,8 @@ fn members(group: &Described) -> Table {
         let epoch = member.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string());
         let target = member.target.as_ref().filter(|target| **target != member.partitions);
         let target = target.map_or_else(|| "-".to_owned(), |target| target.join(" "));
-        table.row([name, epoch, member.client.clone(), member.host.clone(), member.partitions.join(" "), target]);
+        let partitions = if member.partitions.is_empty() { "-".to_owned() } else { member.partitions.join(" ") };
+        table.row([name, epoch, member.client.clone(), member.host.clone(), partitions, target]);
     }
     table
 }
