@@ -127,8 +127,8 @@ fn tell_story(
     let command = (client.prepare)(toolbox)?;
     let folder = scratch.join(client.name);
     fs::create_dir_all(&folder)?;
-    let mut broker = recipe.start(&folder)?;
-    let told = story::tell(client.name, command, &mut broker, restart, &folder)?;
+    let mut broker = recipe.start_with(&folder, client.plot.settings)?;
+    let told = story::tell(client.name, client.plot, command, &mut broker, restart, &folder)?;
     broker.stop()?;
     if !told.failed() {
         fs::remove_dir_all(&folder)?;

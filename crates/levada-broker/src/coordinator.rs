@@ -10,6 +10,8 @@
 //! ```
 
 pub mod commits;
+pub(crate) mod consumer;
+pub mod consumer_records;
 mod journal;
 mod load;
 pub mod records;

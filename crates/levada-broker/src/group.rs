@@ -19,6 +19,7 @@ pub mod describe;
 mod join;
 pub mod member;
 pub mod messages;
+pub(crate) mod migration;
 pub mod offsets;
 mod rebalance;
 mod session;
@@ -33,6 +34,9 @@ pub use messages::{
 };
 pub use snapshot::{GroupSnapshot, MemberSnapshot};
 
+pub(crate) use join::check_join_bounds;
+
+use crate::consumer_group::{BeatError, Beaten, ConsumerLimits, Record};
 use levada_model::{Str, Timestamp};
 use member::Member;
 use std::{collections::BTreeMap, time::Duration};
@@ -89,6 +93,8 @@ pub struct GroupLimits {
     pub assignments_size_max: usize,
     /// How long a member may wait in its first join.
     pub new_member_timeout: Duration,
+    /// The bounds of groups of KIP-848.
+    pub consumer: ConsumerLimits,
 }
 
 impl Default for GroupLimits {
@@ -101,17 +107,28 @@ impl Default for GroupLimits {
             metadata_size_max: 1 << 20,
             assignments_size_max: 8 << 20,
             new_member_timeout: Duration::from_secs(5 * 60),
+            consumer: ConsumerLimits::default(),
         }
     }
 }
 
 /// What is to happen because of a call.
 ///
-/// Effects are carried out in order; an answer leaves when every [`Effect::Save`] before it is durable.
+/// Effects are carried out in order; an answer leaves when every [`Effect::Save`] and [`Effect::Change`] before it
+/// is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Keep the group as it now is.
     Save(Box<GroupSnapshot>),
+    /// Keep these changes of a group of KIP-848, all or none.
+    Change(Vec<Record>),
+    /// Answer a heartbeat of KIP-848.
+    Beaten {
+        /// Which.
+        request: RequestId,
+        /// With what.
+        outcome: Result<Beaten, BeatError>,
+    },
     /// Answer a join.
     Joined {
         /// Which.

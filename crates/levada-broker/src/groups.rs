@@ -3,10 +3,12 @@
 use crate::{
     Broker,
     auth::{Caller, Grant, op, res},
+    consumer_group::{Beat, BeatError, Beaten, DescribedConsumerGroup},
     coordinator::{
         CoordinatorError, DeleteGroupError, DeleteOffsetError, DeleteOffsets, DeleteOffsetsError, FetchOffsets,
         GroupError, OffsetCommit, OffsetCommitError,
         commits::{CommitTopic, check_metadata},
+        consumer::Sender,
         timers::ExpirySettings,
     },
     group::{
@@ -94,13 +96,13 @@ impl Broker {
         group: &Group<op::Read>,
         commit: OffsetCommit,
     ) -> Vec<Vec<Result<(), OffsetCommitError>>> {
-        let OffsetCommit { committer, retention, topics } = commit;
+        let OffsetCommit { committer, rule, retention, topics } = commit;
         let now_ms = self.clock.wall_ms();
         let expires_ms =
             retention.map(|retention| now_ms.saturating_add(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX)));
         let (mut outcomes, positions) = self.sound_positions(&topics, now_ms, expires_ms);
         let committed = match self.prepare_coordinator().await {
-            Ok(()) => self.coordinator.commit(group.name(), &committer, positions).await,
+            Ok(()) => self.coordinator.commit(group.name(), &committer, rule, positions).await,
             Err(error) => Err(error.into()),
         };
         if let Err(error) = committed {
@@ -233,6 +235,51 @@ impl Broker {
             groups.retain(|group| self.gate.ask::<op::Describe, res::Group>(caller, &group.id).is_ok());
         }
         Ok(groups)
+    }
+
+    /// Takes a heartbeat of KIP-848; resolves when what it changed is durable. Leave `fresh_member_id` empty.
+    ///
+    /// # Errors
+    /// [`BeatError`].
+    pub async fn consumer_heartbeat(
+        &self,
+        group: &Group<op::Read>,
+        caller: &Caller,
+        beat: Beat,
+    ) -> Result<Beaten, BeatError> {
+        self.prepare_coordinator().await?;
+        self.coordinator.beat(group.name(), Sender { gate: &self.gate, caller }, beat).await
+    }
+
+    /// A group of KIP-848 and its members; `None` where there is none of this id.
+    ///
+    /// # Errors
+    /// [`CoordinatorError`].
+    pub fn describe_consumer_group(
+        &self,
+        group: &Group<op::Describe>,
+    ) -> Result<Option<DescribedConsumerGroup>, CoordinatorError> {
+        self.coordinator.describe_consumer(group.name())
+    }
+
+    /// Whether there is a group of this id, under whichever protocol.
+    #[must_use]
+    pub fn group_exists(&self, group: &Group<op::Describe>) -> bool {
+        self.coordinator.exists(group.name())
+    }
+
+    /// Whether a member of a group of KIP-848 is in the epoch that it takes itself to be in, and so may fetch
+    /// positions. Whoever names no member may.
+    ///
+    /// # Errors
+    /// [`HeartbeatError`].
+    pub fn check_offset_fetch(
+        &self,
+        group: &Group<op::Describe>,
+        member_id: Option<&Str>,
+        epoch: i32,
+    ) -> Result<(), HeartbeatError> {
+        self.coordinator.check_fetch(group.name(), member_id, epoch)
     }
 
     /// Deletes a group without members, with its positions.

@@ -5,9 +5,11 @@
 //! [`Broker`] is the one handle: a method a request. What touches a resource takes a [`auth::Grant`].
 
 pub mod admin;
+mod any_group;
 pub mod auth;
 mod broker;
 pub mod config;
+pub mod consumer_group;
 pub mod coordinator;
 pub mod fetch;
 pub mod group;

@@ -40,6 +40,10 @@ pub struct GroupDescription {
     pub group: String,
     /// Kafka's name of its state.
     pub state: String,
+    /// Which protocol its members follow: `classic`, or `consumer` where the broker assigns.
+    pub kind: &'static str,
+    /// Where the broker assigns: the group's epoch, and the one for which its members were assigned.
+    pub epochs: Option<(i32, i32)>,
     /// `consumer`, `connect`, ….
     pub protocol_type: String,
     /// How partitions are assigned: the assignor's name.
@@ -61,8 +65,12 @@ pub struct GroupMember {
     pub client_id: String,
     /// Where it connects from.
     pub host: String,
+    /// Its epoch, where the broker assigns.
+    pub epoch: Option<i32>,
     /// The partitions that it was given; empty where they cannot be read.
     pub assignment: Vec<TopicPartition>,
+    /// The partitions that it is to have, where the broker assigns and that is known.
+    pub target: Option<Vec<TopicPartition>>,
 }
 
 /// An offset that a group committed.
@@ -292,11 +300,15 @@ fn read_classic(group: classic::DescribedGroup, coordinator: NodeId) -> GroupDes
         instance_id: member.group_instance_id.map(String::from),
         client_id: member.client_id.into(),
         host: member.client_host.into(),
+        epoch: None,
         assignment: if is_consumer { membership::partitions(&member.member_assignment) } else { Vec::new() },
+        target: None,
     });
     GroupDescription {
         group: group.group_id.into(),
         state: group.group_state.into(),
+        kind: "classic",
+        epochs: None,
         protocol_type: group.protocol_type.into(),
         assignor: group.protocol_data.into(),
         coordinator,
@@ -306,21 +318,30 @@ fn read_classic(group: classic::DescribedGroup, coordinator: NodeId) -> GroupDes
 
 fn read_modern(group: modern::DescribedGroup, coordinator: NodeId) -> GroupDescription {
     let members = group.members.into_iter().map(|member| {
-        let topics = member.assignment.topic_partitions.iter();
-        let partitions = topics.flat_map(|topic| {
-            topic.partitions.iter().map(|&partition| TopicPartition::new(&topic.topic_name, partition))
-        });
+        let partitions = |assignment: &modern::Assignment| {
+            let of_topic = |topic: &modern::TopicPartitions| {
+                let name = topic.topic_name.clone();
+                let partitions: Vec<_> =
+                    topic.partitions.iter().map(|&partition| TopicPartition::new(&name, partition)).collect();
+                partitions
+            };
+            assignment.topic_partitions.iter().flat_map(of_topic).collect()
+        };
         GroupMember {
             member_id: member.member_id.into(),
             instance_id: member.instance_id.map(String::from),
             client_id: member.client_id.into(),
             host: member.client_host.into(),
-            assignment: partitions.collect(),
+            epoch: Some(member.member_epoch),
+            assignment: partitions(&member.assignment),
+            target: Some(partitions(&member.target_assignment)),
         }
     });
     GroupDescription {
         group: group.group_id.into(),
         state: group.group_state.into(),
+        kind: "consumer",
+        epochs: Some((group.group_epoch, group.assignment_epoch)),
         protocol_type: "consumer".to_owned(),
         assignor: group.assignor_name.into(),
         coordinator,

@@ -67,7 +67,9 @@ pub(crate) static APIS: &[Api] = &[
     Api::new(ApiKey::DescribeCluster, 0..=2, Sequential, |call| respond(call, describe_cluster::handle)),
     Api::new(ApiKey::DescribeProducers, 0..=0, Sequential, |call| respond(call, describe_producers::handle)),
     Api::new(ApiKey::DescribeTransactions, 0..=0, Sequential, |call| respond(call, describe_transactions::handle)),
-    Api::new(ApiKey::ListTransactions, 0..=1, Sequential, |call| respond(call, list_transactions::handle)),
+    Api::new(ApiKey::ListTransactions, 0..=2, Sequential, |call| respond(call, list_transactions::handle)),
+    Api::new(ApiKey::ConsumerGroupHeartbeat, 0..=1, Sequential, |call| respond(call, consumer_group_heartbeat::handle)),
+    Api::new(ApiKey::ConsumerGroupDescribe, 0..=1, Sequential, |call| respond(call, consumer_group_describe::handle)),
     Api::new(ApiKey::ListConfigResources, 0..=1, Sequential, |call| respond(call, list_config_resources::handle)),
     Api::new(ApiKey::DescribeTopicPartitions, 0..=0, Sequential, |call| {
         respond(call, describe_topic_partitions::handle)

@@ -6,6 +6,7 @@ use levada_broker::{
     admin::{AlterConfigsError, DeleteRecordsError},
     auth::{Denied, ResourceKind},
     config::ConfigError,
+    consumer_group::BeatError,
     coordinator::{CoordinatorError, DeleteGroupError, DeleteOffsetError, DeleteOffsetsError, OffsetCommitError},
     fetch::FetchError,
     group::{HeartbeatError, JoinError, LeaveError, SyncError},
@@ -157,6 +158,7 @@ pub(crate) const fn join(error: &JoinError) -> ErrorCode {
         JoinError::MemberIdRequired { .. } => ErrorCode::MemberIdRequired,
         JoinError::GroupFull { .. } => ErrorCode::GroupMaxSizeReached,
         JoinError::MetadataTooLarge { .. } => ErrorCode::InvalidRequest,
+        JoinError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
         JoinError::Coordinator(error) => coordinator(error),
     }
 }
@@ -179,7 +181,25 @@ pub(crate) const fn heartbeat(error: &HeartbeatError) -> ErrorCode {
         HeartbeatError::FencedInstance(_) => ErrorCode::FencedInstanceId,
         HeartbeatError::IllegalGeneration { .. } => ErrorCode::IllegalGeneration,
         HeartbeatError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        HeartbeatError::StaleMemberEpoch { .. } => ErrorCode::StaleMemberEpoch,
+        HeartbeatError::UnsupportedCommit => ErrorCode::UnsupportedVersion,
+        HeartbeatError::UnknownGroup => ErrorCode::GroupIdNotFound,
         HeartbeatError::Coordinator(error) => coordinator(error),
+    }
+}
+
+pub(crate) const fn beat(error: &BeatError) -> ErrorCode {
+    match error {
+        BeatError::Invalid(_) => ErrorCode::InvalidRequest,
+        BeatError::UnsupportedAssignor { .. } => ErrorCode::UnsupportedAssignor,
+        BeatError::UnknownGroup(_) => ErrorCode::GroupIdNotFound,
+        BeatError::UnknownMember(_) => ErrorCode::UnknownMemberId,
+        BeatError::FencedEpoch { .. } | BeatError::UnknownState => ErrorCode::FencedMemberEpoch,
+        BeatError::UnreleasedInstance { .. } => ErrorCode::UnreleasedInstanceId,
+        BeatError::FencedInstance { .. } => ErrorCode::FencedInstanceId,
+        BeatError::GroupFull { .. } => ErrorCode::GroupMaxSizeReached,
+        BeatError::InvalidPattern { .. } => ErrorCode::InvalidRegularExpression,
+        BeatError::Coordinator(error) => coordinator(error),
     }
 }
 

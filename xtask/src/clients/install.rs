@@ -169,6 +169,19 @@ impl Toolbox {
         Ok(command)
     }
 
+    /// The story of `group.protocol=consumer`, told by members that are `program`.
+    pub(crate) fn member(&self, program: Result<Command>) -> Result<Command> {
+        let program = program?;
+        let words: Vec<String> = std::iter::once(program.get_program())
+            .chain(program.get_args())
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let name = words.last().and_then(|word| Path::new(word).file_stem()).unwrap_or_default();
+        let mut command = self.python("python/consumer_protocol.py")?;
+        command.env("MEMBER", serde_json::to_string(&words)?).env("MEMBER_NAME", name);
+        Ok(command)
+    }
+
     fn stories(&self) -> PathBuf {
         self.repository.join("clients")
     }

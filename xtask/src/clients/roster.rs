@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::install::Toolbox;
+use super::story::{CONSUMER, GENERAL, Plot};
 
 /// What a client's program runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,8 @@ pub(crate) struct Client {
     pub(crate) runtime: Runtime,
     /// Programs that must be found on the machine.
     pub(crate) needs: &'static [&'static str],
+    /// What its story is about.
+    pub(crate) plot: &'static Plot,
     /// Installs it in the cache where needed and answers the command of its story.
     pub(crate) prepare: fn(&Toolbox) -> Result<Command>,
 }
@@ -32,7 +35,8 @@ pub(crate) struct Client {
 /// All of them, in the order of the table.
 pub(crate) fn clients() -> Vec<Client> {
     use Runtime::{Go, Java, Native, Node, Python, Rust};
-    let client = |name, runtime, needs, prepare| Client { name, runtime, needs, prepare };
+    let client = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &GENERAL, prepare };
+    let member = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &CONSUMER, prepare };
     vec![
         client("kcat", Native, &["kcat", "python3"], |tools| tools.python("kcat/kcat.py")),
         client("confluent-kafka", Python, &["python3"], |tools| tools.python("python/confluent.py")),
@@ -45,5 +49,12 @@ pub(crate) fn clients() -> Vec<Client> {
         client("kafka-go", Go, &["go"], |tools| tools.go("segmentio")),
         client("java", Java, &["java", "javac", "mvn"], |tools| tools.java("Client")),
         client("java-tools", Java, &["java", "mvn", "python3"], |tools| tools.java_tools("java/tools.py")),
+        member("confluent-kafka-848", Python, &["python3"], |tools| {
+            tools.member(tools.python("python/confluent_member.py"))
+        }),
+        member("franz-go-848", Go, &["go", "python3"], |tools| tools.member(tools.go("nextgen"))),
+        member("java-848", Java, &["java", "javac", "mvn", "python3"], |tools| {
+            tools.member(tools.java("ConsumerMember"))
+        }),
     ]
 }

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use crate::broker::Broker;
 use crate::process::{Process, append_to};
 
-/// Every step, in the order in which a story reports them.
-pub(crate) const STEPS: [&str; 18] = [
+/// Every step of the general story, in the order in which it reports them.
+const STEPS: [&str; 18] = [
     "create_topic",
     "codec_none",
     "codec_gzip",
@@ -35,6 +35,31 @@ pub(crate) const STEPS: [&str; 18] = [
     "alter_configs",
     "delete_topic",
 ];
+
+/// The steps of the story of `group.protocol=consumer`.
+const CONSUMER_STEPS: [&str; 8] =
+    ["two_members", "late_member", "describe", "leave", "kill", "pause", "restart", "leave_all"];
+
+/// What a story is about: its steps, and the broker it wants, by settings that both brokers know.
+#[derive(Debug)]
+pub(crate) struct Plot {
+    pub(crate) steps: &'static [&'static str],
+    pub(crate) settings: &'static [(&'static str, &'static str)],
+}
+
+/// What every client can do.
+pub(crate) static GENERAL: Plot = Plot { steps: &STEPS, settings: &[] };
+
+/// Groups of KIP-848, whose silent members are noticed soon.
+pub(crate) static CONSUMER: Plot = Plot {
+    steps: &CONSUMER_STEPS,
+    settings: &[
+        ("group.consumer.min.session.timeout.ms", "1000"),
+        ("group.consumer.session.timeout.ms", "6000"),
+        ("group.consumer.min.heartbeat.interval.ms", "100"),
+        ("group.consumer.heartbeat.interval.ms", "500"),
+    ],
+};
 
 const STORY_LIMIT: Duration = Duration::from_secs(300);
 const EXIT_LIMIT: Duration = Duration::from_secs(15);
@@ -66,6 +91,8 @@ pub(crate) struct Told {
     pub(crate) version: String,
     pub(crate) steps: Vec<Step>,
     pub(crate) took: Duration,
+    /// How many steps there are.
+    pub(crate) total: usize,
 }
 
 impl Told {
@@ -121,6 +148,7 @@ impl Restart {
 /// misreports is a story with failed steps, not an error.
 pub(crate) fn tell(
     name: &str,
+    plot: &Plot,
     mut command: Command,
     broker: &mut Broker,
     restart: Restart,
@@ -132,7 +160,7 @@ pub(crate) fn tell(
     let mut process = Process::spawn(name, &mut command)?;
     let mut stdin = process.child().stdin.take().context("stdin is not piped")?;
     let lines = lines(process.child().stdout.take().context("stdout is not piped")?)?;
-    let mut told = Told { version: "?".to_owned(), steps: Vec::new(), took: Duration::ZERO };
+    let mut told = Told { version: "?".to_owned(), steps: Vec::new(), took: Duration::ZERO, total: plot.steps.len() };
     let broken = loop {
         match next(&lines, started + STORY_LIMIT) {
             Ok(Some(Line::Client { version })) => told.version = version,
@@ -151,7 +179,7 @@ pub(crate) fn tell(
     if let Some(status) = broker.exited()? {
         told.steps.push(failure("broker", format!("the broker exited: {status}")));
     }
-    close(&mut told, broken);
+    close(&mut told, plot.steps, broken);
     told.took = started.elapsed();
     Ok(told)
 }
@@ -166,12 +194,12 @@ fn ending(process: &mut Process, told: &Told) -> Option<String> {
 }
 
 /// Holds the story against the list of steps: what was not reported has failed.
-fn close(told: &mut Told, broken: Option<String>) {
-    let absent = STEPS.iter().filter(|name| !told.steps.iter().any(|step| step.step == **name));
+fn close(told: &mut Told, steps: &[&str], broken: Option<String>) {
+    let absent = steps.iter().filter(|name| !told.steps.iter().any(|step| step.step == **name));
     let absent: Vec<Step> = absent.map(|name| failure(name, "not reported".to_owned())).collect();
     told.steps.extend(absent);
     for step in &mut told.steps {
-        if step.step != "broker" && !STEPS.contains(&step.step.as_str()) {
+        if step.step != "broker" && !steps.contains(&step.step.as_str()) {
             step.status = Status::Fail;
             step.detail = format!("no such step; {}", step.detail);
         }
@@ -212,13 +240,13 @@ mod tests {
 
     fn told(lines: &[&str]) -> Told {
         let steps = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-        Told { version: "1".to_owned(), steps, took: Duration::ZERO }
+        Told { version: "1".to_owned(), steps, took: Duration::ZERO, total: STEPS.len() }
     }
 
     #[test]
     fn a_step_that_is_not_reported_has_failed() {
         let mut told = told(&[r#"{"step":"create_topic","status":"pass"}"#]);
-        close(&mut told, None);
+        close(&mut told, &STEPS, None);
         assert_eq!(told.count(Status::Pass), 1);
         assert_eq!(told.count(Status::Fail), STEPS.len() - 1);
     }
@@ -226,7 +254,7 @@ mod tests {
     #[test]
     fn an_unknown_step_cannot_pass() {
         let mut told = told(&[r#"{"step":"make_coffee","status":"pass"}"#]);
-        close(&mut told, None);
+        close(&mut told, &STEPS, None);
         assert_eq!(told.count(Status::Pass), 0);
     }
 
@@ -235,9 +263,9 @@ mod tests {
         let steps: Vec<String> =
             STEPS.iter().map(|step| format!(r#"{{"step":"{step}","status":"n/a","detail":"why"}}"#)).collect();
         let mut told = told(&steps.iter().map(String::as_str).collect::<Vec<_>>());
-        close(&mut told, None);
+        close(&mut told, &STEPS, None);
         assert!(!told.failed());
-        close(&mut told, Some("it ended with exit status 1".to_owned()));
+        close(&mut told, &STEPS, Some("it ended with exit status 1".to_owned()));
         assert!(told.failed());
     }
 }

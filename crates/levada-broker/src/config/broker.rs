@@ -2,6 +2,7 @@
 
 use crate::{
     config::{ConfigError, Rule, Scope, Setting, find, topic::fits_journal},
+    consumer_group::{ConsumerLimits, Migration, assignor},
     group::GroupLimits,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -25,6 +26,50 @@ pub const BROKER: &[Setting] = &[
     ),
     dynamic("default.replication.factor", Rule::Int(1), "1", "The replication factor of topics created without one."),
     dynamic("delete.topic.enable", Rule::Boolean, "true", "Whether topics can be deleted."),
+    fixed(
+        "group.consumer.assignors",
+        Rule::SomeOf(&assignor::NAMES),
+        "uniform,range",
+        "The assignors that members of groups of KIP-848 may want; the first is the default.",
+    ),
+    fixed(
+        "group.consumer.heartbeat.interval.ms",
+        Rule::Int(1),
+        "5000",
+        "How often members of groups of KIP-848 are to be heard of.",
+    ),
+    fixed(
+        "group.consumer.max.heartbeat.interval.ms",
+        Rule::Int(1),
+        "15000",
+        "The longest interval between heartbeats.",
+    ),
+    fixed("group.consumer.max.session.timeout.ms", Rule::Int(1), "60000", "The longest session timeout under KIP-848."),
+    fixed("group.consumer.max.size", Rule::Int(1), "10000", "The most members of a group of KIP-848."),
+    fixed(
+        "group.consumer.migration.policy",
+        Rule::OneOf(&["disabled", "downgrade", "upgrade", "bidirectional"]),
+        "bidirectional",
+        "Whether groups with members go from the classic protocol to that of KIP-848 (upgrade) and back (downgrade).",
+    ),
+    fixed(
+        "group.consumer.min.heartbeat.interval.ms",
+        Rule::Int(1),
+        "5000",
+        "The shortest interval between heartbeats.",
+    ),
+    fixed(
+        "group.consumer.min.session.timeout.ms",
+        Rule::Int(1),
+        "45000",
+        "The shortest session timeout under KIP-848.",
+    ),
+    fixed(
+        "group.consumer.session.timeout.ms",
+        Rule::Int(1),
+        "45000",
+        "How long a member of a group of KIP-848 may be silent.",
+    ),
     fixed(
         "group.initial.rebalance.delay.ms",
         Rule::Int(0),
@@ -191,7 +236,31 @@ impl BrokerConfig {
             let reason = format!("`group.max.session.timeout.ms` is {max}");
             return Err(ConfigError::Invalid { name: "group.min.session.timeout.ms", value: min.to_string(), reason });
         }
+        self.check_between(
+            "group.consumer.session.timeout.ms",
+            "group.consumer.min.session.timeout.ms",
+            "group.consumer.max.session.timeout.ms",
+        )?;
+        self.check_between(
+            "group.consumer.heartbeat.interval.ms",
+            "group.consumer.min.heartbeat.interval.ms",
+            "group.consumer.max.heartbeat.interval.ms",
+        )?;
+        let (interval, timeout) = ("group.consumer.heartbeat.interval.ms", "group.consumer.session.timeout.ms");
+        if self.number(interval) >= self.number(timeout) {
+            let reason = format!("`{timeout}` is {}", self.number(timeout));
+            return Err(ConfigError::Invalid { name: interval, value: self.number(interval).to_string(), reason });
+        }
         Ok(())
+    }
+
+    fn check_between(&self, name: &'static str, min: &'static str, max: &'static str) -> Result<(), ConfigError> {
+        let (value, bounds) = (self.number(name), (self.number(min), self.number(max)));
+        if (bounds.0..=bounds.1).contains(&value) {
+            return Ok(());
+        }
+        let reason = format!("`{min}` is {} and `{max}` is {}", bounds.0, bounds.1);
+        Err(ConfigError::Invalid { name, value: value.to_string(), reason })
     }
 
     /// Checks that the journal, which takes batches of at most `limit` bytes, holds those that are let in.
@@ -344,6 +413,22 @@ impl BrokerConfig {
         self.milliseconds("offsets.retention.check.interval.ms")
     }
 
+    fn consumer_limits(&self) -> ConsumerLimits {
+        let policy = self.text("group.consumer.migration.policy");
+        let assignors = self.text("group.consumer.assignors").split(',').map(|name| name.trim().into());
+        ConsumerLimits {
+            session_timeout: self.milliseconds("group.consumer.session.timeout.ms"),
+            heartbeat_interval: self.milliseconds("group.consumer.heartbeat.interval.ms"),
+            members_max: self.size("group.consumer.max.size"),
+            classic_members_max: self.size("group.max.size"),
+            assignors: assignors.collect(),
+            migration: Migration {
+                upgrade: matches!(policy, "upgrade" | "bidirectional"),
+                downgrade: matches!(policy, "downgrade" | "bidirectional"),
+            },
+        }
+    }
+
     /// The bounds that groups keep.
     #[must_use]
     pub fn group_limits(&self) -> GroupLimits {
@@ -352,6 +437,7 @@ impl BrokerConfig {
             session_timeout_min: self.milliseconds("group.min.session.timeout.ms"),
             session_timeout_max: self.milliseconds("group.max.session.timeout.ms"),
             members_max: self.size("group.max.size"),
+            consumer: self.consumer_limits(),
             ..GroupLimits::default()
         }
     }

@@ -2,14 +2,15 @@
 
 use crate::{
     auth::{Grant, op, res},
+    consumer_group::CommitRule,
     coordinator::{
-        Coordinator, CoordinatorError,
+        Coordinator, CoordinatorError, consumer_records,
         journal::{Completion, KeyValue},
         records,
         shard::Slot,
     },
     group::{
-        GroupState, HeartbeatError, Now,
+        HeartbeatError, Now,
         offsets::{CommittedOffset, Committer, OffsetDeleteError, TopicPartition},
     },
 };
@@ -25,6 +26,8 @@ const METADATA_SIZE_MAX: usize = 32_000;
 pub struct OffsetCommit {
     /// Who commits.
     pub committer: Committer,
+    /// What the request says about who that is.
+    pub rule: CommitRule,
     /// How long to keep them, where the client says so (v2 to v4).
     pub retention: Option<Duration>,
     /// The positions.
@@ -142,9 +145,10 @@ impl Coordinator {
         &self,
         group_id: &Str,
         committer: &Committer,
+        rule: CommitRule,
         positions: Vec<(TopicPartition, CommittedOffset)>,
     ) -> Result<(), HeartbeatError> {
-        let Some(done) = self.begin_commit(group_id, committer, positions)? else { return Ok(()) };
+        let Some(done) = self.begin_commit(group_id, committer, rule, positions)? else { return Ok(()) };
         done.await.unwrap_or_else(|_| Err(CoordinatorError::not_available("the group is gone")))?;
         Ok(())
     }
@@ -153,6 +157,7 @@ impl Coordinator {
         &self,
         group_id: &Str,
         committer: &Committer,
+        rule: CommitRule,
         positions: Vec<(TopicPartition, CommittedOffset)>,
     ) -> Result<Option<Written>, HeartbeatError> {
         self.check(group_id)?;
@@ -164,8 +169,14 @@ impl Coordinator {
             None => None,
         };
         let sent = committer.generation;
-        let slot = slot.ok_or(HeartbeatError::IllegalGeneration { sent, current: 0 })?;
-        slot.group.check_commit(now, committer)?;
+        let missing = match rule {
+            CommitRule::MemberEpochs => HeartbeatError::UnknownGroup,
+            CommitRule::Generations | CommitRule::Transaction => HeartbeatError::IllegalGeneration { sent, current: 0 },
+        };
+        let slot = slot.ok_or(missing)?;
+        let topics = self.topics();
+        let partitions = positions.iter().map(|(partition, _)| partition);
+        slot.group.check_commit(self.sight(&topics, now).view, committer, rule, partitions)?;
         let outcome = if positions.is_empty() {
             Ok(None)
         } else {
@@ -266,7 +277,7 @@ impl Coordinator {
         self.check(group_id)?;
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(DeleteGroupError::UnknownGroup)?;
-        if slot.group.state() != GroupState::Empty {
+        if !slot.group.is_empty() {
             return Err(DeleteGroupError::NonEmptyGroup);
         }
         Ok(self.write_tombstones(group_id, slot)?)
@@ -275,7 +286,8 @@ impl Coordinator {
     fn write_tombstones(&self, group_id: &Str, slot: &mut Slot) -> Result<Written, CoordinatorError> {
         let (sender, written) = oneshot::channel();
         let positions = slot.offsets.iter().map(|(partition, _)| (records::offset_key(group_id, partition), None));
-        let records: Vec<KeyValue> = positions.chain([(records::group_key(group_id), None)]).collect();
+        let group = slot.group.tombstones().into_iter().map(|record| consumer_records::write(group_id, &record));
+        let records: Vec<KeyValue> = positions.chain(group).collect();
         self.write(group_id, slot.written + 1, &records, Completion::Deleted { done: sender })?;
         slot.written += 1;
         slot.is_going = true;
@@ -285,7 +297,7 @@ impl Coordinator {
     /// Forgets positions that expired, and groups of which nothing is left.
     pub(super) fn expire(&self, now: Now, retention: Duration) {
         // Nobody waits for it; what fails stays for the next time.
-        drop(self.sweep(|slot| slot.offsets.expired(&slot.group, now.wall_ms, retention), RemoveEmptied::Yes));
+        drop(self.sweep(|slot| slot.group.expired(&slot.offsets, now.wall_ms, retention), RemoveEmptied::Yes));
     }
 
     /// Forgets all positions in a topic that was deleted; resolves when they are gone.
@@ -309,7 +321,7 @@ impl Coordinator {
             for group_id in group_ids {
                 let Ok(Some(slot)) = shard.slot(&group_id) else { continue };
                 let gone = which(slot);
-                let is_idle = slot.group.is_unused() && slot.group.state() == GroupState::Empty;
+                let is_idle = slot.group.is_unused();
                 let is_settled = slot.written == slot.settled && slot.pending.is_empty();
                 let nothing_left = is_idle && gone.len() == slot.offsets.iter().count() && is_settled;
                 let written = if remove == RemoveEmptied::Yes && nothing_left {

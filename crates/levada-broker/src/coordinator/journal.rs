@@ -1,6 +1,7 @@
 //! Writing to `__consumer_offsets`, and following the writes until they are durable.
 
 use crate::{
+    consumer_group::Record,
     coordinator::{Coordinator, CoordinatorError},
     group::offsets::{CommittedOffset, TopicPartition},
     transaction::Producer,
@@ -28,6 +29,8 @@ pub(super) type Done = oneshot::Sender<Result<(), CoordinatorError>>;
 pub(super) enum Completion {
     /// The group was kept, at this generation.
     Group { generation: i32 },
+    /// Changes of a group of KIP-848 were kept.
+    Change { records: Vec<Record> },
     /// Positions were kept or forgotten: they become visible, and whoever waits is told.
     Offsets { changes: Vec<(TopicPartition, Option<CommittedOffset>)>, done: Done },
     /// Positions were kept as part of a producer's transaction: they wait for its end.

@@ -1,7 +1,9 @@
 //! Reading all groups back from `__consumer_offsets` at start.
 
 use crate::{
-    coordinator::{Coordinator, records, records::Key, shard::Slot},
+    any_group::AnyGroup,
+    consumer_group::{ConsumerGroup, Image},
+    coordinator::{Coordinator, consumer_records, records, records::Key, shard::Slot},
     group::{
         Group, GroupSnapshot, Now,
         offsets::{CommittedOffset, Offsets, TopicPartition},
@@ -17,6 +19,7 @@ use std::{collections::BTreeMap, sync::Arc, sync::atomic::Ordering};
 #[derive(Default)]
 struct Replay {
     groups: BTreeMap<Str, GroupSnapshot>,
+    consumers: BTreeMap<Str, Image>,
     offsets: BTreeMap<Str, BTreeMap<TopicPartition, CommittedOffset>>,
     /// Positions in transactions that have not ended, in the order of their records.
     pending: BTreeMap<ProducerId, Vec<(Str, TopicPartition, CommittedOffset)>>,
@@ -55,22 +58,33 @@ impl Coordinator {
     }
 
     fn install(&self, replay: Replay, now: Now) -> usize {
-        let Replay { mut groups, mut offsets, pending, .. } = replay;
+        let Replay { mut groups, mut consumers, mut offsets, pending, .. } = replay;
+        // What has no epoch is what a tombstone left of a group, or of its last members.
+        consumers.retain(|_, image| image.group.is_some());
         let in_transactions = pending.values().flatten().map(|(group_id, ..)| group_id);
         for group_id in offsets.keys().chain(in_transactions) {
-            if !groups.contains_key(group_id) {
+            if !groups.contains_key(group_id) && !consumers.contains_key(group_id) {
                 groups.insert(group_id.clone(), simple());
             }
         }
-        let count = groups.len();
-        for (group_id, snapshot) in groups {
+        let classic = groups.into_iter().map(|(id, snapshot)| {
+            let group = Group::restore(id.clone(), snapshot, now);
+            (id, AnyGroup::Classic(group), Image::default())
+        });
+        let consumers: Vec<_> = consumers.into_iter().collect();
+        let consumers = consumers.into_iter().map(|(id, image)| {
+            let group = ConsumerGroup::restore(id.clone(), image.clone(), now, &self.limits.consumer);
+            (id, AnyGroup::Consumer(group), image)
+        });
+        let mut count = 0;
+        for (group_id, group, kept) in classic.chain(consumers) {
+            count += 1;
             let mut positions = Offsets::default();
             for (partition, committed) in offsets.remove(&group_id).unwrap_or_default() {
                 positions.apply(partition, Some(committed));
             }
-            let group = Group::restore(group_id.clone(), snapshot, now);
             let mut shard = self.shard(&group_id).lock();
-            let mut slot = Slot::new(group, positions);
+            let mut slot = Slot::new(group, positions, kept);
             for (producer, positions) in &pending {
                 let of_group = positions.iter().filter(|(of, ..)| *of == group_id);
                 slot.pending
@@ -129,6 +143,11 @@ impl Replay {
             }
             (Key::Group(id), None) => {
                 self.groups.remove(&id);
+            }
+            (Key::Consumer(group, key), value) => {
+                if let Some(record) = consumer_records::read(key, value).ok()? {
+                    self.consumers.entry(group).or_default().apply(&record);
+                }
             }
             (Key::Offset { group, partition }, Some(value)) => {
                 self.offsets.entry(group).or_default().insert(partition, records::read_offset(value).ok()?);

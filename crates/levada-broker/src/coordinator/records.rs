@@ -16,9 +16,12 @@
 //! i32 size and the bytes. Of the tagged fields, Kafka's 0 (the topic's id) is read past and not written. A key
 //! without a value is a tombstone. Source: KIP-211, KIP-320, KIP-345, KIP-915.
 
-use crate::group::{
-    GroupSnapshot, MemberSnapshot,
-    offsets::{CommittedOffset, TopicPartition},
+use crate::{
+    coordinator::consumer_records::{self, ConsumerKey},
+    group::{
+        GroupSnapshot, MemberSnapshot,
+        offsets::{CommittedOffset, TopicPartition},
+    },
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use levada_model::{
@@ -40,6 +43,8 @@ pub enum Key {
     },
     /// A group.
     Group(Str),
+    /// A part of a group of KIP-848.
+    Consumer(Str, ConsumerKey),
 }
 
 /// Why a record is not understood.
@@ -142,7 +147,7 @@ pub fn read_key(key: Bytes) -> Result<Option<Key>, RecordError> {
             Ok(Some(Key::Offset { group, partition: TopicPartition { topic, partition: reader.i32()? } }))
         }
         2 => Ok(Some(Key::Group(string(&mut reader)?))),
-        _ => Ok(None),
+        kind => Ok(consumer_records::read_key(kind, &mut reader)?.map(|(group, key)| Key::Consumer(group, key))),
     }
 }
 
@@ -208,7 +213,7 @@ fn read_member(reader: &mut Reader, version: i16) -> Result<MemberSnapshot, Reco
     })
 }
 
-fn put_str(bytes: &mut BytesMut, text: &str) {
+pub(super) fn put_str(bytes: &mut BytesMut, text: &str) {
     // Every text that comes this far was bounded when it came in.
     let size = i16::try_from(text.len()).expect("names and notes are below 32 KiB");
     bytes.put_i16(size);
@@ -227,11 +232,11 @@ fn put_bytes(bytes: &mut BytesMut, field: &Bytes) {
     bytes.put_slice(field);
 }
 
-fn milliseconds(span: Duration) -> i32 {
+pub(super) fn milliseconds(span: Duration) -> i32 {
     i32::try_from(span.as_millis()).unwrap_or(i32::MAX)
 }
 
-fn duration(milliseconds: i32) -> Duration {
+pub(super) fn duration(milliseconds: i32) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }
 
@@ -250,7 +255,7 @@ fn nullable(reader: &mut Reader) -> Result<Option<Str>, RecordError> {
     Str::from_utf8(Bytes::copy_from_slice(&reader.take(size)?)).map(Some).map_err(|_| RecordError::Name)
 }
 
-fn string(reader: &mut Reader) -> Result<Str, RecordError> {
+pub(super) fn string(reader: &mut Reader) -> Result<Str, RecordError> {
     nullable(reader)?.ok_or(RecordError::Name)
 }
 
@@ -336,7 +341,7 @@ mod tests {
         let key = Key::Offset { group: "g".into(), partition: partition() };
         assert_eq!(read_key(offset_key("g", &partition())), Ok(Some(key)));
         assert_eq!(read_key(group_key("g")), Ok(Some(Key::Group("g".into()))));
-        assert_eq!(read_key(Bytes::from_static(b"\0\x03\0\x01g")), Ok(None), "kinds of later protocols are left alone");
+        assert_eq!(read_key(Bytes::from_static(b"\0\x0b\0\x01g")), Ok(None), "kinds of other protocols are left alone");
         for cut in 0..8 {
             assert!(read_key(offset_key("g", &partition()).slice(..cut)).is_err());
         }

@@ -1,6 +1,7 @@
 //! Membership: joining, syncing, signs of life, leaving; and looking at groups.
 
 use crate::{
+    any_group::AnyGroup,
     coordinator::{
         Coordinator, CoordinatorError,
         shard::{Shard, Waiting},
@@ -29,7 +30,7 @@ pub enum GroupError {
 const CLIENT_NAME_CHARS_MAX: usize = 200;
 
 impl Coordinator {
-    fn request(&self) -> RequestId {
+    pub(super) fn request(&self) -> RequestId {
         RequestId(self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -56,7 +57,8 @@ impl Coordinator {
         } else {
             shard.slot(group_id)?.ok_or_else(|| JoinError::UnknownMember(join.member_id.detached()))?
         };
-        let effects = slot.group.join(now, &self.limits, request, &join);
+        let topics = self.topics();
+        let effects = slot.group.join(self.sight(&topics, now), request, &join);
         shard.waiting.insert(request, Waiting::Join(sender));
         self.carry_out(&mut shard, group_id, now, effects);
         self.refresh(shard, group_id);
@@ -78,7 +80,8 @@ impl Coordinator {
         let (request, (sender, answer)) = (self.request(), oneshot::channel());
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or_else(|| SyncError::UnknownMember(sync.member_id.detached()))?;
-        let effects = slot.group.sync(now, &self.limits, request, sync);
+        let topics = self.topics();
+        let effects = slot.group.sync(self.sight(&topics, now), request, sync);
         shard.waiting.insert(request, Waiting::Sync(sender));
         self.carry_out(&mut shard, group_id, now, effects);
         self.refresh(shard, group_id);
@@ -90,8 +93,15 @@ impl Coordinator {
         let now = self.now();
         let mut shard = self.shard(group_id).lock();
         let unknown = || HeartbeatError::UnknownMember(heartbeat.member_id.detached());
-        // A sign of life only moves deadlines away: the timers need not know.
-        shard.slot(group_id)?.ok_or_else(unknown)?.group.heartbeat(now, heartbeat)
+        let topics = self.topics();
+        let group = &mut shard.slot(group_id)?.ok_or_else(unknown)?.group;
+        let outcome = group.heartbeat(self.sight(&topics, now), heartbeat);
+        // A sign of life only moves deadlines away, and the timers need not know; but who is to join again under
+        // KIP-848 has until a deadline for it.
+        if matches!(outcome, Err(HeartbeatError::RebalanceInProgress)) && matches!(group, AnyGroup::Consumer(_)) {
+            self.refresh(shard, group_id);
+        }
+        outcome
     }
 
     pub(crate) fn leave(&self, group_id: &Str, leaves: &[Leave]) -> Result<Vec<Result<(), LeaveError>>, GroupError> {
@@ -99,7 +109,8 @@ impl Coordinator {
         let now = self.now();
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(GroupError::UnknownGroup)?;
-        let (outcomes, effects) = slot.group.leave(now, &self.limits, leaves);
+        let topics = self.topics();
+        let (outcomes, effects) = slot.group.leave(self.sight(&topics, now), leaves);
         self.carry_out(&mut shard, group_id, now, effects);
         self.refresh(shard, group_id);
         Ok(outcomes)
@@ -108,7 +119,10 @@ impl Coordinator {
     pub(crate) fn describe(&self, group_id: &Str) -> Result<Option<DescribedGroup>, CoordinatorError> {
         self.check(group_id)?;
         let shard = self.shard(group_id).lock();
-        Ok(shard.groups.get(group_id).map(|slot| slot.group.describe()))
+        Ok(shard.groups.get(group_id).and_then(|slot| match &slot.group {
+            AnyGroup::Classic(group) => Some(group.describe()),
+            AnyGroup::Consumer(_) => None,
+        }))
     }
 
     pub(crate) fn list(&self) -> Result<Vec<ListedGroup>, CoordinatorError> {
@@ -121,7 +135,7 @@ impl Coordinator {
 }
 
 /// The id as 8-4-4-4-12 hexadecimal digits.
-fn hyphenated(id: Uuid) -> String {
+pub(super) fn hyphenated(id: Uuid) -> String {
     let mut text = String::with_capacity(36);
     for (index, byte) in id.as_bytes().iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {

@@ -1,13 +1,17 @@
 //! Some of the groups, under one lock: carrying out effects, holding answers back until they are due.
 
 use crate::{
+    any_group::AnyGroup,
+    consumer_group::{BeatError, Beaten, Image},
     coordinator::{
         Coordinator, CoordinatorError, GROUPS_PER_SHARD_MAX,
+        consumer::Trouble,
+        consumer_records,
         journal::{Completion, InFlight},
         records,
         transactional::Pending,
     },
-    group::{Effect, Group, GroupState, JoinError, Joined, Now, RequestId, SyncError, Synced, offsets::Offsets},
+    group::{Effect, Group, JoinError, Joined, Now, RequestId, SyncError, Synced, offsets::Offsets},
 };
 use levada_model::Str;
 use parking_lot::MutexGuard;
@@ -21,6 +25,7 @@ use tokio::sync::oneshot;
 pub(super) enum Waiting {
     Join(oneshot::Sender<Result<Joined, JoinError>>),
     Sync(oneshot::Sender<Result<Synced, SyncError>>),
+    Beat(oneshot::Sender<Result<Beaten, BeatError>>),
 }
 
 /// Some of the groups.
@@ -34,7 +39,11 @@ pub(super) struct Shard {
 
 /// A group, its offsets, and what was written of them.
 pub(super) struct Slot {
-    pub(super) group: Group,
+    pub(super) group: AnyGroup,
+    /// What is durable of a group of KIP-848, or of one on its way to or from there.
+    pub(super) kept: Image,
+    /// A change of it could not be kept.
+    pub(super) trouble: Option<Trouble>,
     pub(super) offsets: Offsets,
     /// Positions in transactions that have not ended, in the order of their writes.
     pub(super) pending: Pending,
@@ -51,9 +60,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(group: Group, offsets: Offsets) -> Self {
+    pub(super) fn new(group: AnyGroup, offsets: Offsets, kept: Image) -> Self {
         Self {
             group,
+            kept,
+            trouble: None,
             offsets,
             pending: Pending::default(),
             written: 0,
@@ -66,9 +77,8 @@ impl Slot {
 
     /// Whether nothing would be lost without it.
     fn is_trivial(&self) -> bool {
-        let is_fresh =
-            self.group.is_unused() && self.group.state() == GroupState::Empty && self.group.generation() == 0;
-        is_fresh && self.offsets.is_empty() && self.pending.is_empty() && self.written == self.settled
+        let is_settled = self.written == self.settled;
+        self.group.is_fresh() && self.offsets.is_empty() && self.pending.is_empty() && is_settled
     }
 }
 
@@ -77,6 +87,9 @@ impl Shard {
     pub(super) fn slot(&mut self, group_id: &str) -> Result<Option<&mut Slot>, CoordinatorError> {
         match self.groups.get_mut(group_id) {
             Some(slot) if slot.is_going => Err(CoordinatorError::not_available("the group is being deleted")),
+            Some(slot) if slot.trouble.is_some() => {
+                Err(CoordinatorError::not_available("a change of the group could not be kept"))
+            }
             found => Ok(found),
         }
     }
@@ -88,14 +101,20 @@ impl Shard {
                 return Err(CoordinatorError::not_available("there are too many groups"));
             }
             let id = group_id.detached();
-            self.groups.insert(id.clone(), Slot::new(Group::new(id, now), Offsets::default()));
+            let group = AnyGroup::Classic(Group::new(id.clone(), now));
+            self.groups.insert(id, Slot::new(group, Offsets::default(), Image::default()));
         }
         self.slot(group_id)?.ok_or_else(|| CoordinatorError::not_available("the group is gone"))
     }
 
     fn answer(&mut self, effect: Effect) {
         match effect {
-            Effect::Save(_) => {}
+            Effect::Save(_) | Effect::Change(_) => {}
+            Effect::Beaten { request, outcome } => {
+                if let Some(Waiting::Beat(sender)) = self.waiting.remove(&request) {
+                    drop(sender.send(outcome));
+                }
+            }
             Effect::Joined { request, outcome } => {
                 if let Some(Waiting::Join(sender)) = self.waiting.remove(&request) {
                     // Whoever asked may be gone.
@@ -117,24 +136,41 @@ impl Coordinator {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             let Some(slot) = shard.groups.get_mut(group_id) else { return };
-            let Effect::Save(snapshot) = effect else {
-                if slot.settled == slot.written {
-                    shard.answer(effect);
-                } else {
-                    slot.held.push_back((slot.written, effect));
+            let (records, completion) = match effect {
+                Effect::Save(snapshot) => {
+                    let record = (records::group_key(group_id), Some(records::group_value(&snapshot)));
+                    (vec![record], Completion::Group { generation: snapshot.generation })
                 }
-                continue;
+                Effect::Change(changes) => {
+                    let records = changes.iter().map(|change| consumer_records::write(group_id, change)).collect();
+                    (records, Completion::Change { records: changes })
+                }
+                answer if slot.settled == slot.written => {
+                    shard.answer(answer);
+                    continue;
+                }
+                answer => {
+                    slot.held.push_back((slot.written, answer));
+                    continue;
+                }
             };
-            let record = (records::group_key(group_id), Some(records::group_value(&snapshot)));
-            let generation = snapshot.generation;
-            let completion = Completion::Group { generation };
-            match self.write(group_id, slot.written + 1, &[record], completion) {
+            let generation = match &completion {
+                Completion::Group { generation } => Some(*generation),
+                Completion::Change { .. }
+                | Completion::Offsets { .. }
+                | Completion::Pending { .. }
+                | Completion::Deleted { .. } => None,
+            };
+            match self.write(group_id, slot.written + 1, &records, completion) {
                 Ok(()) => slot.written += 1,
                 Err(error) => {
                     tracing::warn!(group = %group_id, %error, "group state was not written");
                     let later: Vec<_> = effects.drain(..).map(|effect| failed(effect, &error)).collect();
-                    let rebalance = slot.group.save_failed(now, &self.limits, generation);
-                    effects.extend(later.into_iter().chain(rebalance));
+                    let further = match generation {
+                        Some(generation) => slot.group.save_failed(now, &self.limits, generation),
+                        None => self.lose(slot, now),
+                    };
+                    effects.extend(later.into_iter().chain(further));
                 }
             }
         }
@@ -157,6 +193,16 @@ impl Coordinator {
                     further = slot.group.save_failed(now, &self.limits, generation);
                 }
             }
+            Completion::Change { records } => {
+                match &outcome {
+                    Ok(()) => slot.keep(&records),
+                    Err(error) => {
+                        answers = answers.into_iter().map(|effect| failed(effect, error)).collect();
+                        slot.trouble.get_or_insert(Trouble::Lost);
+                    }
+                }
+                further = self.recover(slot, now);
+            }
             Completion::Offsets { changes, done } => {
                 if outcome.is_ok() {
                     for (partition, committed) in changes {
@@ -165,12 +211,18 @@ impl Coordinator {
                 }
                 // Whoever asked may be gone.
                 drop(done.send(outcome));
+                if slot.trouble.is_some() {
+                    further = self.recover(slot, now);
+                }
             }
             Completion::Pending { producer, changes, done } => {
                 if outcome.is_ok() {
                     slot.pending.add(producer, changes);
                 }
                 drop(done.send(outcome));
+                if slot.trouble.is_some() {
+                    further = self.recover(slot, now);
+                }
             }
             Completion::Deleted { done } => {
                 slot.is_going = false;
@@ -195,7 +247,7 @@ impl Coordinator {
             timers.retain(|(_, id)| id != group_id);
             return;
         };
-        let next = slot.group.next_deadline();
+        let next = slot.group.next_deadline().filter(|_| slot.trouble.is_none());
         let before = slot.timer;
         if next != before {
             if let Some(before) = before {
@@ -224,6 +276,9 @@ fn failed(effect: Effect, error: &CoordinatorError) -> Effect {
         }
         Effect::Synced { request, outcome: Ok(_) } => {
             Effect::Synced { request, outcome: Err(SyncError::Coordinator(error.clone())) }
+        }
+        Effect::Beaten { request, outcome: Ok(_) } => {
+            Effect::Beaten { request, outcome: Err(BeatError::Coordinator(error.clone())) }
         }
         other => other,
     }

@@ -59,8 +59,9 @@ impl Coordinator {
     }
 
     fn tick_group(&self, shard: &mut super::shard::Shard, now: Now, group_id: &Str) {
+        let topics = self.topics();
         if let Some(slot) = shard.groups.get_mut(group_id) {
-            let effects = slot.group.tick(now, &self.limits);
+            let effects = slot.group.tick(self.sight(&topics, now));
             self.carry_out(shard, group_id, now, effects);
         }
     }

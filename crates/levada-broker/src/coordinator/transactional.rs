@@ -1,6 +1,7 @@
 //! Offsets that are committed as part of a producer's transaction: they are kept at once, and count when it ends.
 
 use crate::{
+    consumer_group::CommitRule,
     coordinator::{
         Coordinator, CoordinatorError,
         commits::Written,
@@ -71,7 +72,10 @@ impl Coordinator {
         let slot = slot.ok_or(HeartbeatError::IllegalGeneration { sent, current: 0 })?;
         // Clients before KIP-447 do not say who they are in the group; their transactional id fences them.
         let is_anonymous = sent < 0 && committer.member_id.is_empty() && committer.instance_id.is_none();
-        match slot.group.check_commit(now, committer) {
+        let topics = self.topics();
+        let partitions = positions.iter().map(|(partition, _)| partition);
+        let view = self.sight(&topics, now).view;
+        match slot.group.check_commit(view, committer, CommitRule::Transaction, partitions) {
             Ok(()) | Err(HeartbeatError::RebalanceInProgress) => {}
             Err(_) if is_anonymous => {}
             Err(error) => {

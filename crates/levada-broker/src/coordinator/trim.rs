@@ -7,9 +7,11 @@
 
 use crate::{
     Runtime,
+    any_group::AnyGroup,
     coordinator::{
         Coordinator, CoordinatorError,
         commits::Written,
+        consumer_records,
         journal::{Completion, KeyValue},
         records,
         shard::{Shard, Slot},
@@ -85,7 +87,8 @@ impl Coordinator {
     }
 
     fn live_records(&self, partition: PartitionIndex) -> i64 {
-        let count = |id: &Str| self.shard(id).lock().groups.get(id).map_or(0, |slot| 1 + slot.offsets.iter().count());
+        let of_slot = |slot: &Slot| slot.group.records().len().max(1) + slot.offsets.iter().count();
+        let count = |id: &Str| self.shard(id).lock().groups.get(id).map_or(0, of_slot);
         let count = self.groups_of(partition).iter().map(count).sum::<usize>();
         i64::try_from(count).unwrap_or(i64::MAX)
     }
@@ -122,7 +125,10 @@ impl Coordinator {
     fn write_anew(&self, group_id: &Str) -> Result<Anew, CoordinatorError> {
         let mut shard = self.shard(group_id).lock();
         let Some(slot) = shard.groups.get_mut(group_id) else { return Ok(Anew::Nothing) };
-        let is_settled = matches!(slot.group.state(), GroupState::Stable | GroupState::Empty);
+        let is_settled = match &slot.group {
+            AnyGroup::Classic(group) => matches!(group.state(), GroupState::Stable | GroupState::Empty),
+            AnyGroup::Consumer(_) => true,
+        };
         if slot.is_going || slot.written != slot.settled || !is_settled {
             return Ok(Anew::Busy);
         }
@@ -150,8 +156,6 @@ fn everything(group_id: &Str, slot: &Slot) -> Vec<KeyValue> {
     let positions = slot.offsets.iter().map(|(partition, committed)| {
         (records::offset_key(group_id, partition), Some(records::offset_value(committed)))
     });
-    let has_been_group = slot.group.generation() > 0;
-    let group =
-        has_been_group.then(|| (records::group_key(group_id), Some(records::group_value(&slot.group.snapshot()))));
-    group.into_iter().chain(positions).collect()
+    let group = slot.group.records().into_iter().map(|record| consumer_records::write(group_id, &record));
+    group.chain(positions).collect()
 }

@@ -1,8 +1,51 @@
 //! A group as administrators see it.
 
-use crate::group::{Group, GroupState};
+use crate::{
+    consumer_group::ConsumerGroupState,
+    group::{Group, GroupState},
+};
 use bytes::Bytes;
 use levada_model::Str;
+
+/// Which protocol a group follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupType {
+    /// Its members assign.
+    Classic,
+    /// The broker assigns (KIP-848).
+    Consumer,
+}
+
+impl GroupType {
+    /// Kafka's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+/// Where a group of either protocol stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListedState {
+    /// A classic one.
+    Classic(GroupState),
+    /// One of KIP-848.
+    Consumer(ConsumerGroupState),
+}
+
+impl ListedState {
+    /// Kafka's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Classic(state) => state.name(),
+            Self::Consumer(state) => state.name(),
+        }
+    }
+}
 
 /// A group in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +54,10 @@ pub struct ListedGroup {
     pub id: Str,
     /// What kind of group; empty for one that only keeps offsets.
     pub protocol_type: Str,
+    /// Which protocol it follows.
+    pub group_type: GroupType,
     /// Where it stands.
-    pub state: GroupState,
+    pub state: ListedState,
 }
 
 /// A group and its members.
@@ -52,7 +97,8 @@ impl Group {
     #[must_use]
     pub fn list(&self) -> ListedGroup {
         let protocol_type = self.protocol_type.clone().unwrap_or_default();
-        ListedGroup { id: self.id.clone(), protocol_type, state: self.state }
+        let (group_type, state) = (GroupType::Classic, ListedState::Classic(self.state));
+        ListedGroup { id: self.id.clone(), protocol_type, group_type, state }
     }
 
     /// The group and its members.

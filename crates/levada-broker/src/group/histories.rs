@@ -194,6 +194,7 @@ impl World {
                 }
                 Effect::Joined { request, outcome } => self.joined(request, outcome),
                 Effect::Synced { request, outcome } => self.synced(request, &outcome),
+                Effect::Change(_) | Effect::Beaten { .. } => panic!("a classic group has no part in KIP-848"),
             }
         }
     }

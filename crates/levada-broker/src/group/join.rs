@@ -28,7 +28,7 @@ impl Group {
         join: &Join,
         effects: &mut Vec<Effect>,
     ) -> Result<(), JoinError> {
-        check_bounds(limits, join)?;
+        check_join_bounds(limits, join)?;
         self.check_room(now, limits, join, effects)?;
         if !self.supports(join) {
             return Err(JoinError::InconsistentProtocol);
@@ -262,7 +262,8 @@ impl Group {
     }
 }
 
-fn check_bounds(limits: &GroupLimits, join: &Join) -> Result<(), JoinError> {
+/// Checks what can be checked without the group.
+pub(crate) fn check_join_bounds(limits: &GroupLimits, join: &Join) -> Result<(), JoinError> {
     let (min, max) = (limits.session_timeout_min, limits.session_timeout_max);
     if join.session_timeout < min || join.session_timeout > max {
         return Err(JoinError::InvalidSessionTimeout { sent: join.session_timeout, min, max });

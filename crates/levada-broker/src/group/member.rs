@@ -1,6 +1,6 @@
 //! One member of a group.
 
-use crate::group::{Join, JoinedMember, MemberSnapshot, RequestId};
+use crate::group::{Join, JoinedMember, MemberSnapshot, RequestId, migration::MigratingMember};
 use bytes::Bytes;
 use levada_model::Str;
 use std::time::Duration;
@@ -64,6 +64,25 @@ impl Member {
             synced: true,
             is_new: false,
             deadline: Some(now + snapshot.session_timeout),
+        }
+    }
+
+    /// A member that comes from a group of the other protocol.
+    pub(super) fn migrated(from: MigratingMember, now: Duration) -> Self {
+        Self {
+            id: from.id,
+            instance_id: from.instance_id,
+            client_id: from.client_id,
+            client_host: from.client_host,
+            session_timeout: from.session_timeout,
+            rebalance_timeout: from.rebalance_timeout,
+            protocols: from.protocols,
+            assignment: from.assignment,
+            joining: None,
+            syncing: None,
+            synced: true,
+            is_new: false,
+            deadline: Some(now + from.session_timeout),
         }
     }
 

@@ -129,6 +129,9 @@ pub enum JoinError {
     /// The same member joined again meanwhile.
     #[error("a later join of the same member took the place of this one")]
     Superseded,
+    /// The group changed its protocol; the member is to join again.
+    #[error("the group is rebalancing")]
+    RebalanceInProgress,
     /// The coordinator could not take the request.
     #[error(transparent)]
     Coordinator(#[from] crate::coordinator::CoordinatorError),
@@ -229,6 +232,20 @@ pub enum HeartbeatError {
     /// The session goes on; the member is to join again.
     #[error("the group is rebalancing")]
     RebalanceInProgress,
+    /// The member of a group of KIP-848 is in another epoch.
+    #[error("member epoch {sent} is not the member's, {current}")]
+    StaleMemberEpoch {
+        /// The member's.
+        sent: i32,
+        /// The group's.
+        current: i32,
+    },
+    /// A member of a group of KIP-848 commits by a request that cannot carry its epoch.
+    #[error("members of the consumer protocol commit by OffsetCommit from version 9 on")]
+    UnsupportedCommit,
+    /// No group has this id, and the sender takes itself for a member.
+    #[error("group does not exist")]
+    UnknownGroup,
     /// The coordinator could not take the request.
     #[error(transparent)]
     Coordinator(#[from] crate::coordinator::CoordinatorError),

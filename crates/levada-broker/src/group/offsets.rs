@@ -113,6 +113,28 @@ impl Offsets {
     }
 }
 
+impl Offsets {
+    /// Positions in topics that nobody reads, committed longer than `retention` ago.
+    #[must_use]
+    pub fn unread(
+        &self,
+        is_read: impl Fn(&str) -> bool,
+        now_ms: Timestamp,
+        retention: Duration,
+    ) -> Vec<TopicPartition> {
+        let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        let is_expired = |committed: &CommittedOffset| match committed.expires_ms {
+            Some(expires_ms) => now_ms >= expires_ms,
+            None => now_ms.saturating_sub(committed.committed_ms) >= retention_ms,
+        };
+        // Whether a topic is read takes longer to find out than whether a position is old.
+        let old = self.committed.iter().filter(|(_, committed)| is_expired(committed));
+        old.filter(|(partition, _)| !is_read(partition.topic.as_str()))
+            .map(|(partition, _)| partition.clone())
+            .collect()
+    }
+}
+
 impl Group {
     /// Whether `committer` may commit now; its session is prolonged.
     ///

@@ -93,7 +93,7 @@ fn static_join(member_id: &str, fresh: &str, instance: &str) -> Join {
 fn joined(effects: &[Effect]) -> Vec<(RequestId, Result<Joined, JoinError>)> {
     let answer = |effect: &Effect| match effect {
         Effect::Joined { request, outcome } => Some((*request, outcome.clone())),
-        Effect::Save(_) | Effect::Synced { .. } => None,
+        Effect::Save(_) | Effect::Change(_) | Effect::Beaten { .. } | Effect::Synced { .. } => None,
     };
     effects.iter().filter_map(answer).collect()
 }
@@ -101,7 +101,7 @@ fn joined(effects: &[Effect]) -> Vec<(RequestId, Result<Joined, JoinError>)> {
 fn synced(effects: &[Effect]) -> Vec<(RequestId, Result<Synced, SyncError>)> {
     let answer = |effect: &Effect| match effect {
         Effect::Synced { request, outcome } => Some((*request, outcome.clone())),
-        Effect::Save(_) | Effect::Joined { .. } => None,
+        Effect::Save(_) | Effect::Change(_) | Effect::Beaten { .. } | Effect::Joined { .. } => None,
     };
     effects.iter().filter_map(answer).collect()
 }

@@ -1,6 +1,7 @@
 //! What clients and administrators ask of transactions.
 
 use crate::{
+    consumer_group::topics::Pattern,
     group::offsets::TopicPartition,
     transaction::{Generation, Init, Producer, Status, Transaction, TransactionError},
     transactions::{
@@ -32,6 +33,8 @@ pub struct ListTransactions {
     pub producers: Vec<ProducerId>,
     /// Those whose transaction has gone on for longer than this.
     pub longer_than_ms: Option<i64>,
+    /// Those whose whole id matches this.
+    pub pattern: Option<Pattern>,
 }
 
 /// What a list brings.
@@ -181,6 +184,7 @@ impl Transactions {
     /// Transactional ids that `list` does not exclude.
     pub(crate) fn list(&self, list: &ListTransactions) -> Result<ListedTransactions, TransactError> {
         self.check_loaded()?;
+        let named = |id: &Str| list.pattern.as_ref().is_none_or(|pattern| pattern.is_match(id));
         let now: Timestamp = self.clock.wall_ms();
         let wanted = |it: &Transaction| {
             let lasted = now.saturating_sub(it.started_ms);
@@ -189,7 +193,7 @@ impl Transactions {
                 && list.longer_than_ms.is_none_or(|limit| limit < 0 || (it.started_ms >= 0 && lasted > limit))
         };
         let all = self.all().into_iter().filter_map(|(id, slot)| Some((id, slot.lock().transaction.clone()?)));
-        let listed = all.filter(|(_, transaction)| wanted(transaction));
+        let listed = all.filter(|(id, transaction)| wanted(transaction) && named(id));
         Ok(listed.map(|(id, transaction)| DescribedTransaction { id, transaction }).collect())
     }
 }

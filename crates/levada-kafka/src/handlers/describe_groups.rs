@@ -2,6 +2,7 @@
 //!
 //! - 3: authorised operations (KIP-430). 4: static members (KIP-345). 5: flexible. 6: an error for a group that
 //!   does not exist (KIP-1043), which before is shown as dead.
+//! - A group of KIP-848 counts as one that does not exist: ConsumerGroupDescribe shows it.
 //!
 //! Source: KIP-430, KIP-1043.
 
@@ -42,9 +43,11 @@ fn find(context: &Context, group_id: &Str) -> Result<Option<Described>, ErrorCod
 
 fn missing(context: &Context, group_id: Str) -> DescribedGroup {
     let is_error = context.version >= MISSING_FROM;
+    let is_other = context.ask(&group_id).is_ok_and(|grant| context.broker().group_exists(&grant));
+    let reason = if is_other { "is not a classic group" } else { "not found" };
     DescribedGroup {
         error_code: if is_error { ErrorCode::GroupIdNotFound.code() } else { 0 },
-        error_message: is_error.then(|| format!("Group {group_id} not found.").into()),
+        error_message: is_error.then(|| format!("Group {group_id} {reason}.").into()),
         group_state: Str::from_static("Dead"),
         group_id,
         ..DescribedGroup::default()

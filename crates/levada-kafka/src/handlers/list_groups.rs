@@ -1,15 +1,13 @@
 //! ListGroups · key 16 · versions 0–5
 //!
 //! - 3: flexible. 4: states, asked for and shown (KIP-518). 5: types, asked for and shown (KIP-848).
-//! - Every group is of the type `classic`.
+//! - Types: `classic` and `consumer`. Names of states and types may be asked for in either case.
 //!
 //! Source: KIP-518, KIP-848.
 
 use crate::{call::Context, errors};
 use levada_model::Str;
 use levada_protocol::messages::{ListGroupsRequest, ListGroupsResponse, list_groups_response::ListedGroup};
-
-const TYPE: &str = "classic";
 
 pub(crate) async fn handle(context: Context, request: ListGroupsRequest) -> ListGroupsResponse {
     let groups = match context.broker().list_groups(&context.caller) {
@@ -23,14 +21,14 @@ pub(crate) async fn handle(context: Context, request: ListGroupsRequest) -> List
     };
     let is_among =
         |wanted: &[Str], name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
-    let wanted = groups
-        .into_iter()
-        .filter(|group| is_among(&request.states_filter, group.state.name()) && is_among(&request.types_filter, TYPE));
+    let wanted = groups.into_iter().filter(|group| {
+        is_among(&request.states_filter, group.state.name()) && is_among(&request.types_filter, group.group_type.name())
+    });
     let groups = wanted.map(|group| ListedGroup {
         group_id: group.id,
         protocol_type: group.protocol_type,
         group_state: group.state.name().into(),
-        group_type: Str::from_static(TYPE),
+        group_type: group.group_type.name().into(),
     });
     ListGroupsResponse { groups: groups.collect(), ..ListGroupsResponse::default() }
 }

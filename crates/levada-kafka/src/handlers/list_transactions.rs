@@ -1,18 +1,19 @@
-//! ListTransactions · key 66 · versions 0–1
+//! ListTransactions · key 66 · versions 0–2
 //!
-//! - 1: by duration (KIP-994).
-//! - Left out: version 2, which filters by a pattern (KIP-1152).
+//! - 1: by duration (KIP-994). 2: by a pattern of the whole id (KIP-1152).
 //!
-//! Source: KIP-664, KIP-994.
+//! Source: KIP-664, KIP-994, KIP-1152.
 
 use crate::{call::Context, errors};
 use levada_broker::{
+    consumer_group::topics::Pattern,
     transaction::Status,
     transactions::{DescribedTransaction, ListTransactions},
 };
 use levada_model::{ProducerId, Str};
-use levada_protocol::messages::{
-    ListTransactionsRequest, ListTransactionsResponse, list_transactions_response::TransactionState,
+use levada_protocol::{
+    ErrorCode,
+    messages::{ListTransactionsRequest, ListTransactionsResponse, list_transactions_response::TransactionState},
 };
 
 pub(crate) async fn handle(context: Context, request: ListTransactionsRequest) -> ListTransactionsResponse {
@@ -23,7 +24,18 @@ pub(crate) async fn handle(context: Context, request: ListTransactionsRequest) -
     if known.is_empty() && !unknown.is_empty() {
         return ListTransactionsResponse { unknown_state_filters: unknown, ..ListTransactionsResponse::default() };
     }
+    let pattern = match request.transactional_id_pattern.filter(|pattern| !pattern.is_empty()) {
+        None => None,
+        Some(pattern) => match Pattern::new(&pattern) {
+            Ok(pattern) => Some(pattern),
+            Err(_) => {
+                let error_code = ErrorCode::InvalidRegularExpression.code();
+                return ListTransactionsResponse { error_code, ..ListTransactionsResponse::default() };
+            }
+        },
+    };
     let list = ListTransactions {
+        pattern,
         states: known.iter().filter_map(named).collect(),
         producers: request.producer_id_filters.into_iter().map(ProducerId).collect(),
         longer_than_ms: (request.duration_filter >= 0).then_some(request.duration_filter),

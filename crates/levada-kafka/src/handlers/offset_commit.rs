@@ -3,13 +3,13 @@
 //! - 2–4: how long to keep the positions. 6: leader epochs (KIP-320). 7: static members (KIP-345). 8: flexible.
 //!   9: member epochs of KIP-848. 10: topic ids instead of names (KIP-516).
 //! - Answered when the positions are durable and others can see them.
-//! - Left out: member epochs: there are no groups of KIP-848 yet.
 //!
-//! Source: KIP-211, KIP-320, KIP-345.
+//! Source: KIP-211, KIP-320, KIP-345, KIP-848, KIP-1251.
 
 use crate::{call::Context, errors};
 use levada_broker::{
     auth::{Grant, op, res},
+    consumer_group::CommitRule,
     coordinator::{CommitPartition, CommitTopic, OffsetCommit, OffsetCommitError},
     group::offsets::Committer,
 };
@@ -23,6 +23,8 @@ use levada_protocol::{
 };
 use std::time::Duration;
 
+/// From this version on a generation may be the epoch of a member under KIP-848.
+const EPOCHS_FROM: i16 = 9;
 /// From this version on topics have ids.
 const IDS_FROM: i16 = 10;
 
@@ -49,6 +51,7 @@ pub(crate) async fn handle(context: Context, mut request: OffsetCommitRequest) -
             instance_id: request.group_instance_id,
             generation: request.generation_id_or_member_epoch,
         },
+        rule: if context.version >= EPOCHS_FROM { CommitRule::MemberEpochs } else { CommitRule::Generations },
         retention: u64::try_from(request.retention_time_ms).ok().map(Duration::from_millis),
         topics,
     };

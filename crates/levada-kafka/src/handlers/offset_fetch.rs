@@ -3,9 +3,8 @@
 //! - 2: null asks for all topics; an error of the whole response. 5: leader epochs. 6: flexible. 7: stable offsets
 //!   only (KIP-447). 8: several groups (KIP-709). 9: member epochs of KIP-848. 10: topic ids instead of names
 //!   (KIP-516).
-//! - Left out: member epochs: there are no groups of KIP-848 yet.
 //!
-//! Source: KIP-88, KIP-447, KIP-709.
+//! Source: KIP-88, KIP-447, KIP-709, KIP-848.
 
 use crate::{call::Context, errors};
 use levada_broker::{
@@ -32,6 +31,9 @@ const BATCHED_FROM: i16 = 8;
 /// From this version on topics have ids.
 const IDS_FROM: i16 = 10;
 
+/// Who asks, under KIP-848: its id and epoch.
+type Member = (Option<Str>, i32);
+
 /// One topic that a client asks about; its name is empty where it has an id.
 struct Asked {
     name: Str,
@@ -46,7 +48,8 @@ pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> Off
                 let asked = topics.into_iter();
                 asked.map(|topic| Asked { name: topic.name, id: topic.topic_id, partitions: topic.partition_indexes })
             });
-            fetch(&context, group.group_id, request.require_stable, asked.map(Iterator::collect))
+            let member = Some((group.member_id, group.member_epoch));
+            fetch(&context, group.group_id, member, request.require_stable, asked.map(Iterator::collect))
         });
         return OffsetFetchResponse { groups: groups.collect(), ..OffsetFetchResponse::default() };
     }
@@ -54,7 +57,7 @@ pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> Off
         let asked = topics.into_iter();
         asked.map(|topic| Asked { name: topic.name, id: TopicId::ZERO, partitions: topic.partition_indexes })
     });
-    let fetched = fetch(&context, request.group_id, request.require_stable, asked.map(Iterator::collect));
+    let fetched = fetch(&context, request.group_id, None, request.require_stable, asked.map(Iterator::collect));
     single(context.version, fetched)
 }
 
@@ -62,12 +65,18 @@ pub(crate) async fn handle(context: Context, request: OffsetFetchRequest) -> Off
 fn fetch(
     context: &Context,
     group_id: Str,
+    member: Option<Member>,
     require_stable: bool,
     asked: Option<Vec<Asked>>,
 ) -> OffsetFetchResponseGroup {
-    let result = context.ask(&group_id).and_then(|group| match &asked {
-        Some(asked) => fetch_some(context, &group, require_stable, asked),
-        None => fetch_all(context, &group, require_stable),
+    let result = context.ask(&group_id).and_then(|group| {
+        let (member_id, epoch) = member.unwrap_or((None, -1));
+        let checked = context.broker().check_offset_fetch(&group, member_id.as_ref(), epoch);
+        checked.map_err(|error| errors::heartbeat(&error))?;
+        match &asked {
+            Some(asked) => fetch_some(context, &group, require_stable, asked),
+            None => fetch_all(context, &group, require_stable),
+        }
     });
     match result {
         Ok(topics) => OffsetFetchResponseGroup { group_id, topics, ..OffsetFetchResponseGroup::default() },

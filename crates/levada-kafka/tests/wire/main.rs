@@ -3,6 +3,7 @@
 
 mod batches;
 mod client;
+mod consumer_groups;
 mod framing;
 mod groups;
 mod hostile;

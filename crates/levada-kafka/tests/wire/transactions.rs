@@ -176,6 +176,12 @@ async fn administrators_see_transactions_and_end_those_that_hang() {
         let listed = client.call(version, &request).await;
         assert_eq!((listed.transaction_states.len(), listed.unknown_state_filters.len()), (1, 1));
     }
+    for (pattern, count) in [("p.y", 1), ("p", 0), ("", 1)] {
+        let request = ListTransactionsRequest { transactional_id_pattern: Some(pattern.into()), ..Default::default() };
+        assert_eq!(client.call(2, &request).await.transaction_states.len(), count, "{pattern}");
+    }
+    let request = ListTransactionsRequest { transactional_id_pattern: Some("(".into()), ..Default::default() };
+    assert_eq!(client.call(2, &request).await.error_code, ErrorCode::InvalidRegularExpression.code());
     let topics = vec![TopicRequest { name: "t".into(), partition_indexes: vec![0, 9] }];
     let producers = client.call(0, &DescribeProducersRequest { topics }).await;
     assert_eq!(producers.topics[0].partitions[0].active_producers[0].current_txn_start_offset, 0);

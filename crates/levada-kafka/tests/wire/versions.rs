@@ -216,6 +216,14 @@ async fn requests_of_strangers_to_a_group_are_answered_in_every_version() {
     sweep(&mut client, |_| ListGroupsRequest::default()).await;
     sweep(&mut client, |_| OffsetDeleteRequest { group_id: group_id(), ..Default::default() }).await;
     sweep(&mut client, |_| DeleteGroupsRequest { groups_names: vec![group_id()] }).await;
+    sweep(&mut client, |_| ConsumerGroupHeartbeatRequest {
+        group_id: group_id(),
+        member_id: member_id(),
+        member_epoch: 1,
+        ..Default::default()
+    })
+    .await;
+    sweep(&mut client, |_| ConsumerGroupDescribeRequest { group_ids: vec![group_id()], ..Default::default() }).await;
 }
 
 #[tokio::test]
@@ -292,7 +300,7 @@ async fn what_is_announced_is_kafkas_own_range_for_each_api() {
     let rows: Vec<i16> = response.api_keys.iter().map(|row| row.api_key).collect();
     let expected = [
         0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 32, 33, 35, 37, 42,
-        44, 47, 60, 61, 65, 66, 74, 75,
+        44, 47, 60, 61, 65, 66, 68, 69, 74, 75,
     ];
     assert_eq!(rows, expected);
     for row in &response.api_keys {

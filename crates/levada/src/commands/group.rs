@@ -95,6 +95,9 @@ pub(crate) struct Describe {
 struct Described {
     group: String,
     state: String,
+    kind: &'static str,
+    epoch: Option<i32>,
+    assignment_epoch: Option<i32>,
     assignor: String,
     coordinator: i32,
     members: Vec<Member>,
@@ -107,7 +110,9 @@ struct Member {
     instance: Option<String>,
     client: String,
     host: String,
+    epoch: Option<i32>,
     partitions: Vec<String>,
+    target: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -145,12 +150,17 @@ impl Describe {
             instance: member.instance_id.clone(),
             client: member.client_id.clone(),
             host: member.host.clone(),
-            partitions: member.assignment.iter().map(|key| format!("{}:{}", key.topic, key.partition)).collect(),
+            epoch: member.epoch,
+            partitions: names(&member.assignment),
+            target: member.target.as_deref().map(names),
         });
         let members: Vec<Member> = members.collect();
         let described = Described {
             group: group.group,
             state: group.state,
+            kind: group.kind,
+            epoch: group.epochs.map(|(epoch, _)| epoch),
+            assignment_epoch: group.epochs.map(|(_, epoch)| epoch),
             assignor: group.assignor,
             coordinator: group.coordinator,
             members,
@@ -165,19 +175,36 @@ impl Describe {
     }
 }
 
+/// What a member is to have is shown where it has something else.
+fn members(group: &Described) -> Table {
+    let mut table = Table::new(["MEMBER", "EPOCH", "CLIENT", "HOST", "PARTITIONS", "TARGET"]);
+    for member in &group.members {
+        let name = member.instance.as_ref().unwrap_or(&member.member).clone();
+        let epoch = member.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string());
+        let target = member.target.as_ref().filter(|target| **target != member.partitions);
+        let target = target.map_or_else(|| "-".to_owned(), |target| target.join(" "));
+        let partitions = if member.partitions.is_empty() { "-".to_owned() } else { member.partitions.join(" ") };
+        table.row([name, epoch, member.client.clone(), member.host.clone(), partitions, target]);
+    }
+    table
+}
+
+fn names(partitions: &[TopicPartition]) -> Vec<String> {
+    partitions.iter().map(|key| format!("{}:{}", key.topic, key.partition)).collect()
+}
+
 fn show(group: &Described, output: &mut Output) -> std::io::Result<()> {
     output.line(format_args!("group        {}", group.group))?;
     output.line(format_args!("state        {}", group.state))?;
+    output.line(format_args!("kind         {}", group.kind))?;
+    if let (Some(epoch), Some(assigned)) = (group.epoch, group.assignment_epoch) {
+        output.line(format_args!("epoch        {epoch}, assigned for {assigned}"))?;
+    }
     output.line(format_args!("assignor     {}", if group.assignor.is_empty() { "-" } else { &group.assignor }))?;
     output.line(format_args!("coordinator  broker {}", group.coordinator))?;
     if !group.members.is_empty() {
-        let mut table = Table::new(["MEMBER", "CLIENT", "HOST", "PARTITIONS"]);
-        for member in &group.members {
-            let name = member.instance.as_ref().unwrap_or(&member.member).clone();
-            table.row([name, member.client.clone(), member.host.clone(), member.partitions.join(" ")]);
-        }
         output.line("")?;
-        output.bytes(table.render().as_bytes())?;
+        output.bytes(members(group).render().as_bytes())?;
     }
     let mut table = Table::new(["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "CLIENT"]);
     let or_dash = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());

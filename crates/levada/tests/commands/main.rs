@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod broker;
+#[cfg(test)]
+mod consumer_group;
 
 use broker::{Broker, levada, levada_fails, lines};
 use std::io::{BufRead as _, BufReader, Write as _};
