@@ -106,6 +106,9 @@ fn open_store(
         producer_expiration: settings.duration("producer.id.expiration.ms"),
         retention_check_interval: settings.duration("retention-check-interval"),
         file_delete_delay: settings.duration("file.delete.delay.ms"),
+        compaction_interval: broker_config.compaction_interval(),
+        compaction_map_size_max: broker_config.compaction_map_size_max(),
+        compaction_bytes_per_second_max: broker_config.compaction_bytes_per_second_max(),
         ..StoreConfig::default()
     };
     broker_config.check_batch_size(config.batch_size_max())?;
@@ -248,6 +251,25 @@ fn store_metrics(store: &Store) -> Vec<Metric> {
         counter("levada_store_bytes_total", "Bytes appended.", stats.bytes),
         counter("levada_checkpoints_total", "Checkpoints taken.", stats.checkpoints),
         counter("levada_segment_syncs_total", "Files synced for checkpoints.", stats.segment_syncs),
+        counter("levada_compactions_total", "Passes of compaction over a partition.", stats.compactions),
+        counter("levada_compaction_read_bytes_total", "Bytes that compaction read.", stats.compaction_read_bytes),
+        counter("levada_compaction_written_bytes_total", "Bytes it wrote.", stats.compaction_written_bytes),
+        counter("levada_compaction_dropped_records_total", "Records it dropped.", stats.compaction_records_dropped),
+        gauge(
+            "levada_compaction_uncleanable_partitions",
+            "Partitions that cannot be compacted, or not wholly.",
+            stats.compaction_troubled as f64,
+        ),
+        gauge(
+            "levada_compaction_dirty_ratio_max",
+            "The largest share of a partition that waits for compaction.",
+            stats.compaction_dirty_ppm as f64 / 1e6,
+        ),
+        gauge(
+            "levada_compaction_idle_seconds",
+            "Time since it was last looked what to compact, and all of that was done.",
+            stats.compaction_idle.as_secs_f64(),
+        ),
         gauge("levada_writable", "1 while writes are taken.", if store.health().writable { 1.0 } else { 0.0 }),
         gauge("kafka_server_replicamanager_partitioncount", "Partitions on this broker.", image.logs().count() as f64),
     ]

@@ -74,7 +74,7 @@ fn topics_and_settings_are_shown_as_they_were_made() {
     assert!(settings.contains(r#""name":"max.message.bytes","source":"topic","value":"2097152""#), "{settings}");
     assert!(!settings.contains("retention.ms"), "{settings}");
     let note = described[0]["notes"][0].as_str().unwrap();
-    assert!(note.contains("keeps every record until compaction exists"), "{note}");
+    assert!(note.contains("of each key only the last record stays"), "{note}");
     assert_eq!(broker.run(&["topic", "list"]), "TOPIC  PARTITIONS  COPIES\nt               3       1\n");
     assert_eq!(broker.run(&["topic", "delete", "t"]), "deleted topic `t`\n");
     assert_eq!(broker.json(&["topic", "list"]), serde_json::json!([]));
