@@ -230,6 +230,9 @@ enum Go {
     Left(Defect),
 }
 
+/// Sees a batch and all its bytes.
+type Each<'a> = dyn FnMut(&Found, &[u8]) -> Result<Go, Halt> + 'a;
+
 /// Why a walk through a segment ended early.
 enum Halt {
     /// It cannot be read, from here on.
@@ -251,7 +254,7 @@ impl From<DiskError> for Halt {
 
 impl Source {
     /// Shows every batch, whole and with its checksum compared, until `each` says to end.
-    fn walk(&self, log: &LogReader, each: &mut dyn FnMut(&Found, &[u8]) -> Result<Go, Halt>) -> Result<(), Halt> {
+    fn walk(&self, log: &LogReader, each: &mut Each<'_>) -> Result<(), Halt> {
         let (segment, base) = (&self.segment, self.segment.base());
         let file = segment.file(&log.files)?;
         let mut scan = Scan::new(file, segment.path(), base, Depth::Checksums, 0..segment.size(), base);
@@ -363,8 +366,8 @@ impl Compaction {
 
     /// Takes `group` apart at the segment `index`, which cannot be read.
     fn split(&mut self, group: &Range<usize>, index: usize, corruption: Corruption) {
-        let before = (group.start < index).then(|| Step::Rewrite(group.start..index));
-        let after = (index + 1 < group.end).then(|| Step::Rewrite(index + 1..group.end));
+        let before = (group.start < index).then_some(Step::Rewrite(group.start..index));
+        let after = (index + 1 < group.end).then_some(Step::Rewrite(index + 1..group.end));
         let steps = before.into_iter().chain([Step::Leave(corruption)]).chain(after);
         steps.rev().for_each(|step| self.steps.push_front(step));
     }

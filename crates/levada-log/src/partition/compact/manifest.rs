@@ -52,7 +52,7 @@ impl Manifest {
         bytes.freeze()
     }
 
-    pub(super) fn decode(bytes: Bytes) -> Result<Self, String> {
+    pub(super) fn decode(bytes: &Bytes) -> Result<Self, String> {
         let read = |error: reader::ReadError| error.to_string();
         let mut source = reader::Reader::new(bytes.clone());
         if source.array().map_err(read)? != *MAGIC {
@@ -79,7 +79,7 @@ impl Manifest {
     /// Reads the one at `base`: the outer result is the disk's, the inner one says why it is not sound.
     pub(super) fn read(files: &LogFiles, dir: &Path, base: Offset) -> Result<Result<Self, Corruption>, DiskError> {
         let bytes = files.read_all(&replaces_path(dir, base), SIZE_MAX)?;
-        let decoded = bytes.ok_or_else(|| "it is too large".to_owned()).and_then(|bytes| Self::decode(bytes.into()));
+        let decoded = bytes.ok_or_else(|| "it is too large".to_owned()).and_then(|bytes| Self::decode(&bytes.into()));
         let sound = decoded.and_then(|manifest| {
             let is_here = manifest.mark.base_offset == base;
             if is_here { Ok(manifest) } else { Err(format!("it is of segment {}", manifest.mark.base_offset)) }
@@ -133,12 +133,12 @@ mod tests {
         let manifest = Manifest { mark, end: 260 };
         let bytes = manifest.encode();
         check_golden("replaces.v1.bin", &bytes);
-        assert_eq!(Manifest::decode(bytes.clone()), Ok(manifest));
+        assert_eq!(Manifest::decode(&bytes), Ok(manifest));
         for index in 0..bytes.len() {
             let mut bad = bytes.to_vec();
             bad[index] ^= 1;
-            assert!(Manifest::decode(bad.into()).is_err(), "byte {index}");
-            assert!(Manifest::decode(bytes.slice(..index)).is_err(), "{index} bytes");
+            assert!(Manifest::decode(&bad.into()).is_err(), "byte {index}");
+            assert!(Manifest::decode(&bytes.slice(..index)).is_err(), "{index} bytes");
         }
     }
 }

@@ -220,7 +220,10 @@ mod tests {
         Batch::check(builder.finish()).unwrap()
     }
 
-    fn read(header: &BatchHeader, block: &[u8]) -> Result<Vec<(i32, i64, Option<Vec<u8>>, bool)>, RecordsError> {
+    /// Offset delta, timestamp, key, whether there is a value.
+    type Parts = (i32, i64, Option<Vec<u8>>, bool);
+
+    fn read(header: &BatchHeader, block: &[u8]) -> Result<Vec<Parts>, RecordsError> {
         let parts = |record: RawRecord<'_>| {
             let RawRecord { offset_delta, timestamp_delta, key, has_value, .. } = record;
             (offset_delta, header.base_timestamp + timestamp_delta, key.map(<[u8]>::to_vec), has_value)

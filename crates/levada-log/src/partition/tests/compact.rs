@@ -208,7 +208,7 @@ fn any_history_comes_down_to_the_last_record_of_each_key() {
             log.append(&batches, now).unwrap();
             all.extend(batches);
             settle(&disk, &mut log).unwrap();
-            let map_size_max = if rng.next_u64() % 3 == 0 { 0 } else { 1 << 20 };
+            let map_size_max = if rng.next_u64().is_multiple_of(3) { 0 } else { 1 << 20 };
             let before = records(&read_all(&log.reader()));
             let sealed = log.reader().segments().pop().unwrap().base_offset;
             (progress, _) = pass(&mut log, progress, CompactRequest { map_size_max, ..request(now) });
