@@ -4,8 +4,8 @@
 //! them a round at a time and answers when the round is durable. The *writer* ([`writer`]) brings journalled
 //! batches to their segments in large writes, applies retention and takes checkpoints. The *syncer*
 //! ([`syncer`]) makes a checkpoint's segments durable, writes the checkpoint and lets the journal go. The *flusher*
-//! ([`flusher`]) syncs logs that are not journalled, as `flush.messages` and `flush.ms` say. The *cleaner* ([`cleaner`])
-//! compacts topics with `cleanup.policy=compact`.
+//! ([`flusher`]) syncs logs that are not journalled, as `flush.messages` and `flush.ms` say. The *cleaner*
+//! ([`cleaner`]) compacts topics with `cleanup.policy=compact`.
 
 mod appender;
 mod checkpoint;

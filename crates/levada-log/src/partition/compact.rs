@@ -1,8 +1,8 @@
 //! Compaction: keeping of each key only its last record.
 //!
-//! [`Compaction`] reads the dirty segments for their keys ([`Compaction::map`]), then writes segments anew, oldest first
-//! ([`Compaction::rewrite`]), without any lock of the log. Each result is claimed, committed and shown: see [`swap`].
-//! When to compact what, and how fast, is the caller's.
+//! [`Compaction`] reads the dirty segments for their keys ([`Compaction::map`]), then writes segments anew, oldest
+//! first ([`Compaction::rewrite`]), without any lock of the log. Each result is claimed, committed and shown: see
+//! [`swap`]. When to compact what, and how fast, is the caller's.
 //!
 //! | part | what |
 //! |---|---|

@@ -110,7 +110,7 @@ impl PartitionLog {
     pub fn rebuild(files: &Arc<LogFiles>, dir: PathBuf, id: LogId, config: LogConfig) -> Result<Recovered, OpenError> {
         config.validate()?;
         let mut inventory = Inventory::take(files, &dir, id)?;
-        settle(files, &dir, &mut inventory)?;
+        settle(files, &dir, id, &mut inventory)?;
         // All is read: nothing has to be known of what was replaced.
         inventory.abandon_replacements();
         let Some((&first, _)) = inventory.logs.first_key_value() else {
@@ -200,7 +200,7 @@ impl Opening {
         config.validate()?;
         let mut inventory = Inventory::take(files, &dir, id)?;
         let mut checkpoint = checkpoint.clone();
-        let manifests = settle(files, &dir, &mut inventory)?;
+        let manifests = settle(files, &dir, id, &mut inventory)?;
         manifests.iter().try_for_each(|manifest| manifest.apply(&mut checkpoint))?;
         let gone_count = inventory.gone_count(&checkpoint)?;
         let gone = inventory.keep_gone(&checkpoint);

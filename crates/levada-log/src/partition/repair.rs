@@ -36,15 +36,15 @@ pub struct Rot {
 
 /// Reads all that `checkpoint` says was durable, and finds the first damage.
 ///
-/// What stands beyond the checkpoint may be torn: the next start sees to that. A compaction that was cut off is finished
-/// or undone first, as a start would.
+/// What stands beyond the checkpoint may be torn: the next start sees to that. A compaction that was cut off is
+/// finished or undone first, as a start would.
 ///
 /// # Errors
 /// Where the disk fails.
 pub fn find_rot(files: &LogFiles, dir: &Path, checkpoint: &LogCheckpoint) -> Result<Option<Rot>, DiskError> {
     let mut inventory = if files.disk().exists(dir) { Inventory::list(files, dir)? } else { Inventory::default() };
     let mut checkpoint = checkpoint.clone();
-    let settled = match settle(files, dir, &mut inventory) {
+    let settled = match settle(files, dir, checkpoint.id, &mut inventory) {
         Ok(manifests) => manifests.iter().try_for_each(|manifest| manifest.apply(&mut checkpoint)),
         Err(OpenError::Disk(error)) => return Err(error),
         Err(OpenError::Corrupt(at)) => Err(at),

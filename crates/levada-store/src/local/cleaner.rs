@@ -1,7 +1,8 @@
 //! The cleaner: keeps of each key of compacted topics only the last record, beside everything else.
 //!
-//! It looks at all logs at an interval and compacts those with enough dirty bytes, the dirtiest first, one at a time, in
-//! steps that can be slowed down. It takes a log's lock only to begin, to claim the old segments and to show a new one.
+//! It looks at all logs at an interval and compacts those with enough dirty bytes, the dirtiest first, one at a time,
+//! in steps that can be slowed down. It takes a log's lock only to begin, to claim the old segments and to show a new
+//! one.
 
 use super::{
     shared::{Shared, Stats},
@@ -181,7 +182,7 @@ impl Cleaner {
         if let Some(progress) = self.progress.get(&reader.id()) {
             return *progress;
         }
-        let read = Progress::read(&self.shared.files, reader.dir());
+        let read = Progress::read(&self.shared.files, reader.dir(), reader.id().topic);
         let progress = read.unwrap_or_else(|error| {
             tracing::warn!(dir = %reader.dir().display(), %error, "up to where a log is compacted cannot be read");
             Progress::default()
@@ -225,12 +226,16 @@ impl Cleaner {
         self.count(compaction.report());
         let shown = outcome?;
         let progress = compaction.progress();
-        progress.write(&self.shared.files, reader.dir()).map_err(|error| Trouble::Passing(error.to_string()))?;
+        let written = progress.write(&self.shared.files, reader.dir(), reader.id().topic);
+        written.map_err(|error| Trouble::Passing(error.to_string()))?;
         self.progress.insert(log.id(), progress);
         let CompactReport { read_bytes, written_bytes, records_dropped, left } = compaction.report();
         tracing::debug!(topic = %log.topic(), partition = log.partition(), read_bytes, written_bytes, records_dropped,
             "a partition is compacted");
         if shown > 0 {
+            // Memory still has them as they were.
+            let freed = log.tail.lock().forget_below(progress.first_dirty);
+            self.shared.forgotten.fetch_add(freed, Ordering::AcqRel);
             // Old files go, and the log is compacted again, once it is durable.
             self.shared.inbox.request_checkpoint(None);
         }

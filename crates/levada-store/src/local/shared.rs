@@ -29,7 +29,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -166,6 +166,8 @@ pub(crate) struct Shared {
     pub(crate) syncs: Queue<SyncerCommand>,
     pub(crate) flushes: Queue<FlusherCommand>,
     pub(crate) cleans: Queue<CleanerCommand>,
+    /// Bytes of memory tails that were let go because they were compacted; the writer counts what is left.
+    pub(crate) forgotten: AtomicUsize,
     /// The cleaner is to stop in the middle of what it does.
     pub(crate) cleaner_ends: AtomicBool,
     pub(crate) rng: Arc<dyn Rng>,
@@ -212,6 +214,7 @@ impl Shared {
             syncs: Queue::default(),
             flushes: Queue::default(),
             cleans: Queue::default(),
+            forgotten: AtomicUsize::new(0),
             cleaner_ends: AtomicBool::new(false),
             rng: parts.rng,
             stats: Stats::default(),

@@ -174,7 +174,8 @@ impl Writer {
     /// Keeps the newest flushed batches in memory, up to the configured size in all.
     fn retain(&mut self, log: Arc<Log>, bytes: usize) {
         self.retained.push_back(log);
-        self.retained_bytes += bytes;
+        let forgotten = self.shared.forgotten.swap(0, Ordering::AcqRel);
+        self.retained_bytes = self.retained_bytes.saturating_sub(forgotten) + bytes;
         while self.retained_bytes > self.shared.config.tail_bytes_max {
             let Some(oldest) = self.retained.pop_front() else {
                 self.retained_bytes = 0;

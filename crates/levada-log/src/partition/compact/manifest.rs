@@ -5,8 +5,10 @@
 //!      0    4 "LVRP"
 //!      4    2 version
 //!      6    4 CRC-32C of everything from 10 on
-//!     10   56 the compacted segment    as a log's checkpoint has it
-//!     66    8 end                      offset at which the next segment begins
+//!     10   16 topic id
+//!     26    4 partition
+//!     30   56 the compacted segment    as a log's checkpoint has it
+//!     86    8 end                      offset at which the next segment begins
 //! ```
 //!
 //! The compacted segment replaces all segments that begin from its own base on and below the end.
@@ -21,7 +23,7 @@ use crate::{
     },
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use levada_model::{Offset, crc::crc32c, reader};
+use levada_model::{LogId, Offset, Uuid, crc::crc32c, reader};
 use std::path::Path;
 
 const MAGIC: &[u8; 4] = b"LVRP";
@@ -33,6 +35,8 @@ const SIZE_MAX: u64 = 4_096;
 /// Which segments a compacted one stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::partition) struct Manifest {
+    /// Whose.
+    pub(in crate::partition) id: LogId,
     /// The compacted segment.
     pub(in crate::partition) mark: SegmentMark,
     /// Where the next segment begins.
@@ -42,6 +46,8 @@ pub(in crate::partition) struct Manifest {
 impl Manifest {
     pub(super) fn encode(&self) -> Bytes {
         let mut payload = BytesMut::new();
+        payload.put_slice(self.id.topic.as_bytes());
+        payload.put_i32(self.id.partition);
         put_mark(&mut payload, &self.mark);
         payload.put_i64(self.end);
         let mut bytes = BytesMut::new();
@@ -67,7 +73,9 @@ impl Manifest {
         if claimed != actual {
             return Err(format!("its checksum is {actual:#010x}, it says {claimed:#010x}"));
         }
-        let manifest = Self { mark: decode_mark(&mut source).map_err(read)?, end: source.i64().map_err(read)? };
+        let topic = Uuid::from_bytes(source.array().map_err(read)?);
+        let id = LogId { topic, partition: source.i32().map_err(read)? };
+        let manifest = Self { id, mark: decode_mark(&mut source).map_err(read)?, end: source.i64().map_err(read)? };
         let mark = &manifest.mark;
         let is_ordered = mark.base_offset <= mark.next_offset && mark.next_offset <= manifest.end;
         if !source.is_empty() || !is_ordered {
@@ -130,7 +138,8 @@ mod tests {
             first_append_time: 1_700_000_000_001,
             append_time: 1_700_000_000_002,
         };
-        let manifest = Manifest { mark, end: 260 };
+        let id = LogId { topic: Uuid::from_bytes([7; 16]), partition: 3 };
+        let manifest = Manifest { id, mark, end: 260 };
         let bytes = manifest.encode();
         check_golden("replaces.v1.bin", &bytes);
         assert_eq!(Manifest::decode(&bytes), Ok(manifest));

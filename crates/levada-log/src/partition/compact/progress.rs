@@ -1,10 +1,10 @@
 //! [`Progress`]: up to where a log is compacted, in the file `compaction-checkpoint` of its directory.
 //!
-//! A hint: where it is missing, all counts as not compacted. Text: `version: 0`, `first_dirty_offset: N`,
-//! `left_segments: N`.
+//! A hint: where it is missing, or another topic's, all counts as not compacted. Text, a line each: `version: 0`,
+//! `topic_id: <base64>`, `first_dirty_offset: N`, `left_segments: N`.
 
 use crate::{error::DiskError, partition::LogFiles};
-use levada_model::Offset;
+use levada_model::{Offset, TopicId, Uuid};
 use std::path::Path;
 
 const FILE: &str = "compaction-checkpoint";
@@ -25,29 +25,30 @@ impl Progress {
     ///
     /// # Errors
     /// Where the disk fails.
-    pub fn read(files: &LogFiles, dir: &Path) -> Result<Self, DiskError> {
+    pub fn read(files: &LogFiles, dir: &Path, topic: TopicId) -> Result<Self, DiskError> {
         let bytes = files.read_all(&dir.join(FILE), SIZE_MAX)?;
-        Ok(bytes.and_then(|bytes| Self::parse(&String::from_utf8_lossy(&bytes))).unwrap_or_default())
+        Ok(bytes.and_then(|bytes| Self::parse(&String::from_utf8_lossy(&bytes), topic)).unwrap_or_default())
     }
 
     /// Replaces what the directory says.
     ///
     /// # Errors
     /// Where the disk fails.
-    pub fn write(&self, files: &LogFiles, dir: &Path) -> Result<(), DiskError> {
-        files.replace(&dir.join(FILE), self.to_text().as_bytes())
+    pub fn write(&self, files: &LogFiles, dir: &Path, topic: TopicId) -> Result<(), DiskError> {
+        files.replace(&dir.join(FILE), self.to_text(topic).as_bytes())
     }
 
-    fn to_text(self) -> String {
+    fn to_text(self, topic: TopicId) -> String {
         let Self { first_dirty, left_segments } = self;
-        format!("version: 0\nfirst_dirty_offset: {first_dirty}\nleft_segments: {left_segments}\n")
+        format!("version: 0\ntopic_id: {topic}\nfirst_dirty_offset: {first_dirty}\nleft_segments: {left_segments}\n")
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str, topic: TopicId) -> Option<Self> {
         let mut lines = text.lines();
-        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(": ")?.parse::<i64>().ok();
-        let (version, first_dirty, left) = (field("version")?, field("first_dirty_offset")?, field("left_segments")?);
-        (version == 0).then_some(Self { first_dirty, left_segments: u64::try_from(left).ok()? })
+        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(": ");
+        let is_ours = field("version")? == "0" && Uuid::parse(field("topic_id")?)? == topic;
+        let first_dirty = field("first_dirty_offset")?.parse().ok()?;
+        is_ours.then_some(Self { first_dirty, left_segments: field("left_segments")?.parse().ok()? })
     }
 }
 
@@ -57,12 +58,14 @@ mod tests {
 
     #[test]
     fn the_text_round_trips_and_anything_else_is_no_progress() {
+        let (topic, other) = (Uuid::from_bytes([7; 16]), Uuid::from_bytes([8; 16]));
         let progress = Progress { first_dirty: 1_234, left_segments: 2 };
-        assert_eq!(progress.to_text(), "version: 0\nfirst_dirty_offset: 1234\nleft_segments: 2\n");
-        assert_eq!(Progress::parse(&progress.to_text()), Some(progress));
-        for text in ["", "version: 1\nfirst_dirty_offset: 1\nleft_segments: 0\n", "version: 0\nfirst_dirty_offset: x\n"]
-        {
-            assert_eq!(Progress::parse(text), None, "{text:?}");
+        let text = progress.to_text(topic);
+        assert_eq!(text, "version: 0\ntopic_id: BwcHBwcHBwcHBwcHBwcHBw\nfirst_dirty_offset: 1234\nleft_segments: 2\n");
+        assert_eq!(Progress::parse(&text, topic), Some(progress));
+        assert_eq!(Progress::parse(&text, other), None);
+        for broken in ["", "version: 1", &text.replace("1234", "x"), &text.replace("left", "kept")] {
+            assert_eq!(Progress::parse(broken, topic), None, "{broken:?}");
         }
     }
 }

@@ -56,7 +56,9 @@ impl Rewritten {
 
 fn discard(log: &LogReader, path: &std::path::Path) {
     // What stays is removed at the next start, or written over.
-    if let Err(error) = log.files.disk().remove_file(path) {
+    if let Err(error) = log.files.disk().remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
         tracing::warn!(%error, path = %path.display(), "a compacted segment that came to nothing could not be removed");
     }
 }

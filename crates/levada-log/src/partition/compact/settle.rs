@@ -17,10 +17,10 @@ use crate::{
         LogFiles, OpenError,
         error::{Corruption, Defect},
         inventory::Inventory,
-        layout::{CLEANED_SUFFIX, FileKind, REPLACED_SUFFIX, SWAP_SUFFIX, segment_path, with_suffix},
+        layout::{CLEANED_SUFFIX, FileKind, REPLACED_SUFFIX, SWAP_SUFFIX, replaces_path, segment_path, with_suffix},
     },
 };
-use levada_model::Offset;
+use levada_model::{LogId, Offset};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -33,12 +33,18 @@ use std::{
 pub(in crate::partition) fn settle(
     files: &LogFiles,
     dir: &Path,
+    id: LogId,
     inventory: &mut Inventory,
 ) -> Result<Vec<Manifest>, OpenError> {
     let log_path = |base, suffix| with_suffix(&segment_path(dir, base, FileKind::Log), suffix);
     let mut done = Vec::new();
     for base in std::mem::take(&mut inventory.replaces) {
         let manifest = Manifest::read(files, dir, base)??;
+        if manifest.id != id {
+            // Of a topic that had this name before, and was deleted just then.
+            inventory.leftovers.extend(replaces_path(Path::new(""), base).to_str().map(str::to_owned));
+            continue;
+        }
         if let Some(size) = inventory.swaps.remove(&base) {
             finish(files, dir, inventory, &manifest, size)?;
         }

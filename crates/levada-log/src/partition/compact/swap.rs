@@ -1,9 +1,9 @@
 //! Putting a compacted segment in the place of the old ones, so that it can be cut off anywhere.
 //!
 //! 1. [`PartitionLog::claim`], under the log's lock: the old segments are still there, and stay until it is done.
-//! 2. [`Rewritten::commit`], without it: `.cleaned` is synced and becomes `.swap`; then `.replaces`, written and synced
-//!    beside, gets its name. Each name is synced before the next step. From here on a start finishes what was begun: see
-//!    `settle`.
+//! 2. [`Rewritten::commit`], without it: `.cleaned` is synced and becomes `.swap`; then `.replaces`, written and
+//!    synced beside, gets its name. Each name is synced before the next step. From here on a start finishes what was
+//!    begun: see `settle`.
 //! 3. [`PartitionLog::show`], under the lock: the old `.log` files become `.replaced.deleted`, `.swap` becomes `.log`,
 //!    readers get the new segment. Those in the middle of an old one have it open, and go on.
 //! 4. The next checkpoint names the new segment. Once it is durable, the old files and `.replaces` are unlinked
@@ -80,7 +80,7 @@ impl Rewritten {
         self.file.sync_data().map_err(DiskError::at("sync", &cleaned))?;
         let replaces = replaces_path(&self.log.dir, self.new.base());
         let tmp = with_suffix(&replaces, TMP_SUFFIX);
-        let manifest = Manifest { mark: self.new.mark(), end: self.end };
+        let manifest = Manifest { id: self.log.id, mark: self.new.mark(), end: self.end };
         let file = files.write(&tmp, &manifest.encode())?;
         file.sync_data().map_err(DiskError::at("sync", &tmp))?;
         // Each name is durable before the next: a description without `.swap` says that all is done.

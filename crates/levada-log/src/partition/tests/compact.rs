@@ -148,7 +148,7 @@ pub(super) fn pass_with(
         each(log);
     }
     let progress = compaction.progress();
-    progress.write(&reader.files, reader.dir())?;
+    progress.write(&reader.files, reader.dir(), reader.id().topic)?;
     Ok((progress, compaction.report().clone()))
 }
 

@@ -101,7 +101,7 @@ fn check_after(disk: &SimDisk, promised: &Promised, what: &str) {
     let log_again = recover(&again, config(SEGMENT_BYTES), checkpoint, RecoverMode::CutAtCheckpoint);
     drop(log_again.unwrap_or_else(|error| panic!("{what}, again: {error}")));
     settle(disk, &mut log).unwrap();
-    let dirty = Progress::read(&log.reader().files, &dir()).unwrap();
+    let dirty = Progress::read(&log.reader().files, &dir(), id().topic).unwrap();
     pass_with(&mut log, dirty, request(9_000), &mut |_| {}).unwrap();
     let sealed = log.reader().segments().pop().unwrap().base_offset;
     let promised = Promised { checkpoint: None, all: promised.all.clone(), sealed };
