@@ -1,7 +1,7 @@
 //! Writing one segment in the place of some: `<base>.log.cleaned`.
 
 use super::{
-    CompactError, Compaction, Go, Halt, Meter, PACE_BYTES, Pace, Source,
+    CompactError, Compaction, Go, Halt, Meter, PACE_BYTES, Pace, Step,
     filter::{Filter, Judged},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     partition::{
         LogReader, SegmentMark,
         error::Defect,
-        index::{IndexBuilder, Indexed},
+        index::{IndexBuilder, Indexed, relative},
         layout::{CLEANED_SUFFIX, FileKind, segment_path, with_suffix},
         recovery::sidecar,
         scan::Found,
@@ -77,24 +77,33 @@ struct Target {
 }
 
 impl Target {
-    fn begin(log: &LogReader, sources: &[Source]) -> Result<Self, CompactError> {
-        let marks = sources.iter().map(|source| source.segment.mark());
-        let base = sources.first().map_or(0, |source| source.segment.base());
-        let interval = sources.first().map_or(1 << 14, |source| source.segment.interval_bytes());
-        let empty = SegmentMark::empty(base);
-        let mark = marks.fold(empty, |mark, old| SegmentMark {
-            next_offset: old.next_offset,
-            first_append_time: earlier(mark.first_append_time, old.first_append_time),
-            append_time: mark.append_time.max(old.append_time),
-            ..mark
-        });
+    /// A segment that begins where `first` does.
+    fn begin(log: &LogReader, first: &Segment) -> Result<Self, CompactError> {
+        let (base, interval) = (first.base(), first.interval_bytes());
+        let mark = SegmentMark::empty(base);
         let path = with_suffix(&segment_path(&log.dir, base, FileKind::Log), CLEANED_SUFFIX);
         let file = log.files.open(&path, OpenMode::Create)?;
         file.set_len(0).map_err(DiskError::at("truncate", &path))?;
         // Empty at first, so that all of its index is what is noted here.
-        let segment = Segment::new(&log.dir, &empty, interval, IndexFiles::Ignored);
+        let segment = Segment::new(&log.dir, &mark, interval, IndexFiles::Ignored);
         let builder = IndexBuilder::new(base, interval);
         Ok(Self { path, file, builder, segment, mark, buffer: Vec::new(), written: 0, synced: 0 })
+    }
+
+    /// It stands for `old`, too.
+    fn cover(&mut self, old: &SegmentMark) {
+        self.mark = SegmentMark {
+            next_offset: old.next_offset,
+            first_append_time: earlier(self.mark.first_append_time, old.first_append_time),
+            append_time: self.mark.append_time.max(old.append_time),
+            ..self.mark
+        };
+    }
+
+    /// Whether as many bytes as `next` has surely fit in, too.
+    fn has_room_for(&self, next: &SegmentMark, segment_bytes: u32) -> bool {
+        let size = self.written.saturating_add(next.size_bytes);
+        size <= u64::from(segment_bytes) && relative(self.mark.base_offset, next.next_offset).is_some()
     }
 
     /// The batch that was put into the buffer from `start` on.
@@ -138,60 +147,80 @@ const fn earlier(one: i64, other: i64) -> i64 {
     if one == NO_TIMESTAMP || (other != NO_TIMESTAMP && other < one) { other } else { one }
 }
 
-/// What the segments of a group came to.
-struct Outcome {
-    judged: Judged,
-    read_bytes: u64,
-    written_bytes: u64,
-}
-
 impl Compaction {
-    /// Writes a group of segments anew; `None` where that changed nothing, or was split into smaller ones.
+    /// Writes a group of segments anew, and those behind it as long as what stays of them fits in; `None` where that
+    /// changed nothing, or was split into smaller ones.
     pub(super) fn rewrite_group(
         &mut self,
         group: Range<usize>,
         pace: &mut Pace<'_>,
     ) -> Result<Option<Rewritten>, CompactError> {
-        let sources = self.sources.get(group.clone()).unwrap_or_default().to_vec();
-        let mut target = Target::begin(&self.log, &sources)?;
-        let before = self.transactions.clone();
-        let outcome = match self.fill(&mut target, &sources, pace) {
-            Ok(outcome) => outcome,
-            Err((index, halt)) => {
-                discard(&self.log, &target.path);
-                match halt {
-                    Halt::Ended(error) => return Err(error),
-                    Halt::Left(corruption) => {
-                        self.transactions = before;
-                        self.split(&group, group.start + index, corruption);
-                        return Ok(None);
+        let mut group = group;
+        let Some(first) = self.sources.get(group.start) else { return Ok(None) };
+        let mut target = Target::begin(&self.log, &first.segment)?;
+        let (before, dropped_before) = (self.transactions.clone(), self.report.records_dropped);
+        let (mut from, mut is_changed) = (group.start, false);
+        while from < group.end {
+            match self.fill(&mut target, from..group.end, pace) {
+                Ok(judged) => {
+                    is_changed |= judged.is_changed;
+                    self.report.records_dropped += judged.records_dropped;
+                }
+                Err((index, halt)) => {
+                    discard(&self.log, &target.path);
+                    match halt {
+                        Halt::Ended(error) => return Err(error),
+                        Halt::Left(corruption) => {
+                            self.transactions = before;
+                            self.report.records_dropped = dropped_before;
+                            self.split(&group, index, corruption);
+                            return Ok(None);
+                        }
                     }
                 }
             }
-        };
-        self.report.read_bytes += outcome.read_bytes;
-        self.report.written_bytes += outcome.written_bytes;
-        self.report.records_dropped += outcome.judged.records_dropped;
-        if sources.len() == 1 && !outcome.judged.is_changed {
+            from = group.end;
+            group.end = self.take_following(&target, from);
+        }
+        if group.len() == 1 && !is_changed {
             discard(&self.log, &target.path);
             return Ok(None);
         }
         target.finish();
-        let base = target.mark.base_offset;
-        let beside = sidecar(&self.log.files, &self.log.dir, base);
-        Ok(Some(Rewritten {
+        Ok(Some(self.rewritten(target, group)))
+    }
+
+    /// The end of the next group, if it begins at `from` and fits into `target`; else `from`.
+    fn take_following(&mut self, target: &Target, from: usize) -> usize {
+        let Some(Step::Rewrite(next)) = self.steps.front().filter(|_| from < self.sources.len()) else { return from };
+        let sources = self.sources.get(next.clone()).unwrap_or_default();
+        let size_bytes = sources.iter().map(|source| source.segment.size()).sum();
+        let end = sources.last().map_or(SegmentMark::empty(0), |last| last.segment.mark());
+        let fits = next.start == from && target.has_room_for(&SegmentMark { size_bytes, ..end }, self.segment_bytes);
+        if !fits {
+            return from;
+        }
+        let end = next.end;
+        self.steps.pop_front();
+        end
+    }
+
+    fn rewritten(&self, target: Target, group: Range<usize>) -> Rewritten {
+        let sources = self.sources.get(group).unwrap_or_default();
+        let beside = sidecar(&self.log.files, &self.log.dir, target.mark.base_offset);
+        Rewritten {
             log: Arc::clone(&self.log),
             end: sources.last().map_or(target.mark.next_offset, |last| last.end),
-            old: sources.into_iter().map(|source| source.segment).collect(),
+            old: sources.iter().map(|source| Arc::clone(&source.segment)).collect(),
             new: target.segment,
             file: target.file,
             producers: beside.map(|sidecar| sidecar.producers).unwrap_or_default(),
-        }))
+        }
     }
 
-    /// Puts what stays of `sources` into `target`; an error says at which of them.
-    fn fill(&mut self, target: &mut Target, sources: &[Source], pace: &mut Pace<'_>) -> Result<Outcome, (usize, Halt)> {
-        let mut outcome = Outcome { judged: Judged::default(), read_bytes: 0, written_bytes: 0 };
+    /// Puts what stays of some segments into `target`; an error says at which of them.
+    fn fill(&mut self, target: &mut Target, range: Range<usize>, pace: &mut Pace<'_>) -> Result<Judged, (usize, Halt)> {
+        let mut all = Judged::default();
         let mut meter = Meter { pace, bytes: 0 };
         let mut filter = Filter {
             map: &self.map,
@@ -204,31 +233,32 @@ impl Compaction {
             tombstones: self.tombstones,
             stays: Vec::new(),
         };
-        for (index, source) in sources.iter().enumerate() {
+        let report = &mut self.report;
+        for (index, source) in self.sources.iter().enumerate().take(range.end).skip(range.start) {
             let mut each = |found: &Found, bytes: &[u8]| {
                 meter.add(found.size)?;
-                outcome.read_bytes += found.size;
+                report.read_bytes += found.size;
                 let start = target.buffer.len();
                 let judged = filter.judge(&found.header, bytes, &mut target.buffer);
                 match judged.and_then(|judged| target.note(start).map(|()| judged)) {
                     Ok(judged) => {
-                        outcome.judged.records_dropped += judged.records_dropped;
-                        outcome.judged.is_changed |= judged.is_changed;
+                        all.records_dropped += judged.records_dropped;
+                        all.is_changed |= judged.is_changed;
                     }
                     Err(defect) => return Ok(Go::Left(defect)),
                 }
                 if target.buffer.len() >= usize::try_from(PACE_BYTES).unwrap_or(usize::MAX) {
                     let written = target.flush()?;
-                    outcome.written_bytes += written;
+                    report.written_bytes += written;
                     meter.add(written)?;
                 }
                 Ok(Go::On)
             };
             source.walk(&self.log, &mut each).map_err(|halt| (index, halt))?;
+            target.cover(&source.segment.mark());
         }
-        let last = sources.len().saturating_sub(1);
-        outcome.written_bytes += target.flush().map_err(|error| (last, error.into()))?;
+        report.written_bytes += target.flush().map_err(|error| (range.start, error.into()))?;
         self.transactions = filter.transactions;
-        Ok(outcome)
+        Ok(all)
     }
 }
