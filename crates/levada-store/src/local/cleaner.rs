@@ -102,34 +102,36 @@ impl Cleaner {
         }
     }
 
-    /// Compacts what is due, the dirtiest first, each log once.
+    /// Compacts what is due, the dirtiest first.
     fn clean_logs(&mut self, which: Which) {
-        let mut done = BTreeSet::new();
-        while let Some(log) = self.next(which, &done) {
-            done.insert(log.id());
-            self.clean(&log);
+        for log in self.due(which) {
+            let may_write = self.shared.poison().is_none() && !self.shared.lacks(Lack::Files);
+            if !may_write || self.shared.cleaner_ends.load(Ordering::Acquire) {
+                break;
+            }
+            if !log.is_closed() {
+                self.clean(&log);
+            }
         }
+        let stats = &self.shared.stats;
         let now = self.shared.clock.monotonic().as_millis();
-        self.shared.stats.compaction_looked_ms.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+        stats.compaction_looked_ms.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let troubled = u64::try_from(self.troubles.len()).unwrap_or(u64::MAX);
+        stats.compaction_troubled.store(troubled, Ordering::Relaxed);
     }
 
-    fn next(&mut self, which: Which, done: &BTreeSet<LogId>) -> Option<Arc<Log>> {
-        let may_write = self.shared.poison().is_none() && !self.shared.lacks(Lack::Files);
-        if !may_write || self.shared.cleaner_ends.load(Ordering::Acquire) {
-            return None;
-        }
+    /// The logs to compact, those that have waited for too long and then the dirtiest first.
+    fn due(&mut self, which: Which) -> Vec<Arc<Log>> {
         let image = self.shared.image.load_full();
         let compacted = |log: &&Arc<Log>| log.settings().compacts && log.quarantine().is_none() && !log.is_closed();
         let logs: Vec<Arc<Log>> = image.logs().filter(compacted).cloned().collect();
         let known: BTreeSet<LogId> = logs.iter().map(|log| log.id()).collect();
         self.progress.retain(|id, _| known.contains(id));
         self.troubles.retain(|id, _| known.contains(id));
-        let (mut ratio_max, mut next) = (0, None);
+        let (mut ratio_max, mut due) = (0, Vec::new());
         for log in logs {
             let Some(reader) = log.reader() else { continue };
-            if !done.contains(&log.id()) {
-                self.roll(&log, &reader);
-            }
+            self.roll(&log, &reader);
             let settings = log.settings();
             let limits = self.limits(&log, &settings);
             let cleanable = reader.cleanable(self.progress_of(&reader), &limits);
@@ -138,23 +140,21 @@ impl Cleaner {
             let lag_max_ms = i64::try_from(settings.compaction_lag_max_ms).unwrap_or(i64::MAX);
             let is_overdue = cleanable.is_overdue(limits.now_ms, lag_max_ms);
             let is_dirty = cleanable.dirty_bytes > 0 && ratio > settings.dirty_ratio_min_ppm;
-            let is_due = is_overdue || is_dirty || (which == Which::All && cleanable.end > 0);
-            let rank = (is_overdue, ratio);
-            if is_due && !done.contains(&log.id()) && next.as_ref().is_none_or(|(best, _)| rank > *best) {
-                next = Some((rank, log));
+            if is_overdue || is_dirty || (which == Which::All && cleanable.end > 0) {
+                due.push(((is_overdue, ratio), log));
             }
         }
         self.shared.stats.compaction_dirty_ppm.store(ratio_max, Ordering::Relaxed);
-        self.shared
-            .stats
-            .compaction_troubled
-            .store(u64::try_from(self.troubles.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        next.map(|(_, log)| log)
+        due.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
+        due.into_iter().map(|(_, log)| log).collect()
     }
 
     /// Begins a new segment where the active one is old: it would never be compacted.
     fn roll(&self, log: &Log, reader: &LogReader) {
         let Some(active) = reader.segments().pop().filter(|active| active.size_bytes > 0) else { return };
+        if self.shared.poison().is_some() || self.shared.lacks(Lack::Files) {
+            return;
+        }
         let now = self.shared.clock.wall_ms();
         let age_max_ms = i64::try_from(log.settings().segment_age_max_ms()).unwrap_or(i64::MAX);
         if now.saturating_sub(active.first_append_time) < age_max_ms {
