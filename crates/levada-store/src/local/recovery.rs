@@ -313,6 +313,10 @@ impl<'a> Recovering<'a> {
         log.start_at(files.reader().log_start_offset(), files.next_offset());
         log.append.lock().producers = files.producers().clone();
         log.set_reader(files.reader());
+        if files.has_leftovers() {
+            // They go with a checkpoint, and it may be long until there is another reason for one.
+            self.shared.inbox.request_checkpoint(None);
+        }
         *log.files.lock() = Some(files);
     }
 

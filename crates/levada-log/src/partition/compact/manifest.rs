@@ -44,7 +44,7 @@ pub(in crate::partition) struct Manifest {
 }
 
 impl Manifest {
-    pub(super) fn encode(&self) -> Bytes {
+    pub(in crate::partition) fn encode(&self) -> Bytes {
         let mut payload = BytesMut::new();
         payload.put_slice(self.id.topic.as_bytes());
         payload.put_i32(self.id.partition);

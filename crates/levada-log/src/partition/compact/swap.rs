@@ -186,6 +186,12 @@ impl PartitionLog {
         Leftover::awaited(replaces_path(&self.shared.dir, base))
     }
 
+    /// Whether files wait for a checkpoint to go.
+    #[must_use]
+    pub const fn has_leftovers(&self) -> bool {
+        !self.leftovers.is_empty()
+    }
+
     /// Files that no checkpoint taken from now on needs; unlink them when the next one is durable.
     pub fn take_leftovers(&mut self) -> Vec<Leftover> {
         std::mem::take(&mut self.leftovers)

@@ -217,6 +217,12 @@ fn any_history_comes_down_to_the_last_record_of_each_key() {
             let original = records(&bytes_of(&all));
             assert_eq!(table(&after), table(&original), "{what}");
             assert!(after.iter().all(|seen| original.contains(seen)), "{what}: nothing new");
+            let (was, is) = (headers(&bytes_of(&all)), headers(&read_all(&log.reader())));
+            for header in is.iter().filter(|header| header.record_count > 0) {
+                let before = was.iter().find(|before| before.base_offset == header.base_offset).unwrap();
+                assert_eq!(header.attributes.codec(), before.attributes.codec(), "{what}");
+                assert_eq!(header.last_offset(), before.last_offset(), "{what}");
+            }
             let done = progress.first_dirty;
             assert!(done <= sealed && (done == sealed || map_size_max == 0), "{what}");
             let tail = |seen: &[Seen]| seen.iter().filter(|seen| seen.offset >= done).cloned().collect::<Vec<_>>();

@@ -142,6 +142,7 @@ fn a_start_that_is_killed_at_any_call_can_be_begun_again() {
     let mut cuts = Vec::new();
     pass_with(&mut log, Progress::default(), request(2_000), &mut |_| cuts.push(begun.power_cut(3))).unwrap();
     for (index, cut) in cuts.iter().enumerate() {
+        check_tools(cut, &promised, &format!("cut {index}"));
         let whole = cut.restart();
         recover(&whole, config(SEGMENT_BYTES), &checkpoint, RecoverMode::CutAtCheckpoint).unwrap();
         for call in 1..=whole.calls() {
@@ -155,6 +156,38 @@ fn a_start_that_is_killed_at_any_call_can_be_begun_again() {
             }
         }
     }
+}
+
+/// What looks at the files of a stopped broker sees the log as a start would.
+fn check_tools(cut: &SimDisk, promised: &Promised, what: &str) {
+    let (cut, checkpoint) = (cut.restart(), promised.checkpoint.as_ref().unwrap());
+    let before = names(&cut);
+    let mut bytes = Vec::new();
+    let verified = verify::verify(&files(&cut), &dir(), &mut |batch| bytes.extend_from_slice(batch.bytes)).unwrap();
+    assert!(verified.iter().all(|segment| segment.defects.is_empty() && segment.index_defect_count == 0), "{what}");
+    let seen: Vec<_> = records(&bytes).into_iter().filter(|seen| seen.offset < promised.sealed).collect();
+    let original: Vec<_> =
+        records(&bytes_of(&promised.all)).into_iter().filter(|seen| seen.offset < promised.sealed).collect();
+    assert_eq!(table(&seen), table(&original), "{what}");
+    assert_eq!(names(&cut), before, "{what}: nothing is changed");
+    assert_eq!(repair::find_rot(&files(&cut), &dir(), checkpoint).unwrap(), None, "{what}");
+}
+
+#[test]
+fn a_description_of_another_topics_segments_is_passed_over() {
+    let disk = disk();
+    let mut log = create(&disk, config(SEGMENT_BYTES));
+    let all = random_batches(&SeededRng::new(6), 0, 30);
+    log.append(&all, 1_000).unwrap();
+    let checkpoint = settle(&disk, &mut log).unwrap();
+    let mark = SegmentMark { next_offset: 9, size_bytes: 5, ..SegmentMark::empty(0) };
+    let other = LogId { partition: 4, ..id() };
+    let manifest = crate::partition::compact::manifest::Manifest { id: other, mark, end: 9 };
+    let path = dir().join("00000000000000000000.replaces");
+    crate::Disk::open(&disk, &path, OpenMode::Create).unwrap().write_all_at(&manifest.encode(), 0).unwrap();
+    let log = recover(&disk, config(SEGMENT_BYTES), &checkpoint, RecoverMode::CutAtCheckpoint).unwrap().log;
+    check_bytes(&read_all(&log.reader()), &bytes_of(&all), "");
+    assert!(names(&disk).iter().all(|name| !name.ends_with(".replaces")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{
     compact::{Make, keyed, pass, pass_with, records, request, settle, table},
+    slices::{on_disk, sent, tells_what_is_cached},
     *,
 };
 use crate::partition::{Progress, Retention};
@@ -112,4 +113,54 @@ fn a_compacted_segment_that_retention_took_does_not_count_as_missing() {
     let killed = disk.restart();
     let log = recover(&killed, config(1_024), &before, RecoverMode::CutAtCheckpoint).unwrap().log;
     assert_eq!((log.reader().log_start_offset(), log.next_offset()), (60, 60));
+}
+
+#[test]
+fn what_is_being_sent_from_a_file_is_sent_as_it_was_and_gaps_are_sent_over() {
+    let rng = SeededRng::new(3);
+    let batch = |base: Offset| {
+        let mut noise = [0; 64];
+        rng.fill(&mut noise);
+        let value: String = noise.iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+        keyed(base, &[(&format!("key-{}", base % 3_000), Some(&value))], Make::default())
+    };
+    let all: Vec<_> = (0..9_000).map(batch).collect();
+    let (_dir, mut log) = on_disk(&all, 400_000);
+    log.roll(9_000).unwrap();
+    let checkpoint = sync(&mut log).unwrap();
+    log.reader().note_checkpoint(checkpoint.active.base_offset);
+    let reader = log.reader();
+    if !tells_what_is_cached(&reader) {
+        return;
+    }
+    let read = Read { bytes_max: 100_000, ..wanted(0) };
+    let slice = reader.slice(&read).unwrap();
+    let size = slice.size();
+    pass(&mut log, Progress::default(), request(1_000));
+    sync(&mut log).unwrap();
+    for leftover in log.take_leftovers() {
+        // The store unlinks it, and does not cut it short as long as somebody may read it.
+        let is_read = leftover.readers.is_some_and(|readers| readers.strong_count() > 0);
+        if leftover.path.to_string_lossy().ends_with("00000000000000000000.log.replaced.deleted") {
+            assert!(is_read);
+        }
+        drop(reader.files.disk().remove_file(&leftover.path));
+    }
+    check_bytes(&sent(slice), &bytes_of(&all)[..size], "the old segment");
+    // The rest, in slices where there are some: every offset that is left, in order.
+    let (mut bytes, mut offset, mut slice_count) = (Vec::new(), 0, 0);
+    while offset < reader.next_offset() {
+        let next = match reader.slice(&Read { offset, ..read }) {
+            Some(slice) => {
+                slice_count += 1;
+                sent(slice)
+            }
+            None => reader.read(&Read { offset, ..read }).unwrap().bytes.to_vec(),
+        };
+        offset = super::compact::headers(&next).last().unwrap().next_offset();
+        bytes.extend(next);
+    }
+    let seen = records(&bytes);
+    assert_eq!((seen.len(), table(&seen)), (3_000, table(&records(&bytes_of(&all)))));
+    assert!(slice_count > 2, "{slice_count} slices");
 }
