@@ -69,11 +69,13 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let kafka = *server.addresses().first().context("no Kafka listener")?;
     let http = http_listener.local_addr()?;
     start_http(&tasks, http_listener, &store, Arc::clone(&broker), server.metrics());
+    // Whoever reads that clients are served may stop the server at once.
+    let stop = stop_requested();
     announce(settings, kafka, http, &data_dir)?;
     if settings.flag("demo") {
         crate::demo::start(&tasks, kafka);
     }
-    let cut = server.run(stop_requested()).await;
+    let cut = server.run(stop).await;
     if cut > 0 {
         tracing::warn!(cut, "connections were cut at the end of the grace time");
     }
@@ -308,23 +310,23 @@ fn announce(
     Ok(())
 }
 
-async fn stop_requested() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
+/// Resolves at SIGTERM or ctrl-C, which are heard from now on.
+fn stop_requested() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    let hear = |kind, name| {
+        // Where it cannot be heard, it ends the process as it always did.
+        signal(kind).inspect_err(|error| tracing::warn!(%error, "{name} is not heard")).ok()
+    };
+    let (terminated, interrupted) = (hear(SignalKind::terminate(), "SIGTERM"), hear(SignalKind::interrupt(), "ctrl-C"));
+    let given = async |heard: Option<Signal>| match heard {
+        Some(mut heard) => drop(heard.recv().await),
+        None => std::future::pending().await,
+    };
+    async move {
+        tokio::select! {
+            () = given(terminated) => {}
+            () = given(interrupted) => {}
         }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM is not heard; ctrl-C is");
-            // Where even that cannot be heard, only a kill ends the process.
-            if interrupted.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        tracing::info!("stopping: requests in flight are finished");
     }
-    tracing::info!("stopping: requests in flight are finished");
 }
