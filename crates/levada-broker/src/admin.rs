@@ -116,6 +116,7 @@ impl Broker {
         let default = |setting: &'static Setting| defaults.get(setting.name).unwrap_or(setting.default).to_owned();
         let configs = alter::apply(alter::Table::Topic, &topic.configs, change, default)?;
         check_batch_size(&topic.configs, &configs, self.store.batch_size_max())?;
+        defaults.check_together(&configs)?;
         if validate_only == ValidateOnly::No && configs != topic.configs {
             self.commit(vec![Change::SetTopicConfigs { id: topic.id, configs }]).await?;
         }

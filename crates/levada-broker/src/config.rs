@@ -39,6 +39,8 @@ pub enum Rule {
     Int(i64),
     /// An integer of 64 bits, at least this.
     Long(i64),
+    /// A number from 0 to 1.
+    Ratio,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// Some of these words, with commas between them.
@@ -55,6 +57,7 @@ impl Rule {
             Self::Boolean => ConfigKind::Boolean,
             Self::Int(_) => ConfigKind::Int,
             Self::Long(_) => ConfigKind::Long,
+            Self::Ratio => ConfigKind::Double,
             Self::OneOf(_) => ConfigKind::String,
             Self::SomeOf(_) => ConfigKind::List,
             Self::OnlyDefault(kind) => kind,
@@ -96,6 +99,18 @@ pub enum ConfigError {
     ReadOnly {
         /// The setting.
         name: &'static str,
+    },
+    /// Two settings contradict each other. The words are Kafka's.
+    #[error("conflict topic config setting {smaller} ({smaller_value}) > {larger} ({larger_value})")]
+    Conflict {
+        /// The setting that must not be larger.
+        smaller: &'static str,
+        /// Its value.
+        smaller_value: i64,
+        /// The setting that must not be smaller.
+        larger: &'static str,
+        /// Its value.
+        larger_value: i64,
     },
     /// A value is missing.
     #[error("`{name}` needs a value")]
@@ -157,6 +172,10 @@ impl Setting {
             },
             Rule::Int(min) => check_number(value, min, i64::from(i32::MAX)).map_err(invalid),
             Rule::Long(min) => check_number(value, min, i64::MAX).map_err(invalid),
+            Rule::Ratio => match value.trim().parse::<f64>() {
+                Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(()),
+                _ => Err(invalid("it is a number from 0 to 1".to_owned())),
+            },
             Rule::OneOf(words) => {
                 if words.contains(&value) {
                     Ok(())

@@ -315,8 +315,12 @@ fn check_timestamp(timestamp: Timestamp, config: &TopicConfig, now: Timestamp) -
 }
 
 fn check_records(opened: &Bytes, count: i32, config: &TopicConfig) -> Result<(), ProduceError> {
-    for record in Records::new(opened.clone(), count) {
+    for (index, record) in (0..).zip(Records::new(opened.clone(), count)) {
         let record = record.map_err(|error| ProduceError::Corrupt(error.to_string()))?;
+        if config.is_compacted && record.offset_delta != index {
+            // Compaction goes by the offset of each record.
+            return Err(ProduceError::InvalidRecord("offset deltas count from 0".to_owned()));
+        }
         if config.is_compacted && record.key.is_none() {
             return Err(ProduceError::InvalidRecord("a compacted topic needs a key in every record".to_owned()));
         }

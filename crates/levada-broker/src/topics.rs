@@ -5,7 +5,7 @@
 use crate::{
     Broker, ValidateOnly,
     auth::{Grant, Op, op, res},
-    config::{BrokerConfig, ConfigError, DescribedConfig, alter, describe, topic::check_batch_size},
+    config::{BrokerConfig, ConfigError, DescribedConfig, TopicDefaults, alter, describe, topic::check_batch_size},
 };
 use levada_model::{LeaderEpoch, NodeId, PartitionIndex, Str, TopicId, TopicName, ids::TopicNameError};
 use levada_store::{Change, ClusterImage, CommitError, Topic};
@@ -362,6 +362,7 @@ impl Names {
         }
         let configs = alter::apply(alter::Table::Topic, &BTreeMap::new(), &settings, |_| String::new())?;
         check_batch_size(&BTreeMap::new(), &configs, self.batch_size_max)?;
+        TopicDefaults::of(config).check_together(&configs)?;
         self.taken.insert(name.clone());
         self.shown.insert(shown, name.clone());
         self.partitions = self.partitions.saturating_add(partitions);

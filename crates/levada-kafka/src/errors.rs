@@ -84,6 +84,7 @@ pub(crate) const fn config(error: &ConfigError) -> ErrorCode {
         ConfigError::Unknown { .. }
         | ConfigError::Invalid { .. }
         | ConfigError::NoEffect { .. }
+        | ConfigError::Conflict { .. }
         | ConfigError::NoValue { .. }
         | ConfigError::NotAList { .. } => ErrorCode::InvalidConfig,
         ConfigError::ReadOnly { .. } => ErrorCode::InvalidRequest,

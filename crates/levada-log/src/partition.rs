@@ -7,6 +7,7 @@ mod aborted;
 mod append;
 pub mod checkpoint;
 mod close;
+pub mod compact;
 pub mod config;
 pub mod epochs;
 pub mod error;
@@ -29,6 +30,10 @@ pub mod verify;
 pub use aborted::AbortedTransaction;
 pub use append::AppendedTo;
 pub use checkpoint::LogCheckpoint;
+pub use compact::{
+    Cleanable, CompactError, CompactLimits, CompactReport, CompactRequest, Compaction, Progress, Rewritten,
+    swap::Leftover,
+};
 pub use config::LogConfig;
 pub use epochs::EpochTable;
 pub use error::{AppendError, Corruption, Defect, OpenError, ReadError, SyncError};
@@ -74,6 +79,10 @@ pub struct PartitionLog {
     outstanding: Vec<DirtyFile>,
     epochs_dirty: bool,
     names_dirty: bool,
+    /// Base of the segments that a compacted one is about to replace.
+    replacing: Option<Offset>,
+    /// Files that go when a checkpoint taken from now on is durable.
+    leftovers: Vec<Leftover>,
     /// Whether anything changed since it was opened.
     touched: bool,
 }
@@ -163,6 +172,7 @@ impl PartitionLog {
         files.disk().create_dir_all(&dir).map_err(DiskError::at("create directory", &dir))?;
         let mut before = Inventory::list(files, &dir)?;
         before.remove_logs(files, &dir, |_| true)?;
+        before.abandon_replacements();
         before.tidy(files, &dir, &BTreeSet::new(), NO_OFFSET);
         let epochs = dir.join(EPOCHS_FILE);
         if files.disk().exists(&epochs) {
@@ -207,6 +217,8 @@ impl PartitionLog {
             outstanding: Vec::new(),
             epochs_dirty: false,
             names_dirty: false,
+            replacing: None,
+            leftovers: Vec::new(),
             touched: false,
         }
     }

@@ -29,7 +29,8 @@ impl Cut {
         self.offsets.iter().map(|(log, offset)| (log, *offset))
     }
 
-    /// Keeps retention from taking records at or above the cut until the guard is dropped.
+    /// Keeps retention and compaction from taking records at or above the cut, and compaction from taking those below
+    /// for the sake of later ones, until the guard is dropped.
     ///
     /// DeleteRecords, which somebody asked for by offset, is carried out all the same.
     #[must_use]

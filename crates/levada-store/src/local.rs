@@ -1,13 +1,15 @@
 //! [`Store`]: everything in files of this machine, behind one journal.
 //!
-//! Four threads own what changes. The *appender* ([`appender`]) admits batches and cluster changes, journals
+//! Five threads own what changes. The *appender* ([`appender`]) admits batches and cluster changes, journals
 //! them a round at a time and answers when the round is durable. The *writer* ([`writer`]) brings journalled
 //! batches to their segments in large writes, applies retention and takes checkpoints. The *syncer*
 //! ([`syncer`]) makes a checkpoint's segments durable, writes the checkpoint and lets the journal go. The *flusher*
-//! ([`flusher`]) syncs logs that are not journalled, as `flush.messages` and `flush.ms` say.
+//! ([`flusher`]) syncs logs that are not journalled, as `flush.messages` and `flush.ms` say. The *cleaner*
+//! ([`cleaner`]) compacts topics with `cleanup.policy=compact`.
 
 mod appender;
 mod checkpoint;
+mod cleaner;
 mod direct;
 mod flusher;
 mod inbox;
@@ -72,6 +74,12 @@ pub struct StoreConfig {
     pub retention_check_interval: Duration,
     /// Deleted segments are unlinked after this time.
     pub file_delete_delay: Duration,
+    /// How often it is looked what is to be compacted.
+    pub compaction_interval: Duration,
+    /// Memory for the keys of the log that is compacted.
+    pub compaction_map_size_max: usize,
+    /// Compaction reads and writes so much a second at most; `None`: as fast as it can.
+    pub compaction_bytes_per_second_max: Option<u64>,
 }
 
 impl Default for StoreConfig {
@@ -91,6 +99,9 @@ impl Default for StoreConfig {
             producer_expiration: Duration::from_hours(24),
             retention_check_interval: Duration::from_secs(30),
             file_delete_delay: Duration::from_secs(10),
+            compaction_interval: Duration::from_secs(15),
+            compaction_map_size_max: 128 << 20,
+            compaction_bytes_per_second_max: None,
         }
     }
 }
@@ -280,6 +291,15 @@ impl Store {
         ticket
     }
 
+    /// Compacts now all that can be compacted, however little it is: what lies in segments that a checkpoint names, is
+    /// not being written, and is old enough. Resolves when it is done.
+    #[must_use]
+    pub fn compact(&self) -> Ticket<()> {
+        let (promise, ticket) = pair();
+        self.shared.cleans.push(cleaner::CleanerCommand::Clean(promise));
+        ticket
+    }
+
     /// Whether writes are taken, and why not.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -289,7 +309,7 @@ impl Store {
     /// Counters since the start.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        self.shared.stats.read()
+        self.shared.stats.read(self.shared.clock.monotonic())
     }
 
     /// Closes in good order: everything in segments, in Kafka's formats, and the next start has nothing to do.

@@ -104,7 +104,7 @@ use levada_log::partition::{
 };
 use levada_model::{PartitionIndex, ProducerId, record::StoredBatch};
 use parking_lot::Mutex;
-use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 
 /// What the next append needs to know. The appender changes it; the writer copies it into checkpoints.
 #[derive(Debug)]
@@ -485,6 +485,11 @@ impl Log {
             self.first_unstable.store(transactions.first_unstable(), Ordering::Release);
         }
         self.waiters.wake();
+    }
+
+    /// The markers at these offsets are about to go, and what they marked is gone.
+    pub(crate) fn forget_aborted(&self, markers: &BTreeSet<Offset>) {
+        self.transactions.lock().forget(markers);
     }
 
     /// Takes note of a batch that may be part of a transaction, before the high watermark passes it.

@@ -59,8 +59,26 @@ pub struct LogSettings {
     pub retention_bytes: Option<u64>,
     /// Whether retention deletes at all (`cleanup.policy` has `delete`).
     pub deletes: bool,
+    /// Whether of each key only the last record is kept (`cleanup.policy` has `compact`).
+    pub compacts: bool,
+    /// Compact when more than this share of the bytes was not compacted yet, in millionths.
+    pub dirty_ratio_min_ppm: u64,
+    /// Records stay for at least so long before they are compacted.
+    pub compaction_lag_min_ms: u64,
+    /// Compact, whatever the share, what has waited for longer.
+    pub compaction_lag_max_ms: u64,
+    /// How long tombstones stay once their keys are compacted.
+    pub delete_retention_ms: u64,
     /// Whose clock stamps records.
     pub timestamps: TimestampKind,
+}
+
+impl LogSettings {
+    /// How old the active segment may become: it is never compacted, and `max.compaction.lag.ms` is to hold.
+    #[must_use]
+    pub fn segment_age_max_ms(&self) -> u64 {
+        if self.compacts { self.segment_ms.min(self.compaction_lag_max_ms).max(1) } else { self.segment_ms }
+    }
 }
 
 impl Default for LogSettings {
@@ -74,6 +92,11 @@ impl Default for LogSettings {
             retention_ms: Some(7 * 24 * 60 * 60 * 1000),
             retention_bytes: None,
             deletes: true,
+            compacts: false,
+            dirty_ratio_min_ppm: 500_000,
+            compaction_lag_min_ms: 0,
+            compaction_lag_max_ms: u64::MAX,
+            delete_retention_ms: 24 * 60 * 60 * 1000,
             timestamps: TimestampKind::CreateTime,
         }
     }

@@ -7,7 +7,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("levada-model", &[]),
     ("levada-compress", &["levada-model"]),
     ("levada-protocol", &["levada-model"]),
-    ("levada-log", &["levada-model"]),
+    ("levada-log", &["levada-model", "levada-compress"]),
     ("levada-store", &["levada-log", "levada-model", "levada-compress"]),
     ("levada-broker", &["levada-store", "levada-model", "levada-compress"]),
     ("levada-kafka", &["levada-broker", "levada-protocol", "levada-model"]),

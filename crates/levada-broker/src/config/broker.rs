@@ -1,7 +1,10 @@
 //! The settings of the broker: the table, and what is in force.
 
 use crate::{
-    config::{ConfigError, Rule, Scope, Setting, find, topic::fits_journal},
+    config::{
+        ConfigError, Rule, Scope, Setting, find,
+        topic::{TopicDefaults, fits_journal},
+    },
     consumer_group::{ConsumerLimits, Migration, assignor},
     group::GroupLimits,
 };
@@ -80,10 +83,40 @@ pub const BROKER: &[Setting] = &[
     fixed("group.max.size", Rule::Int(1), "10000", "The most members of a group."),
     fixed("group.min.session.timeout.ms", Rule::Int(1), "6000", "The shortest session timeout a member may ask for."),
     fixed(
+        "log.cleaner.backoff.ms",
+        Rule::Long(0),
+        "15000",
+        "How often it is looked which partitions are to be compacted.",
+    ),
+    fixed(
+        "log.cleaner.dedupe.buffer.size",
+        Rule::Long(1 << 16),
+        "134217728",
+        "Memory for the keys of the partition that is compacted, at most. What does not fit is compacted in a later pass.",
+    ),
+    fixed(
         "log.cleaner.delete.retention.ms",
         Rule::Long(0),
         "86400000",
         "The default of the topic setting `delete.retention.ms`.",
+    ),
+    fixed(
+        "log.cleaner.io.max.bytes.per.second",
+        Rule::Long(1),
+        "9223372036854775807",
+        "Compaction reads and writes no more bytes a second than this.",
+    ),
+    fixed(
+        "log.cleaner.max.compaction.lag.ms",
+        Rule::Long(1),
+        "9223372036854775807",
+        "The default of the topic setting `max.compaction.lag.ms`.",
+    ),
+    fixed(
+        "log.cleaner.min.cleanable.ratio",
+        Rule::Ratio,
+        "0.5",
+        "The default of the topic setting `min.cleanable.dirty.ratio`.",
     ),
     fixed(
         "log.cleaner.min.compaction.lag.ms",
@@ -251,7 +284,7 @@ impl BrokerConfig {
             let reason = format!("`{timeout}` is {}", self.number(timeout));
             return Err(ConfigError::Invalid { name: interval, value: self.number(interval).to_string(), reason });
         }
-        Ok(())
+        TopicDefaults::of(self).check_together(&BTreeMap::new())
     }
 
     fn check_between(&self, name: &'static str, min: &'static str, max: &'static str) -> Result<(), ConfigError> {
@@ -357,6 +390,25 @@ impl BrokerConfig {
     #[must_use]
     pub fn partitions_max(&self) -> i32 {
         self.count("partitions.max")
+    }
+
+    /// How often it is looked which partitions are to be compacted.
+    #[must_use]
+    pub fn compaction_interval(&self) -> Duration {
+        self.milliseconds("log.cleaner.backoff.ms")
+    }
+
+    /// Memory for the keys of the partition that is compacted.
+    #[must_use]
+    pub fn compaction_map_size_max(&self) -> usize {
+        self.size("log.cleaner.dedupe.buffer.size")
+    }
+
+    /// How many bytes compaction reads and writes a second at most, if there is a limit.
+    #[must_use]
+    pub fn compaction_bytes_per_second_max(&self) -> Option<u64> {
+        let rate = self.number("log.cleaner.io.max.bytes.per.second");
+        if rate == i64::MAX { None } else { u64::try_from(rate).ok() }
     }
 
     /// How many partitions `__consumer_offsets` is created with.

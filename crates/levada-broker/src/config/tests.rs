@@ -69,6 +69,9 @@ fn illegal_values_are_refused() {
         ("min.insync.replicas", "0"),
         ("compression.type", "brotli"),
         ("durability", "perhaps"),
+        ("min.cleanable.dirty.ratio", "1.1"),
+        ("min.cleanable.dirty.ratio", "half"),
+        ("max.compaction.lag.ms", "0"),
     ] {
         assert!(topic::check(name, value).is_err(), "{name}={value}");
     }
@@ -104,4 +107,39 @@ fn fixed_settings_of_the_broker_do_not_change_while_it_runs() {
     assert_eq!(refused, Err(ConfigError::ReadOnly { name: "log.retention.ms" }));
     let taken = apply(Table::Broker, &set(&[]), &replace(&[("num.partitions", "3")]), |_| String::new()).unwrap();
     assert_eq!(BrokerConfig::default().overlaid(&taken).default_partitions(), 3);
+}
+
+#[test]
+fn lags_that_contradict_each_other_are_refused_in_kafkas_words() {
+    let defaults = TopicDefaults::default();
+    let check =
+        |min, max| defaults.check_together(&set(&[("min.compaction.lag.ms", min), ("max.compaction.lag.ms", max)]));
+    assert_eq!(check("1000", "1000"), Ok(()));
+    let refused = check("1001", "1000").unwrap_err().to_string();
+    assert_eq!(refused, "conflict topic config setting min.compaction.lag.ms (1001) > max.compaction.lag.ms (1000)");
+    let broker = BrokerConfig::from_settings([("log.cleaner.min.compaction.lag.ms", "60000")]).unwrap();
+    let against_default = TopicDefaults::of(&broker).check_together(&set(&[("max.compaction.lag.ms", "1000")]));
+    assert!(matches!(against_default, Err(ConfigError::Conflict { smaller_value: 60_000, .. })));
+    assert!(
+        BrokerConfig::from_settings([
+            ("log.cleaner.min.compaction.lag.ms", "2"),
+            ("log.cleaner.max.compaction.lag.ms", "1")
+        ])
+        .is_err()
+    );
+}
+
+#[test]
+fn what_a_compacted_topic_sets_reaches_the_store() {
+    let settings = [
+        ("cleanup.policy", "compact,delete"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("min.compaction.lag.ms", "5"),
+        ("max.compaction.lag.ms", "60000"),
+        ("delete.retention.ms", "7"),
+    ];
+    let log = TopicDefaults::default().resolve(&topic("state"), &set(&settings));
+    assert_eq!((log.compacts, log.deletes, log.dirty_ratio_min_ppm), (true, true, 10_000));
+    assert_eq!((log.compaction_lag_min_ms, log.compaction_lag_max_ms, log.delete_retention_ms), (5, 60_000, 7));
+    assert_eq!(log.segment_age_max_ms(), 60_000, "the active segment is not compacted before it rolls");
 }

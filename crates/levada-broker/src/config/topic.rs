@@ -13,7 +13,7 @@ const fn without_effect(name: &'static str, kind: ConfigKind, default: &'static 
     Setting { name, rule: Rule::OnlyDefault(kind), default, scope: Scope::Topic, doc }
 }
 
-use ConfigKind::{Boolean, Double, Int, List, Long};
+use ConfigKind::{Boolean, Int, List, Long};
 use Scope::TopicWithDefault;
 
 /// Every setting of a topic, by name.
@@ -23,7 +23,7 @@ pub const TOPIC: &[Setting] = &[
         Rule::SomeOf(&["delete", "compact"]),
         "delete",
         TopicWithDefault("log.cleanup.policy"),
-        "`delete` removes old segments by time and size. `compact` is accepted and keeps every record until compaction exists.",
+        "`delete` removes old segments by time and size. `compact` keeps of each key only the last record.",
     ),
     without_effect(
         "compression.gzip.level",
@@ -55,7 +55,7 @@ pub const TOPIC: &[Setting] = &[
         Rule::Long(0),
         "86400000",
         TopicWithDefault("log.cleaner.delete.retention.ms"),
-        "How long tombstones are kept at least after compaction. Nothing is compacted yet, so they are kept for longer.",
+        "How long tombstones are kept at least, once the records before them are compacted.",
     ),
     setting(
         "durability",
@@ -84,11 +84,12 @@ pub const TOPIC: &[Setting] = &[
     without_effect("leader.replication.throttled.replicas", List, "", "There is one replica: nothing is replicated."),
     without_effect("local.retention.bytes", Long, "-2", "There is no remote storage: `retention.bytes` holds."),
     without_effect("local.retention.ms", Long, "-2", "There is no remote storage: `retention.ms` holds."),
-    without_effect(
+    setting(
         "max.compaction.lag.ms",
-        Long,
+        Rule::Long(1),
         "9223372036854775807",
-        "Nothing is compacted yet, so that no lag can be promised.",
+        TopicWithDefault("log.cleaner.max.compaction.lag.ms"),
+        "After so long records are compacted, whatever `min.cleanable.dirty.ratio` says.",
     ),
     setting(
         "max.message.bytes",
@@ -118,13 +119,19 @@ pub const TOPIC: &[Setting] = &[
         TopicWithDefault("log.message.timestamp.type"),
         "Whose clock stamps records: the producer's or the broker's.",
     ),
-    without_effect("min.cleanable.dirty.ratio", Double, "0.5", "Nothing is compacted yet."),
+    setting(
+        "min.cleanable.dirty.ratio",
+        Rule::Ratio,
+        "0.5",
+        TopicWithDefault("log.cleaner.min.cleanable.ratio"),
+        "A partition is compacted when more than this share of it has not been.",
+    ),
     setting(
         "min.compaction.lag.ms",
         Rule::Long(0),
         "0",
         TopicWithDefault("log.cleaner.min.compaction.lag.ms"),
-        "How long records are kept at least before compaction may remove them. Nothing is compacted yet, so they are kept for longer.",
+        "How long records are kept at least before compaction may remove them.",
     ),
     setting(
         "min.insync.replicas",
@@ -228,6 +235,11 @@ impl TopicDefaults {
             retention_ms: values.limit("retention.ms"),
             retention_bytes: values.limit("retention.bytes"),
             deletes: has("delete") && !is_internal,
+            compacts: has("compact"),
+            dirty_ratio_min_ppm: values.millionths("min.cleanable.dirty.ratio"),
+            compaction_lag_min_ms: values.unsigned("min.compaction.lag.ms"),
+            compaction_lag_max_ms: values.unsigned("max.compaction.lag.ms"),
+            delete_retention_ms: values.unsigned("delete.retention.ms"),
             timestamps,
         };
         TopicConfig {
@@ -242,6 +254,21 @@ impl TopicDefaults {
             min_insync_replicas: i32::try_from(values.number("min.insync.replicas")).unwrap_or(i32::MAX),
             is_compacted: has("compact"),
         }
+    }
+
+    /// Checks that `configs` do not contradict each other.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`].
+    pub fn check_together(&self, configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+        const SMALLER: &str = "min.compaction.lag.ms";
+        const LARGER: &str = "max.compaction.lag.ms";
+        let values = Values { defaults: &self.settings, configs };
+        let (smaller_value, larger_value) = (values.number(SMALLER), values.number(LARGER));
+        if smaller_value > larger_value {
+            return Err(ConfigError::Conflict { smaller: SMALLER, smaller_value, larger: LARGER, larger_value });
+        }
+        Ok(())
     }
 
     /// What storage obeys for the topic `name`.
@@ -305,6 +332,14 @@ pub(super) fn fits_journal(name: &'static str, value: &str, limit: usize) -> Res
     Err(ConfigError::Invalid { name, value: value.to_owned(), reason })
 }
 
+/// A number from 0 to 1, which was checked before, in millionths.
+fn millionths(text: &str) -> u64 {
+    let ratio = text.trim().parse::<f64>().unwrap_or(0.0).clamp(0.0, 1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 0 and a million")]
+    let millionths = (ratio * 1e6).round() as u64;
+    millionths
+}
+
 /// Settings in order of precedence. Values were checked when they were set.
 struct Values<'a> {
     defaults: &'a BTreeMap<&'static str, String>,
@@ -320,6 +355,11 @@ impl<'a> Values<'a> {
 
     fn number(&self, name: &'static str) -> i64 {
         self.text(name).trim().parse().unwrap_or(i64::MAX)
+    }
+
+    /// A share of the whole.
+    fn millionths(&self, name: &'static str) -> u64 {
+        millionths(self.text(name))
     }
 
     fn unsigned(&self, name: &'static str) -> u64 {

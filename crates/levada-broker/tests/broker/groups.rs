@@ -299,3 +299,34 @@ async fn the_log_of_groups_stays_short() {
         assert_eq!(rig.heartbeat("g", &id, generation), Ok(()));
     }
 }
+
+#[tokio::test]
+async fn groups_are_read_back_from_a_log_that_compaction_left_gaps_in() {
+    let rig = Rig::with(&[("log.roll.ms", "5000"), ("offsets.topic.num.partitions", "1")]);
+    rig.create("orders", 4, &[]).await.unwrap();
+    let (id, generation) = rig.lone_member("g").await;
+    rig.commit("gone", simple(), 0, 1).await.unwrap();
+    rig.broker.delete_group(&rig.grant("gone")).await.unwrap();
+    for round in 0..60 {
+        rig.commit("g", member(&id, generation), round % 4, i64::from(round)).await.unwrap();
+        rig.commit("simple", simple(), 1, i64::from(round)).await.unwrap();
+        if round % 10 == 9 {
+            // What is in memory goes to its segment, whose age counts from then.
+            rig.store.checkpoint().await.unwrap();
+            rig.pass(Duration::from_secs(6)).await;
+            rig.heartbeat("g", &id, generation).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        rig.store.compact().await.unwrap();
+        rig.store.checkpoint().await.unwrap();
+    }
+    assert!(rig.store.stats().compaction_records_dropped > 80, "{:?}", rig.store.stats());
+    for seed in 0..4 {
+        let rig = rig.copy_after_power_cut(seed);
+        let found: Vec<_> = (0..4).map(|partition| rig.committed("g", partition)).collect();
+        assert_eq!(found, [Some(56), Some(57), Some(58), Some(59)]);
+        assert_eq!((rig.committed("simple", 1), rig.committed("gone", 0)), (Some(59), None));
+        assert_eq!(rig.heartbeat("g", &id, generation), Ok(()));
+    }
+}

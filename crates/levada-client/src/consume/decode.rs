@@ -5,7 +5,8 @@ use crate::{ClientError, ConsumedRecord, TopicPartition, error::BatchFault};
 use bytes::Bytes;
 use levada_model::{
     NO_TIMESTAMP, Offset,
-    batch::{Batch, BatchHeader, Codec, split},
+    batch::{Batch, BatchHeader, CRC_FROM, Codec, split},
+    crc::crc32c,
     record::Records,
 };
 use levada_protocol::messages::fetch_response::AbortedTransaction;
@@ -86,10 +87,14 @@ fn read_batch(
     if header.last_offset() < position {
         return Ok(());
     }
-    // Compaction leaves gaps, which `check` would refuse; then only the parts that are read are checked.
+    // Compaction leaves gaps, which `check` would refuse; then the checksum and the parts that are read are checked.
     let block = match Batch::check(bytes.clone()) {
         Ok(batch) => batch.records(),
         Err(levada_model::batch::BatchError::Count { count, .. }) if count >= 0 => {
+            let (claimed, actual) = (header.crc, crc32c(bytes.get(CRC_FROM..).unwrap_or_default()));
+            if claimed != actual {
+                return Err(levada_model::batch::BatchError::Crc { claimed, actual }.into());
+            }
             bytes.slice(levada_model::batch::HEADER_SIZE..)
         }
         Err(error) => return Err(error.into()),

@@ -1,7 +1,7 @@
 //! Appending: whole runs in one vectored write, rolling between them.
 
 use super::{
-    AbortedTransaction, Active, AppendError, PartitionLog,
+    AbortedTransaction, Active, AppendError, LogConfig, PartitionLog,
     index::{Entries, IndexBuilder, Indexed, relative},
     layout::{FileKind, Sidecar, segment_path},
     producer::snapshot,
@@ -29,6 +29,18 @@ pub struct AppendedTo {
     pub next_offset: Offset,
     /// How many segments were begun.
     pub rolled_count: u32,
+}
+
+/// Whether the segment has been written to for as long as it may.
+fn is_old(mark: &SegmentMark, now_ms: Timestamp, config: &LogConfig) -> bool {
+    let age_ms = now_ms.saturating_sub(mark.first_append_time);
+    mark.size_bytes > 0 && mark.first_append_time >= 0 && age_ms >= config.segment_age_max_ms()
+}
+
+impl Active {
+    pub(super) fn is_old(&self, now_ms: Timestamp, config: &LogConfig) -> bool {
+        is_old(&self.mark, now_ms, config)
+    }
 }
 
 impl LogReader {
@@ -99,9 +111,7 @@ impl PartitionLog {
     fn must_roll(&self, mark: &SegmentMark, batch: &StoredBatch, now_ms: Timestamp) -> bool {
         let size = mark.size_bytes.saturating_add(u64::try_from(batch.size()).unwrap_or(u64::MAX));
         let full = mark.size_bytes > 0 && size > u64::from(self.config.segment_bytes);
-        let age_ms = now_ms.saturating_sub(mark.first_append_time);
-        let old = mark.size_bytes > 0 && mark.first_append_time >= 0 && age_ms >= self.config.segment_age_max_ms();
-        full || old || relative(mark.base_offset, batch.last_offset).is_none()
+        full || is_old(mark, now_ms, &self.config) || relative(mark.base_offset, batch.last_offset).is_none()
     }
 
     /// Where a segment begins whose first batch is `batch`: at the end of the log, so that a segment that is lost

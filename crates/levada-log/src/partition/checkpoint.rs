@@ -79,14 +79,7 @@ impl LogCheckpoint {
         target.put_i64(self.log_start_offset);
         target.put_u32(count(self.sealed.len() + 1));
         for mark in self.segments() {
-            let (timestamp, offset) = mark.max_timestamp.unwrap_or((NO_TIMESTAMP, NO_OFFSET));
-            target.put_i64(mark.base_offset);
-            target.put_u64(mark.size_bytes);
-            target.put_i64(mark.next_offset);
-            target.put_i64(timestamp);
-            target.put_i64(offset);
-            target.put_i64(mark.first_append_time);
-            target.put_i64(mark.append_time);
+            put_mark(target, mark);
         }
         target.put_u32(count(self.epochs.entries().len()));
         for entry in self.epochs.entries() {
@@ -135,7 +128,20 @@ impl LogCheckpoint {
     }
 }
 
-fn decode_mark(source: &mut reader::Reader) -> Result<SegmentMark, reader::ReadError> {
+/// Writes a segment's mark, 56 bytes.
+pub(super) fn put_mark(target: &mut BytesMut, mark: &SegmentMark) {
+    let (timestamp, offset) = mark.max_timestamp.unwrap_or((NO_TIMESTAMP, NO_OFFSET));
+    target.put_i64(mark.base_offset);
+    target.put_u64(mark.size_bytes);
+    target.put_i64(mark.next_offset);
+    target.put_i64(timestamp);
+    target.put_i64(offset);
+    target.put_i64(mark.first_append_time);
+    target.put_i64(mark.append_time);
+}
+
+/// Reads what [`put_mark`] wrote.
+pub(super) fn decode_mark(source: &mut reader::Reader) -> Result<SegmentMark, reader::ReadError> {
     let base_offset = source.i64()?;
     let size_bytes = source.i64()?.cast_unsigned();
     let next_offset = source.i64()?;

@@ -54,6 +54,12 @@ pub enum Defect {
         /// Of the bytes.
         actual: u32,
     },
+    /// Records that do not decompress, or are none.
+    #[error("records that cannot be read: {0}")]
+    Records(String),
+    /// What a compaction wrote about the segments it replaced is not sound, or does not fit the log.
+    #[error("the description of a compacted segment is not sound: {0}")]
+    Replacement(String),
     /// The segments end below what was synced.
     #[error("the log ends at offset {actual}, it was synced up to {synced}")]
     EndsEarly {

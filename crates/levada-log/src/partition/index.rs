@@ -158,7 +158,9 @@ pub(crate) struct Indexed {
 
 impl Indexed {
     pub(crate) fn of(position: u64, size: u64, header: &BatchHeader) -> Self {
-        Self { position, size, last_offset: header.last_offset(), max_timestamp: header.max_timestamp }
+        // Of a batch that compaction emptied, no record has its timestamp.
+        let max_timestamp = if header.record_count > 0 { header.max_timestamp } else { NO_TIMESTAMP };
+        Self { position, size, last_offset: header.last_offset(), max_timestamp }
     }
 }
 

@@ -3,13 +3,16 @@
 use super::{
     LogCheckpoint, LogFiles, OpenError, SegmentMark,
     error::{Corruption, Defect},
-    layout::{DELETED_SUFFIX, FileKind, METADATA_FILE, TMP_SUFFIX, parse_metadata, parse_name, segment_path},
+    layout::{
+        CLEANED_SUFFIX, DELETED_SUFFIX, FileKind, METADATA_FILE, SWAP_SUFFIX, TMP_SUFFIX, parse_metadata, parse_name,
+        parse_replaces, replaces_path, segment_path, with_suffix,
+    },
 };
 use crate::error::DiskError;
 use levada_model::{LogId, Offset, TopicId};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// No file beside the log is larger.
@@ -32,8 +35,14 @@ pub(super) struct Inventory {
     beside: BTreeSet<(Offset, FileKind)>,
     /// Bases of `.log.deleted`.
     deleted: BTreeSet<Offset>,
+    /// Bases of `.replaces`.
+    pub(super) replaces: BTreeSet<Offset>,
+    /// Bases of `.log.cleaned`.
+    pub(super) cleaned: BTreeSet<Offset>,
+    /// Sizes of the `.log.swap` files by base offset.
+    pub(super) swaps: BTreeMap<Offset, u64>,
     /// Names that are on their way in or out.
-    leftovers: Vec<String>,
+    pub(super) leftovers: Vec<String>,
 }
 
 impl Inventory {
@@ -50,11 +59,19 @@ impl Inventory {
     /// Lists `dir`.
     pub(super) fn list(files: &LogFiles, dir: &Path) -> Result<Self, DiskError> {
         let mut inventory = Self::default();
+        let log_of = |name: &str, suffix| {
+            let (base, kind) = parse_name(name.strip_suffix(suffix)?)?;
+            (kind == FileKind::Log).then_some(base)
+        };
         for entry in files.disk().list(dir).map_err(DiskError::at("list", dir))? {
-            if let Some(name) = entry.name.strip_suffix(DELETED_SUFFIX) {
-                inventory
-                    .deleted
-                    .extend(parse_name(name).filter(|(_, kind)| *kind == FileKind::Log).map(|(base, _)| base));
+            if let Some(base) = parse_replaces(&entry.name) {
+                inventory.replaces.insert(base);
+            } else if let Some(base) = log_of(&entry.name, CLEANED_SUFFIX) {
+                inventory.cleaned.insert(base);
+            } else if let Some(base) = log_of(&entry.name, SWAP_SUFFIX) {
+                inventory.swaps.insert(base, entry.size);
+            } else if let Some(name) = entry.name.strip_suffix(DELETED_SUFFIX) {
+                inventory.deleted.extend(log_of(name, ""));
                 inventory.leftovers.push(entry.name);
             } else if entry.name.ends_with(TMP_SUFFIX) {
                 inventory.leftovers.push(entry.name);
@@ -74,17 +91,34 @@ impl Inventory {
         self.beside.contains(&(base, kind))
     }
 
+    /// What compaction left is swept up with the leftovers: the log is to begin anew.
+    pub(super) fn abandon_replacements(&mut self) {
+        let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let dir = Path::new("");
+        let log = |base, suffix| name(with_suffix(&segment_path(dir, base, FileKind::Log), suffix));
+        let cleaned = std::mem::take(&mut self.cleaned).into_iter().filter_map(|base| log(base, CLEANED_SUFFIX));
+        let swaps = std::mem::take(&mut self.swaps).into_keys().filter_map(|base| log(base, SWAP_SUFFIX));
+        let replaces = std::mem::take(&mut self.replaces).into_iter().filter_map(|base| name(replaces_path(dir, base)));
+        self.leftovers.extend(cleaned.chain(swaps).chain(replaces));
+    }
+
     /// How many of a checkpoint's segments, from the oldest on, were let go after it was taken: their files end in
     /// `.deleted`. Where a power cut undid some of the renames, the older ones count nevertheless.
     pub(super) fn gone_count(&self, checkpoint: &LogCheckpoint) -> Result<usize, Corruption> {
         let marks: Vec<_> = checkpoint.segments().collect();
         let count = marks.iter().rposition(|mark| self.is_gone(mark)).map_or(0, |last| last + 1);
-        for mark in &marks {
-            if !self.is_gone(mark) {
-                self.check_size(mark)?;
-            }
-        }
+        marks.iter().skip(count).try_for_each(|mark| self.check_size(mark).map(drop))?;
         Ok(count)
+    }
+
+    /// The files of segments that the checkpoint names and that were let go: they must not be swept up before a later
+    /// checkpoint is durable, for without them the segments would be missing.
+    pub(super) fn keep_gone(&mut self, checkpoint: &LogCheckpoint) -> Vec<String> {
+        let gone = checkpoint.segments().filter(|mark| self.is_gone(mark)).map(|mark| mark.base_offset);
+        let path = |base| with_suffix(&segment_path(Path::new(""), base, FileKind::Log), DELETED_SUFFIX);
+        let names: Vec<String> = gone.map(|base| path(base).to_string_lossy().into_owned()).collect();
+        self.leftovers.retain(|name| !names.contains(name));
+        names
     }
 
     /// Whether the segment was let go after the checkpoint that names it.

@@ -24,10 +24,12 @@
 //! partition.metadata       text: `version: 0`, `topic_id: <base64>`
 //! leader-epoch-checkpoint  text: `0`, count, then `epoch start-offset` a line
 //! <base>.snapshot          the producers at <base> as Kafka writes them, see `producer::snapshot`
+//! <base>.replaces          which segments a compacted one stands for, see `compact::manifest`
+//! compaction-checkpoint    text: up to where the log is compacted, see `compact::progress`
 //! ```
 //!
 //! Files that are replaced as a whole are written as `<name>.tmp`, synced and renamed. Files on their way
-//! out end in `.deleted`.
+//! out end in `.deleted`. A compacted segment is written as `<base>.log.cleaned` and comes in as `<base>.log.swap`.
 
 use bytes::Bytes;
 use levada_model::{LogId, Offset, Timestamp, Uuid, crc::crc32c};
@@ -45,6 +47,15 @@ pub(crate) const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
 pub(crate) const DELETED_SUFFIX: &str = ".deleted";
 /// The end of a name that is being written.
 pub(crate) const TMP_SUFFIX: &str = ".tmp";
+/// The end of the name of a compacted segment that is being written.
+pub(crate) const CLEANED_SUFFIX: &str = ".cleaned";
+/// The end of the name of a compacted segment that is on its way in.
+pub(crate) const SWAP_SUFFIX: &str = ".swap";
+/// The end of the name of a segment in whose place a compacted one stands. Not [`DELETED_SUFFIX`] alone: that says
+/// that the offsets are gone.
+pub(crate) const REPLACED_SUFFIX: &str = ".replaced.deleted";
+
+const REPLACES_EXTENSION: &str = "replaces";
 
 const SIDECAR_MAGIC: &[u8; 4] = b"LVDS";
 const SIDECAR_VERSION: u16 = 1;
@@ -82,6 +93,22 @@ pub(crate) fn segment_path(dir: &Path, base: Offset, kind: FileKind) -> PathBuf 
     dir.join(format!("{base:020}.{}", kind.extension()))
 }
 
+/// What describes the segments in whose place the compacted one at `base` stands.
+pub(crate) fn replaces_path(dir: &Path, base: Offset) -> PathBuf {
+    dir.join(format!("{base:020}.{REPLACES_EXTENSION}"))
+}
+
+/// Reads `<base>.replaces`.
+pub(crate) fn parse_replaces(name: &str) -> Option<Offset> {
+    let (digits, extension) = name.split_once('.')?;
+    (extension == REPLACES_EXTENSION).then(|| parse_base(digits)).flatten()
+}
+
+fn parse_base(digits: &str) -> Option<Offset> {
+    let is_base = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_base.then(|| digits.parse().ok()).flatten()
+}
+
 /// `path` with `suffix` behind its name.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -93,10 +120,7 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 pub(crate) fn parse_name(name: &str) -> Option<(Offset, FileKind)> {
     let (digits, extension) = name.split_once('.')?;
     let kind = FileKind::ALL.into_iter().find(|kind| kind.extension() == extension)?;
-    if digits.len() != 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    Some((digits.parse().ok()?, kind))
+    Some((parse_base(digits)?, kind))
 }
 
 /// The text of `partition.metadata`.

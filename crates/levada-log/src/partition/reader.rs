@@ -9,13 +9,13 @@ use super::{
     source::{Exactness, SegmentRead, Source, Start, Wait},
 };
 use bytes::Bytes;
-use levada_model::{LeaderEpoch, LogId, Offset, Timestamp, batch::BatchHeader};
+use levada_model::{LeaderEpoch, LogId, NO_OFFSET, Offset, Timestamp, batch::BatchHeader};
 use parking_lot::{Mutex, RwLock};
 use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -82,6 +82,8 @@ pub struct LogReader {
     pub(super) next_offset: AtomicI64,
     pub(super) epochs: RwLock<EpochTable>,
     pub(super) poison: OnceLock<String>,
+    /// Segments below this are named, whole, by a checkpoint that is durable.
+    pub(super) checkpointed: AtomicI64,
     cursors: Mutex<Cursors>,
 }
 
@@ -104,6 +106,7 @@ impl LogReader {
             next_offset: AtomicI64::new(next_offset),
             epochs: RwLock::new(epochs),
             poison: OnceLock::new(),
+            checkpointed: AtomicI64::new(NO_OFFSET),
             cursors: Mutex::default(),
         })
     }
@@ -136,6 +139,11 @@ impl LogReader {
     #[must_use]
     pub fn poisoned(&self) -> Option<&str> {
         self.poison.get().map(String::as_str)
+    }
+
+    /// A checkpoint is durable in which the active segment begins at `active_base`: those before it may be compacted.
+    pub fn note_checkpoint(&self, active_base: Offset) {
+        self.checkpointed.fetch_max(active_base, Ordering::AcqRel);
     }
 
     pub(super) fn snapshot(&self) -> Arc<Vec<Arc<Segment>>> {
@@ -275,11 +283,11 @@ impl LogReader {
     }
 
     /// Where the batch that begins at `offset` lies, if a recent read ended there.
-    pub(super) fn known_position(&self, segment: &Segment, offset: Offset) -> Option<u64> {
+    pub(super) fn known_position(&self, segment: &Arc<Segment>, offset: Offset) -> Option<u64> {
         self.cursors.lock().find(segment, offset)
     }
 
-    pub(super) fn remember(&self, segment: &Segment, offset: Offset, position: u64) {
+    pub(super) fn remember(&self, segment: &Arc<Segment>, offset: Offset, position: u64) {
         self.cursors.lock().remember(segment, offset, position);
     }
 
@@ -356,25 +364,26 @@ struct Cursors {
     next: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Cursor {
-    segment_base: Offset,
+    /// This very one: another of its base, a compacted one, has its batches elsewhere.
+    segment: Weak<Segment>,
     offset: Offset,
     position: u64,
 }
 
 impl Cursors {
-    fn find(&self, segment: &Segment, offset: Offset) -> Option<u64> {
-        let is_it = |cursor: &&Cursor| cursor.segment_base == segment.base() && cursor.offset == offset;
+    fn find(&self, segment: &Arc<Segment>, offset: Offset) -> Option<u64> {
+        let is_it = |cursor: &&Cursor| cursor.offset == offset && Weak::as_ptr(&cursor.segment) == Arc::as_ptr(segment);
         self.ring.iter().flatten().find(is_it).map(|cursor| cursor.position)
     }
 
-    fn remember(&mut self, segment: &Segment, offset: Offset, position: u64) {
+    fn remember(&mut self, segment: &Arc<Segment>, offset: Offset, position: u64) {
         if self.find(segment, offset).is_some() {
             return;
         }
         if let Some(slot) = self.ring.get_mut(self.next) {
-            *slot = Some(Cursor { segment_base: segment.base(), offset, position });
+            *slot = Some(Cursor { segment: Arc::downgrade(segment), offset, position });
         }
         self.next = (self.next + 1) % CURSORS;
     }

@@ -3,6 +3,7 @@
 use super::{
     AbortedTransaction, EpochTable, LogCheckpoint, LogConfig, LogFiles, OpenError, PartitionLog, Parts, SegmentMark,
     aborted,
+    compact::{settle::settle, swap::Leftover},
     error::{Corruption, Defect},
     index::{IndexBuilder, Indexed, relative},
     inventory::Inventory,
@@ -17,7 +18,7 @@ use crate::{
     error::DiskError,
 };
 use bytes::Bytes;
-use levada_model::{LogId, Marker, NO_TIMESTAMP, Offset, batch::BatchHeader};
+use levada_model::{LogId, Marker, NO_OFFSET, NO_TIMESTAMP, Offset, batch::BatchHeader};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -109,7 +110,10 @@ impl PartitionLog {
     /// [`OpenError::Corrupt`] where a segment other than the last is not sound, or there is none.
     pub fn rebuild(files: &Arc<LogFiles>, dir: PathBuf, id: LogId, config: LogConfig) -> Result<Recovered, OpenError> {
         config.validate()?;
-        let inventory = Inventory::take(files, &dir, id)?;
+        let mut inventory = Inventory::take(files, &dir, id)?;
+        settle(files, &dir, id, &mut inventory)?;
+        // All is read: nothing has to be known of what was replaced.
+        inventory.abandon_replacements();
         let Some((&first, _)) = inventory.logs.first_key_value() else {
             let defect = Defect::Missing;
             return Err(Corruption { segment_base: 0, position: 0, offset_from: 0, defect }.into());
@@ -148,6 +152,12 @@ struct Opening {
     base_producers: Option<Bytes>,
     /// Transactions that were aborted, in the order of their markers.
     aborted: Vec<AbortedTransaction>,
+    /// Where the active segment of the checkpoint begins.
+    checkpointed: Offset,
+    /// Bases of segments in the place of others, of which no checkpoint may know.
+    replaced: Vec<Offset>,
+    /// Files that the checkpoint needs, and a later one will not.
+    gone: Vec<String>,
     kept_batch_count: u64,
     cut_bytes: u64,
     cut_at: Option<Corruption>,
@@ -174,6 +184,9 @@ impl Opening {
             producers,
             base_producers: None,
             aborted: Vec::new(),
+            checkpointed: NO_OFFSET,
+            replaced: Vec::new(),
+            gone: Vec::new(),
             kept_batch_count: 0,
             cut_bytes: 0,
             cut_at: None,
@@ -189,8 +202,12 @@ impl Opening {
         checkpoint: &LogCheckpoint,
     ) -> Result<(Self, Option<SegmentMark>), OpenError> {
         config.validate()?;
-        let inventory = Inventory::take(files, &dir, id)?;
-        let gone_count = inventory.gone_count(checkpoint)?;
+        let mut inventory = Inventory::take(files, &dir, id)?;
+        let mut checkpoint = checkpoint.clone();
+        let manifests = settle(files, &dir, id, &mut inventory)?;
+        manifests.iter().try_for_each(|manifest| manifest.apply(&mut checkpoint))?;
+        let gone_count = inventory.gone_count(&checkpoint)?;
+        let gone = inventory.keep_gone(&checkpoint);
         let producers = ProducerTable::decode(checkpoint.producers.clone(), config.producers_max)?;
         let mut opening = Self::new(files, dir, id, config, inventory, producers);
         let mut left: Vec<SegmentMark> = checkpoint.segments().skip(gone_count).copied().collect();
@@ -204,7 +221,13 @@ impl Opening {
             opening.start_offset = checkpoint.log_start_offset.max(first.base_offset);
         }
         let active = left.pop();
-        opening.sealed = left.into_iter().map(|mark| (mark, IndexFiles::Trusted)).collect();
+        opening.checkpointed = checkpoint.active.base_offset;
+        opening.gone = gone;
+        opening.replaced = manifests.iter().map(|manifest| manifest.mark.base_offset).collect();
+        let index_files = |mark: &SegmentMark| {
+            if opening.replaced.contains(&mark.base_offset) { IndexFiles::Ignored } else { IndexFiles::Trusted }
+        };
+        opening.sealed = left.into_iter().map(|mark| (mark, index_files(&mark))).collect();
         Ok((opening, active))
     }
 
@@ -399,6 +422,9 @@ impl Opening {
         log.dirty = dirty;
         // What was read above the checkpoint may not stand beside the segment yet.
         log.aborted_dirty = log.touched && log.aborted.iter().any(|entry| entry.last_offset >= active.base_offset);
+        let gone = self.gone.iter().map(|name| Leftover::awaited(log.shared.dir.join(name)));
+        log.leftovers = self.replaced.iter().map(|&base| log.awaited(base)).chain(gone).collect();
+        log.shared.note_checkpoint(self.checkpointed);
         let Self { kept_batch_count, cut_bytes, cut_at, .. } = self;
         Ok(Recovered { log, kept_batch_count, cut_bytes, cut_at })
     }

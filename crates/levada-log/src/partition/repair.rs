@@ -3,7 +3,8 @@
 //! Works on a directory that nobody has open. What is cut is kept beside, and no byte of it is thrown away.
 
 use super::{
-    LogCheckpoint, LogFiles, SegmentMark,
+    LogCheckpoint, LogFiles, OpenError, SegmentMark,
+    compact::settle::settle,
     error::{Corruption, Defect},
     inventory::Inventory,
     layout::{FileKind, segment_path},
@@ -35,12 +36,24 @@ pub struct Rot {
 
 /// Reads all that `checkpoint` says was durable, and finds the first damage.
 ///
-/// What stands beyond the checkpoint may be torn: the next start sees to that.
+/// What stands beyond the checkpoint may be torn: the next start sees to that. A compaction that was cut off is
+/// finished or undone first, as a start would.
 ///
 /// # Errors
 /// Where the disk fails.
 pub fn find_rot(files: &LogFiles, dir: &Path, checkpoint: &LogCheckpoint) -> Result<Option<Rot>, DiskError> {
-    let inventory = if files.disk().exists(dir) { Inventory::list(files, dir)? } else { Inventory::default() };
+    let mut inventory = if files.disk().exists(dir) { Inventory::list(files, dir)? } else { Inventory::default() };
+    let mut checkpoint = checkpoint.clone();
+    let settled = match settle(files, dir, checkpoint.id, &mut inventory) {
+        Ok(manifests) => manifests.iter().try_for_each(|manifest| manifest.apply(&mut checkpoint)),
+        Err(OpenError::Disk(error)) => return Err(error),
+        Err(OpenError::Corrupt(at)) => Err(at),
+        Err(OpenError::Config(_) | OpenError::Producers(_) | OpenError::WrongTopic { .. }) => Ok(()),
+    };
+    if let Err(at) = settled {
+        let bytes = inventory.logs.range(at.segment_base..).map(|(_, size)| size).sum();
+        return Ok(Some(Rot { at, offset_to: checkpoint.next_offset(), bytes }));
+    }
     let marks: Vec<SegmentMark> = checkpoint.segments().copied().collect();
     let gone = marks.iter().rposition(|mark| inventory.is_gone(mark)).map_or(0, |last| last + 1);
     for mark in marks.iter().skip(gone) {

@@ -65,6 +65,9 @@ impl PartitionLog {
     /// Where a new segment is needed and cannot be begun, as [`Self::append`].
     pub fn expire(&mut self, now_ms: Timestamp, retention: &Retention) -> Result<Removed, AppendError> {
         let marks = self.shared.segments();
+        // What is just being replaced goes another time.
+        let upper_offset = retention.upper_offset.min(self.replacing.unwrap_or(Offset::MAX));
+        let retention = &Retention { upper_offset, ..*retention };
         let count = expired_count(&marks, now_ms, retention, self.shared.log_start_offset());
         if count == 0 {
             return Ok(Removed::default());

@@ -129,6 +129,13 @@ impl<'a> Scan<'a> {
         Ok(Some(records.into()))
     }
 
+    /// All bytes of the batch that was found last, where checksums are looked at.
+    pub(crate) fn bytes(&self, found: &Found) -> &[u8] {
+        let start = usize::try_from(found.position.saturating_sub(self.chunk_from)).unwrap_or(usize::MAX);
+        let size = usize::try_from(found.size).unwrap_or(usize::MAX);
+        self.chunk.get(start..start.saturating_add(size)).unwrap_or_default()
+    }
+
     fn step(&mut self) -> Result<Found, Stop> {
         let left = self.end - self.position;
         let header_size = u64::try_from(HEADER_SIZE).unwrap_or(u64::MAX);

@@ -346,6 +346,11 @@ impl Segment {
         }
     }
 
+    /// The index files are no longer those of this log: another takes its place.
+    pub(crate) fn distrust_index_files(&self) {
+        self.index_files_trusted.store(false, Ordering::Release);
+    }
+
     /// The index files are now those of this log.
     pub(crate) fn trust_index_files(&self) {
         self.index_files_trusted.store(true, Ordering::Release);

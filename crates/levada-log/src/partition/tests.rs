@@ -2,6 +2,9 @@
 
 mod append_and_read;
 mod checks;
+mod compact;
+mod compact_cuts;
+mod compact_reads;
 mod formats;
 mod power;
 mod recover;

@@ -4,8 +4,9 @@
 
 use super::{
     LogFiles,
+    compact::settle::view,
     error::{Corruption, Defect},
-    index::{Indexes, relative},
+    index::{Indexed, Indexes, relative},
     inventory::Inventory,
     layout::{FileKind, segment_path},
     scan::{Depth, Scan, Stop},
@@ -79,8 +80,12 @@ pub fn verify(
     let inventory = Inventory::list(files, dir)?;
     let mut expected = 0;
     let mut segments = Vec::new();
-    for (&base, &size) in &inventory.logs {
-        let segment = verify_segment(files, dir, base, size, expected, on_batch)?;
+    for (base, (path, size)) in view(files, dir, &inventory)? {
+        let (mut segment, positions) = verify_segment(files, &path, base, size, expected, on_batch)?;
+        // Before a checkpoint knows of a compacted segment, the index files beside it may be those of the one before.
+        if !inventory.replaces.contains(&base) {
+            segment.index_defect_count = index_defects(files, dir, base, size, &positions)?;
+        }
         expected = segment.next_offset;
         segments.push(segment);
     }
@@ -89,14 +94,13 @@ pub fn verify(
 
 fn verify_segment(
     files: &LogFiles,
-    dir: &Path,
+    path: &Path,
     base: Offset,
     size: u64,
     expected: Offset,
     on_batch: &mut dyn FnMut(&VerifiedBatch<'_>),
-) -> Result<VerifiedSegment, DiskError> {
-    let path = segment_path(dir, base, FileKind::Log);
-    let file = files.open(&path, OpenMode::Read)?;
+) -> Result<(VerifiedSegment, BTreeMap<u64, BatchHeader>), DiskError> {
+    let file = files.open(path, OpenMode::Read)?;
     let mut segment = VerifiedSegment {
         base_offset: base,
         size_bytes: size,
@@ -108,12 +112,12 @@ fn verify_segment(
     };
     let mut positions = BTreeMap::new();
     let mut bytes = Vec::new();
-    let mut scan = Scan::new(Arc::clone(&file), &path, base, Depth::Headers, 0..size, base.max(expected));
+    let mut scan = Scan::new(Arc::clone(&file), path, base, Depth::Headers, 0..size, base.max(expected));
     while let Some(found) = scan.next() {
         match found {
             Ok(found) => {
                 bytes.resize(usize::try_from(found.size).unwrap_or(0), 0);
-                read_exact_at(&*file, &mut bytes, found.position).map_err(DiskError::at("read", &path))?;
+                read_exact_at(&*file, &mut bytes, found.position).map_err(DiskError::at("read", path))?;
                 let actual = crc32c(bytes.get(CRC_FROM..).unwrap_or_default());
                 let claimed = found.header.crc;
                 let crc = if actual == claimed { CrcState::Sound } else { CrcState::Broken { actual } };
@@ -135,8 +139,7 @@ fn verify_segment(
             }
         }
     }
-    segment.index_defect_count = index_defects(files, dir, base, size, &positions)?;
-    Ok(segment)
+    Ok((segment, positions))
 }
 
 /// Entries of both index files that contradict the batches. A file that is not there has none.
@@ -163,7 +166,7 @@ fn index_defects(
     for entry in &indexes.times {
         let offset = base.saturating_add(i64::from(entry.relative));
         while let Some(header) = headers.next_if(|header| header.last_offset() <= offset) {
-            max_timestamp = max_timestamp.max(header.max_timestamp);
+            max_timestamp = max_timestamp.max(Indexed::of(0, 0, header).max_timestamp);
         }
         bad_times += usize::from(max_timestamp != entry.timestamp);
     }

@@ -174,7 +174,7 @@ pub(crate) fn open_files<'a>(
 pub(crate) fn log_config(settings: &crate::LogSettings) -> LogConfig {
     LogConfig {
         segment_bytes: u32::try_from(settings.segment_bytes).unwrap_or(u32::MAX),
-        segment_age_max: Duration::from_millis(settings.segment_ms),
+        segment_age_max: Duration::from_millis(settings.segment_age_max_ms()),
         ..LogConfig::default()
     }
 }

@@ -314,6 +314,10 @@ impl<'a> Recovering<'a> {
         log.append.lock().producers = files.producers().clone();
         log.start_transactions(&files);
         log.set_reader(files.reader());
+        if files.has_leftovers() {
+            // They go with a checkpoint, and it may be long until there is another reason for one.
+            self.shared.inbox.request_checkpoint(None);
+        }
         *log.files.lock() = Some(files);
     }
 

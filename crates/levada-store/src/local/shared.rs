@@ -4,11 +4,12 @@ use super::{
     Resolve, StoreConfig, StoreError, StoreParts,
     appender::Appender,
     checkpoint::LogEntry,
+    cleaner::{Cleaner, CleanerCommand},
     flusher::{Answer, Flusher, FlusherCommand},
     inbox::{Inbox, WriterCommand},
     queue::Queue,
     space::{Lack, Space},
-    syncer::{Syncer, SyncerCommand},
+    syncer::{Doomed, Syncer, SyncerCommand},
     writer::Writer,
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use levada_log::{Disk, partition::LogFiles};
-use levada_model::{Clock, LogId, TopicName, record::StoredBatch};
+use levada_model::{Clock, LogId, Rng, TopicName, record::StoredBatch};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::BTreeMap,
@@ -28,7 +29,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -82,6 +83,20 @@ pub struct StoreStats {
     pub segment_syncs: u64,
     /// Nanoseconds spent waiting for syncs of the journal.
     pub journal_sync_nanos: u64,
+    /// Partitions compacted, each pass over one counted.
+    pub compactions: u64,
+    /// Bytes that compaction read.
+    pub compaction_read_bytes: u64,
+    /// Bytes that compaction wrote.
+    pub compaction_written_bytes: u64,
+    /// Records that compaction dropped.
+    pub compaction_records_dropped: u64,
+    /// The largest share of bytes that wait for compaction of any partition, in millionths.
+    pub compaction_dirty_ppm: u64,
+    /// Partitions that cannot be compacted, or not wholly.
+    pub compaction_troubled: u64,
+    /// Time since it was last looked what is to be compacted.
+    pub compaction_idle: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +109,14 @@ pub(crate) struct Stats {
     pub(crate) checkpoints: AtomicU64,
     pub(crate) segment_syncs: AtomicU64,
     pub(crate) journal_sync_nanos: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) compaction_read_bytes: AtomicU64,
+    pub(crate) compaction_written_bytes: AtomicU64,
+    pub(crate) compaction_records_dropped: AtomicU64,
+    pub(crate) compaction_dirty_ppm: AtomicU64,
+    pub(crate) compaction_troubled: AtomicU64,
+    /// When the cleaner last looked, in milliseconds of the monotonic clock.
+    pub(crate) compaction_looked_ms: AtomicU64,
 }
 
 impl Stats {
@@ -108,7 +131,7 @@ impl Stats {
         Self::add(&self.bytes, batch.size());
     }
 
-    pub(crate) fn read(&self) -> StoreStats {
+    pub(crate) fn read(&self, now: Duration) -> StoreStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         StoreStats {
             journal_rounds: get(&self.journal_rounds),
@@ -119,6 +142,13 @@ impl Stats {
             checkpoints: get(&self.checkpoints),
             segment_syncs: get(&self.segment_syncs),
             journal_sync_nanos: get(&self.journal_sync_nanos),
+            compactions: get(&self.compactions),
+            compaction_read_bytes: get(&self.compaction_read_bytes),
+            compaction_written_bytes: get(&self.compaction_written_bytes),
+            compaction_records_dropped: get(&self.compaction_records_dropped),
+            compaction_dirty_ppm: get(&self.compaction_dirty_ppm),
+            compaction_troubled: get(&self.compaction_troubled),
+            compaction_idle: now.saturating_sub(Duration::from_millis(get(&self.compaction_looked_ms))),
         }
     }
 }
@@ -135,6 +165,12 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) syncs: Queue<SyncerCommand>,
     pub(crate) flushes: Queue<FlusherCommand>,
+    pub(crate) cleans: Queue<CleanerCommand>,
+    /// Bytes of memory tails that were let go because they were compacted; the writer counts what is left.
+    pub(crate) forgotten: AtomicUsize,
+    /// The cleaner is to stop in the middle of what it does.
+    pub(crate) cleaner_ends: AtomicBool,
+    pub(crate) rng: Arc<dyn Rng>,
     pub(crate) stats: Stats,
     /// The journal's last position whose effects are published.
     pub(crate) published: AtomicU64,
@@ -146,6 +182,8 @@ pub(crate) struct Shared {
     checkpoint_runs: AtomicBool,
     /// Bytes that went to segments past the journal since they last asked for a checkpoint.
     direct_bytes: AtomicU64,
+    /// Files whose turn to be unlinked did not come: the checkpoint could not be written.
+    spared: Mutex<Vec<Doomed>>,
     /// What the checkpoint said of partitions that are quarantined: later ones say it again.
     kept_entries: Mutex<BTreeMap<LogId, LogEntry>>,
     /// Keeps other processes away from the directory until the store is closed.
@@ -177,6 +215,10 @@ impl Shared {
             inbox: Inbox::default(),
             syncs: Queue::default(),
             flushes: Queue::default(),
+            cleans: Queue::default(),
+            forgotten: AtomicUsize::new(0),
+            cleaner_ends: AtomicBool::new(false),
+            rng: parts.rng,
             stats: Stats::default(),
             published: AtomicU64::new(0),
             released: Mutex::new(released),
@@ -185,6 +227,7 @@ impl Shared {
             space: Space::default(),
             checkpoint_runs: AtomicBool::new(false),
             direct_bytes: AtomicU64::new(0),
+            spared: Mutex::default(),
             kept_entries: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         })
@@ -265,11 +308,13 @@ impl Threads {
     pub(crate) fn start(shared: &Arc<Shared>, appender: Appender, writer: Writer) -> Result<Self, StoreError> {
         let syncer = Syncer::new(Arc::clone(shared));
         let flusher = Flusher::new(Arc::clone(shared));
+        let cleaner = Cleaner::new(Arc::clone(shared));
         let handles = vec![
             spawn("levada-append", move || appender.run())?,
             spawn("levada-write", move || writer.run())?,
             spawn("levada-sync", move || syncer.run())?,
             spawn("levada-flush", move || flusher.run())?,
+            spawn("levada-clean", move || cleaner.run())?,
         ];
         Ok(Self { handles: Mutex::new(handles) })
     }
@@ -280,6 +325,8 @@ impl Threads {
         if handles.is_empty() {
             return;
         }
+        shared.cleaner_ends.store(true, Ordering::Release);
+        shared.cleans.push(CleanerCommand::Close);
         let (promise, appender_closed) = pair();
         shared.appends.push(AppenderCommand::Close { promise });
         if appender_closed.wait().is_none() {
@@ -314,8 +361,17 @@ fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<Joi
     thread.spawn(body).map_err(|source| StoreError::Thread { name, source })
 }
 
-/// Which checkpoint runs, and the directories of what was deleted.
+/// Which checkpoint runs, and what goes with it.
 impl Shared {
+    /// Files that go with the next checkpoint instead.
+    pub(crate) fn spare(&self, doomed: Vec<Doomed>) {
+        self.spared.lock().extend(doomed);
+    }
+
+    pub(crate) fn take_spared(&self) -> Vec<Doomed> {
+        std::mem::take(&mut *self.spared.lock())
+    }
+
     pub(crate) fn checkpoint_runs(&self) -> bool {
         self.checkpoint_runs.load(Ordering::Acquire)
     }

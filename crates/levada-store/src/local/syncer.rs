@@ -8,16 +8,37 @@ use super::{
     space::Lack,
 };
 use crate::{log::Log, ticket::Promise};
-use levada_log::{disk::OpenMode, partition::DirtyFile};
+use levada_log::{DiskFile, LogReader, disk::OpenMode, partition::DirtyFile};
+use levada_model::Offset;
 use std::{
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
+    time::Duration,
 };
 
 /// Large files are cut in steps of this size before they are unlinked: unlinking at once stalls the journal.
 const UNLINK_STEP: u64 = 32 << 20;
+
+/// A file that goes when a checkpoint is durable.
+#[derive(Debug)]
+pub(crate) struct Doomed {
+    /// Since when.
+    pub(crate) since: Duration,
+    pub(crate) path: PathBuf,
+    /// Somebody waits for it to go.
+    pub(crate) is_awaited: bool,
+    /// Who still reads it, if that is allowed: it is not cut short then.
+    pub(crate) readers: Option<Weak<dyn DiskFile>>,
+}
+
+impl Doomed {
+    /// Whether it has waited for long enough.
+    pub(crate) fn is_due(&self, now: Duration, delay: Duration) -> bool {
+        self.is_awaited || now.saturating_sub(self.since) >= delay
+    }
+}
 
 /// A checkpoint that is durable once its files are.
 #[derive(Debug)]
@@ -27,7 +48,9 @@ pub(crate) struct CheckpointJob {
     /// Logs that the checkpoint calls direct, and that are not yet.
     pub(crate) to_be_direct: Vec<Arc<Log>>,
     /// Files that no checkpoint needs after this one.
-    pub(crate) doomed: Vec<PathBuf>,
+    pub(crate) doomed: Vec<Doomed>,
+    /// Logs whose segments before an offset may be compacted once it is durable: it names them, whole.
+    pub(crate) named: Vec<(Arc<LogReader>, Offset)>,
     pub(crate) promises: Vec<Promise<()>>,
 }
 
@@ -80,6 +103,7 @@ impl Syncer {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 // The old checkpoint stands, and the journal that it needs.
                 self.shared.set_lack(Lack::Files);
+                self.shared.spare(job.doomed);
                 return;
             }
             Err(error) => {
@@ -92,11 +116,28 @@ impl Syncer {
         if !job.to_be_direct.is_empty() {
             self.shared.appends.push(AppenderCommand::MakeDirect(job.to_be_direct));
         }
+        for (log, active_base) in &job.named {
+            log.note_checkpoint(*active_base);
+        }
+        let (awaited, others): (Vec<_>, Vec<_>) = job.doomed.into_iter().partition(|doomed| doomed.is_awaited);
+        awaited.iter().for_each(|doomed| self.remove(&doomed.path));
         for promise in job.promises {
             promise.fulfil(());
         }
-        for path in &job.doomed {
-            self.unlink(path);
+        for doomed in others {
+            if doomed.readers.is_some_and(|readers| readers.strong_count() > 0) {
+                self.remove(&doomed.path);
+            } else {
+                self.unlink(&doomed.path);
+            }
+        }
+    }
+
+    fn remove(&self, path: &Path) {
+        if let Err(error) = self.shared.disk.remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "a replaced file could not be unlinked");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The store as its user sees it, on a disk in memory and on a real one.
 
+mod compact;
 mod crash;
 mod flush;
 mod life;

@@ -7,15 +7,17 @@ use super::{
     inbox::{Work, WriterCommand},
     shared::Shared,
     space::Lack,
-    syncer::{CheckpointJob, SyncerCommand},
+    syncer::{CheckpointJob, Doomed, SyncerCommand},
 };
 use crate::{append::AppendError, cluster::ClusterImage, log::Log, settings::Durability, ticket::Promise};
 use bytes::BytesMut;
-use levada_log::partition::{self, PartitionLog, Retention};
+use levada_log::{
+    LogReader,
+    partition::{self, Leftover, PartitionLog, Retention},
+};
 use levada_model::{Offset, record::StoredBatch};
 use std::{
     collections::VecDeque,
-    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -39,8 +41,16 @@ pub(crate) struct Writer {
     last_checkpoint: Duration,
     written_since_checkpoint: u64,
     last_expiry: Duration,
-    /// Renamed segments, and when.
-    doomed: Vec<(Duration, PathBuf)>,
+    /// Renamed segments, and what else goes with a checkpoint.
+    doomed: Vec<Doomed>,
+}
+
+/// What a checkpoint is made of.
+struct Capture {
+    checkpoint: Checkpoint,
+    files: Vec<partition::DirtyFile>,
+    flushed: Flushed,
+    named: Vec<(Arc<LogReader>, Offset)>,
 }
 
 /// Whether all that is in the journal is in segments, too.
@@ -164,7 +174,8 @@ impl Writer {
     /// Keeps the newest flushed batches in memory, up to the configured size in all.
     fn retain(&mut self, log: Arc<Log>, bytes: usize) {
         self.retained.push_back(log);
-        self.retained_bytes += bytes;
+        let forgotten = self.shared.forgotten.swap(0, Ordering::AcqRel);
+        self.retained_bytes = self.retained_bytes.saturating_sub(forgotten) + bytes;
         while self.retained_bytes > self.shared.config.tail_bytes_max {
             let Some(oldest) = self.retained.pop_front() else {
                 self.retained_bytes = 0;
@@ -240,21 +251,22 @@ impl Writer {
         for log in self.shared.image.load().logs() {
             log.append.lock().producers.expire(wall, age_max_ms);
             let settings = log.settings();
-            if !settings.deletes {
-                continue;
-            }
             let mut files = log.files.lock();
             let Some(files) = files.as_mut() else { continue };
             files.expire_producers(wall, age_max_ms);
+            // Where nothing is deleted by age and size, there is still what lies below the start of the log.
+            let (age, bytes_max) =
+                if settings.deletes { (settings.retention_ms, settings.retention_bytes) } else { (None, None) };
             let retention = Retention {
-                age_max_ms: settings.retention_ms.map(|age| i64::try_from(age).unwrap_or(i64::MAX)),
-                bytes_max: settings.retention_bytes,
+                age_max_ms: age.map(|age| i64::try_from(age).unwrap_or(i64::MAX)),
+                bytes_max,
                 upper_offset: log.holds.first().unwrap_or(Offset::MAX).min(log.tail().high_watermark),
             };
             match files.expire(wall, &retention) {
                 Ok(removed) => {
                     log.advance_log_start(files.reader().log_start_offset());
-                    self.doomed.extend(removed.paths.into_iter().map(|path| (now, path)));
+                    let doomed = |path| Doomed { since: now, path, is_awaited: false, readers: None };
+                    self.doomed.extend(removed.paths.into_iter().map(doomed));
                 }
                 // It is tried again soon, and the lack of space was told.
                 Err(partition::AppendError::NoSpace { .. }) if self.shared.lacks(Lack::Files) => {}
@@ -278,13 +290,15 @@ impl Writer {
     /// Whether files wait to be unlinked, and may be once a checkpoint is durable.
     fn may_unlink(&self, now: Duration) -> bool {
         let delay = self.shared.config.file_delete_delay;
-        self.doomed.iter().any(|(since, _)| now.saturating_sub(*since) >= delay)
+        self.doomed.iter().any(|doomed| doomed.is_due(now, delay))
     }
 
     /// Hands a checkpoint of this moment to the syncer.
     fn start_checkpoint(&mut self, promises: Vec<Promise<()>>) {
         let now = self.shared.clock.monotonic();
-        let Some((checkpoint, files, flushed)) = self.capture(now) else {
+        let spared = self.shared.take_spared();
+        self.doomed.extend(spared);
+        let Some(Capture { checkpoint, files, flushed, named }) = self.capture(now) else {
             // After an error of the disk there are no checkpoints any more: who waits for one learns it.
             if self.shared.poison().is_none() {
                 self.shared.inbox.put_off_checkpoint(promises);
@@ -301,15 +315,13 @@ impl Writer {
         let wants = |log: &&Arc<Log>| log.settings().durability != Durability::Fsync && !log.append.lock().direct;
         let to_be_direct = image.logs().filter(wants).cloned().collect();
         let delay = self.shared.config.file_delete_delay;
-        let (old, young) =
-            std::mem::take(&mut self.doomed).into_iter().partition(|(since, _)| now.saturating_sub(*since) >= delay);
+        let (doomed, young) =
+            std::mem::take(&mut self.doomed).into_iter().partition(|doomed| doomed.is_due(now, delay));
         self.doomed = young;
-        let old: Vec<(Duration, PathBuf)> = old;
-        let doomed = old.into_iter().map(|(_, path)| path).collect();
         self.last_checkpoint = now;
         self.written_since_checkpoint = 0;
         self.shared.checkpoint_begins();
-        let job = CheckpointJob { files, checkpoint, to_be_direct, doomed, promises };
+        let job = CheckpointJob { files, checkpoint, to_be_direct, doomed, named, promises };
         self.shared.syncs.push(SyncerCommand::Checkpoint(Box::new(job)));
     }
 
@@ -317,7 +329,7 @@ impl Writer {
     ///
     /// Where the disk is full, nothing of the journal can be let go. A checkpoint is taken then only if it lets
     /// files go; else `None`.
-    fn capture(&mut self, now: Duration) -> Option<(Checkpoint, Vec<partition::DirtyFile>, Flushed)> {
+    fn capture(&mut self, now: Duration) -> Option<Capture> {
         // The order matters: what the position and the image promise is flushed and carried out after they are read.
         let position = self.shared.published.load(Ordering::Acquire);
         let image = self.shared.image.load_full();
@@ -332,12 +344,38 @@ impl Writer {
             false if self.shared.poison().is_none() && self.may_unlink(now) => (Flushed::Some, self.shared.released()),
             false => return None,
         };
-        let mut dirty_files = Vec::new();
-        let logs = image
-            .logs()
-            .filter_map(|log| self.shared.kept_entry(log.id()).or_else(|| capture_log(log, &mut dirty_files)))
-            .collect();
-        Some((new_checkpoint(&image, position, logs, false), dirty_files, flushed))
+        let checkpoint = new_checkpoint(&image, position, Vec::new(), false);
+        let mut capture = Capture { checkpoint, files: Vec::new(), flushed, named: Vec::new() };
+        for log in image.logs() {
+            let kept = self.shared.kept_entry(log.id());
+            let entry = kept.or_else(|| self.capture_log(log, &mut capture, now));
+            capture.checkpoint.logs.extend(entry);
+        }
+        Some(capture)
+    }
+
+    /// What the checkpoint says of one log; `None` where there is nothing to say.
+    fn capture_log(&mut self, log: &Log, capture: &mut Capture, now: Duration) -> Option<LogEntry> {
+        let mut files = log.files.lock();
+        let state = log.append.lock();
+        let checkpoint = files.as_mut().map(|files| {
+            capture.files.extend(files.dirty_files());
+            let checkpoint = files.checkpoint();
+            if log.settings().compacts {
+                capture.named.push((files.reader(), checkpoint.active.base_offset));
+            }
+            let doomed = |Leftover { path, is_awaited, readers }| Doomed { since: now, path, is_awaited, readers };
+            self.doomed.extend(files.take_leftovers().into_iter().map(doomed));
+            let mut bytes = BytesMut::new();
+            checkpoint.encode(&mut bytes);
+            bytes.freeze()
+        });
+        let log_start = log.tail().log_start_offset;
+        if checkpoint.is_none() && state.lease_ceiling == 0 && log_start == 0 {
+            return None;
+        }
+        let direct = state.direct || log.settings().durability != Durability::Fsync;
+        Some(LogEntry { id: log.id(), direct, lease_ceiling: state.lease_ceiling, log_start, files: checkpoint })
     }
 
     /// The last thing: files closed in Kafka's formats, a checkpoint that needs no recovery.
@@ -356,7 +394,8 @@ impl Writer {
             log.close_for_append(AppendError::Closed);
             drop(files);
         }
-        let Some((mut checkpoint, files, Flushed::All)) = self.capture(self.shared.clock.monotonic()) else {
+        let captured = self.capture(self.shared.clock.monotonic());
+        let Some(Capture { mut checkpoint, files, flushed: Flushed::All, .. }) = captured else {
             tracing::error!("closed on a full disk: the next start recovers from the journal");
             return;
         };
@@ -367,8 +406,16 @@ impl Writer {
         }
         checkpoint.clean = true;
         self.end_leases(&mut checkpoint);
-        if let Err(error) = self.shared.write_checkpoint(&checkpoint) {
-            tracing::error!(%error, "the last checkpoint could not be written: the next start recovers");
+        match self.shared.write_checkpoint(&checkpoint) {
+            Ok(()) => self.unlink_awaited(),
+            Err(error) => tracing::error!(%error, "the last checkpoint could not be written: the next start recovers"),
+        }
+    }
+
+    /// The next start need not look at what compaction left. What stays all the same is swept up then.
+    fn unlink_awaited(&self) {
+        for doomed in self.doomed.iter().filter(|doomed| doomed.is_awaited) {
+            drop(self.shared.disk.remove_file(&doomed.path));
         }
     }
 
@@ -400,24 +447,6 @@ fn raise_start(log: &Log, files: &mut Option<PartitionLog>) {
     {
         tracing::warn!(topic = %log.topic(), %error, "the start of a log could not be moved");
     }
-}
-
-/// What the checkpoint says of one log; `None` where there is nothing to say.
-fn capture_log(log: &Log, dirty_files: &mut Vec<partition::DirtyFile>) -> Option<LogEntry> {
-    let mut files = log.files.lock();
-    let state = log.append.lock();
-    let checkpoint = files.as_mut().map(|files| {
-        dirty_files.extend(files.dirty_files());
-        let mut bytes = BytesMut::new();
-        files.checkpoint().encode(&mut bytes);
-        bytes.freeze()
-    });
-    let log_start = log.tail().log_start_offset;
-    if checkpoint.is_none() && state.lease_ceiling == 0 && log_start == 0 {
-        return None;
-    }
-    let direct = state.direct || log.settings().durability != Durability::Fsync;
-    Some(LogEntry { id: log.id(), direct, lease_ceiling: state.lease_ceiling, log_start, files: checkpoint })
 }
 
 /// A checkpoint of `image` and `logs`.

@@ -77,6 +77,16 @@ impl MemoryTail {
         before - self.size
     }
 
+    /// Forgets what is in a segment and ends below `end`: it was compacted there. Returns how many bytes that freed.
+    pub(crate) fn forget_below(&mut self, end: Offset) -> usize {
+        let before = self.size;
+        let end = end.min(self.flushed_to);
+        while let Some(batch) = self.batches.pop_front_if(|batch| batch.last_offset < end) {
+            self.size -= batch.size();
+        }
+        before - self.size
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) -> usize {
         self.batches.clear();
@@ -206,6 +216,17 @@ mod tests {
         assert!(tail.read(0, 63, usize::MAX, true).is_none() && tail.read(29, 63, usize::MAX, true).is_none());
         assert_eq!(tail.read(60, 63, usize::MAX, true).unwrap().size, tail.newest().unwrap().size());
         assert_eq!((tail.first_offset(), tail.unflushed().len()), (Some(60), 1));
+    }
+
+    #[test]
+    fn what_was_compacted_is_forgotten_and_no_more() {
+        let mut tail = tail(10);
+        assert_eq!(tail.forget_below(30), 0, "nothing is in a segment");
+        tail.set_flushed(15);
+        assert!(tail.forget_below(9) > 0);
+        assert_eq!(tail.first_offset(), Some(9));
+        assert!(tail.forget_below(30) > 0);
+        assert_eq!((tail.first_offset(), tail.unflushed().len()), (Some(15), 5));
     }
 
     #[test]

@@ -67,13 +67,14 @@ impl Log {
 fn record_in(batch: &Bytes, wanted: impl Fn(Timestamp, Offset) -> bool) -> Option<RecordAt> {
     let header = BatchHeader::parse(batch).ok()?;
     let found = |timestamp, offset| RecordAt { timestamp, offset, leader_epoch: header.partition_leader_epoch };
-    if header.attributes.is_log_append_time() {
-        return Some(found(header.max_timestamp, header.base_offset));
-    }
     let records = open(batch, header.attributes)?;
     for record in Records::new(records, header.record_count) {
         let record = record.ok()?;
-        let timestamp = header.base_timestamp.saturating_add(record.timestamp_delta);
+        let timestamp = if header.attributes.is_log_append_time() {
+            header.max_timestamp
+        } else {
+            header.base_timestamp.saturating_add(record.timestamp_delta)
+        };
         let offset = header.base_offset.saturating_add(i64::from(record.offset_delta));
         if wanted(timestamp, offset) {
             return Some(found(timestamp, offset));

@@ -77,6 +77,11 @@ impl Transactions {
         self.aborted.drain(..gone);
     }
 
+    /// The markers at these offsets are about to go.
+    pub(crate) fn forget(&mut self, markers: &BTreeSet<Offset>) {
+        self.aborted.retain(|entry| !markers.contains(&entry.last_offset));
+    }
+
     pub(crate) fn open(&self) -> Vec<OpenTransaction> {
         self.open.values().copied().collect()
     }

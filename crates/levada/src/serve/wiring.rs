@@ -69,11 +69,13 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let kafka = *server.addresses().first().context("no Kafka listener")?;
     let http = http_listener.local_addr()?;
     start_http(&tasks, http_listener, &store, Arc::clone(&broker), server.metrics());
+    // Whoever reads that clients are served may stop the server at once.
+    let stop = stop_requested();
     announce(settings, kafka, http, &data_dir)?;
     if settings.flag("demo") {
         crate::demo::start(&tasks, kafka);
     }
-    let cut = server.run(stop_requested()).await;
+    let cut = server.run(stop).await;
     if cut > 0 {
         tracing::warn!(cut, "connections were cut at the end of the grace time");
     }
@@ -106,6 +108,9 @@ fn open_store(
         producer_expiration: settings.duration("producer.id.expiration.ms"),
         retention_check_interval: settings.duration("retention-check-interval"),
         file_delete_delay: settings.duration("file.delete.delay.ms"),
+        compaction_interval: broker_config.compaction_interval(),
+        compaction_map_size_max: broker_config.compaction_map_size_max(),
+        compaction_bytes_per_second_max: broker_config.compaction_bytes_per_second_max(),
         ..StoreConfig::default()
     };
     broker_config.check_batch_size(config.batch_size_max())?;
@@ -248,6 +253,25 @@ fn store_metrics(store: &Store) -> Vec<Metric> {
         counter("levada_store_bytes_total", "Bytes appended.", stats.bytes),
         counter("levada_checkpoints_total", "Checkpoints taken.", stats.checkpoints),
         counter("levada_segment_syncs_total", "Files synced for checkpoints.", stats.segment_syncs),
+        counter("levada_compactions_total", "Passes of compaction over a partition.", stats.compactions),
+        counter("levada_compaction_read_bytes_total", "Bytes that compaction read.", stats.compaction_read_bytes),
+        counter("levada_compaction_written_bytes_total", "Bytes it wrote.", stats.compaction_written_bytes),
+        counter("levada_compaction_dropped_records_total", "Records it dropped.", stats.compaction_records_dropped),
+        gauge(
+            "levada_compaction_uncleanable_partitions",
+            "Partitions that cannot be compacted, or not wholly.",
+            stats.compaction_troubled as f64,
+        ),
+        gauge(
+            "levada_compaction_dirty_ratio_max",
+            "The largest share of a partition that waits for compaction.",
+            stats.compaction_dirty_ppm as f64 / 1e6,
+        ),
+        gauge(
+            "levada_compaction_idle_seconds",
+            "Time since it was last looked what to compact, and all of that was done.",
+            stats.compaction_idle.as_secs_f64(),
+        ),
         gauge("levada_writable", "1 while writes are taken.", if store.health().writable { 1.0 } else { 0.0 }),
         gauge("kafka_server_replicamanager_partitioncount", "Partitions on this broker.", image.logs().count() as f64),
     ]
@@ -286,23 +310,23 @@ fn announce(
     Ok(())
 }
 
-async fn stop_requested() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
+/// Resolves at SIGTERM or ctrl-C, which are heard from now on.
+fn stop_requested() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    let hear = |kind, name| {
+        // Where it cannot be heard, it ends the process as it always did.
+        signal(kind).inspect_err(|error| tracing::warn!(%error, "{name} is not heard")).ok()
+    };
+    let (terminated, interrupted) = (hear(SignalKind::terminate(), "SIGTERM"), hear(SignalKind::interrupt(), "ctrl-C"));
+    let given = async |heard: Option<Signal>| match heard {
+        Some(mut heard) => drop(heard.recv().await),
+        None => std::future::pending().await,
+    };
+    async move {
+        tokio::select! {
+            () = given(terminated) => {}
+            () = given(interrupted) => {}
         }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM is not heard; ctrl-C is");
-            // Where even that cannot be heard, only a kill ends the process.
-            if interrupted.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        tracing::info!("stopping: requests in flight are finished");
     }
-    tracing::info!("stopping: requests in flight are finished");
 }

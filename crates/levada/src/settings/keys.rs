@@ -67,7 +67,7 @@ fn broker_key(setting: &Setting) -> Key {
     let kind = match setting.rule.kind() {
         ConfigKind::Boolean => Kind::Flag,
         _ if setting.name.ends_with(".ms") => Kind::Milliseconds,
-        _ if setting.name.ends_with(".bytes") => Kind::Size,
+        _ if setting.name.ends_with(".bytes") || setting.name.ends_with(".buffer.size") => Kind::Size,
         ConfigKind::Int | ConfigKind::Long => Kind::Number,
         _ => Kind::Text,
     };

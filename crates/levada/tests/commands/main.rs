@@ -76,7 +76,7 @@ fn topics_and_settings_are_shown_as_they_were_made() {
     assert!(settings.contains(r#""name":"max.message.bytes","source":"topic","value":"2097152""#), "{settings}");
     assert!(!settings.contains("retention.ms"), "{settings}");
     let note = described[0]["notes"][0].as_str().unwrap();
-    assert!(note.contains("keeps every record until compaction exists"), "{note}");
+    assert!(note.contains("of each key only the last record stays"), "{note}");
     assert_eq!(broker.run(&["topic", "list"]), "TOPIC  PARTITIONS  COPIES\nt               3       1\n");
     assert_eq!(broker.run(&["topic", "delete", "t"]), "deleted topic `t`\n");
     assert_eq!(broker.json(&["topic", "list"]), serde_json::json!([]));
@@ -324,4 +324,57 @@ fn the_demo_shows_real_events_at_once() {
     assert!(events.iter().all(|event| event["flight"].is_string() && event["miles"].is_number()));
     // It goes on.
     broker.wait_for_records("flights", 510);
+}
+
+#[test]
+fn many_records_over_few_keys_shrink_to_the_last_of_each_while_producers_go_on() {
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    let text =
+        "checkpoint-interval = \"200ms\"\n\"log.cleaner.backoff.ms\" = \"100ms\"\n\"file.delete.delay.ms\" = \"0s\"\n";
+    std::fs::write(settings.path(), text).unwrap();
+    let mut broker = Broker::start(&["--config", settings.path().to_str().unwrap()]);
+    let compacted = ["--config", "cleanup.policy=compact", "--config", "segment.bytes=1MiB"];
+    broker.run(&[&["topic", "create", "state", "--partitions", "1"], &compacted[..]].concat());
+    let value = |round: usize, key: usize| format!("key-{key}\tvalue {round} of {key} {}\n", "x".repeat(80));
+    let rounds = |range: std::ops::Range<usize>| -> String {
+        range.flat_map(|round| (0..40).map(move |key| value(round, key))).collect()
+    };
+    let produce = ["produce", "state", "--format", "key-value", "--compression"];
+    broker.feed(&[&produce[..], &["lz4"]].concat(), rounds(0..800).as_bytes());
+    broker.feed(&[&produce[..], &["none"]].concat(), rounds(800..1_400).as_bytes());
+    // One more goes on while the rest is compacted.
+    let mut producer = broker.spawn(&[&produce[..], &["zstd"]].concat());
+    let mut stdin = producer.stdin.take().unwrap();
+    let consume = ["consume", "state", "--from-beginning", "--exit-at-end", "--format", "key-value"];
+    let mut shown = String::new();
+    for round in 1_400..1_700 {
+        stdin.write_all(rounds(round..round + 1).as_bytes()).unwrap();
+        if round % 10 == 0 {
+            shown = broker.run(&consume);
+        }
+        if round > 1_450 && lines(&shown).len() < 20_000 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    stdin.write_all(rounds(2_000..2_001).as_bytes()).unwrap();
+    drop(stdin);
+    assert!(producer.wait().unwrap().success());
+    let last = |shown: &str| {
+        let pairs = shown.lines().filter_map(|line| line.split_once('\t'));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let expected = last(&rounds(2_000..2_001));
+    let check = |broker: &Broker| {
+        let shown = broker.run(&consume);
+        assert!(lines(&shown).len() < 20_000, "{} of 60000 records are left", lines(&shown).len());
+        assert_eq!(last(&shown), expected);
+    };
+    check(&broker);
+    broker.kill();
+    broker.start_again();
+    check(&broker);
+    broker.stop();
+    let verified = levada(&["log", "verify", "state", "--data-dir", &broker.data_dir()]);
+    assert!(verified.contains("state"), "{verified}");
 }

@@ -118,7 +118,8 @@ fn segments_let_go_after_the_checkpoint_do_not_count_as_missing() {
     assert_eq!(log.reader().log_start_offset(), start);
     assert_eq!(log.reader().epochs().entries()[0].start_offset, start);
     check_bytes(&read_all(&log.reader()), &bytes_of(&kept), "");
-    assert!(names(&disk).iter().all(|name| !name.ends_with(".deleted")), "leftovers are swept up");
+    let left: Vec<String> = names(&disk).into_iter().filter(|name| name.ends_with(".deleted")).collect();
+    assert!(left.iter().all(|name| name.ends_with(".log.deleted")), "the next checkpoint lets them go: {left:?}");
 }
 
 #[test]
@@ -132,4 +133,28 @@ fn segments_that_come_back_after_a_power_cut_are_removed_again() {
     let kept: Vec<_> = all.into_iter().filter(|batch| batch.base_offset >= start).collect();
     check_bytes(&read_all(&log.reader()), &bytes_of(&kept), "");
     assert_eq!(names(&back).iter().filter(|name| name.ends_with(".log")).count(), log.reader().segments().len());
+}
+
+#[test]
+fn segments_that_were_let_go_are_not_missing_at_a_second_start_without_a_checkpoint_between() {
+    let (disk, mut log, all) = filled(9);
+    let before = sync(&mut log).unwrap();
+    log.expire(0, &Retention { bytes_max: Some(4_000), ..KEEP }).unwrap();
+    let start = log.reader().log_start_offset();
+    let kept: Vec<_> = all.iter().filter(|batch| batch.base_offset >= start).cloned().collect();
+    for seed in 0..8 {
+        let mut disk = disk.power_cut(seed);
+        for life in 0..3 {
+            let log = recover(&disk, config(2_000), &before, RecoverMode::CutAtCheckpoint).unwrap().log;
+            let reader = log.reader();
+            assert!(reader.log_start_offset() <= start, "seed {seed}, life {life}");
+            assert!(read_all(&reader).ends_with(&bytes_of(&kept)), "seed {seed}, life {life}");
+            disk = disk.power_cut(seed + life);
+        }
+    }
+    let disk = disk.restart();
+    let mut log = recover(&disk, config(2_000), &before, RecoverMode::CutAtCheckpoint).unwrap().log;
+    sync(&mut log).unwrap();
+    let leftovers = log.take_leftovers();
+    assert!(!leftovers.is_empty() && leftovers.iter().all(|leftover| leftover.is_awaited));
 }

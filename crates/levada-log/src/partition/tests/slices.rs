@@ -7,7 +7,7 @@ use std::{io::Read as _, net::TcpListener, net::TcpStream, os::fd::AsFd, thread}
 /// A slice of at least this many bytes is worth a search.
 const WORTH_IT: usize = 40_000;
 
-fn on_disk(all: &[StoredBatch], segment_bytes: u32) -> (tempfile::TempDir, PartitionLog) {
+pub(super) fn on_disk(all: &[StoredBatch], segment_bytes: u32) -> (tempfile::TempDir, PartitionLog) {
     let dir = tempfile::tempdir().unwrap();
     let files = LogFiles::new(Arc::new(RealDisk));
     let mut log = PartitionLog::create(&files, dir.path().join("t-0"), id(), config(segment_bytes), 0).unwrap();
@@ -16,13 +16,13 @@ fn on_disk(all: &[StoredBatch], segment_bytes: u32) -> (tempfile::TempDir, Parti
 }
 
 /// Whether the file system of temporary files tells what is in memory: where it does not, nothing is sliced.
-fn tells_what_is_cached(reader: &LogReader) -> bool {
+pub(super) fn tells_what_is_cached(reader: &LogReader) -> bool {
     reader.read(&wanted(0)).unwrap();
     reader.read_cached(&wanted(0)).unwrap().is_some()
 }
 
 /// Sends all of `slice` through a socket.
-fn sent(mut slice: FileSlice) -> Vec<u8> {
+pub(super) fn sent(mut slice: FileSlice) -> Vec<u8> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut receiver = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (socket, _) = listener.accept().unwrap();

@@ -52,6 +52,8 @@ struct Dumped {
     codec: &'static str,
     leader_epoch: i32,
     first_timestamp: Option<Timestamp>,
+    /// From when on compaction may drop tombstones and markers.
+    delete_horizon: Option<Timestamp>,
     max_timestamp: Option<Timestamp>,
     producer_id: Option<i64>,
     producer_epoch: Option<i16>,
@@ -121,6 +123,7 @@ fn read_batch(batch: &Found<'_>) -> Dumped {
     let header = batch.header;
     let time = |timestamp: Timestamp| (timestamp != NO_TIMESTAMP).then_some(timestamp);
     let has_producer = header.producer().is_some();
+    let has_horizon = header.attributes.has_delete_horizon();
     Dumped {
         base_offset: header.base_offset,
         last_offset: header.last_offset(),
@@ -130,7 +133,8 @@ fn read_batch(batch: &Found<'_>) -> Dumped {
         bytes: batch.bytes.len(),
         codec: header.attributes.codec().map_or("unknown", levada_model::batch::Codec::name),
         leader_epoch: header.partition_leader_epoch,
-        first_timestamp: time(header.base_timestamp),
+        first_timestamp: time(header.base_timestamp).filter(|_| !has_horizon && header.record_count > 0),
+        delete_horizon: has_horizon.then_some(header.base_timestamp),
         max_timestamp: time(header.max_timestamp),
         producer_id: has_producer.then_some(header.producer_id),
         producer_epoch: has_producer.then_some(header.producer_epoch),
@@ -200,6 +204,7 @@ fn table(dumped: &[Dumped]) -> Table {
             (false, ..) => "bad checksum",
             (_, true, _) => "control",
             (_, _, true) => "transactional",
+            _ if batch.records == 0 => "emptied",
             _ => "sound",
         };
         table.row([

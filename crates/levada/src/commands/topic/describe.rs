@@ -46,7 +46,7 @@ struct DescribedSetting {
 }
 
 const COMPACTION_NOTE: &str =
-    "`cleanup.policy` has `compact`: Levada accepts it and keeps every record until compaction exists";
+    "`cleanup.policy` has `compact`: RECORDS counts offsets, and of each key only the last record stays";
 
 impl Describe {
     pub(super) async fn run(&self, client: &Client, output: &mut Output) -> anyhow::Result<()> {
@@ -110,12 +110,11 @@ fn read_setting(entry: ConfigEntry) -> DescribedSetting {
     DescribedSetting { name: entry.name, value: entry.value, source: entry.source }
 }
 
-/// What a reader should know. Only Levada has the topic setting `durability`.
+/// What a reader should know.
 fn notes(settings: &[ConfigEntry]) -> Vec<&'static str> {
     let value = |name: &str| settings.iter().find(|entry| entry.name == name).and_then(|entry| entry.value.as_deref());
-    let is_levada = value("durability").is_some();
     let compacts = value("cleanup.policy").is_some_and(|policy| policy.split(',').any(|word| word.trim() == "compact"));
-    if is_levada && compacts { vec![COMPACTION_NOTE] } else { Vec::new() }
+    if compacts { vec![COMPACTION_NOTE] } else { Vec::new() }
 }
 
 fn show(topic: &Described, output: &mut Output) -> std::io::Result<()> {
@@ -167,10 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn compaction_is_noted_where_levada_does_not_do_it_yet() {
-        let compact = entry("cleanup.policy", "delete, compact");
-        assert_eq!(notes(&[compact.clone(), entry("durability", "fsync")]), [COMPACTION_NOTE]);
-        assert!(notes(&[entry("cleanup.policy", "delete"), entry("durability", "fsync")]).is_empty());
-        assert!(notes(&[compact]).is_empty(), "Kafka compacts");
+    fn the_gaps_that_compaction_leaves_are_noted() {
+        assert_eq!(notes(&[entry("cleanup.policy", "delete, compact")]), [COMPACTION_NOTE]);
+        assert!(notes(&[entry("cleanup.policy", "delete")]).is_empty());
     }
 }
