@@ -78,6 +78,10 @@ impl Coordinator {
         match slot.group.check_commit(view, committer, CommitRule::Transaction, partitions) {
             Ok(()) | Err(HeartbeatError::RebalanceInProgress) => {}
             Err(_) if is_anonymous => {}
+            // Producers know of generations only.
+            Err(HeartbeatError::StaleMemberEpoch { sent, current }) => {
+                return Err(HeartbeatError::IllegalGeneration { sent, current });
+            }
             Err(error) => {
                 self.refresh(shard, group_id);
                 return Err(error);

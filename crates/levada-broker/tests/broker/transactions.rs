@@ -5,12 +5,16 @@ use bytes::Bytes;
 use levada_broker::{
     ReadUntil,
     auth::{Grant, op, res},
-    coordinator::{CommitPartition, CommitTopic, FetchOffsets},
+    consumer_group::{Beat, MemberIdRule},
+    coordinator::{CommitPartition, CommitTopic, FetchOffsets, OffsetCommitError},
     fetch::FetchPartition,
-    group::offsets::{Committer, TopicPartition},
+    group::{
+        HeartbeatError,
+        offsets::{Committer, TopicPartition},
+    },
     produce::{Acks, ProduceError, ProduceOutcome, ProducePartition, ProduceTopic, ProduceTransaction},
     transaction::{Generation, Producer, Status, TransactionError},
-    transactional::TransactionOffsets,
+    transactional::{TransactionOffsets, TransactionOffsetsError},
     transactions::{ListTransactions, TransactError},
 };
 use levada_log::disk::sim::Fault;
@@ -284,6 +288,44 @@ async fn offsets_of_a_transaction_count_when_it_is_committed_and_never_before() 
         let after = rig.power_cut(4);
         assert_eq!(position(&after), (Some(12), false));
     }
+}
+
+#[tokio::test]
+async fn a_member_of_a_group_of_kip_848_is_held_to_its_epoch_in_a_transaction() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await.unwrap();
+    let producer = init(&rig).await;
+    let joining = Beat {
+        member_id: "m".into(),
+        member_id_rule: MemberIdRule::Own,
+        member_epoch: 0,
+        instance_id: None,
+        rack_id: None,
+        rebalance_timeout: Some(Duration::from_secs(60)),
+        topics: Some(vec!["orders".into()]),
+        pattern: None,
+        assignor: None,
+        owned: Some(Vec::new()),
+        client_id: "test".into(),
+        client_host: "/127.0.0.1".into(),
+        fresh_member_id: Str::new(),
+    };
+    rig.broker.consumer_heartbeat(&rig.grant("readers"), &caller(), joining).await.unwrap();
+    let group = rig.grant("readers");
+    for (member, epoch, error) in [
+        ("m", 2, Some(HeartbeatError::IllegalGeneration { sent: 2, current: 1 })),
+        ("n", 1, Some(HeartbeatError::UnknownMember("n".into()))),
+        ("m", 1, None),
+        ("", -1, None),
+    ] {
+        let committer = Committer { member_id: member.into(), instance_id: None, generation: epoch };
+        let commit = TransactionOffsets { committer, ..offsets(&rig, producer, Generation::Second, 5) };
+        let outcome = rig.broker.commit_transaction_offsets(&id(&rig), &group, commit).await.remove(0).remove(0);
+        let refused = error.map(|error| TransactionOffsetsError::Commit(OffsetCommitError::Group(error)));
+        assert_eq!(outcome.err(), refused, "{member} {epoch}");
+    }
+    end(&rig, producer, Outcome::Commit, Generation::Second).await.unwrap();
+    assert_eq!(position(&rig), (Some(5), false));
 }
 
 #[tokio::test]
