@@ -11,6 +11,7 @@ mod cache;
 mod clients;
 mod codegen;
 mod crash;
+mod diff;
 mod history;
 mod kafka_client;
 mod kafka_rig;
@@ -41,6 +42,8 @@ enum Command {
     Bench(bench::Args),
     /// Hurts a broker under load in every way this machine allows, and judges what its clients saw
     Crash(crash::Args),
+    /// Asks Apache Kafka and Levada the same things and compares what they answer, field by field
+    Diff(diff::Args),
     /// Checks the rules of the house that neither the compiler nor clippy hold
     Tidy,
 }
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<()> {
         Command::History(args) => history::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Crash(args) => crash::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Tidy => tidy::run(),
     }
 }
