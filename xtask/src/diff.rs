@@ -34,7 +34,9 @@ use wire::{Variables, Wire};
 /// From what the recorded requests follow.
 const SEED: u64 = 43_1;
 /// How many examples of one difference are shown.
-const EXAMPLES: usize = 3;
+const EXAMPLES: usize = 12;
+/// Characters of an answer that are shown.
+const SHOWN_SIZE_MAX: usize = 300;
 
 /// Options of `xtask diff`.
 #[derive(clap::Args)]
@@ -62,6 +64,7 @@ pub(crate) struct Args {
 /// Compares, records or shows.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let wire = Wire::load()?;
+    let exceptions = Exceptions::load()?;
     let mut scenarios = scenarios::all(&wire, args.seed)?;
     if let Some(name) = &args.show {
         return show(&wire, &scenarios, name);
@@ -92,7 +95,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => levada_rig::build()?,
     };
     let levada = walk(&wire, &scenarios, &Recipe::Levada(binary), &scratch.path().join("levada"))?;
-    judge(&wire, &scenarios, [&kafka.outcomes, &levada.outcomes], is_partial)?;
+    judge(&wire, &scenarios, [&kafka.outcomes, &levada.outcomes], &exceptions, is_partial)?;
     ensure!(kafka.failures + levada.failures == 0, "not all scenarios were gone through");
     Ok(())
 }
@@ -134,8 +137,13 @@ struct Found {
 }
 
 /// Compares what the two answered and says in what they differ.
-fn judge(wire: &Wire, scenarios: &[Scenario], sides: [&[Vec<Outcome>]; 2], is_partial: bool) -> Result<()> {
-    let exceptions = Exceptions::load()?;
+fn judge(
+    wire: &Wire,
+    scenarios: &[Scenario],
+    sides: [&[Vec<Outcome>]; 2],
+    exceptions: &Exceptions,
+    is_partial: bool,
+) -> Result<()> {
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
     let mut steps = 0;
     for ((scenario, kafka), levada) in scenarios.iter().zip(sides[0]).zip(sides[1]) {
@@ -143,7 +151,7 @@ fn judge(wire: &Wire, scenarios: &[Scenario], sides: [&[Vec<Outcome>]; 2], is_pa
             continue;
         }
         steps += scenario.steps.len();
-        for one in differences(wire, scenario, [kafka, levada], &exceptions)? {
+        for one in differences(wire, scenario, [kafka, levada], exceptions)? {
             found.entry(shape(&one.difference.path)).or_default().push(one);
         }
     }
@@ -215,14 +223,22 @@ fn shape(path: &str) -> String {
     shape
 }
 
+/// Every field that differs, with how often, and an example of each pair of answers.
 fn report(found: &BTreeMap<String, Vec<Found>>) -> Result<String> {
     let mut text = String::new();
     for (shape, all) in found {
         writeln!(text, "\n{shape}: {} times", all.len())?;
-        for Found { place, difference } in all.iter().take(EXAMPLES) {
-            let side = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), Value::to_string);
-            writeln!(text, "  {place}\n    {}", difference.path)?;
-            writeln!(text, "    kafka  {}\n    levada {}", side(&difference.kafka), side(&difference.levada))?;
+        let mut pairs: BTreeMap<(String, String), (&Found, usize)> = BTreeMap::new();
+        for one in all {
+            let side = |value: &Option<Value>| {
+                let text = value.as_ref().map_or("nothing".to_owned(), Value::to_string);
+                text.chars().take(SHOWN_SIZE_MAX).collect::<String>()
+            };
+            let pair = (side(&one.difference.kafka), side(&one.difference.levada));
+            pairs.entry(pair).or_insert((one, 0)).1 += 1;
+        }
+        for ((kafka, levada), (Found { place, difference }, count)) in pairs.iter().take(EXAMPLES) {
+            writeln!(text, "  {count} times: kafka {kafka}, levada {levada}\n    {place}\n    {}", difference.path)?;
         }
     }
     Ok(text)

@@ -14,6 +14,8 @@ pub mod group;
 mod groups;
 pub mod produce;
 pub mod producers;
+pub mod quotas;
+pub mod scram;
 pub mod topics;
 
 pub use broker::{Broker, BrokerParts, ClusterView, Runtime, ValidateOnly};

@@ -12,7 +12,7 @@ use crate::{
 use bytes::{BufMut, Bytes, BytesMut};
 use levada_model::{
     NO_TIMESTAMP, PartitionIndex, Timestamp,
-    batch::{Attributes, Batch, BatchError, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD},
+    batch::{Attributes, Batch, BatchError, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC},
     crc::crc32c,
     record::Records,
 };
@@ -89,12 +89,6 @@ pub enum ProduceError {
         /// The broker's.
         now: Timestamp,
     },
-    /// The topic wants more replicas than there are.
-    #[error("topic needs {needed} replicas in sync, there is one")]
-    NotEnoughReplicas {
-        /// How many.
-        needed: i32,
-    },
     /// The batch is part of a transaction.
     #[error("transactions are not supported by this version of Levada")]
     TransactionsUnsupported,
@@ -154,7 +148,7 @@ impl Broker {
                 let checked = match (topic, &config) {
                     (Some(topic), Some(config)) => {
                         topic.log(partition).ok_or(ProduceError::UnknownPartition(partition)).and_then(|log| {
-                            let batch = check(log, config, acks, records, now)?;
+                            let batch = check(log, config, records, now)?;
                             check_size(batch.bytes().len(), self.store.batch_size_max())?;
                             Ok((Arc::clone(log), batch))
                         })
@@ -180,16 +174,7 @@ impl Broker {
     }
 }
 
-fn check(
-    log: &Log,
-    config: &TopicConfig,
-    acks: Acks,
-    records: Option<Bytes>,
-    now: Timestamp,
-) -> Result<Batch, ProduceError> {
-    if acks == Acks::All && config.min_insync_replicas > 1 {
-        return Err(ProduceError::NotEnoughReplicas { needed: config.min_insync_replicas });
-    }
+fn check(log: &Log, config: &TopicConfig, records: Option<Bytes>, now: Timestamp) -> Result<Batch, ProduceError> {
     if log.topic().is_internal() {
         return Err(ProduceError::InvalidRecord(format!("`{}` is written by the broker alone", log.topic())));
     }
@@ -234,12 +219,14 @@ fn batch_error(error: &BatchError) -> ProduceError {
         BatchError::Length { claimed, actual } if i64::try_from(*actual).is_ok_and(|actual| actual > *claimed) => {
             ProduceError::InvalidRecord("a partition takes one record batch a request".to_owned())
         }
-        BatchError::Truncated(_) | BatchError::Length { .. } | BatchError::Crc { .. } => {
-            ProduceError::Corrupt(error.to_string())
-        }
-        BatchError::Magic(_) | BatchError::Codec(_) | BatchError::Count { .. } | BatchError::Producer { .. } => {
-            ProduceError::InvalidRecord(error.to_string())
-        }
+        BatchError::Magic(magic) if *magic > MAGIC => ProduceError::Corrupt(error.to_string()),
+        BatchError::Crc { .. } => ProduceError::Corrupt(error.to_string()),
+        BatchError::Truncated(_)
+        | BatchError::Length { .. }
+        | BatchError::Magic(_)
+        | BatchError::Codec(_)
+        | BatchError::Count { .. }
+        | BatchError::Producer { .. } => ProduceError::InvalidRecord(error.to_string()),
     }
 }
 

@@ -175,10 +175,7 @@ impl Broker {
         let mut outcomes = Vec::with_capacity(plans.len());
         for plan in plans {
             outcomes.push(plan.map(|plan| {
-                let id = match validate_only {
-                    ValidateOnly::Yes => TopicId::ZERO,
-                    ValidateOnly::No => TopicId::random(&*self.rng),
-                };
+                let id = TopicId::random(&*self.rng);
                 let Plan { name, partitions, configs } = plan;
                 let shown = describe::topic(&configs, &config, None);
                 changes.push(Change::CreateTopic { id, name, partitions, configs });

@@ -11,6 +11,8 @@ use levada_broker::{
     group::{HeartbeatError, JoinError, LeaveError, SyncError},
     produce::ProduceError,
     producers::InitProducerError,
+    quotas::QuotaError,
+    scram::ScramError,
     topics::{AdminError, CreatePartitionsError, CreateTopicError},
 };
 use levada_protocol::ErrorCode;
@@ -48,7 +50,6 @@ pub(crate) const fn produce(error: &ProduceError) -> ErrorCode {
         ProduceError::InvalidRecord(_) => ErrorCode::InvalidRecord,
         ProduceError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         ProduceError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
-        ProduceError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
         ProduceError::TransactionsUnsupported => ErrorCode::TransactionalIdAuthorizationFailed,
         ProduceError::Append(error) => append(error),
     }
@@ -60,7 +61,7 @@ pub(crate) const fn fetch(error: &FetchError) -> ErrorCode {
         FetchError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         FetchError::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
         FetchError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
-        FetchError::UnsupportedTimestamp(_) => ErrorCode::InvalidRequest,
+        FetchError::UnsupportedTimestamp(_) => ErrorCode::UnsupportedVersion,
         FetchError::Storage(_) => ErrorCode::KafkaStorageError,
     }
 }
@@ -78,9 +79,8 @@ pub(crate) const fn config(error: &ConfigError) -> ErrorCode {
         ConfigError::Unknown { .. }
         | ConfigError::Invalid { .. }
         | ConfigError::NoEffect { .. }
-        | ConfigError::NoValue { .. }
         | ConfigError::NotAList { .. } => ErrorCode::InvalidConfig,
-        ConfigError::ReadOnly { .. } => ErrorCode::InvalidRequest,
+        ConfigError::ReadOnly { .. } | ConfigError::NoValue { .. } => ErrorCode::InvalidRequest,
     }
 }
 
@@ -213,5 +213,30 @@ pub(crate) const fn delete_group(error: &DeleteGroupError) -> ErrorCode {
         DeleteGroupError::UnknownGroup => ErrorCode::GroupIdNotFound,
         DeleteGroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
         DeleteGroupError::Coordinator(error) => coordinator(error),
+    }
+}
+
+pub(crate) const fn quota(error: &QuotaError) -> ErrorCode {
+    match error {
+        QuotaError::Entity
+        | QuotaError::Name
+        | QuotaError::Address(_)
+        | QuotaError::Twice
+        | QuotaError::Unknown(_)
+        | QuotaError::NotWhole(_)
+        | QuotaError::TooMany => ErrorCode::InvalidRequest,
+        QuotaError::Commit(error) => commit(error),
+    }
+}
+
+pub(crate) const fn scram(error: &ScramError) -> ErrorCode {
+    match error {
+        ScramError::Twice => ErrorCode::DuplicateResource,
+        ScramError::Name | ScramError::Iterations(_) | ScramError::Size | ScramError::TooMany => {
+            ErrorCode::UnacceptableCredential
+        }
+        ScramError::Mechanism(_) => ErrorCode::UnsupportedSaslMechanism,
+        ScramError::NotFound => ErrorCode::ResourceNotFound,
+        ScramError::Commit(error) => commit(error),
     }
 }

@@ -93,7 +93,7 @@ pub(crate) use tail::MemoryTail;
 
 use crate::append::AppendError;
 use arc_swap::ArcSwapOption;
-use levada_log::partition::{AtLeast, FileSlice, LogReader, PartitionLog, ProducerTable, Read};
+use levada_log::partition::{AtLeast, EpochTable, FileSlice, LogReader, PartitionLog, ProducerTable, Read};
 use levada_model::PartitionIndex;
 use parking_lot::Mutex;
 use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
@@ -375,6 +375,20 @@ impl Log {
         if epoch > self.leader_epoch {
             return None;
         }
+        self.epochs().end_offset_for(epoch, tail.high_watermark)
+    }
+
+    /// The epoch under which the record at `offset` was written; that of now where there is none.
+    #[must_use]
+    pub fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        if offset >= self.epoch_start.load(Ordering::Acquire) {
+            return self.leader_epoch;
+        }
+        self.epochs().epoch_at(offset).unwrap_or(self.leader_epoch)
+    }
+
+    /// The epochs that have records, and this one.
+    fn epochs(&self) -> EpochTable {
         let epoch_start = self.epoch_start.load(Ordering::Acquire);
         // What was replayed may still wait for its segment. Memory is looked at first: what moves meanwhile is
         // then seen twice, not missed.
@@ -384,7 +398,7 @@ impl Log {
             epochs.assign(epoch, base_offset);
         }
         epochs.assign(self.leader_epoch, epoch_start);
-        epochs.end_offset_for(epoch, tail.high_watermark)
+        epochs
     }
 
     /// Bytes in segments and memory that is not in a segment yet.

@@ -25,6 +25,8 @@ pub(super) struct Family<'a> {
     pub(super) only: &'a [(&'a str, Value)],
     /// Versions that are left out.
     pub(super) except: &'a [i16],
+    /// Variables and the paths in each answer where their values stand.
+    pub(super) bind: &'a [(&'a str, &'a str)],
 }
 
 /// A field of a request: its place and the values it is tried with.
@@ -44,8 +46,14 @@ pub(super) fn add(scenario: &mut Scenario, wire: &Wire, family: &Family<'_>, see
         number += 1;
         (family.base)(number)
     };
+    let mut call = |version, body, about: &str| {
+        let step = scenario.call(family.api, version, body).about(about);
+        for (name, path) in family.bind {
+            step.bind(name, path);
+        }
+    };
     for version in family.api.versions().filter(|version| !family.except.contains(version)) {
-        scenario.call(family.api, version, base()).about("sound");
+        call(version, base(), "sound");
         let trials = trials(message, version, &base(), family)?;
         for trial in &trials {
             let all = version == *family.api.versions().end() || trial.is_new;
@@ -54,7 +62,7 @@ pub(super) fn add(scenario: &mut Scenario, wire: &Wire, family: &Family<'_>, see
                 if all || index == chosen {
                     let body = with(base(), &trial.pointer, value)?;
                     let shown: String = value.to_string().chars().take(40).collect();
-                    scenario.call(family.api, version, body).about(&format!("{} = {shown}", trial.path));
+                    call(version, body, &format!("{} = {shown}", trial.path));
                 }
             }
         }
@@ -68,7 +76,7 @@ pub(super) fn add(scenario: &mut Scenario, wire: &Wire, family: &Family<'_>, see
                     body = with(body, &trial.pointer, value)?;
                 }
             }
-            scenario.call(family.api, version, body).about("several odd fields");
+            call(version, body, "several odd fields");
         }
     }
     Ok(())

@@ -58,7 +58,7 @@ impl Comparison<'_> {
                 }
             }
             (Some(Value::Array(left)), Some(Value::Array(right))) => self.arrays(path, left, right),
-            (Some(left), Some(right)) if self.is_same(left, right) => {}
+            (Some(left), Some(right)) if self.is_same(path, left, right) => {}
             _ => {
                 if !self.exceptions.allow(path, self.version, kafka, levada) {
                     let (kafka, levada) = (kafka.cloned(), levada.cloned());
@@ -87,16 +87,18 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether two scalars are equal, or each its own side's value of the same variable.
-    fn is_same(&self, left: &Value, right: &Value) -> bool {
+    /// Whether two scalars are equal, or each its own side's value of the same variable: a text anywhere, a number
+    /// in a field of the name that it was bound from.
+    fn is_same(&self, path: &str, left: &Value, right: &Value) -> bool {
         if left == right {
             return true;
         }
         match (left, right) {
             (Value::String(left), Value::String(right)) => named(left, self.kafka) == named(right, self.levada),
-            (Value::Number(_), Value::Number(_)) => {
-                self.kafka.iter().any(|(name, value)| value == left && self.levada.get(name) == Some(right))
-            }
+            (Value::Number(_), Value::Number(_)) => self.kafka.iter().any(|(name, bound)| {
+                let is_there = path.rsplit('.').next() == Some(&bound.field);
+                is_there && bound.value == *left && self.levada.get(name).is_some_and(|bound| bound.value == *right)
+            }),
             _ => false,
         }
     }
@@ -115,8 +117,8 @@ fn keyed<'a>(elements: &'a [Value], keys: &[String], variables: &Variables) -> V
 /// `text` with the names of variables where their values stand.
 fn named(text: &str, variables: &Variables) -> String {
     let mut named = text.to_owned();
-    for (name, value) in variables {
-        if let Some(value) = value.as_str()
+    for (name, bound) in variables {
+        if let Some(value) = bound.value.as_str()
             && value.len() >= IDENTITY_SIZE_MIN
             && named.contains(value)
         {
@@ -129,11 +131,14 @@ fn named(text: &str, variables: &Variables) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diff::wire::Bound;
     use serde_json::json;
 
     fn differences(kafka: &Value, levada: &Value) -> Vec<String> {
+        let bound = |value: Value, field: &str| Bound { value, field: field.to_owned() };
         let of = |id: &str, number: i64| {
-            Variables::from([("id".to_owned(), json!(id)), ("number".to_owned(), json!(number))])
+            let (id, number) = (bound(json!(id), "a"), bound(json!(number), "c"));
+            Variables::from([("id".to_owned(), id), ("number".to_owned(), number)])
         };
         let (left, right) = (of("aaaaaaaa", 7), of("bbbbbbbb", 8));
         let left = Side { tree: kafka, variables: &left };
@@ -151,8 +156,8 @@ mod tests {
 
     #[test]
     fn each_side_has_its_own_identities() {
-        let left = json!({ "a": "aaaaaaaa", "b": "at aaaaaaaa", "c": 7, "d": 7 });
-        let right = json!({ "a": "bbbbbbbb", "b": "at bbbbbbbb", "c": 8, "d": 9 });
-        assert_eq!(differences(&left, &right), ["A.d"]);
+        let left = json!({ "a": "aaaaaaaa", "b": "at aaaaaaaa", "c": 7, "d": 7, "e": 7 });
+        let right = json!({ "a": "bbbbbbbb", "b": "at bbbbbbbb", "c": 8, "d": 8, "e": 9 });
+        assert_eq!(differences(&left, &right), ["A.d", "A.e"]);
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! KIND PATH [vFIRST-LAST] [kafka=VALUE] [levada=VALUE] : reason
 //! ```
-//! `differs`: anything may stand on either side. `worded`: texts for people; both are there, or both are missing.
+//! `differs`: anything may stand on either side. `worded`: texts for people; Levada has one wherever Kafka has, and may
+//! have one where Kafka is silent. `own`: an identity that each side makes itself; both have one.
 //! `missing` and `extra`: an element that only Kafka, or only Levada, has. `unordered KEY,…`: the order of the array's
 //! elements means nothing; they are told apart by these fields, `*` being the element itself. In a path `[]` stands
 //! for any element and `*` for any text.
@@ -13,13 +14,15 @@ use std::cell::Cell;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-const TEXT: &str = include_str!("exceptions.txt");
+/// Where the rules are.
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/diff/exceptions.txt");
 
 /// What a rule allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Differs,
     Worded,
+    Own,
     Missing,
     Extra,
     Unordered(Vec<String>),
@@ -45,7 +48,7 @@ pub(super) struct Exceptions {
 impl Exceptions {
     /// Reads the committed rules.
     pub(super) fn load() -> Result<Self> {
-        Self::parse(TEXT)
+        Self::parse(&std::fs::read_to_string(FILE)?)
     }
 
     fn parse(text: &str) -> Result<Self> {
@@ -75,7 +78,8 @@ impl Exceptions {
                 && rule.levada.as_ref().is_none_or(|text| Some(text) == levada.map(plain).as_ref())
                 && match rule.kind {
                     Kind::Differs => kafka.is_some() && levada.is_some(),
-                    Kind::Worded => kafka.is_some_and(Value::is_string) && levada.is_some_and(Value::is_string),
+                    Kind::Worded => is_worded(kafka, levada),
+                    Kind::Own => is_identity(kafka) && is_identity(levada),
                     Kind::Missing => levada.is_none(),
                     Kind::Extra => kafka.is_none(),
                     Kind::Unordered(_) => false,
@@ -105,6 +109,7 @@ fn rule(text: &str, line: usize) -> Result<Rule> {
     let kind = match words.next().context("an empty rule")? {
         "differs" => Kind::Differs,
         "worded" => Kind::Worded,
+        "own" => Kind::Own,
         "missing" => Kind::Missing,
         "extra" => Kind::Extra,
         "unordered" => {
@@ -128,6 +133,16 @@ fn rule(text: &str, line: usize) -> Result<Rule> {
         }
     }
     Ok(rule)
+}
+
+fn is_worded(kafka: Option<&Value>, levada: Option<&Value>) -> bool {
+    let (Some(kafka), Some(levada)) = (kafka, levada) else { return false };
+    levada.as_str().is_some_and(|text| !text.is_empty()) || (kafka == "" && levada.is_null())
+}
+
+/// Whether it is a text that is not empty, nor all zeros.
+fn is_identity(value: Option<&Value>) -> bool {
+    value.and_then(Value::as_str).is_some_and(|text| text.bytes().any(|byte| byte != b'0'))
 }
 
 /// A value as rules spell it.

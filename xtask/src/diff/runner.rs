@@ -6,19 +6,19 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use levada_protocol::{ApiKey, Decoder, Encoder, RequestHeader, ResponseHeader};
 use serde_json::Value;
 
 use super::script::{Action, Scenario, Step, at};
-use super::wire::{Variables, Wire};
+use super::wire::{Bound, Variables, Wire};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// No answer takes longer, waits that were asked for included.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How long a step is repeated until its answer is the one that is waited for.
-const UNTIL_LIMIT: Duration = Duration::from_secs(30);
+const UNTIL_LIMIT: Duration = Duration::from_secs(10);
 const UNTIL_PAUSE: Duration = Duration::from_millis(20);
 const FRAME_SIZE_MAX: usize = 64 << 20;
 const CLIENT_ID: &str = "judge";
@@ -47,7 +47,8 @@ pub(super) fn bind(step: &Step, tree: &Value, variables: &mut Variables) {
     for (name, path) in &step.bind {
         // What is not there stays unbound: who needs it says so.
         if let Some(value) = at(tree, path) {
-            variables.insert(name.clone(), value.clone());
+            let field = path.rsplit('.').next().unwrap_or_default().to_owned();
+            variables.insert(name.clone(), Bound { value: value.clone(), field });
         }
     }
 }
@@ -92,10 +93,6 @@ impl<'a> Runner<'a> {
     }
 
     fn attempt(&mut self, step: &Step, variables: &Variables) -> Result<Outcome> {
-        if step.action == Action::Close {
-            self.connections.remove(&step.on);
-            return Ok(Outcome::Silence);
-        }
         if !self.connections.contains_key(&step.on) {
             self.connections.insert(step.on.clone(), Connection::open(self.address)?);
         }
@@ -129,7 +126,6 @@ fn attempt(connection: &mut Connection, wire: &Wire, step: &Step, variables: &Va
             connection.send(ApiKey::ApiVersions, 0, &[])?;
             connection.receive().map(|_| Outcome::Silence)
         }
-        Action::Close => bail!("closing is no attempt"),
     }
 }
 

@@ -40,8 +40,6 @@ pub(super) enum Action {
     Receive,
     /// Sends a request that has no answer, and finds out whether the connection lives on.
     Unanswered,
-    /// Closes the connection.
-    Close,
 }
 
 impl Step {
@@ -112,11 +110,6 @@ impl Scenario {
         self.step(Action::Unanswered, api, version, body)
     }
 
-    /// Closes a connection.
-    pub(super) fn close(&mut self, on: &str) {
-        self.step(Action::Close, ApiKey::ApiVersions, 0, Value::Null).on(on);
-    }
-
     fn step(&mut self, action: Action, api: ApiKey, version: i16, body: Value) -> &mut Step {
         let on = "a".to_owned();
         let step = Step { on, action, api, version, body, bind: Vec::new(), until: None, about: String::new() };
@@ -142,7 +135,16 @@ impl Scenario {
     pub(super) fn settle(&mut self, name: &str, partitions: i32) {
         let body = json!({ "topics": [{ "name": name }], "allow_auto_topic_creation": false });
         let last = format!("topics[0].partitions[partition_index={}].leader_id", partitions - 1);
-        self.call(ApiKey::Metadata, 12, body).until(&last, 1).about("waits until it is led");
+        self.call(ApiKey::Metadata, 12, body)
+            .until(&last, 1)
+            .bind(&format!("{name}.epoch"), "topics[0].partitions[0].leader_epoch")
+            .about("waits until it is led");
+        for index in [0, partitions - 1] {
+            let topics = json!([{ "name": name, "partitions": [{ "partition_index": index, "timestamp": -1 }] }]);
+            self.call(ApiKey::ListOffsets, 1, json!({ "replica_id": -1, "topics": topics }))
+                .until("topics[0].partitions[0].error_code", 0)
+                .about("waits until it is served");
+        }
     }
 
     /// Waits until nobody knows a topic any more.

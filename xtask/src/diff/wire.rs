@@ -14,7 +14,14 @@ use super::records;
 use crate::codegen::schema::{Field, Kind, Message, Struct, Type};
 
 /// What steps bound so far, by name.
-pub(super) type Variables = BTreeMap<String, Value>;
+pub(super) type Variables = BTreeMap<String, Bound>;
+
+/// A value, and the name of the field that had it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Bound {
+    pub(super) value: Value,
+    pub(super) field: String,
+}
 
 /// The requests and responses of all APIs.
 pub(super) struct Wire {
@@ -187,7 +194,10 @@ impl<'a> Writer<'a> {
     fn resolve(&self, value: &Value) -> Result<Value> {
         match value.as_str().and_then(|text| text.strip_prefix('$')) {
             None => Ok(value.clone()),
-            Some(name) => self.variables.get(name).cloned().with_context(|| format!("nothing bound `{name}`")),
+            Some(name) => {
+                let bound = self.variables.get(name).with_context(|| format!("nothing bound `{name}`"))?;
+                Ok(bound.value.clone())
+            }
         }
     }
 

@@ -155,7 +155,7 @@ impl Coordinator {
         committer: &Committer,
         positions: Vec<(TopicPartition, CommittedOffset)>,
     ) -> Result<Option<Written>, HeartbeatError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let now = self.now();
         let mut shard = self.shard(group_id).lock();
         let slot = match shard.slot(group_id)? {
@@ -199,7 +199,7 @@ impl Coordinator {
         group_id: &Str,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<CommittedOffset>>, CoordinatorError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let shard = self.shard(group_id).lock();
         let slot = shard.groups.get(group_id);
         Ok(partitions.iter().map(|partition| slot?.offsets.get(partition).cloned()).collect())
@@ -210,7 +210,7 @@ impl Coordinator {
         &self,
         group_id: &Str,
     ) -> Result<Vec<(TopicPartition, CommittedOffset)>, CoordinatorError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let shard = self.shard(group_id).lock();
         let all = shard.groups.get(group_id).into_iter().flat_map(|slot| slot.offsets.iter());
         Ok(all.map(|(partition, committed)| (partition.clone(), committed.clone())).collect())
@@ -234,7 +234,7 @@ impl Coordinator {
         group_id: &Str,
         partitions: Vec<TopicPartition>,
     ) -> Result<Deleting, DeleteOffsetsError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(DeleteOffsetsError::UnknownGroup)?;
         let mut outcomes = Vec::with_capacity(partitions.len());
@@ -263,7 +263,7 @@ impl Coordinator {
     }
 
     fn begin_delete_group(&self, group_id: &Str) -> Result<Written, DeleteGroupError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(DeleteGroupError::UnknownGroup)?;
         if slot.group.state() != GroupState::Empty {

@@ -27,7 +27,7 @@ pub(crate) async fn handle(context: Context, request: DescribeGroupsRequest) -> 
             Ok(Some(group)) => show(group),
             Ok(None) => missing(&context, group_id),
         };
-        if include_operations && group.error_code == 0 {
+        if include_operations && group.error_code != ErrorCode::GroupAuthorizationFailed.code() {
             group.authorized_operations = authorised::group(&context, &group.group_id);
         }
         group
@@ -37,6 +37,9 @@ pub(crate) async fn handle(context: Context, request: DescribeGroupsRequest) -> 
 
 fn find(context: &Context, group_id: &Str) -> Result<Option<Described>, ErrorCode> {
     let grant = context.ask(group_id)?;
+    if group_id.is_empty() {
+        return Ok(None);
+    }
     context.broker().describe_group(&grant).map_err(|error| errors::coordinator(&error))
 }
 

@@ -19,17 +19,19 @@ use crate::{
         session::{Held, Naming, Session},
     },
 };
+use bytes::Bytes;
 use levada_broker::{
     FileSlice, ReadUntil,
     auth::{Grant, op, res},
     fetch::EpochEnd,
+    quotas::usage::Used,
 };
 use levada_model::{LeaderEpoch, NO_OFFSET};
 use levada_protocol::{
     ErrorCode, Records,
     messages::{
         FetchRequest, FetchResponse,
-        fetch_request::FetchTopic,
+        fetch_request::{FetchPartition, FetchTopic},
         fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData},
     },
 };
@@ -54,6 +56,9 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
     if request.replica_id >= 0 || request.replica_state.replica_id >= 0 {
         return refuse(&context, ErrorCode::ClusterAuthorizationFailed);
     }
+    if !(0..=1).contains(&request.isolation_level) {
+        return refuse_all(&context, request.topics);
+    }
     let (mut held, style) = match open(&context, &mut request) {
         Ok(opened) => opened,
         Err(error) => return refuse(&context, error),
@@ -70,10 +75,14 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
     if let Err(error) = read(&context, &mut held.session_mut().fetch, &mut budget, &patience, keeps).await {
         return Answer::Close(format!("the fetch could not be finished: {error}"));
     }
-    let (response, slices) = respond(&context, &mut held, style, patience.until);
+    let (mut response, slices) = respond(&context, &mut held, style, patience.until);
     held.put_back();
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    let size: usize = partitions.map(|partition| partition.records.len()).sum();
+    let mute =
+        context.throttle(&mut response, Some((Used::Fetched, f64::from(u32::try_from(size).unwrap_or(u32::MAX)))));
     match context.reply_with(&response, slices) {
-        Answer::Reply { segments, .. } => Answer::Reply { segments, charge: budget.charge },
+        Answer::Reply { segments, .. } => Answer::Reply { segments, charge: budget.charge, mute },
         other => other,
     }
 }
@@ -84,6 +93,26 @@ fn refuse(context: &Context, error: ErrorCode) -> Answer {
         return Answer::Close(format!("Fetch refused: {error}"));
     }
     context.reply(&FetchResponse { error_code: error.code(), ..FetchResponse::default() })
+}
+
+/// What Kafka makes of an isolation level that it does not know: an error that nobody expected.
+fn refuse_all(context: &Context, topics: Vec<FetchTopic>) -> Answer {
+    context.shared.metrics.fetch_failed();
+    let error_code = ErrorCode::UnknownServerError.code();
+    let partition = |partition: FetchPartition| PartitionData {
+        partition_index: partition.partition,
+        error_code,
+        high_watermark: NO_OFFSET,
+        aborted_transactions: Some(Vec::new()),
+        records: Records::from(Bytes::new()),
+        ..PartitionData::default()
+    };
+    let topics = topics.into_iter().filter(|_| context.version < IDS_FROM).map(|topic| FetchableTopicResponse {
+        topic: topic.topic,
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.into_iter().map(partition).collect(),
+    });
+    context.reply(&FetchResponse { error_code, responses: topics.collect(), ..FetchResponse::default() })
 }
 
 /// Which partitions a response names.
@@ -122,7 +151,7 @@ fn open(context: &Context, request: &mut FetchRequest) -> Result<(Held, Style), 
             }
             Ok((sessions.once(session), Style::Full))
         }
-        _ => Err(ErrorCode::InvalidFetchSessionEpoch),
+        _ => Err(ErrorCode::FetchSessionIdNotFound),
     }
 }
 

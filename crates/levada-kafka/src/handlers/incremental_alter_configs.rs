@@ -7,6 +7,7 @@
 
 use crate::{call::Context, configs};
 use levada_broker::config::{AlterConfigs, ConfigOp};
+use levada_model::Str;
 use levada_protocol::{
     ErrorCode,
     messages::{
@@ -15,14 +16,22 @@ use levada_protocol::{
         incremental_alter_configs_response::AlterConfigsResourceResponse,
     },
 };
+use std::collections::HashMap;
 
 pub(crate) async fn handle(
     context: Context,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
+    let mut counts: HashMap<(i8, Str), usize> = HashMap::new();
+    for resource in &request.resources {
+        *counts.entry((resource.resource_type, resource.resource_name.clone())).or_default() += 1;
+    }
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
+        let place = (resource.resource_type, resource.resource_name.clone());
+        let Some(count) = counts.remove(&place) else { continue };
         let altered = match translate(&resource) {
+            _ if count > 1 => Err((ErrorCode::InvalidRequest, "the request names the resource twice".to_owned())),
             Err(refused) => Err(refused),
             Ok(change) => {
                 let (kind, name) = (resource.resource_type, &resource.resource_name);
@@ -54,7 +63,8 @@ fn translate(resource: &AlterConfigsResource) -> Result<AlterConfigs, (ErrorCode
             1 => ConfigOp::Delete,
             2 => ConfigOp::Append,
             3 => ConfigOp::Subtract,
-            other => return Err((ErrorCode::InvalidRequest, format!("operation {other} does not exist"))),
+            // What Kafka makes of an operation that it does not know.
+            other => return Err((ErrorCode::UnknownServerError, format!("operation {other} does not exist"))),
         };
         steps.push((config.name.clone(), operation, config.value.clone()));
     }

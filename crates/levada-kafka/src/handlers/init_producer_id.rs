@@ -31,6 +31,12 @@ pub(crate) async fn handle(context: Context, request: InitProducerIdRequest) -> 
 
 async fn init(context: &Context, request: &InitProducerIdRequest) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
     let translate = |error: InitProducerError| errors::init_producer(&error);
+    if (request.producer_id == -1) != (request.producer_epoch == -1)
+        || request.producer_id < -1
+        || request.producer_epoch < -1
+    {
+        return Err(ErrorCode::InvalidRequest);
+    }
     if let Some(transactional_id) = &request.transactional_id {
         if transactional_id.is_empty() {
             return Err(ErrorCode::InvalidRequest);

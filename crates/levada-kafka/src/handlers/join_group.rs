@@ -34,6 +34,7 @@ pub(crate) async fn handle(context: Context, request: JoinGroupRequest) -> JoinG
             error_code: error.code(),
             generation_id: -1,
             member_id: given.unwrap_or(member_id),
+            protocol_name: None,
             ..JoinGroupResponse::default()
         },
     };

@@ -27,7 +27,8 @@ use std::time::Duration;
 const IDS_FROM: i16 = 10;
 
 pub(crate) async fn handle(context: Context, mut request: OffsetCommitRequest) -> OffsetCommitResponse {
-    let asked = std::mem::take(&mut request.topics);
+    let mut asked = std::mem::take(&mut request.topics);
+    asked.retain(|topic| !topic.partitions.is_empty());
     let group = match context.ask::<op::Read, res::Group>(&request.group_id) {
         Ok(grant) => grant,
         Err(error) => return respond(asked.iter().map(|topic| (topic, Refused(error)))),

@@ -19,6 +19,7 @@ use levada_broker::{
     Appended,
     auth::{Grant, op, res},
     produce::{Acks, ProduceError, ProduceOutcome, ProducePartition, ProduceTopic},
+    quotas::usage::Used,
 };
 use levada_model::{
     NO_OFFSET, Str, TopicId,
@@ -89,20 +90,27 @@ pub(crate) fn handle(context: Context, request: ProduceRequest) -> impl Future<O
         (Some(_), None) => None,
     };
     let (asked, topics) = plan(&context, request.topic_data, general.as_ref());
+    let size_of_records: f64 = asked.iter().flat_map(|topic| &topic.partitions).map(|one| as_f64(one.size)).sum();
     let acks = acks.unwrap_or(Acks::All);
     let produced = context.broker().produce(acks, topics);
     async move {
         let outcomes = produced.await;
-        let response = respond(&context, asked, outcomes);
+        let mut response = respond(&context, asked, outcomes);
+        let mute = context.throttle(&mut response, Some((Used::Produced, size_of_records)));
         if acks != Acks::None {
-            return context.reply(&response);
+            return context.reply(&response).muting(mute);
         }
         let failed = response.responses.iter().flat_map(|topic| &topic.partition_responses);
         match failed.filter_map(|partition| ErrorCode::from_code(partition.error_code)).find(|error| !error.is_none()) {
-            None => Answer::Silence,
+            None => Answer::Silence { mute },
             Some(error) => Answer::Close(format!("Produce with acks=0 failed: {error}")),
         }
     }
+}
+
+/// A size as quotas count it.
+fn as_f64(size: usize) -> f64 {
+    f64::from(u32::try_from(size).unwrap_or(u32::MAX))
 }
 
 /// Splits the request into what is answered and what the broker is asked to append, both in the same order.

@@ -7,5 +7,6 @@ mod framing;
 mod groups;
 mod hostile;
 mod produce_fetch;
+mod quotas;
 mod requests;
 mod versions;

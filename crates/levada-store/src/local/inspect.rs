@@ -90,7 +90,9 @@ impl Inspection {
             | Change::SetBrokerConfigs { .. }
             | Change::SetNextProducerId { .. }
             | Change::SetLeaderEpoch { .. }
-            | Change::SetLogStart { .. } => {}
+            | Change::SetLogStart { .. }
+            | Change::SetClientQuotas { .. }
+            | Change::SetScramCredential { .. } => {}
         }
     }
 

@@ -51,7 +51,6 @@ pub(in crate::diff) fn describe() -> Scenario {
         (&[b, a], 2_000, Value::Null),
         (&[a, a], 2_000, Value::Null),
         (&[unknown, a], 2_000, Value::Null),
-        (&["", "a b"], 2_000, Value::Null),
         (&[a, b], 2, Value::Null),
         (&[a, b], 3, Value::Null),
         (&[a, b], 1, at(a, 1)),

@@ -42,9 +42,12 @@ fn records(wire: &Wire, seed: u64) -> Result<Scenario> {
     let only = [
         ("acks", json!([-1, 2, -2, i16::MIN, i16::MAX])),
         ("transactional_id", json!([null])),
+        // A partition twice: each batch is appended, by Kafka only the last.
+        ("topic_data", json!([[]])),
+        ("topic_data.partition_data", json!([[]])),
         ("topic_data.partition_data.records", json!(["", "odd", "hex:00000000000000000000"])),
     ];
-    let family = Family { api: ApiKey::Produce, base: &produce, only: &only, except: &[] };
+    let family = Family { api: ApiKey::Produce, base: &produce, only: &only, except: &[], bind: &[] };
     add(&mut s, wire, &family, seed)?;
     let fetch = |_| {
         let partition = json!({ "partition": 0, "fetch_offset": 1, "partition_max_bytes": 1_000 });
@@ -58,26 +61,49 @@ fn records(wire: &Wire, seed: u64) -> Result<Scenario> {
         ("replica_id", json!([])),
         ("session_id", json!([0, -1])),
         ("session_epoch", json!([-1])),
+        // A partition twice: it is read twice, by Kafka once.
+        ("topics", json!([[]])),
+        ("topics.partitions", json!([[]])),
+        // Negative sizes: at least one batch is sent, by Kafka an unexpected error.
+        ("max_bytes", json!([0, 1, i32::MAX])),
+        ("topics.partitions.partition_max_bytes", json!([0, 1, i32::MAX])),
+        // What the epoch of now is, is each broker's own.
+        ("topics.partitions.current_leader_epoch", json!([-1, -2, 99])),
+        ("topics.partitions.last_fetched_epoch", json!([-1, 99])),
     ];
-    add(&mut s, wire, &Family { api: ApiKey::Fetch, base: &fetch, only: &only, except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::Fetch, base: &fetch, only: &only, except: &[], bind: &[] }, seed)?;
     let list = |_| {
         let partition = json!({ "partition_index": 0, "timestamp": -1 });
         json!({ "replica_id": -1, "topics": [{ "name": TOPIC, "partitions": [partition] }] })
     };
-    let only = [("replica_id", json!([-1]))];
-    add(&mut s, wire, &Family { api: ApiKey::ListOffsets, base: &list, only: &only, except: &[] }, seed)?;
+    let only = [("replica_id", json!([-1])), ("topics.partitions.current_leader_epoch", json!([-1, -2, 99]))];
+    add(&mut s, wire, &Family { api: ApiKey::ListOffsets, base: &list, only: &only, except: &[], bind: &[] }, seed)?;
     let epochs = |_| {
-        let partition = json!({ "partition": 0, "leader_epoch": 0 });
+        let partition = json!({ "partition": 0, "leader_epoch": "$edges.epoch" });
         json!({ "topics": [{ "topic": TOPIC, "partitions": [partition] }] })
     };
-    let only = [("replica_id", json!([-1, -2]))];
-    add(&mut s, wire, &Family { api: ApiKey::OffsetForLeaderEpoch, base: &epochs, only: &only, except: &[] }, seed)?;
+    let only = [
+        ("replica_id", json!([-1, -2])),
+        ("topics.partitions.current_leader_epoch", json!([-1, -2, 99])),
+        ("topics.partitions.leader_epoch", json!([i32::MIN, -2, -1, 99, i32::MAX])),
+    ];
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::OffsetForLeaderEpoch, base: &epochs, only: &only, except: &[], bind: &[] },
+        seed,
+    )?;
     let delete = |_| {
         let partitions = json!([{ "partition_index": 0, "offset": 0 }]);
         json!({ "topics": [{ "name": TOPIC, "partitions": partitions }], "timeout_ms": 1_000 })
     };
     let only = [("timeout_ms", json!([1_000]))];
-    add(&mut s, wire, &Family { api: ApiKey::DeleteRecords, base: &delete, only: &only, except: &[] }, seed)?;
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::DeleteRecords, base: &delete, only: &only, except: &[], bind: &[] },
+        seed,
+    )?;
     Ok(s)
 }
 
@@ -93,26 +119,36 @@ fn topics(wire: &Wire, seed: u64) -> Result<Scenario> {
     };
     let few = json!([i32::MIN, -2, -1, 0, 1, 2]);
     let only = [&patient[..], &[("topics.num_partitions", few)]].concat();
-    add(&mut s, wire, &Family { api: ApiKey::CreateTopics, base: &create, only: &only, except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::CreateTopics, base: &create, only: &only, except: &[], bind: &[] }, seed)?;
     let partitions = |_| {
         let topic = json!({ "name": TOPIC, "count": 3, "assignments": [{ "broker_ids": [1] }] });
         json!({ "topics": [topic], "timeout_ms": 10_000, "validate_only": true })
     };
     let only = [&patient[..], &[("topics.count", json!([i32::MIN, -1, 0, 1, 2, 3, 4]))]].concat();
-    add(&mut s, wire, &Family { api: ApiKey::CreatePartitions, base: &partitions, only: &only, except: &[] }, seed)?;
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::CreatePartitions, base: &partitions, only: &only, except: &[], bind: &[] },
+        seed,
+    )?;
     let delete =
         |_| json!({ "topics": [{ "name": "edges-unknown" }], "topic_names": ["edges-unknown"], "timeout_ms": 10_000 });
     // One name and one id at a time: what Kafka takes for whole is told in `topics-life`.
     let only = [("timeout_ms", json!([10_000])), ("topics.topic_id", json!([]))];
-    add(&mut s, wire, &Family { api: ApiKey::DeleteTopics, base: &delete, only: &only, except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::DeleteTopics, base: &delete, only: &only, except: &[], bind: &[] }, seed)?;
     let metadata = |_| json!({ "topics": [{ "name": TOPIC }], "allow_auto_topic_creation": false });
     // All topics are another scenario's; a topic that is made by asking for it is nobody's.
     let only = [("topics", json!([])), ("topics.topic_id", json!([])), ("allow_auto_topic_creation", json!([]))];
-    let family = Family { api: ApiKey::Metadata, base: &metadata, only: &only, except: &[0, 1, 2, 3] };
+    let family = Family { api: ApiKey::Metadata, base: &metadata, only: &only, except: &[0, 1, 2, 3], bind: &[] };
     add(&mut s, wire, &family, seed)?;
     let describe = |_| json!({ "topics": [{ "name": TOPIC }], "response_partition_limit": 10 });
-    let family =
-        Family { api: ApiKey::DescribeTopicPartitions, base: &describe, only: &[("topics", json!([]))], except: &[] };
+    let family = Family {
+        api: ApiKey::DescribeTopicPartitions,
+        base: &describe,
+        only: &[("topics", json!([]))],
+        except: &[],
+        bind: &[],
+    };
     add(&mut s, wire, &family, seed)?;
     settings(&mut s, wire, seed)?;
     Ok(s)
@@ -124,7 +160,7 @@ fn settings(s: &mut Scenario, wire: &Wire, seed: u64) -> Result<()> {
         let resource = json!({ "resource_type": 2, "resource_name": TOPIC, "configuration_keys": ["retention.ms"] });
         json!({ "resources": [resource] })
     };
-    add(s, wire, &Family { api: ApiKey::DescribeConfigs, base: &describe, only: &[], except: &[] }, seed)?;
+    add(s, wire, &Family { api: ApiKey::DescribeConfigs, base: &describe, only: &[], except: &[], bind: &[] }, seed)?;
     let only = [("validate_only", json!([true]))];
     // To one resource twice Kafka never answers.
     let once = [&only[..], &[("resources", json!([[]]))]].concat();
@@ -132,12 +168,17 @@ fn settings(s: &mut Scenario, wire: &Wire, seed: u64) -> Result<()> {
         let configs = json!([{ "name": "retention.ms", "value": "7" }]);
         json!({ "resources": resource(configs), "validate_only": true })
     };
-    add(s, wire, &Family { api: ApiKey::AlterConfigs, base: &alter, only: &once, except: &[] }, seed)?;
+    add(s, wire, &Family { api: ApiKey::AlterConfigs, base: &alter, only: &once, except: &[], bind: &[] }, seed)?;
     let alter = |_| {
         let configs = json!([{ "name": "retention.ms", "config_operation": 0, "value": "7" }]);
         json!({ "resources": resource(configs), "validate_only": true })
     };
-    add(s, wire, &Family { api: ApiKey::IncrementalAlterConfigs, base: &alter, only: &only, except: &[] }, seed)
+    add(
+        s,
+        wire,
+        &Family { api: ApiKey::IncrementalAlterConfigs, base: &alter, only: &only, except: &[], bind: &[] },
+        seed,
+    )
 }
 
 fn groups(wire: &Wire, seed: u64) -> Result<Scenario> {
@@ -151,7 +192,12 @@ fn groups(wire: &Wire, seed: u64) -> Result<Scenario> {
         // To one protocol twice Kafka never answers.
         ("protocols", json!([[]])),
     ];
-    add(&mut s, wire, &Family { api: ApiKey::JoinGroup, base: &joins, only: &only, except: &[] }, seed)?;
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::JoinGroup, base: &joins, only: &only, except: &[], bind: &[("member", "member_id")] },
+        seed,
+    )?;
     let syncs = |_| {
         let assignments = json!([{ "member_id": "m", "assignment": "x" }]);
         json!({
@@ -159,11 +205,11 @@ fn groups(wire: &Wire, seed: u64) -> Result<Scenario> {
             "protocol_type": "consumer", "protocol_name": "range",
         })
     };
-    add(&mut s, wire, &Family { api: ApiKey::SyncGroup, base: &syncs, only: &[], except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::SyncGroup, base: &syncs, only: &[], except: &[], bind: &[] }, seed)?;
     let beats = |_| json!({ "group_id": "edges", "generation_id": 1, "member_id": "m" });
-    add(&mut s, wire, &Family { api: ApiKey::Heartbeat, base: &beats, only: &[], except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::Heartbeat, base: &beats, only: &[], except: &[], bind: &[] }, seed)?;
     let leaves = |_| json!({ "group_id": "edges", "member_id": "m", "members": [{ "member_id": "m" }] });
-    add(&mut s, wire, &Family { api: ApiKey::LeaveGroup, base: &leaves, only: &[], except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::LeaveGroup, base: &leaves, only: &[], except: &[], bind: &[] }, seed)?;
     let commits = |number| {
         let partition = json!({ "partition_index": 0, "committed_offset": 1, "committed_metadata": "m" });
         let topics = json!([named(json!({ "name": TOPIC, "partitions": [partition] }))]);
@@ -171,38 +217,58 @@ fn groups(wire: &Wire, seed: u64) -> Result<Scenario> {
     };
     // A committed offset expires by the wall clock when its retention is set.
     let only = [("retention_time_ms", json!([-1]))];
-    add(&mut s, wire, &Family { api: ApiKey::OffsetCommit, base: &commits, only: &only, except: &[] }, seed)?;
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::OffsetCommit, base: &commits, only: &only, except: &[], bind: &[] },
+        seed,
+    )?;
     let fetches = |number| {
         let group = format!("edges-commit-{}", number % 4);
         let topics = json!([named(json!({ "name": TOPIC, "partition_indexes": [0] }))]);
         let old = json!([{ "name": TOPIC, "partition_indexes": [0] }]);
         json!({ "group_id": group, "topics": old, "groups": [{ "group_id": group, "topics": topics }] })
     };
-    add(&mut s, wire, &Family { api: ApiKey::OffsetFetch, base: &fetches, only: &[], except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::OffsetFetch, base: &fetches, only: &[], except: &[], bind: &[] }, seed)?;
     let deletes = |number| {
         let topics = json!([{ "name": TOPIC, "partitions": [{ "partition_index": 0 }] }]);
         json!({ "group_id": format!("edges-commit-{}", number % 4), "topics": topics })
     };
-    add(&mut s, wire, &Family { api: ApiKey::OffsetDelete, base: &deletes, only: &[], except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::OffsetDelete, base: &deletes, only: &[], except: &[], bind: &[] }, seed)?;
     let describes = |_| json!({ "groups": ["edges-commit-1", "edges-unknown"] });
-    add(&mut s, wire, &Family { api: ApiKey::DescribeGroups, base: &describes, only: &[], except: &[] }, seed)?;
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::DescribeGroups, base: &describes, only: &[], except: &[], bind: &[] },
+        seed,
+    )?;
     let deletes = |number| json!({ "groups_names": [format!("edges-commit-{}", number % 9)] });
-    add(&mut s, wire, &Family { api: ApiKey::DeleteGroups, base: &deletes, only: &[], except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::DeleteGroups, base: &deletes, only: &[], except: &[], bind: &[] }, seed)?;
     let finds = |_| json!({ "key": "edges", "coordinator_keys": ["edges"] });
     let only = [("key_type", json!([0, 3, -1, i8::MIN, i8::MAX]))];
-    add(&mut s, wire, &Family { api: ApiKey::FindCoordinator, base: &finds, only: &only, except: &[] }, seed)?;
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::FindCoordinator, base: &finds, only: &only, except: &[], bind: &[] },
+        seed,
+    )?;
     Ok(s)
 }
 
 fn cluster(wire: &Wire, seed: u64) -> Result<Scenario> {
     let mut s = prepared("edges-cluster");
     let plain = |_| json!({});
-    add(&mut s, wire, &Family { api: ApiKey::DescribeCluster, base: &plain, only: &[], except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::DescribeCluster, base: &plain, only: &[], except: &[], bind: &[] }, seed)?;
     let client = |_| json!({ "client_software_name": "judge", "client_software_version": "1.0" });
-    add(&mut s, wire, &Family { api: ApiKey::ApiVersions, base: &client, only: &[], except: &[] }, seed)?;
+    add(&mut s, wire, &Family { api: ApiKey::ApiVersions, base: &client, only: &[], except: &[], bind: &[] }, seed)?;
     let dirs = |_| json!({ "topics": [{ "topic": TOPIC, "partitions": [0] }] });
     // What else is there is no business of this scenario.
     let only = [("topics", json!([[]]))];
-    add(&mut s, wire, &Family { api: ApiKey::DescribeLogDirs, base: &dirs, only: &only, except: &[] }, seed)?;
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::DescribeLogDirs, base: &dirs, only: &only, except: &[], bind: &[] },
+        seed,
+    )?;
     Ok(s)
 }

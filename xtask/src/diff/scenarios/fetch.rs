@@ -45,15 +45,15 @@ pub(in crate::diff) fn versions() -> Scenario {
         }
         let all = json!([partition(1, 0), partition(0, 8), partition(7, 0)]);
         s.call(ApiKey::Fetch, version, request(&[topic(name, version, &all)])).about("several partitions");
-        for epoch in [0, 7, -2] {
+        for epoch in [json!("$fetch-versions.epoch"), json!(99), json!(-2)] {
             let mut one = partition(0, 8);
-            one["current_leader_epoch"] = json!(epoch);
+            one["current_leader_epoch"] = epoch.clone();
             let body = request(&[topic(name, version, &json!([one]))]);
             s.call(ApiKey::Fetch, version, body).about(&format!("current leader epoch {epoch}"));
         }
-        for epoch in [0, 7] {
+        for epoch in [json!("$fetch-versions.epoch"), json!(99)] {
             let mut one = partition(0, 8);
-            one["last_fetched_epoch"] = json!(epoch);
+            one["last_fetched_epoch"] = epoch.clone();
             let body = request(&[topic(name, version, &json!([one]))]);
             s.call(ApiKey::Fetch, version, body).about(&format!("last fetched epoch {epoch}"));
         }

@@ -180,7 +180,7 @@ pub(in crate::diff) fn refused() -> Scenario {
                 continue;
             }
             body[field] = value.clone();
-            s.call(ApiKey::JoinGroup, version, body).about(&format!("{field} = {value}"));
+            s.call(ApiKey::JoinGroup, version, body).about(&format!("{field} = {value}")).bind("other", "member_id");
         }
     }
     for version in ApiKey::SyncGroup.versions() {

@@ -14,33 +14,35 @@ pub(in crate::diff) fn list() -> Scenario {
         s.append("offsets-list", &json!([batch(4, THEN + index * 1_000)]));
     }
     s.append("offsets-list", &json!([batch(1, THEN + 500)])).about("out of order");
-    let ask = |timestamp: i64, index: i32, epoch: i32| {
+    let with_epoch = |timestamp: i64, index: i32, epoch: Value| {
         let partition = json!({ "partition_index": index, "timestamp": timestamp, "current_leader_epoch": epoch });
         json!({ "replica_id": -1, "topics": [{ "name": "offsets-list", "partitions": [partition] }] })
     };
+    let ask = |timestamp: i64, index: i32| with_epoch(timestamp, index, json!(-1));
     for version in ApiKey::ListOffsets.versions() {
         for timestamp in
             [-1, -2, -3, -4, -5, -6, -7, i64::MIN, 0, THEN, THEN + 2, THEN + 501, THEN + 1_003, THEN + 9_999]
         {
-            s.call(ApiKey::ListOffsets, version, ask(timestamp, 0, -1)).about(&format!("timestamp {timestamp}"));
+            s.call(ApiKey::ListOffsets, version, ask(timestamp, 0)).about(&format!("timestamp {timestamp}"));
         }
         for timestamp in [-1, -2, -3, 0] {
-            s.call(ApiKey::ListOffsets, version, ask(timestamp, 1, -1)).about("an empty partition");
+            s.call(ApiKey::ListOffsets, version, ask(timestamp, 1)).about("an empty partition");
         }
-        s.call(ApiKey::ListOffsets, version, ask(-1, 7, -1)).about("no such partition");
-        for epoch in [0, 7, -2] {
-            s.call(ApiKey::ListOffsets, version, ask(-1, 0, epoch)).about(&format!("leader epoch {epoch}"));
+        s.call(ApiKey::ListOffsets, version, ask(-1, 7)).about("no such partition");
+        for epoch in [json!("$offsets-list.epoch"), json!(99), json!(-2)] {
+            s.call(ApiKey::ListOffsets, version, with_epoch(-1, 0, epoch.clone()))
+                .about(&format!("leader epoch {epoch}"));
         }
         for (field, value) in [("isolation_level", 1), ("isolation_level", 2), ("replica_id", -2), ("replica_id", 1)] {
-            let mut body = ask(-1, 0, -1);
+            let mut body = ask(-1, 0);
             body[field] = json!(value);
             s.call(ApiKey::ListOffsets, version, body).about(&format!("{field} {value}"));
         }
-        let mut twice = ask(-1, 0, -1);
+        let mut twice = ask(-1, 0);
         let first = twice["topics"][0]["partitions"][0].clone();
         twice["topics"][0]["partitions"] = json!([first, first]);
         s.call(ApiKey::ListOffsets, version, twice).about("a partition twice");
-        let mut unknown = ask(-1, 0, -1);
+        let mut unknown = ask(-1, 0);
         unknown["topics"][0]["name"] = json!("offsets-list-unknown");
         s.call(ApiKey::ListOffsets, version, unknown).about("no such topic");
     }
@@ -52,16 +54,24 @@ pub(in crate::diff) fn epochs() -> Scenario {
     s.topic("offsets-epochs", 2);
     s.append("offsets-epochs", &json!([batch(3, THEN)]));
     for version in ApiKey::OffsetForLeaderEpoch.versions() {
-        for (index, current, epoch) in
-            [(0, -1, 0), (0, 0, 0), (0, 9, 0), (0, -1, 9), (0, -1, -1), (0, -2, 0), (1, -1, 0), (5, -1, 0)]
-        {
+        let now = "$offsets-epochs.epoch";
+        for (index, current, epoch) in [
+            (0, json!(-1), json!(now)),
+            (0, json!(now), json!(now)),
+            (0, json!(99), json!(now)),
+            (0, json!(-1), json!(99)),
+            (0, json!(-1), json!(-1)),
+            (0, json!(-2), json!(now)),
+            (1, json!(-1), json!(now)),
+            (5, json!(-1), json!(now)),
+        ] {
             let partition = json!({ "partition": index, "current_leader_epoch": current, "leader_epoch": epoch });
             let topics = json!([{ "topic": "offsets-epochs", "partitions": [partition] }]);
             let about = format!("partition {index}, current {current}, epoch {epoch}");
             s.call(ApiKey::OffsetForLeaderEpoch, version, json!({ "topics": topics })).about(&about);
         }
         let unknown =
-            json!([{ "topic": "offsets-epochs-unknown", "partitions": [{ "partition": 0, "leader_epoch": 0 }] }]);
+            json!([{ "topic": "offsets-epochs-unknown", "partitions": [{ "partition": 0, "leader_epoch": now }] }]);
         s.call(ApiKey::OffsetForLeaderEpoch, version, json!({ "topics": unknown })).about("no such topic");
     }
     s
