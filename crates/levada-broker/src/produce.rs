@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use levada_model::{
-    NO_TIMESTAMP, PartitionIndex, Timestamp,
+    NO_TIMESTAMP, PartitionIndex, ProducerId, Timestamp,
     batch::{Attributes, Batch, BatchError, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC},
     crc::crc32c,
     record::Records,
@@ -25,6 +25,9 @@ use std::{
 
 /// How much a batch may grow when it is opened.
 const OPENED_SIZE_MAX: usize = 32 << 20;
+
+/// No batch is smaller than its header.
+const SIZE_MIN: i64 = 61;
 
 /// How far a batch must have come before it is acknowledged, as the producer asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +185,9 @@ fn check(log: &Log, config: &TopicConfig, records: Option<Bytes>, now: Timestamp
     check_size(records.len(), config.message_size_max)?;
     let batch = Batch::check(records).map_err(|error| batch_error(&error))?;
     let header = batch.header();
+    if header.base_offset != 0 {
+        return Err(ProduceError::InvalidRecord("a producer's batch begins at offset 0".to_owned()));
+    }
     if header.attributes.is_control() {
         return Err(ProduceError::InvalidRecord("control records are written by the broker alone".to_owned()));
     }
@@ -220,6 +226,11 @@ fn batch_error(error: &BatchError) -> ProduceError {
             ProduceError::InvalidRecord("a partition takes one record batch a request".to_owned())
         }
         BatchError::Magic(magic) if *magic > MAGIC => ProduceError::Corrupt(error.to_string()),
+        BatchError::Length { claimed, .. } if *claimed < SIZE_MIN => ProduceError::Corrupt(error.to_string()),
+        BatchError::Producer { id, epoch, .. } if *id >= 0 && *epoch < 0 => {
+            let producer = ProducerId(*id);
+            ProduceError::Append(AppendError::InvalidProducerEpoch { producer, sent: *epoch, current: 0 })
+        }
         BatchError::Crc { .. } => ProduceError::Corrupt(error.to_string()),
         BatchError::Truncated(_)
         | BatchError::Length { .. }

@@ -24,8 +24,12 @@ const CLIENT_KEYS: [&str; 4] =
     ["producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate"];
 /// The quotas of addresses.
 const ADDRESS_KEYS: [&str; 1] = ["connection_creation_rate"];
-/// Quotas that are whole numbers.
-const WHOLE_KEYS: [&str; 2] = ["producer_byte_rate", "consumer_byte_rate"];
+/// Quotas that are whole numbers, each with the largest: what 63 and 31 bits hold.
+const WHOLE_KEYS: [(&str, f64); 3] = [
+    ("producer_byte_rate", 9_223_372_036_854_775_807.0),
+    ("consumer_byte_rate", 9_223_372_036_854_775_807.0),
+    ("connection_creation_rate", 2_147_483_647.0),
+];
 /// How far from a whole number still counts as one.
 const EPSILON: f64 = 1e-6;
 
@@ -102,6 +106,9 @@ pub enum QuotaError {
     /// A value that cannot be.
     #[error("`{0}` is a whole number")]
     NotWhole(String),
+    /// A value that is not above 0, or too large.
+    #[error("`{0}` is above 0, and not larger than its type")]
+    OutOfRange(String),
     /// There are enough.
     #[error("quotas of {ENTITIES_MAX} entities are the most there can be")]
     TooMany,
@@ -207,8 +214,12 @@ fn alter(current: Option<&Quotas>, alteration: &QuotaAlteration) -> Result<Optio
         if !keys.contains(&key.as_str()) {
             return Err(QuotaError::Unknown(key.chars().take(100).collect()));
         }
-        if WHOLE_KEYS.contains(&key.as_str()) && (value.round() - value).abs() > EPSILON {
+        let largest = WHOLE_KEYS.iter().find(|(whole, _)| whole == key).map(|(_, largest)| *largest);
+        if largest.is_some() && (value.round() - value).abs() > EPSILON {
             return Err(QuotaError::NotWhole(key.clone()));
+        }
+        if !(*value > 0.0 && value.is_finite() && largest.is_none_or(|largest| *value <= largest)) {
+            return Err(QuotaError::OutOfRange(key.clone()));
         }
         quotas.insert(key.clone(), QuotaValue::new(*value));
     }
@@ -265,6 +276,8 @@ mod tests {
         assert_eq!(refused(&[("odd", Some(1.0))]), QuotaError::Unknown("odd".to_owned()));
         assert!(matches!(refused(&[("connection_creation_rate", Some(1.0))]), QuotaError::Unknown(_)));
         assert!(matches!(refused(&[("consumer_byte_rate", Some(1.5))]), QuotaError::NotWhole(_)));
+        assert!(matches!(refused(&[("consumer_byte_rate", Some(0.0))]), QuotaError::OutOfRange(_)));
+        assert!(matches!(refused(&[("consumer_byte_rate", Some(1e300))]), QuotaError::OutOfRange(_)));
         assert_eq!(refused(&[("consumer_byte_rate", None), ("consumer_byte_rate", None)]), QuotaError::Twice);
     }
 

@@ -91,6 +91,7 @@ pub(crate) const fn create_topic(error: &CreateTopicError) -> ErrorCode {
         CreateTopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
         CreateTopicError::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
         CreateTopicError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+        CreateTopicError::Config(ConfigError::NoValue { .. }) => ErrorCode::InvalidConfig,
         CreateTopicError::Config(error) => config(error),
         CreateTopicError::Commit(error) => commit(error),
     }
@@ -224,6 +225,7 @@ pub(crate) const fn quota(error: &QuotaError) -> ErrorCode {
         | QuotaError::Twice
         | QuotaError::Unknown(_)
         | QuotaError::NotWhole(_)
+        | QuotaError::OutOfRange(_)
         | QuotaError::TooMany => ErrorCode::InvalidRequest,
         QuotaError::Commit(error) => commit(error),
     }

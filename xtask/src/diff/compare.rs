@@ -108,6 +108,11 @@ impl Comparison<'_> {
 fn keyed<'a>(elements: &'a [Value], keys: &[String], variables: &Variables) -> Vec<(String, &'a Value)> {
     let part = |element: &Value, key: &String| {
         let value = if key == "*" { element } else { &element[key] };
+        if let Value::Array(parts) = value {
+            let mut parts: Vec<_> = parts.iter().map(Value::to_string).collect();
+            parts.sort();
+            return parts.join("+");
+        }
         value.as_str().map_or_else(|| value.to_string(), |text| named(text, variables))
     };
     let key = |element| keys.iter().map(|key| part(element, key)).collect::<Vec<_>>().join(",");

@@ -139,7 +139,7 @@ impl Scenario {
             .until(&last, 1)
             .bind(&format!("{name}.epoch"), "topics[0].partitions[0].leader_epoch")
             .about("waits until it is led");
-        for index in [0, partitions - 1] {
+        for index in 0..partitions {
             let topics = json!([{ "name": name, "partitions": [{ "partition_index": index, "timestamp": -1 }] }]);
             self.call(ApiKey::ListOffsets, 1, json!({ "replica_id": -1, "topics": topics }))
                 .until("topics[0].partitions[0].error_code", 0)

@@ -234,7 +234,7 @@ impl Coordinator {
         group_id: &Str,
         partitions: Vec<TopicPartition>,
     ) -> Result<Deleting, DeleteOffsetsError> {
-        self.check_offsets(group_id)?;
+        self.check(group_id)?;
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(DeleteOffsetsError::UnknownGroup)?;
         let mut outcomes = Vec::with_capacity(partitions.len());

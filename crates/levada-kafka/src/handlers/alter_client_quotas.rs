@@ -19,6 +19,7 @@ use levada_protocol::{
         alter_client_quotas_response::{EntityData as AlteredEntity, EntryData as Altered},
     },
 };
+use std::collections::BTreeSet;
 
 pub(crate) async fn handle(context: Context, request: AlterClientQuotasRequest) -> AlterClientQuotasResponse {
     let validate_only = if request.validate_only { ValidateOnly::Yes } else { ValidateOnly::No };
@@ -64,9 +65,8 @@ fn altered(entry: EntryData, outcome: Result<(), (ErrorCode, String)>) -> Altere
         Ok(()) => (ErrorCode::None, None),
         Err((error, message)) => (error, Some(message.into())),
     };
-    let entity = entry
-        .entity
-        .into_iter()
-        .map(|EntityData { entity_type, entity_name }| AlteredEntity { entity_type, entity_name });
+    let mut seen = BTreeSet::new();
+    let parts = entry.entity.into_iter().filter(|part| seen.insert(part.entity_type.clone()));
+    let entity = parts.map(|EntityData { entity_type, entity_name }| AlteredEntity { entity_type, entity_name });
     Altered { error_code: error.code(), error_message: message, entity: entity.collect() }
 }

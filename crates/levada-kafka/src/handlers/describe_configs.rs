@@ -45,7 +45,7 @@ fn describe(
 ) -> Result<Vec<DescribedConfig>, (ErrorCode, String)> {
     let name = &resource.resource_name;
     let denied = |error: ErrorCode| (error, "may not describe the settings".to_owned());
-    let keys: Option<&[Str]> = resource.configuration_keys.as_deref();
+    let keys: Option<&[Str]> = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
     match resource.resource_type {
         configs::TOPIC => {
             configs::check_topic(name)?;

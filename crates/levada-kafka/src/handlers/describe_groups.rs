@@ -27,7 +27,7 @@ pub(crate) async fn handle(context: Context, request: DescribeGroupsRequest) -> 
             Ok(Some(group)) => show(group),
             Ok(None) => missing(&context, group_id),
         };
-        if include_operations && group.error_code != ErrorCode::GroupAuthorizationFailed.code() {
+        if include_operations && group.error_code == 0 {
             group.authorized_operations = authorised::group(&context, &group.group_id);
         }
         group

@@ -16,6 +16,8 @@ use levada_protocol::{
     },
 };
 
+/// From this version on the nodes of the quorum are told.
+const NODES_FROM: i16 = 2;
 /// The name of Kafka's metadata log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
@@ -38,7 +40,11 @@ pub(crate) async fn handle(context: Context, request: DescribeQuorumRequest) -> 
         topic_name: topic.topic_name,
     });
     let node_id = context.broker().cluster().node_id;
-    let nodes = if is_the_one { vec![Node { node_id, ..Node::default() }] } else { Vec::new() };
+    let nodes = if is_the_one && context.version >= NODES_FROM {
+        vec![Node { node_id, ..Node::default() }]
+    } else {
+        Vec::new()
+    };
     DescribeQuorumResponse { topics: topics.collect(), nodes, ..DescribeQuorumResponse::default() }
 }
 

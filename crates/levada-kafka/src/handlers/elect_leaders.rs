@@ -35,6 +35,10 @@ pub(crate) async fn handle(context: Context, request: ElectLeadersRequest) -> El
         }
         _ => (ErrorCode::UnknownTopicOrPartition, "no such partition"),
     };
+    // Of all partitions those that need no election are not told.
+    let is_all = request.topic_partitions.is_none() && whole.is_none();
+    let all = context.broker().topic_names().into_iter().filter(|_| is_all);
+    let all = all.map(|name| ReplicaElectionResult { topic: name.as_shared().clone(), partition_result: Vec::new() });
     let results = request.topic_partitions.into_iter().flatten().map(|topic| ReplicaElectionResult {
         partition_result: topic
             .partitions
@@ -46,7 +50,7 @@ pub(crate) async fn handle(context: Context, request: ElectLeadersRequest) -> El
             .collect(),
         topic: topic.topic.clone(),
     });
-    let replica_election_results = results.collect();
+    let replica_election_results = results.chain(all).collect();
     let error_code = whole.map_or(0, |(error, _)| error.code());
     ElectLeadersResponse { error_code, replica_election_results, ..ElectLeadersResponse::default() }
 }

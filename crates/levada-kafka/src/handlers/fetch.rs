@@ -56,7 +56,8 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
     if request.replica_id >= 0 || request.replica_state.replica_id >= 0 {
         return refuse(&context, ErrorCode::ClusterAuthorizationFailed);
     }
-    if !(0..=1).contains(&request.isolation_level) {
+    let asks = request.topics.iter().any(|topic| !topic.partitions.is_empty());
+    if asks && !(0..=1).contains(&request.isolation_level) {
         return refuse_all(&context, request.topics);
     }
     let (mut held, style) = match open(&context, &mut request) {
@@ -107,7 +108,8 @@ fn refuse_all(context: &Context, topics: Vec<FetchTopic>) -> Answer {
         records: Records::from(Bytes::new()),
         ..PartitionData::default()
     };
-    let topics = topics.into_iter().filter(|_| context.version < IDS_FROM).map(|topic| FetchableTopicResponse {
+    let is_told = |topic: &FetchTopic| context.version < IDS_FROM && !topic.partitions.is_empty();
+    let topics = topics.into_iter().filter(is_told).map(|topic| FetchableTopicResponse {
         topic: topic.topic,
         topic_id: topic.topic_id,
         partitions: topic.partitions.into_iter().map(partition).collect(),
@@ -255,6 +257,9 @@ impl Finder<'_> {
 
     fn grant(&self, topic: &TopicKey) -> Readable {
         if topic.id.is_zero() {
+            if self.context.version >= IDS_FROM {
+                return Err(ErrorCode::UnknownTopicId);
+            }
             return self.context.ask_topic(&topic.name);
         }
         let name = self.context.broker().name_of(topic.id).ok_or(ErrorCode::UnknownTopicId)?;
@@ -306,7 +311,13 @@ fn partition_data(index: i32, outcome: Outcome, until: ReadUntil) -> PartitionDa
         ..PartitionData::default()
     };
     match outcome.fetched {
-        Err(error) => data.error_code = error.code(),
+        Err(error) => {
+            data.error_code = error.code();
+            let is_missing = matches!(error, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId);
+            if is_missing || error == ErrorCode::TopicAuthorizationFailed {
+                data.aborted_transactions = Some(Vec::new());
+            }
+        }
         Ok(fetched) => {
             data.high_watermark = fetched.high_watermark;
             data.last_stable_offset = fetched.last_stable_offset;

@@ -6,7 +6,7 @@
 //! Source: KIP-339.
 
 use crate::{call::Context, configs};
-use levada_broker::config::{AlterConfigs, ConfigOp};
+use levada_broker::config::{AlterConfigs, ConfigKind, ConfigOp, find, topic::TOPIC};
 use levada_model::Str;
 use levada_protocol::{
     ErrorCode,
@@ -17,6 +17,8 @@ use levada_protocol::{
     },
 };
 use std::collections::HashMap;
+
+const DELETE: i8 = 1;
 
 pub(crate) async fn handle(
     context: Context,
@@ -29,7 +31,7 @@ pub(crate) async fn handle(
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
         let place = (resource.resource_type, resource.resource_name.clone());
-        let Some(count) = counts.remove(&place) else { continue };
+        let count = counts.get(&place).copied().unwrap_or_default();
         let altered = match translate(&resource) {
             _ if count > 1 => Err((ErrorCode::InvalidRequest, "the request names the resource twice".to_owned())),
             Err(refused) => Err(refused),
@@ -58,14 +60,23 @@ fn translate(resource: &AlterConfigsResource) -> Result<AlterConfigs, (ErrorCode
         if steps.iter().any(|(name, _, _)| *name == config.name) {
             return Err((ErrorCode::InvalidRequest, format!("`{}` is there more than once", config.name)));
         }
+        if config.value.is_none() && config.config_operation != DELETE {
+            return Err((ErrorCode::InvalidRequest, format!("`{}` needs a value", config.name)));
+        }
         let operation = match config.config_operation {
             0 => ConfigOp::Set,
-            1 => ConfigOp::Delete,
+            DELETE => ConfigOp::Delete,
             2 => ConfigOp::Append,
             3 => ConfigOp::Subtract,
             // What Kafka makes of an operation that it does not know.
             other => return Err((ErrorCode::UnknownServerError, format!("operation {other} does not exist"))),
         };
+        let of_topic = resource.resource_type == configs::TOPIC;
+        let of_list = matches!(operation, ConfigOp::Append | ConfigOp::Subtract);
+        if of_topic && of_list && find(TOPIC, &config.name).is_ok_and(|setting| setting.rule.kind() != ConfigKind::List)
+        {
+            return Err((ErrorCode::InvalidConfig, format!("`{}` is no list", config.name)));
+        }
         steps.push((config.name.clone(), operation, config.value.clone()));
     }
     Ok(AlterConfigs::Incremental(steps))

@@ -33,24 +33,24 @@ pub(crate) async fn handle(context: Context, request: ListOffsetsRequest) -> Lis
     let isolation = if request.isolation_level == 1 { ReadUntil::LastStable } else { ReadUntil::HighWatermark };
     let is_follower = request.replica_id >= 0;
     let is_known_isolation = (0..=1).contains(&request.isolation_level);
-    let topics = merged(request.topics);
+    let topics = if is_known_isolation { merged(request.topics) } else { request.topics };
     let topics = topics.into_iter().map(|topic| {
         let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
         topic.partitions.iter().for_each(|partition| *counts.entry(partition.partition_index).or_default() += 1);
         let mut partitions = topic.partitions;
         let is_twice = |index: i32| counts.get(&index).is_some_and(|count| *count > 1);
         let mut seen = BTreeSet::new();
-        partitions.retain(|partition| seen.insert(partition.partition_index));
+        partitions.retain(|partition| !is_known_isolation || seen.insert(partition.partition_index));
         let granted: Result<Grant<op::Describe, res::Topic>, _> =
             if is_follower { Err(ErrorCode::ClusterAuthorizationFailed) } else { context.ask_topic(&topic.name) };
         let partitions = partitions.into_iter().map(|partition| {
             let listed = granted.as_ref().map_err(|error| *error).and_then(|grant| {
-                if is_twice(partition.partition_index) {
-                    return Err(ErrorCode::InvalidRequest);
-                }
                 // What Kafka makes of a level that it does not know.
                 if !is_known_isolation {
                     return Err(ErrorCode::UnknownServerError);
+                }
+                if is_twice(partition.partition_index) {
+                    return Err(ErrorCode::InvalidRequest);
                 }
                 check_timestamp(partition.timestamp, context.version)?;
                 let list = list(&partition, isolation);
@@ -85,7 +85,8 @@ fn merged(topics: Vec<ListOffsetsTopic>) -> Vec<ListOffsetsTopic> {
 
 fn check_timestamp(timestamp: i64, version: i16) -> Result<(), ErrorCode> {
     let too_early = SPECIAL_FROM.iter().any(|&(special, from)| timestamp == special && version < from);
-    if too_early { Err(ErrorCode::UnsupportedVersion) } else { Ok(()) }
+    let is_unknown = timestamp < SPECIAL_FROM.iter().map(|(special, _)| *special).min().unwrap_or_default();
+    if too_early || is_unknown { Err(ErrorCode::UnsupportedVersion) } else { Ok(()) }
 }
 
 fn list(partition: &ListOffsetsPartition, isolation: ReadUntil) -> ListOffset {

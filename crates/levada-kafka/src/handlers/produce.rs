@@ -121,11 +121,11 @@ fn plan(
 ) -> (Vec<AskedTopic>, Vec<ProduceTopic>) {
     let mut asked = Vec::with_capacity(topics.len());
     let mut wanted = Vec::with_capacity(topics.len());
-    for topic in topics {
-        let granted = match general {
-            Some((error, message)) => Err((*error, message.clone())),
-            None => grant(context, &topic),
-        };
+    for topic in topics.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
+        let granted = grant(context, &topic).and_then(|granted| match general {
+            Some((error, message)) if context.broker().topic_id(&granted).is_some() => Err((*error, message.clone())),
+            _ => Ok(granted),
+        });
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         let mut appended = Vec::with_capacity(topic.partition_data.len());
         for partition in topic.partition_data {

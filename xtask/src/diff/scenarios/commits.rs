@@ -150,6 +150,8 @@ pub(in crate::diff) fn refused() -> Scenario {
             s.call(ApiKey::OffsetFetch, version, json!({ "groups": [] })).about("no groups");
         }
     }
+    // A group whose last offset is deleted is remembered by Kafka until it starts again.
+    s.call(ApiKey::OffsetCommit, 9, commit("commits-refused", 9, &json!([at(1, 1, json!(""))])));
     let one = json!([{ "name": TOPIC, "partitions": [{ "partition_index": 0 }, { "partition_index": 9 }] }]);
     for group in ["", "commits-unknown", "commits-refused", "commits-refused"] {
         let body = json!({ "group_id": group, "topics": one });

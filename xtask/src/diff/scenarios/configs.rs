@@ -94,7 +94,7 @@ const REFUSED: [(i8, &str, &str, Option<&str>); 20] = [
     (TOPIC, "$topic", "message.timestamp.type", Some("createtime")),
     (BROKER, "7", "num.partitions", Some("2")),
     (BROKER, "odd", "num.partitions", Some("2")),
-    (BROKER, "1", "node.id", Some("2")),
+    (BROKER, "1", "group.max.size", Some("2")),
     (BROKER, "", "no.such.setting", Some("2")),
     (BROKER, "1", "num.partitions", Some("odd")),
     (BROKER_LOGGER, "7", "x", Some("INFO")),

@@ -145,7 +145,7 @@ fn topics(wire: &Wire, seed: u64) -> Result<Scenario> {
     let family = Family {
         api: ApiKey::DescribeTopicPartitions,
         base: &describe,
-        only: &[("topics", json!([]))],
+        only: &[("topics", json!([])), ("topics.name", json!(["unknown", "."]))],
         except: &[],
         bind: &[],
     };
@@ -230,11 +230,18 @@ fn groups(wire: &Wire, seed: u64) -> Result<Scenario> {
         json!({ "group_id": group, "topics": old, "groups": [{ "group_id": group, "topics": topics }] })
     };
     add(&mut s, wire, &Family { api: ApiKey::OffsetFetch, base: &fetches, only: &[], except: &[], bind: &[] }, seed)?;
+    // A group whose last offset is deleted is remembered by Kafka until it starts again.
+    let only = [("topics.partitions.partition_index", json!([i32::MIN, -1, 1, 2, i32::MAX]))];
     let deletes = |number| {
-        let topics = json!([{ "name": TOPIC, "partitions": [{ "partition_index": 0 }] }]);
+        let topics = json!([{ "name": TOPIC, "partitions": [{ "partition_index": 1 }] }]);
         json!({ "group_id": format!("edges-commit-{}", number % 4), "topics": topics })
     };
-    add(&mut s, wire, &Family { api: ApiKey::OffsetDelete, base: &deletes, only: &[], except: &[], bind: &[] }, seed)?;
+    add(
+        &mut s,
+        wire,
+        &Family { api: ApiKey::OffsetDelete, base: &deletes, only: &only, except: &[], bind: &[] },
+        seed,
+    )?;
     let describes = |_| json!({ "groups": ["edges-commit-1", "edges-unknown"] });
     add(
         &mut s,

@@ -48,7 +48,6 @@ pub(in crate::diff) fn life() -> Scenario {
         (json!({ "topic_id": "$id", "name": null }), "by id"),
         (json!({ "topic_id": "1".repeat(32), "name": null }), "by an unknown id"),
         (json!({ "topic_id": "$id", "name": name }), "by both"),
-        (json!({ "topic_id": "0".repeat(32), "name": null }), "by neither"),
     ] {
         for version in [12, 13] {
             s.call(ApiKey::Metadata, version, json!({ "topics": [topic] })).about(about);
