@@ -222,11 +222,11 @@ fn check_size(size: usize, limit: usize) -> Result<(), ProduceError> {
 
 fn batch_error(error: &BatchError) -> ProduceError {
     match error {
+        BatchError::Length { claimed, .. } if *claimed < SIZE_MIN => ProduceError::Corrupt(error.to_string()),
         BatchError::Length { claimed, actual } if i64::try_from(*actual).is_ok_and(|actual| actual > *claimed) => {
             ProduceError::InvalidRecord("a partition takes one record batch a request".to_owned())
         }
         BatchError::Magic(magic) if *magic > MAGIC => ProduceError::Corrupt(error.to_string()),
-        BatchError::Length { claimed, .. } if *claimed < SIZE_MIN => ProduceError::Corrupt(error.to_string()),
         BatchError::Producer { id, epoch, .. } if *id >= 0 && *epoch < 0 => {
             let producer = ProducerId(*id);
             ProduceError::Append(AppendError::InvalidProducerEpoch { producer, sent: *epoch, current: 0 })

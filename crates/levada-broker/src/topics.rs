@@ -88,6 +88,9 @@ pub enum CreateTopicError {
     /// The assignment of replicas is not legal.
     #[error("{0}")]
     InvalidAssignment(String),
+    /// Numbers beside an assignment, which has them already.
+    #[error("with assignments, partitions and replication factor are -1")]
+    NumbersBesideAssignment,
     /// A setting is not legal.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -332,13 +335,13 @@ impl Names {
         if let Some(existing) = self.shown.get(&shown) {
             return Err(CreateTopicError::Collision { name, existing: existing.clone() });
         }
-        let partitions = self.partitions_of(create, config)?;
         let settings = alter::AlterConfigs::Replace(create.configs.clone());
         if let Some((name, _)) = create.configs.iter().find(|(_, value)| value.is_none()) {
             return Err(ConfigError::NoValue { name: name.as_str().to_owned() }.into());
         }
         let configs = alter::apply(alter::Table::Topic, &BTreeMap::new(), &settings, |_| String::new())?;
         check_batch_size(&BTreeMap::new(), &configs, self.batch_size_max)?;
+        let partitions = self.partitions_of(create, config)?;
         self.taken.insert(name.clone());
         self.shown.insert(shown, name.clone());
         self.partitions = self.partitions.saturating_add(partitions);
@@ -365,8 +368,7 @@ impl Names {
 
     fn assigned(&self, create: &CreateTopic) -> Result<i32, CreateTopicError> {
         if create.partitions != -1 || create.replication_factor != -1 {
-            let reason = "with assignments, partitions and replication factor are -1".to_owned();
-            return Err(CreateTopicError::InvalidAssignment(reason));
+            return Err(CreateTopicError::NumbersBesideAssignment);
         }
         let mut assignments: Vec<_> = create.assignments.iter().collect();
         assignments.sort_by_key(|(partition, _)| *partition);

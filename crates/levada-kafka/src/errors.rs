@@ -91,6 +91,7 @@ pub(crate) const fn create_topic(error: &CreateTopicError) -> ErrorCode {
         CreateTopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
         CreateTopicError::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
         CreateTopicError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+        CreateTopicError::NumbersBesideAssignment => ErrorCode::InvalidRequest,
         CreateTopicError::Config(ConfigError::NoValue { .. }) => ErrorCode::InvalidConfig,
         CreateTopicError::Config(error) => config(error),
         CreateTopicError::Commit(error) => commit(error),

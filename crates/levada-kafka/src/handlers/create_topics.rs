@@ -44,10 +44,7 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
                     wanted.push(create);
                     None
                 }
-                Err(error) => Some((
-                    error,
-                    "the topic may not be created, not so soon, or not with both numbers and assignments".to_owned(),
-                )),
+                Err(error) => Some((error, "may not create the topic, or not so soon".to_owned())),
             }
         };
         refused.push((name, refusal));
@@ -68,9 +65,6 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
 
 fn translate(context: &Context, topic: CreatableTopic, validate_only: ValidateOnly) -> Result<CreateTopic, ErrorCode> {
     let grant = context.ask_create(&topic.name)?;
-    if !topic.assignments.is_empty() && (topic.num_partitions, topic.replication_factor) != (-1, -1) {
-        return Err(ErrorCode::InvalidRequest);
-    }
     if validate_only == ValidateOnly::No {
         context.admit_mutations(ApiKey::CreateTopics, topic.num_partitions)?;
     }

@@ -68,8 +68,12 @@ fn translate(resource: &AlterConfigsResource) -> Result<AlterConfigs, (ErrorCode
             DELETE => ConfigOp::Delete,
             2 => ConfigOp::Append,
             3 => ConfigOp::Subtract,
-            // What Kafka makes of an operation that it does not know.
-            other => return Err((ErrorCode::UnknownServerError, format!("operation {other} does not exist"))),
+            other => {
+                // What Kafka makes of an operation that it does not know.
+                let of_topic = resource.resource_type == configs::TOPIC;
+                let error = if of_topic { ErrorCode::UnknownServerError } else { ErrorCode::InvalidRequest };
+                return Err((error, format!("operation {other} does not exist")));
+            }
         };
         let of_topic = resource.resource_type == configs::TOPIC;
         let of_list = matches!(operation, ConfigOp::Append | ConfigOp::Subtract);

@@ -138,7 +138,13 @@ fn topics(wire: &Wire, seed: u64) -> Result<Scenario> {
     add(&mut s, wire, &Family { api: ApiKey::DeleteTopics, base: &delete, only: &only, except: &[], bind: &[] }, seed)?;
     let metadata = |_| json!({ "topics": [{ "name": TOPIC }], "allow_auto_topic_creation": false });
     // All topics are another scenario's; a topic that is made by asking for it is nobody's.
-    let only = [("topics", json!([])), ("topics.topic_id", json!([])), ("allow_auto_topic_creation", json!([]))];
+    let names = json!(["", ".", "unknown", "o d/d\u{e9}", "x".repeat(250)]);
+    let only = [
+        ("topics", json!([])),
+        ("topics.topic_id", json!([])),
+        ("topics.name", names),
+        ("allow_auto_topic_creation", json!([])),
+    ];
     let family = Family { api: ApiKey::Metadata, base: &metadata, only: &only, except: &[0, 1, 2, 3], bind: &[] };
     add(&mut s, wire, &family, seed)?;
     let describe = |_| json!({ "topics": [{ "name": TOPIC }], "response_partition_limit": 10 });
