@@ -70,3 +70,42 @@ impl fmt::Debug for ScramCredential {
         write!(f, "ScramCredential({} iterations)", self.iterations)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Change, ClusterImage};
+    use levada_model::Uuid;
+
+    fn applied(changes: &[Change]) -> ClusterImage {
+        let mut image = ClusterImage::empty(Uuid::ZERO, 1);
+        for change in changes {
+            let consequence = image.apply(change, &|_, _, _, _| unreachable!("no topic is created"));
+            assert!(consequence.is_none());
+        }
+        image
+    }
+
+    #[test]
+    fn quotas_and_credentials_are_in_a_snapshot_until_they_are_taken_away() {
+        let user = Some(EntityName::Named("alice".to_owned()));
+        let entity = QuotaEntity { user, ..QuotaEntity::default() };
+        let quotas = Quotas::from([("consumer_byte_rate".to_owned(), QuotaValue::new(7.0))]);
+        let salt = Bytes::from_static(b"salt");
+        let credential = ScramCredential { iterations: 4096, salt: salt.clone(), salted_password: salt };
+        let key: ScramKey = ("alice".to_owned(), 1);
+        let set = [
+            Change::SetClientQuotas { entity: entity.clone(), quotas: quotas.clone() },
+            Change::SetScramCredential { key: key.clone(), credential: Some(credential.clone()) },
+        ];
+        let again = applied(&applied(&set).as_changes());
+        assert_eq!(again.client_quotas.get(&entity), Some(&quotas));
+        assert_eq!(again.scram_credentials.get(&key), Some(&credential));
+        let taken = [
+            Change::SetClientQuotas { entity, quotas: Quotas::new() },
+            Change::SetScramCredential { key, credential: None },
+        ];
+        let image = applied(&[&set[..], &taken[..]].concat());
+        assert!(image.client_quotas.is_empty() && image.scram_credentials.is_empty());
+    }
+}
