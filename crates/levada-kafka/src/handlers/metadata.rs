@@ -107,7 +107,8 @@ fn missing(
     asked: &MetadataRequestTopic,
     error: ErrorCode,
 ) -> MetadataResponseTopic {
-    let asks = request.include_topic_authorized_operations && error == ErrorCode::UnknownTopicOrPartition;
+    let is_missing = matches!(error, ErrorCode::UnknownTopicOrPartition | ErrorCode::InvalidTopicException);
+    let asks = request.include_topic_authorized_operations && is_missing;
     let operations = asked.name.as_ref().filter(|_| asks).map(|name| authorised::topic(context, name));
     MetadataResponseTopic {
         topic_authorized_operations: operations.unwrap_or(i32::MIN),

@@ -132,6 +132,10 @@ fn plan(
             let records = partition.records.into_bytes();
             let header = records.as_ref().and_then(|records| BatchHeader::parse(records).ok());
             let refusal = match &granted {
+                // What is no batch at all is looked at before anything that is said about it.
+                Err((ErrorCode::InvalidRequiredAcks, _)) if header.is_none() => {
+                    Some(Refusal::of(ErrorCode::InvalidRecord, "no record batch"))
+                }
                 Err((error, message)) => Some(Refusal::of(*error, message.clone())),
                 Ok(_) => refuse_zstd(context.version, header.as_ref()),
             };
