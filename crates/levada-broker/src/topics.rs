@@ -155,6 +155,13 @@ impl Broker {
         self.store.image().topic(topic.name()).map(|topic| topic.id)
     }
 
+    /// How many partitions a topic has, if it exists.
+    #[must_use]
+    pub fn partition_count<O: Op>(&self, topic: &Grant<O, res::Topic>) -> Option<PartitionIndex> {
+        let image = self.store.image();
+        image.topic(topic.name()).map(|topic| PartitionIndex::try_from(topic.logs.len()).unwrap_or(PartitionIndex::MAX))
+    }
+
     /// A topic as clients see it.
     #[must_use]
     pub fn topic(&self, topic: &Grant<op::Describe, res::Topic>) -> Option<TopicView> {

@@ -403,8 +403,12 @@ impl Log {
 
     /// Bytes in segments and memory that is not in a segment yet.
     pub fn size_bytes(&self) -> u64 {
-        let unflushed: usize = self.tail.lock().unflushed().iter().map(levada_model::record::StoredBatch::size).sum();
-        let files = self.reader.load().as_ref().map_or(0, |reader| reader.size_bytes());
+        // Memory first: what is written meanwhile is then in the files, and told from their end.
+        let unflushed = self.tail.lock().unflushed();
+        let reader = self.reader.load();
+        let (files, end) = reader.as_ref().map_or((0, 0), |reader| (reader.size_bytes(), reader.next_offset()));
+        let unwritten = unflushed.iter().filter(|batch| batch.base_offset >= end);
+        let unflushed: usize = unwritten.map(levada_model::record::StoredBatch::size).sum();
         files + u64::try_from(unflushed).unwrap_or(0)
     }
 

@@ -181,7 +181,7 @@ pub(super) fn at<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
             None => here.get(index.parse::<usize>().ok()?),
             Some((field, wanted)) => here.as_array()?.iter().find(|one| match &one[field] {
                 Value::String(text) => text == wanted,
-                other => other.to_string() == wanted,
+                other => other.as_i64().is_some_and(|number| wanted.parse() == Ok(number)),
             }),
         }
     })

@@ -56,8 +56,8 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
     if request.replica_id >= 0 || request.replica_state.replica_id >= 0 {
         return refuse(&context, ErrorCode::ClusterAuthorizationFailed);
     }
-    let asks = request.topics.iter().any(|topic| !topic.partitions.is_empty());
-    if asks && !(0..=1).contains(&request.isolation_level) {
+    // Kafka looks at the isolation level when it comes to read something.
+    if !(0..=1).contains(&request.isolation_level) && asks_for_something(&context, &request.topics) {
         return refuse_all(&context, request.topics);
     }
     let (mut held, style) = match open(&context, &mut request) {
@@ -94,6 +94,15 @@ fn refuse(context: &Context, error: ErrorCode) -> Answer {
         return Answer::Close(format!("Fetch refused: {error}"));
     }
     context.reply(&FetchResponse { error_code: error.code(), ..FetchResponse::default() })
+}
+
+/// Whether one of the partitions asked for is there, and may be read.
+fn asks_for_something(context: &Context, topics: &[FetchTopic]) -> bool {
+    let mut finder = Finder { context, last: None };
+    topics.iter().any(|topic| {
+        let key = TopicKey { name: topic.topic.clone(), id: topic.topic_id };
+        topic.partitions.iter().any(|partition| finder.find(&key, partition.partition).is_ok())
+    })
 }
 
 /// What Kafka makes of an isolation level that it does not know: an error that nobody expected.

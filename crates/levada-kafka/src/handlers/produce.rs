@@ -122,8 +122,11 @@ fn plan(
     let mut asked = Vec::with_capacity(topics.len());
     let mut wanted = Vec::with_capacity(topics.len());
     for topic in topics.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
-        let granted = grant(context, &topic).and_then(|granted| match general {
-            Some((error, message)) if context.broker().topic_id(&granted).is_some() => Err((*error, message.clone())),
+        let granted = grant(context, &topic);
+        let count = granted.as_ref().ok().and_then(|granted| context.broker().partition_count(granted));
+        let is_there = |index: i32| (0..count.unwrap_or(0)).contains(&index);
+        let granted = granted.and_then(|granted| match general {
+            Some((error, message)) if count.is_some() => Err((*error, message.clone())),
             _ => Ok(granted),
         });
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
@@ -132,7 +135,10 @@ fn plan(
             let records = partition.records.into_bytes();
             let header = records.as_ref().and_then(|records| BatchHeader::parse(records).ok());
             let refusal = match &granted {
-                // What is no batch at all is looked at before anything that is said about it.
+                // A partition that is not there, and what is no batch at all, are seen before the acks.
+                Err((ErrorCode::InvalidRequiredAcks, _)) if !is_there(partition.index) => {
+                    Some(Refusal::of(ErrorCode::UnknownTopicOrPartition, "no such partition"))
+                }
                 Err((ErrorCode::InvalidRequiredAcks, _)) if header.is_none() => {
                     Some(Refusal::of(ErrorCode::InvalidRecord, "no record batch"))
                 }

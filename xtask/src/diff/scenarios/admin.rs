@@ -166,6 +166,19 @@ pub(in crate::diff) fn quotas() -> Scenario {
         let ops = json!([{ "key": key, "value": 1e9 }]);
         s.call(ApiKey::AlterClientQuotas, 1, json!({ "entries": [{ "entity": entity, "ops": ops }] })).about("sets");
     }
+    described_quotas(&mut s);
+    for (index, entity) in entities.iter().take(9).enumerate() {
+        let key = if index < 7 { "consumer_byte_rate" } else { "connection_creation_rate" };
+        let ops = json!([{ "key": key, "value": 0.0, "remove": true }]);
+        s.call(ApiKey::AlterClientQuotas, 1, json!({ "entries": [{ "entity": entity, "ops": ops }] })).about("removes");
+    }
+    let all = json!({ "components": [], "strict": false });
+    s.call(ApiKey::DescribeClientQuotas, 1, all).until("entries", json!([])).about("waits until none is left");
+    s
+}
+
+fn described_quotas(s: &mut Scenario) {
+    let (user, client, ip) = ("user", "client-id", "ip");
     let component = |kind: &str, how: i8, name: Value| json!({ "entity_type": kind, "match_type": how, "match": name });
     let all = json!({ "components": [], "strict": false });
     s.call(ApiKey::DescribeClientQuotas, 1, all).until("entries[8].values[0].value", 1e9).about("waits for the last");
@@ -194,14 +207,6 @@ pub(in crate::diff) fn quotas() -> Scenario {
             }
         }
     }
-    for (index, entity) in entities.iter().take(9).enumerate() {
-        let key = if index < 7 { "consumer_byte_rate" } else { "connection_creation_rate" };
-        let ops = json!([{ "key": key, "value": 0.0, "remove": true }]);
-        s.call(ApiKey::AlterClientQuotas, 1, json!({ "entries": [{ "entity": entity, "ops": ops }] })).about("removes");
-    }
-    let all = json!({ "components": [], "strict": false });
-    s.call(ApiKey::DescribeClientQuotas, 1, all).until("entries", json!([])).about("waits until none is left");
-    s
 }
 
 pub(in crate::diff) fn scram() -> Scenario {

@@ -18,7 +18,7 @@ fn commit(group: &str, version: i16, partitions: &Value) -> Value {
     json!({ "group_id": group, "topics": [topic] })
 }
 
-fn at(index: i32, offset: i64, metadata: Value) -> Value {
+fn at(index: i32, offset: i64, metadata: &Value) -> Value {
     json!({ "partition_index": index, "committed_offset": offset, "committed_leader_epoch": 0, "committed_metadata": metadata })
 }
 
@@ -42,7 +42,7 @@ pub(in crate::diff) fn versions() -> Scenario {
     s.settle_coordinator("commits");
     for version in ApiKey::OffsetCommit.versions() {
         let group = &format!("commits-{version}");
-        let both = json!([at(0, 5, json!("note")), at(2, 6, Value::Null), at(9, 1, json!(""))]);
+        let both = json!([at(0, 5, &json!("note")), at(2, 6, &Value::Null), at(9, 1, &json!(""))]);
         s.call(ApiKey::OffsetCommit, version, commit(group, version, &both));
         for fetched in ApiKey::OffsetFetch.versions() {
             s.call(ApiKey::OffsetFetch, fetched, fetch(group, fetched, &json!([0, 1, 2, 9])));
@@ -53,7 +53,7 @@ pub(in crate::diff) fn versions() -> Scenario {
         for (offset, metadata) in
             [(0, json!("")), (-1, json!("")), (-2, json!("")), (i64::MAX, json!("x".repeat(5_000)))]
         {
-            let one = json!([at(1, offset, metadata)]);
+            let one = json!([at(1, offset, &metadata)]);
             s.call(ApiKey::OffsetCommit, version, commit(group, version, &one)).about(&format!("offset {offset}"));
         }
         s.call(ApiKey::OffsetFetch, 8, fetch(group, 8, &Value::Null)).about("after odd ones");
@@ -80,13 +80,13 @@ fn members(s: &mut Scenario) {
             ("", json!(-1), "an outsider"),
             ("$one", json!(-1), "no generation"),
         ] {
-            let mut body = commit(group, version, &json!([at(0, 7, json!("m"))]));
+            let mut body = commit(group, version, &json!([at(0, 7, &json!("m"))]));
             body["member_id"] = json!(member);
             body["generation_id_or_member_epoch"] = generation;
             s.call(ApiKey::OffsetCommit, version, body).about(about);
         }
         if version >= 7 {
-            let mut body = commit(group, version, &json!([at(0, 7, json!("m"))]));
+            let mut body = commit(group, version, &json!([at(0, 7, &json!("m"))]));
             body["member_id"] = json!("$one");
             body["generation_id_or_member_epoch"] = json!("$generation");
             body["group_instance_id"] = json!("unknown");
@@ -103,8 +103,8 @@ pub(in crate::diff) fn refused() -> Scenario {
     let mut s = Scenario::new("commits-refused");
     s.call(ApiKey::Metadata, 12, json!({ "topics": [{ "name": TOPIC }] })).bind(TOPIC, "topics[0].topic_id");
     for version in ApiKey::OffsetCommit.versions() {
-        s.call(ApiKey::OffsetCommit, version, commit("", version, &json!([at(0, 1, json!(""))]))).about("no group");
-        let mut unknown = commit("commits-refused", version, &json!([at(0, 1, json!(""))]));
+        s.call(ApiKey::OffsetCommit, version, commit("", version, &json!([at(0, 1, &json!(""))]))).about("no group");
+        let mut unknown = commit("commits-refused", version, &json!([at(0, 1, &json!(""))]));
         if version >= IDS_FROM {
             unknown["topics"][0]["topic_id"] = json!("1".repeat(32));
         } else {
@@ -112,7 +112,7 @@ pub(in crate::diff) fn refused() -> Scenario {
         }
         s.call(ApiKey::OffsetCommit, version, unknown).about("no such topic");
         s.call(ApiKey::OffsetCommit, version, json!({ "group_id": "commits-refused" })).about("nothing");
-        let twice = json!([at(0, 1, json!("")), at(0, 2, json!(""))]);
+        let twice = json!([at(0, 1, &json!("")), at(0, 2, &json!(""))]);
         s.call(ApiKey::OffsetCommit, version, commit("commits-refused", version, &twice)).about("twice");
     }
     for version in ApiKey::OffsetFetch.versions() {
@@ -151,7 +151,7 @@ pub(in crate::diff) fn refused() -> Scenario {
         }
     }
     // A group whose last offset is deleted is remembered by Kafka until it starts again.
-    s.call(ApiKey::OffsetCommit, 9, commit("commits-refused", 9, &json!([at(1, 1, json!(""))])));
+    s.call(ApiKey::OffsetCommit, 9, commit("commits-refused", 9, &json!([at(1, 1, &json!(""))])));
     let one = json!([{ "name": TOPIC, "partitions": [{ "partition_index": 0 }, { "partition_index": 9 }] }]);
     for group in ["", "commits-unknown", "commits-refused", "commits-refused"] {
         let body = json!({ "group_id": group, "topics": one });

@@ -11,14 +11,14 @@ const BROKER_LOGGER: i8 = 8;
 const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
-fn describe_of(kind: i8, name: &str, keys: Value) -> Value {
+fn describe_of(kind: i8, name: &str, keys: &Value) -> Value {
     let resource = json!({ "resource_type": kind, "resource_name": name, "configuration_keys": keys });
     json!({ "resources": [resource], "include_synonyms": true })
 }
 
 /// Waits until a setting of a topic is shown with this value.
 fn settle(s: &mut Scenario, topic: &str, name: &str, value: &str) {
-    let body = describe_of(TOPIC, topic, json!([name]));
+    let body = describe_of(TOPIC, topic, &json!([name]));
     s.call(ApiKey::DescribeConfigs, 4, body).until("results[0].configs[0].value", value).about("waits for the value");
 }
 
@@ -30,13 +30,13 @@ pub(in crate::diff) fn describe() -> Scenario {
     for version in ApiKey::DescribeConfigs.versions() {
         for keys in [Value::Null, json!([]), json!(["retention.ms"]), json!(["no.such.setting", "cleanup.policy"])] {
             for synonyms in [true, false] {
-                let mut body = describe_of(TOPIC, "configs-describe", keys.clone());
+                let mut body = describe_of(TOPIC, "configs-describe", &keys);
                 body["include_synonyms"] = json!(synonyms);
                 body["include_documentation"] = json!(synonyms);
                 s.call(ApiKey::DescribeConfigs, version, body);
             }
         }
-        s.call(ApiKey::DescribeConfigs, version, describe_of(TOPIC, "configs-describe-plain", Value::Null));
+        s.call(ApiKey::DescribeConfigs, version, describe_of(TOPIC, "configs-describe-plain", &Value::Null));
         for (kind, name) in [
             (TOPIC, "configs-describe-unknown"),
             (TOPIC, ""),
@@ -51,7 +51,7 @@ pub(in crate::diff) fn describe() -> Scenario {
             (77, "x"),
         ] {
             let about = format!("resource {kind} `{name}`");
-            s.call(ApiKey::DescribeConfigs, version, describe_of(kind, name, json!(["x"]))).about(&about);
+            s.call(ApiKey::DescribeConfigs, version, describe_of(kind, name, &json!(["x"]))).about(&about);
         }
         let names = json!([
             "num.partitions",
@@ -67,14 +67,14 @@ pub(in crate::diff) fn describe() -> Scenario {
             "log.cleanup.policy",
             "no.such.setting",
         ]);
-        s.call(ApiKey::DescribeConfigs, version, describe_of(BROKER, "1", names.clone())).about("the broker's");
-        s.call(ApiKey::DescribeConfigs, version, describe_of(BROKER, "", names)).about("all brokers'");
+        s.call(ApiKey::DescribeConfigs, version, describe_of(BROKER, "1", &names)).about("the broker's");
+        s.call(ApiKey::DescribeConfigs, version, describe_of(BROKER, "", &names)).about("all brokers'");
         s.call(ApiKey::DescribeConfigs, version, json!({ "resources": [] })).about("nothing");
-        let twice = describe_of(TOPIC, "configs-describe", json!(["retention.ms"]));
+        let twice = describe_of(TOPIC, "configs-describe", &json!(["retention.ms"]));
         let twice = json!({ "resources": [twice["resources"][0], twice["resources"][0]] });
         s.call(ApiKey::DescribeConfigs, version, twice).about("twice");
     }
-    s.call(ApiKey::DescribeConfigs, 4, describe_of(CLIENT_METRICS, "configs-describe", Value::Null));
+    s.call(ApiKey::DescribeConfigs, 4, describe_of(CLIENT_METRICS, "configs-describe", &Value::Null));
     s
 }
 
@@ -121,7 +121,7 @@ pub(in crate::diff) fn alter() -> Scenario {
             .about("validates only");
         s.call(ApiKey::AlterConfigs, version, body(TOPIC, "configs-alter", configs, false));
         settle(&mut s, "configs-alter", "retention.ms", &value);
-        s.call(ApiKey::DescribeConfigs, 4, describe_of(TOPIC, "configs-alter", json!(["segment.ms"])))
+        s.call(ApiKey::DescribeConfigs, 4, describe_of(TOPIC, "configs-alter", &json!(["segment.ms"])))
             .about("what was set");
         let configs = json!([{ "name": "retention.ms", "value": "1" }, { "name": "retention.ms", "value": "2" }]);
         s.call(ApiKey::AlterConfigs, version, body(TOPIC, "configs-alter", configs, true)).about("a setting twice");
@@ -164,7 +164,7 @@ pub(in crate::diff) fn incremental() -> Scenario {
             s.call(ApiKey::IncrementalAlterConfigs, version, body(TOPIC, topic, configs, false)).about("changes");
             if operation == 1 {
                 // The value may be the default's, too: what is waited for is where it comes from.
-                let body = describe_of(TOPIC, topic, json!([setting]));
+                let body = describe_of(TOPIC, topic, &json!([setting]));
                 s.call(ApiKey::DescribeConfigs, 4, body).until("results[0].configs[0].config_source", 5);
             } else {
                 settle(&mut s, topic, setting, shown);
@@ -176,6 +176,6 @@ pub(in crate::diff) fn incremental() -> Scenario {
         ]);
         s.call(ApiKey::IncrementalAlterConfigs, version, body(TOPIC, topic, twice, true)).about("a setting twice");
     }
-    s.call(ApiKey::DescribeConfigs, 4, describe_of(TOPIC, topic, json!(["segment.ms"]))).about("what nobody changed");
+    s.call(ApiKey::DescribeConfigs, 4, describe_of(TOPIC, topic, &json!(["segment.ms"]))).about("what nobody changed");
     s
 }

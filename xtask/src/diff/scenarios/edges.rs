@@ -216,6 +216,11 @@ fn groups(wire: &Wire, seed: u64) -> Result<Scenario> {
     add(&mut s, wire, &Family { api: ApiKey::Heartbeat, base: &beats, only: &[], except: &[], bind: &[] }, seed)?;
     let leaves = |_| json!({ "group_id": "edges", "member_id": "m", "members": [{ "member_id": "m" }] });
     add(&mut s, wire, &Family { api: ApiKey::LeaveGroup, base: &leaves, only: &[], except: &[], bind: &[] }, seed)?;
+    offsets(&mut s, wire, seed)?;
+    Ok(s)
+}
+
+fn offsets(s: &mut Scenario, wire: &Wire, seed: u64) -> Result<()> {
     let commits = |number| {
         let partition = json!({ "partition_index": 0, "committed_offset": 1, "committed_metadata": "m" });
         let topics = json!([named(json!({ "name": TOPIC, "partitions": [partition] }))]);
@@ -223,49 +228,29 @@ fn groups(wire: &Wire, seed: u64) -> Result<Scenario> {
     };
     // A committed offset expires by the wall clock when its retention is set.
     let only = [("retention_time_ms", json!([-1]))];
-    add(
-        &mut s,
-        wire,
-        &Family { api: ApiKey::OffsetCommit, base: &commits, only: &only, except: &[], bind: &[] },
-        seed,
-    )?;
+    add(s, wire, &Family { api: ApiKey::OffsetCommit, base: &commits, only: &only, except: &[], bind: &[] }, seed)?;
     let fetches = |number| {
         let group = format!("edges-commit-{}", number % 4);
         let topics = json!([named(json!({ "name": TOPIC, "partition_indexes": [0] }))]);
         let old = json!([{ "name": TOPIC, "partition_indexes": [0] }]);
         json!({ "group_id": group, "topics": old, "groups": [{ "group_id": group, "topics": topics }] })
     };
-    add(&mut s, wire, &Family { api: ApiKey::OffsetFetch, base: &fetches, only: &[], except: &[], bind: &[] }, seed)?;
+    add(s, wire, &Family { api: ApiKey::OffsetFetch, base: &fetches, only: &[], except: &[], bind: &[] }, seed)?;
     // A group whose last offset is deleted is remembered by Kafka until it starts again.
     let only = [("topics.partitions.partition_index", json!([i32::MIN, -1, 1, 2, i32::MAX]))];
     let deletes = |number| {
         let topics = json!([{ "name": TOPIC, "partitions": [{ "partition_index": 1 }] }]);
         json!({ "group_id": format!("edges-commit-{}", number % 4), "topics": topics })
     };
-    add(
-        &mut s,
-        wire,
-        &Family { api: ApiKey::OffsetDelete, base: &deletes, only: &only, except: &[], bind: &[] },
-        seed,
-    )?;
+    add(s, wire, &Family { api: ApiKey::OffsetDelete, base: &deletes, only: &only, except: &[], bind: &[] }, seed)?;
     let describes = |_| json!({ "groups": ["edges-commit-1", "edges-unknown"] });
-    add(
-        &mut s,
-        wire,
-        &Family { api: ApiKey::DescribeGroups, base: &describes, only: &[], except: &[], bind: &[] },
-        seed,
-    )?;
+    add(s, wire, &Family { api: ApiKey::DescribeGroups, base: &describes, only: &[], except: &[], bind: &[] }, seed)?;
     let deletes = |number| json!({ "groups_names": [format!("edges-commit-{}", number % 9)] });
-    add(&mut s, wire, &Family { api: ApiKey::DeleteGroups, base: &deletes, only: &[], except: &[], bind: &[] }, seed)?;
+    add(s, wire, &Family { api: ApiKey::DeleteGroups, base: &deletes, only: &[], except: &[], bind: &[] }, seed)?;
     let finds = |_| json!({ "key": "edges", "coordinator_keys": ["edges"] });
     let only = [("key_type", json!([0, 3, -1, i8::MIN, i8::MAX]))];
-    add(
-        &mut s,
-        wire,
-        &Family { api: ApiKey::FindCoordinator, base: &finds, only: &only, except: &[], bind: &[] },
-        seed,
-    )?;
-    Ok(s)
+    add(s, wire, &Family { api: ApiKey::FindCoordinator, base: &finds, only: &only, except: &[], bind: &[] }, seed)?;
+    Ok(())
 }
 
 fn cluster(wire: &Wire, seed: u64) -> Result<Scenario> {

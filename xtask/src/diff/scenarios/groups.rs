@@ -183,6 +183,13 @@ pub(in crate::diff) fn refused() -> Scenario {
             s.call(ApiKey::JoinGroup, version, body).about(&format!("{field} = {value}")).bind("other", "member_id");
         }
     }
+    refused_syncs(&mut s, group);
+    refused_members(&mut s, group);
+    coordinators(&mut s);
+    s
+}
+
+fn refused_syncs(s: &mut Scenario, group: &str) {
     for version in ApiKey::SyncGroup.versions() {
         let sound = || sync(group, "$one", "$generation", &[], version);
         for (field, value) in [
@@ -210,6 +217,9 @@ pub(in crate::diff) fn refused() -> Scenario {
             s.call(ApiKey::SyncGroup, version, body).about("no protocol");
         }
     }
+}
+
+fn refused_members(s: &mut Scenario, group: &str) {
     for version in ApiKey::Heartbeat.versions() {
         for (group, member, generation) in [
             ("", "$one", json!("$generation")),
@@ -243,8 +253,6 @@ pub(in crate::diff) fn refused() -> Scenario {
             s.call(ApiKey::DeleteGroups, version, json!({ "groups_names": groups })).about(&groups.to_string());
         }
     }
-    coordinators(&mut s);
-    s
 }
 
 fn coordinators(s: &mut Scenario) {

@@ -18,10 +18,11 @@ pub(in crate::diff) fn life() -> Scenario {
     for version in ApiKey::CreateTopics.versions() {
         let name = format!("topics-life-{version}");
         let topic = create(&name, 3, 1);
-        s.call(ApiKey::CreateTopics, version, request(&[topic.clone()], true)).about("validates only");
-        s.call(ApiKey::CreateTopics, version, request(&[topic.clone()], false)).bind("id", "topics[0].topic_id");
+        s.call(ApiKey::CreateTopics, version, request(std::slice::from_ref(&topic), true)).about("validates only");
+        s.call(ApiKey::CreateTopics, version, request(std::slice::from_ref(&topic), false))
+            .bind("id", "topics[0].topic_id");
         s.settle(&name, 3);
-        s.call(ApiKey::CreateTopics, version, request(&[topic.clone()], false)).about("again");
+        s.call(ApiKey::CreateTopics, version, request(std::slice::from_ref(&topic), false)).about("again");
         s.call(ApiKey::CreateTopics, version, request(&[topic], true)).about("again, validates only");
     }
     let name = "topics-life-7";
