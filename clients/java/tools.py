@@ -1,5 +1,6 @@
 """The story for the console tools that come with Kafka, each run as its shell script runs it."""
 
+import json
 import os
 import re
 import signal
@@ -22,6 +23,10 @@ CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 OFFSETS = "org.apache.kafka.tools.GetOffsetShell"
 CONFIGS = "kafka.admin.ConfigCommand"
+VERIFIABLE_PRODUCER = "org.apache.kafka.tools.VerifiableProducer"
+VERIFIABLE_CONSUMER = "org.apache.kafka.tools.VerifiableConsumer"
+DUMP = "org.apache.kafka.tools.DumpLogSegments"
+VERIFIED = 500
 KEYED = ["--formatter-property", "print.key=true"]
 MEMBER = ["--command-property", "session.timeout.ms=10000", "--command-property", "heartbeat.interval.ms=500"]
 
@@ -39,6 +44,33 @@ def run(tool, *arguments, lines=None):
     expect(done.returncode == 0, f"{name} {arguments} ended with {done.returncode}: {errors[-300:]}")
     expect("ERROR" not in errors, f"{name} {arguments}: {errors[-300:]}")
     return done.stdout
+
+
+def dump(topic):
+    """Has Kafka's own tool read what the broker left in its files; answers how many records it found there."""
+    files = sorted(str(path) for path in Path(os.environ["BROKER_FOLDER"]).rglob(f"{topic}-*/*.log"))
+    if not files:
+        return 0
+    arguments = [*JAVA, DUMP, "--deep-iteration", "--files", ",".join(files)]
+    dumped = subprocess.run(arguments, stdout=subprocess.PIPE, timeout=60, check=True).stdout.decode()
+    for doubt in ("isvalid: false", "Found", "Corrupt"):
+        expect(doubt not in dumped, f"DumpLogSegments says `{doubt}`")
+    return sum(line.startswith("| offset:") for line in dumped.splitlines())
+
+
+def verify():
+    """The tools by which Kafka's own system tests send and read."""
+    topic = "story-verifiable"
+    create(topic, 2)
+    sent = run(VERIFIABLE_PRODUCER, "--topic", topic, "--max-messages", str(VERIFIED), "--acks", "-1").splitlines()
+    acked = [event["acked"] for event in map(json.loads, sent) if event["name"] == "tool_data"]
+    expect(acked == [VERIFIED], f"of {VERIFIED} records {acked} were acknowledged")
+    read = run(VERIFIABLE_CONSUMER, "--topic", topic, "--group-id", topic, "--max-messages", str(VERIFIED)).splitlines()
+    events = [json.loads(line) for line in read]
+    count = sum(event["count"] for event in events if event["name"] == "records_consumed")
+    expect(count == VERIFIED, f"{count} of {VERIFIED} records were read")
+    commits = [event["success"] for event in events if event["name"] == "offsets_committed"]
+    expect(commits and all(commits), f"commits: {commits}")
 
 
 def create(topic, partitions, config=None):
@@ -203,6 +235,8 @@ def resume(tale):
     seen = Seen("resume")
     add_all(seen, consume(topic, half, "--group", topic, "--from-beginning", *KEYED, *MEMBER))
     tale.restart()
+    dumped = dump(topic)
+    expect(dumped <= story.RESUME_FIRST, f"DumpLogSegments found {dumped} of {story.RESUME_FIRST} records")
     produce(topic, "resume", range(story.RESUME_FIRST, total))
     described = run(GROUPS, "--describe", "--group", topic, "--offsets").decode()
     rows = [line.split() for line in described.splitlines() if line.startswith(f"{topic} ")]
@@ -210,6 +244,7 @@ def resume(tale):
     expect(known == half, f"{half} records were committed, the broker knows {known}")
     add_all(seen, consume(topic, total - half, "--group", topic, *KEYED, *MEMBER))
     seen.check_exactly_once(total)
+    return f"DumpLogSegments read {dumped} records in the files"
 
 
 def timestamp():
@@ -235,6 +270,8 @@ def end_offsets():
     expect(sum(ends) == story.RECORDS, f"the end offsets are {listed}")
     last = consume("story-none", 1, "--partition", "0", "--offset", str(ends[0] - 1))
     expect(len(last) == 1, "the last record was not read")
+    verify()
+    return "VerifiableProducer and VerifiableConsumer agree, too"
 
 
 def described():

@@ -5,7 +5,7 @@
 mod arbitrary;
 mod emit;
 mod fields;
-mod schema;
+pub(crate) mod schema;
 mod sizes;
 mod tables;
 
@@ -44,8 +44,8 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// The generated files: name under `src` and formatted text.
-fn generate() -> Result<BTreeMap<String, String>> {
+/// The messages of the schema, by name.
+pub(crate) fn messages() -> Result<Vec<Message>> {
     let schema = protocol_crate().join("schema");
     let mut messages = Vec::new();
     for entry in fs::read_dir(&schema)? {
@@ -54,6 +54,12 @@ fn generate() -> Result<BTreeMap<String, String>> {
         messages.extend(schema::parse(&text).with_context(|| format!("in {}", path.display()))?);
     }
     messages.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(messages)
+}
+
+/// The generated files: name under `src` and formatted text.
+fn generate() -> Result<BTreeMap<String, String>> {
+    let messages = messages()?;
     let mut files = BTreeMap::new();
     for message in &messages {
         let text = emit::message(message)?;

@@ -11,6 +11,7 @@ mod cache;
 mod clients;
 mod codegen;
 mod crash;
+mod diff;
 mod exactly_once;
 mod history;
 mod kafka_client;
@@ -44,6 +45,8 @@ enum Command {
     Crash(crash::Args),
     /// Kills programs that copy records in transactions, and their broker, and counts what came
     ExactlyOnce(exactly_once::Args),
+    /// Asks Apache Kafka and Levada the same things and compares what they answer, field by field
+    Diff(diff::Args),
     /// Checks the rules of the house that neither the compiler nor clippy hold
     Tidy,
 }
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Crash(args) => crash::run(&args),
         Command::ExactlyOnce(args) => exactly_once::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Tidy => tidy::run(),
     }
 }

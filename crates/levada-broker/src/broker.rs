@@ -5,9 +5,10 @@ use crate::{
     config::{BrokerConfig, TopicConfig, TopicDefaults},
     coordinator::Coordinator,
     producers::ProducerIds,
+    quotas::usage::Usage,
     transactions::Transactions,
 };
-use levada_model::{Clock, LeaderEpoch, NodeId, Rng, Str, TopicId, Uuid};
+use levada_model::{Clock, LeaderEpoch, NodeId, PartitionIndex, Rng, Str, TopicId, Uuid};
 use levada_store::{
     Change, CommitError, Store, Topic,
     local::{Health, StoreStats},
@@ -83,6 +84,7 @@ pub struct Broker {
     /// Changes of cluster metadata are made one after the other.
     pub(crate) admin: tokio::sync::Mutex<()>,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) usage: Usage,
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) transactions: Arc<Transactions>,
 }
@@ -112,6 +114,7 @@ impl Broker {
             topic_configs: RwLock::default(),
             admin: tokio::sync::Mutex::new(()),
             producer_ids: ProducerIds::default(),
+            usage: Usage::default(),
             coordinator,
             transactions,
         });
@@ -158,6 +161,30 @@ impl Broker {
     pub fn cluster(&self) -> ClusterView {
         let image = self.store.image();
         ClusterView { cluster_id: image.cluster_id, node_id: image.node_id, leader_epoch: image.leader_epoch }
+    }
+
+    /// How many changes led to the metadata of now.
+    #[must_use]
+    pub fn metadata_version(&self) -> u64 {
+        self.store.image().version
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn wall_ms(&self) -> levada_model::Timestamp {
+        self.clock.wall_ms()
+    }
+
+    /// Whether there is such a partition.
+    #[must_use]
+    pub fn has_partition(&self, _: &Grant<op::Alter, res::Cluster>, topic: &str, partition: PartitionIndex) -> bool {
+        self.store.image().topic(topic).is_some_and(|topic| topic.log(partition).is_some())
+    }
+
+    /// The data directory, as administrators are told.
+    #[must_use]
+    pub fn log_dir_path(&self, _: &Grant<op::Alter, res::Cluster>) -> &str {
+        &self.log_dir
     }
 
     /// The settings in force.

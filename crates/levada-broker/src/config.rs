@@ -184,7 +184,8 @@ impl Setting {
                 }
             }
             Rule::SomeOf(words) => {
-                let all_known = value.split(',').all(|word| words.contains(&word.trim()));
+                // Without any, everything is kept (KIP-1161).
+                let all_known = value.is_empty() || value.split(',').all(|word| words.contains(&word.trim()));
                 if all_known { Ok(()) } else { Err(invalid(format!("it is a list of {}", words.join(", ")))) }
             }
             Rule::OnlyDefault(_) if value == self.default => Ok(()),

@@ -170,7 +170,15 @@ impl Coordinator {
 
     /// Whether a request about `group_id` can be taken.
     fn check(&self, group_id: &Str) -> Result<(), CoordinatorError> {
-        if group_id.is_empty() || group_id.len() > GROUP_ID_SIZE_MAX {
+        if group_id.is_empty() {
+            return Err(CoordinatorError::InvalidGroupId { limit: GROUP_ID_SIZE_MAX });
+        }
+        self.check_offsets(group_id)
+    }
+
+    /// Whether a request about the offsets of `group_id` can be taken. They may be of the group without a name.
+    fn check_offsets(&self, group_id: &Str) -> Result<(), CoordinatorError> {
+        if group_id.len() > GROUP_ID_SIZE_MAX {
             return Err(CoordinatorError::InvalidGroupId { limit: GROUP_ID_SIZE_MAX });
         }
         self.check_loaded()?;

@@ -176,7 +176,14 @@ impl PartitionReader {
     /// Checks the client's epoch; says where its log and this one part ways, if they do.
     fn check(&self, fetch: &FetchPartition) -> Result<Option<EpochEnd>, FetchError> {
         check_epoch(&self.log, fetch.current_leader_epoch)?;
-        Ok(fetch.last_fetched_epoch.and_then(|epoch| diverging(&self.log, epoch, fetch.offset)))
+        let Some(epoch) = fetch.last_fetched_epoch else { return Ok(None) };
+        let Some((found, end_offset)) = self.log.epoch_end_offset(epoch) else {
+            // Nobody wrote under such an epoch.
+            let tail = self.log.tail();
+            let (start, end) = (tail.log_start_offset, tail.high_watermark);
+            return Err(FetchError::OffsetOutOfRange { offset: fetch.offset, start, end });
+        };
+        Ok((found < epoch || end_offset < fetch.offset).then_some(EpochEnd { epoch: found, end_offset }))
     }
 
     fn fetched(&self, fetch: &FetchPartition, read: ReadOut, diverging: Option<EpochEnd>) -> Fetched {
@@ -308,7 +315,9 @@ impl Broker {
         };
         match list.timestamp {
             special::LATEST => Ok(at(end, tail.leader_epoch)),
-            special::EARLIEST | special::EARLIEST_LOCAL => Ok(at(tail.log_start_offset, NO_EPOCH)),
+            special::EARLIEST | special::EARLIEST_LOCAL => {
+                Ok(at(tail.log_start_offset, log.epoch_at(tail.log_start_offset)))
+            }
             special::MAX_TIMESTAMP => {
                 Ok(log.newest_record()?.map_or(none, |at| visible(at.timestamp, at.offset, at.leader_epoch)))
             }
@@ -338,10 +347,4 @@ impl Broker {
         let log = self.log(topic, partition, current_leader_epoch)?;
         Ok(log.epoch_end_offset(epoch).map(|(epoch, end_offset)| EpochEnd { epoch, end_offset }))
     }
-}
-
-/// Where the log of a client that has records of `epoch` up to `offset` leaves this one, if it does.
-fn diverging(log: &Log, epoch: LeaderEpoch, offset: Offset) -> Option<EpochEnd> {
-    let (found, end_offset) = log.epoch_end_offset(epoch)?;
-    (found < epoch || end_offset < offset).then_some(EpochEnd { epoch: found, end_offset })
 }

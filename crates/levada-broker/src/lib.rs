@@ -17,6 +17,8 @@ mod groups;
 mod internal_log;
 pub mod produce;
 pub mod producers;
+pub mod quotas;
+pub mod scram;
 pub mod topics;
 pub mod transaction;
 pub mod transactional;

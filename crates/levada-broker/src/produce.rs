@@ -15,7 +15,7 @@ use crate::{
 use bytes::{BufMut, Bytes, BytesMut};
 use levada_model::{
     NO_TIMESTAMP, PartitionIndex, ProducerId, Timestamp,
-    batch::{Attributes, Batch, BatchError, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD},
+    batch::{Attributes, Batch, BatchError, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC},
     crc::crc32c,
     record::Records,
 };
@@ -29,6 +29,9 @@ use std::{
 
 /// How much a batch may grow when it is opened.
 const OPENED_SIZE_MAX: usize = 32 << 20;
+
+/// No batch is smaller than its header.
+const SIZE_MIN: i64 = 61;
 
 /// How far a batch must have come before it is acknowledged, as the producer asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,12 +95,6 @@ pub enum ProduceError {
         timestamp: Timestamp,
         /// The broker's.
         now: Timestamp,
-    },
-    /// The topic wants more replicas than there are.
-    #[error("topic needs {needed} replicas in sync, there is one")]
-    NotEnoughReplicas {
-        /// How many.
-        needed: i32,
     },
     /// The batch is part of a transaction, and the request names no transactional id that the client may use.
     #[error("a batch of a transaction needs a request with its transactional id")]
@@ -175,7 +172,7 @@ impl Broker {
                 let checked = match (topic, &config) {
                     (Some(topic), Some(config)) => {
                         topic.log(partition).ok_or(ProduceError::UnknownPartition(partition)).and_then(|log| {
-                            let batch = check(log, config, acks, records, now)?;
+                            let batch = check(log, config, records, now)?;
                             check_size(batch.bytes().len(), self.store.batch_size_max())?;
                             if batch.header().attributes.is_transactional() && transaction.is_none() {
                                 return Err(ProduceError::NoTransactionalId);
@@ -245,16 +242,7 @@ impl Broker {
     }
 }
 
-fn check(
-    log: &Log,
-    config: &TopicConfig,
-    acks: Acks,
-    records: Option<Bytes>,
-    now: Timestamp,
-) -> Result<Batch, ProduceError> {
-    if acks == Acks::All && config.min_insync_replicas > 1 {
-        return Err(ProduceError::NotEnoughReplicas { needed: config.min_insync_replicas });
-    }
+fn check(log: &Log, config: &TopicConfig, records: Option<Bytes>, now: Timestamp) -> Result<Batch, ProduceError> {
     if log.topic().is_internal() {
         return Err(ProduceError::InvalidRecord(format!("`{}` is written by the broker alone", log.topic())));
     }
@@ -262,6 +250,9 @@ fn check(
     check_size(records.len(), config.message_size_max)?;
     let batch = Batch::check(records).map_err(|error| batch_error(&error))?;
     let header = batch.header();
+    if header.base_offset != 0 {
+        return Err(ProduceError::InvalidRecord("a producer's batch begins at offset 0".to_owned()));
+    }
     if header.attributes.is_control() {
         return Err(ProduceError::InvalidRecord("control records are written by the broker alone".to_owned()));
     }
@@ -293,15 +284,22 @@ fn check_size(size: usize, limit: usize) -> Result<(), ProduceError> {
 
 fn batch_error(error: &BatchError) -> ProduceError {
     match error {
+        BatchError::Length { claimed, .. } if *claimed < SIZE_MIN => ProduceError::Corrupt(error.to_string()),
         BatchError::Length { claimed, actual } if i64::try_from(*actual).is_ok_and(|actual| actual > *claimed) => {
             ProduceError::InvalidRecord("a partition takes one record batch a request".to_owned())
         }
-        BatchError::Truncated(_) | BatchError::Length { .. } | BatchError::Crc { .. } => {
-            ProduceError::Corrupt(error.to_string())
+        BatchError::Magic(magic) if *magic > MAGIC => ProduceError::Corrupt(error.to_string()),
+        BatchError::Producer { id, epoch, .. } if *id >= 0 && *epoch < 0 => {
+            let producer = ProducerId(*id);
+            ProduceError::Append(AppendError::InvalidProducerEpoch { producer, sent: *epoch, current: 0 })
         }
-        BatchError::Magic(_) | BatchError::Codec(_) | BatchError::Count { .. } | BatchError::Producer { .. } => {
-            ProduceError::InvalidRecord(error.to_string())
-        }
+        BatchError::Crc { .. } => ProduceError::Corrupt(error.to_string()),
+        BatchError::Truncated(_)
+        | BatchError::Length { .. }
+        | BatchError::Magic(_)
+        | BatchError::Codec(_)
+        | BatchError::Count { .. }
+        | BatchError::Producer { .. } => ProduceError::InvalidRecord(error.to_string()),
     }
 }
 

@@ -88,6 +88,9 @@ pub enum CreateTopicError {
     /// The assignment of replicas is not legal.
     #[error("{0}")]
     InvalidAssignment(String),
+    /// Numbers beside an assignment, which has them already.
+    #[error("with assignments, partitions and replication factor are -1")]
+    NumbersBesideAssignment,
     /// A setting is not legal.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -152,16 +155,17 @@ impl Broker {
         self.store.image().topic(topic.name()).map(|topic| topic.id)
     }
 
+    /// How many partitions a topic has, if it exists.
+    #[must_use]
+    pub fn partition_count<O: Op>(&self, topic: &Grant<O, res::Topic>) -> Option<PartitionIndex> {
+        let image = self.store.image();
+        image.topic(topic.name()).map(|topic| PartitionIndex::try_from(topic.logs.len()).unwrap_or(PartitionIndex::MAX))
+    }
+
     /// A topic as clients see it.
     #[must_use]
     pub fn topic(&self, topic: &Grant<op::Describe, res::Topic>) -> Option<TopicView> {
         self.store.image().topic(topic.name()).map(view)
-    }
-
-    /// How many partitions a topic has.
-    #[must_use]
-    pub fn partition_count<O: Op>(&self, topic: &Grant<O, res::Topic>) -> Option<i32> {
-        self.store.image().topic(topic.name()).map(|topic| count_of(topic))
     }
 
     /// Creates topics, each by itself; outcomes come in the order of `topics`.
@@ -181,10 +185,7 @@ impl Broker {
         let mut outcomes = Vec::with_capacity(plans.len());
         for plan in plans {
             outcomes.push(plan.map(|plan| {
-                let id = match validate_only {
-                    ValidateOnly::Yes => TopicId::ZERO,
-                    ValidateOnly::No => TopicId::random(&*self.rng),
-                };
+                let id = TopicId::random(&*self.rng);
                 let Plan { name, partitions, configs } = plan;
                 let shown = describe::topic(&configs, &config, None);
                 changes.push(Change::CreateTopic { id, name, partitions, configs });
@@ -355,7 +356,6 @@ impl Names {
         if let Some(existing) = self.shown.get(&shown) {
             return Err(CreateTopicError::Collision { name, existing: existing.clone() });
         }
-        let partitions = self.partitions_of(create, config)?;
         let settings = alter::AlterConfigs::Replace(create.configs.clone());
         if let Some((name, _)) = create.configs.iter().find(|(_, value)| value.is_none()) {
             return Err(ConfigError::NoValue { name: name.as_str().to_owned() }.into());
@@ -363,6 +363,7 @@ impl Names {
         let configs = alter::apply(alter::Table::Topic, &BTreeMap::new(), &settings, |_| String::new())?;
         check_batch_size(&BTreeMap::new(), &configs, self.batch_size_max)?;
         TopicDefaults::of(config).check_together(&configs)?;
+        let partitions = self.partitions_of(create, config)?;
         self.taken.insert(name.clone());
         self.shown.insert(shown, name.clone());
         self.partitions = self.partitions.saturating_add(partitions);
@@ -389,8 +390,7 @@ impl Names {
 
     fn assigned(&self, create: &CreateTopic) -> Result<i32, CreateTopicError> {
         if create.partitions != -1 || create.replication_factor != -1 {
-            let reason = "with assignments, partitions and replication factor are -1".to_owned();
-            return Err(CreateTopicError::InvalidAssignment(reason));
+            return Err(CreateTopicError::NumbersBesideAssignment);
         }
         let mut assignments: Vec<_> = create.assignments.iter().collect();
         assignments.sort_by_key(|(partition, _)| *partition);

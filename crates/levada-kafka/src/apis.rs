@@ -4,9 +4,11 @@
 use crate::{
     call::{Answer, Call, Context, Work},
     handlers::*,
+    throttle,
 };
 use levada_protocol::{ApiKey, DecodeError, Message, Request};
 use std::{fmt::Write, ops::RangeInclusive};
+use tokio::time::Instant;
 
 /// How the requests of an API go along with others of the same connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,15 +59,34 @@ pub(crate) static APIS: &[Api] = &[
     Api::new(ApiKey::TxnOffsetCommit, 0..=5, Sequential, |call| respond(call, txn_offset_commit::handle)),
     Api::new(ApiKey::DescribeConfigs, 1..=4, Sequential, |call| respond(call, describe_configs::handle)),
     Api::new(ApiKey::AlterConfigs, 0..=2, Sequential, |call| respond(call, alter_configs::handle)),
+    Api::new(ApiKey::AlterReplicaLogDirs, 1..=2, Sequential, |call| respond(call, alter_replica_log_dirs::handle)),
     Api::new(ApiKey::DescribeLogDirs, 1..=5, Sequential, |call| respond(call, describe_log_dirs::handle)),
     Api::new(ApiKey::CreatePartitions, 0..=3, Sequential, |call| respond(call, create_partitions::handle)),
     Api::new(ApiKey::DeleteGroups, 0..=2, Sequential, |call| respond(call, delete_groups::handle)),
+    Api::new(ApiKey::ElectLeaders, 0..=2, Sequential, |call| respond(call, elect_leaders::handle)),
     Api::new(ApiKey::IncrementalAlterConfigs, 0..=1, Sequential, |call| {
         respond(call, incremental_alter_configs::handle)
     }),
+    Api::new(ApiKey::AlterPartitionReassignments, 0..=1, Sequential, |call| {
+        respond(call, alter_partition_reassignments::handle)
+    }),
+    Api::new(ApiKey::ListPartitionReassignments, 0..=0, Sequential, |call| {
+        respond(call, list_partition_reassignments::handle)
+    }),
     Api::new(ApiKey::OffsetDelete, 0..=0, Sequential, |call| respond(call, offset_delete::handle)),
+    Api::new(ApiKey::DescribeClientQuotas, 0..=1, Sequential, |call| respond(call, describe_client_quotas::handle)),
+    Api::new(ApiKey::AlterClientQuotas, 0..=1, Sequential, |call| respond(call, alter_client_quotas::handle)),
+    Api::new(ApiKey::DescribeUserScramCredentials, 0..=0, Sequential, |call| {
+        respond(call, describe_user_scram_credentials::handle)
+    }),
+    Api::new(ApiKey::AlterUserScramCredentials, 0..=0, Sequential, |call| {
+        respond(call, alter_user_scram_credentials::handle)
+    }),
+    Api::new(ApiKey::DescribeQuorum, 0..=2, Sequential, |call| respond(call, describe_quorum::handle)),
+    Api::new(ApiKey::UpdateFeatures, 0..=2, Sequential, |call| respond(call, update_features::handle)),
     Api::new(ApiKey::DescribeCluster, 0..=2, Sequential, |call| respond(call, describe_cluster::handle)),
     Api::new(ApiKey::DescribeProducers, 0..=0, Sequential, |call| respond(call, describe_producers::handle)),
+    Api::new(ApiKey::UnregisterBroker, 0..=0, Sequential, |call| respond(call, unregister_broker::handle)),
     Api::new(ApiKey::DescribeTransactions, 0..=0, Sequential, |call| respond(call, describe_transactions::handle)),
     Api::new(ApiKey::ListTransactions, 0..=2, Sequential, |call| respond(call, list_transactions::handle)),
     Api::new(ApiKey::ConsumerGroupHeartbeat, 0..=1, Sequential, |call| respond(call, consumer_group_heartbeat::handle)),
@@ -119,8 +140,15 @@ where
 {
     let Call { context, mut decoder } = call;
     let request = R::decode(&mut decoder, context.version)?;
+    let started = Instant::now();
     let response = handler(context.clone(), request);
-    Ok(Box::pin(async move { context.reply(&response.await) }))
+    let begun = started.elapsed();
+    Ok(Box::pin(async move {
+        let (mut response, busy) = throttle::timed(response, begun).await;
+        let mute = context.throttle(&mut response, None);
+        context.charge_time(busy);
+        context.reply(&response).muting(mute)
+    }))
 }
 
 /// Begins a handler that decides itself how it is answered.
@@ -131,7 +159,14 @@ where
 {
     let Call { context, mut decoder } = call;
     let request = R::decode(&mut decoder, context.version)?;
-    Ok(Box::pin(handler(context, request)))
+    let started = Instant::now();
+    let work = handler(context.clone(), request);
+    let begun = started.elapsed();
+    Ok(Box::pin(async move {
+        let (answer, busy) = throttle::timed(work, begun).await;
+        context.charge_time(busy);
+        answer
+    }))
 }
 
 /// The lines between which `docs/compatibility.md` carries [`compatibility_table`].

@@ -39,6 +39,8 @@ pub(crate) fn group(context: &Context, name: &Str) -> i32 {
     bit::<op::Read, res::Group>(context, name, READ)
         | bit::<op::Delete, res::Group>(context, name, DELETE)
         | bit::<op::Describe, res::Group>(context, name, DESCRIBE)
+        | bit::<op::DescribeConfigs, res::Group>(context, name, DESCRIBE_CONFIGS)
+        | bit::<op::AlterConfigs, res::Group>(context, name, ALTER_CONFIGS)
 }
 
 /// What the caller may do to the cluster.

@@ -19,7 +19,7 @@ use levada_protocol::{
     ApiKey, DecodeError, Decoder, Encoder, ErrorCode, Part, RequestHeader, Response, decode_request_header,
     encode_response,
 };
-use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 /// What all connections of one server share.
 pub(crate) struct Shared {
@@ -100,7 +100,9 @@ impl Context {
     /// As [`Self::reply`]; the records in it that lie elsewhere are `slices`, one for each, in their order.
     pub(crate) fn reply_with<R: Response>(&self, response: &R, slices: Vec<FileSlice>) -> Answer {
         match encode_response(self.correlation_id, response, self.version) {
-            Ok(encoder) => Answer::Reply { segments: segments(encoder, slices), charge: Charge::default() },
+            Ok(encoder) => {
+                Answer::Reply { segments: segments(encoder, slices), charge: Charge::default(), mute: Duration::ZERO }
+            }
             Err(error) => {
                 tracing::error!(api = R::KEY.name(), version = self.version, %error, "response cannot be written");
                 Answer::Close(format!("the response to {} could not be written", R::KEY.name()))
@@ -149,9 +151,14 @@ pub(crate) enum Answer {
         segments: Vec<Segment>,
         /// For the records in it.
         charge: Charge,
+        /// For how long the client is muted then.
+        mute: Duration,
     },
     /// The client asked for none.
-    Silence,
+    Silence {
+        /// For how long it is muted.
+        mute: Duration,
+    },
     /// None can be given: the connection ends, for this reason.
     Close(String),
 }

@@ -6,13 +6,17 @@ use levada_broker::{
     auth::{op, res},
     config::{AlterConfigs, ConfigKind, ConfigSource},
 };
-use levada_model::Str;
+use levada_model::{Str, TopicName};
 use levada_protocol::ErrorCode;
 
 /// A topic's settings.
 pub(crate) const TOPIC: i8 = 2;
 /// A broker's settings.
 pub(crate) const BROKER: i8 = 4;
+/// The levels at which a broker logs.
+pub(crate) const BROKER_LOGGER: i8 = 8;
+/// What clients are asked to measure.
+pub(crate) const CLIENT_METRICS: i8 = 16;
 
 /// Kafka's number of a value's source.
 pub(crate) const fn source(source: ConfigSource) -> i8 {
@@ -45,6 +49,11 @@ pub(crate) fn check_broker(context: &Context, name: &Str) -> Result<(), (ErrorCo
     Err((ErrorCode::InvalidRequest, format!("there is one broker, {node_id}")))
 }
 
+/// Whether a topic can have this name.
+pub(crate) fn check_topic(name: &Str) -> Result<(), (ErrorCode, String)> {
+    TopicName::new(name).map(drop).map_err(|error| (ErrorCode::InvalidTopicException, error.to_string()))
+}
+
 /// Changes the settings of a topic or of the broker.
 pub(crate) async fn alter(
     context: &Context,
@@ -57,6 +66,10 @@ pub(crate) async fn alter(
     let validate_only = if validate_only { ValidateOnly::Yes } else { ValidateOnly::No };
     let altered = match resource_type {
         TOPIC => {
+            if name.is_empty() {
+                return Err((ErrorCode::InvalidRequest, "the topic has no name".to_owned()));
+            }
+            check_topic(name)?;
             let grant = context.ask::<op::AlterConfigs, res::Topic>(name).map_err(denied)?;
             context.broker().alter_topic_configs(&grant, change, validate_only).await
         }

@@ -12,6 +12,7 @@ use crate::{
     memory::Charge,
     stream::Stream,
     tasks::StopSignal,
+    throttle::Mute,
 };
 use inbox::{FrameError, Inbox};
 use outbox::Outbox;
@@ -79,6 +80,8 @@ pub(crate) struct Connection<S> {
     inbox: Inbox,
     slots: VecDeque<Slot>,
     outbox: Outbox,
+    /// On while the client is over its quotas.
+    mute: Mute,
     timer: Pin<Box<Sleep>>,
     last_traffic: Instant,
     /// When the client closed its side.
@@ -120,6 +123,7 @@ impl<S: Stream> Connection<S> {
             inbox,
             slots: VecDeque::new(),
             outbox: Outbox::default(),
+            mute: Mute::default(),
             timer,
             last_traffic: now,
             ended: None,
@@ -165,8 +169,11 @@ impl<S: Stream> Connection<S> {
             self.shared.metrics.answered(slot.begun.api_index, slot.started.elapsed());
             drop(self.slots.pop_front().map(|slot| slot.charge));
             match answer {
-                Answer::Reply { segments, charge } => self.outbox.push(segments, charge),
-                Answer::Silence => {}
+                Answer::Reply { segments, charge, mute } => {
+                    self.outbox.push(segments, charge);
+                    self.mute.begin(mute);
+                }
+                Answer::Silence { mute } => self.mute.begin(mute),
                 Answer::Close(reason) => return Err(Closed::Unanswerable(reason)),
             }
         }
@@ -190,6 +197,9 @@ impl<S: Stream> Connection<S> {
 
     /// Begins requests whose turn it is.
     fn begin_next(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
+        if self.mute.is_on(context) {
+            return Ok(false);
+        }
         let mut moved = false;
         while !self.stopping
             && self.slots.len() < self.shared.config.pipelined_count_max

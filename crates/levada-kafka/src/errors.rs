@@ -12,6 +12,8 @@ use levada_broker::{
     group::{HeartbeatError, JoinError, LeaveError, SyncError},
     produce::ProduceError,
     producers::InitProducerError,
+    quotas::QuotaError,
+    scram::ScramError,
     topics::{AdminError, CreatePartitionsError, CreateTopicError},
     transaction::TransactionError,
     transactional::{MarkerError, TransactionOffsetsError},
@@ -54,7 +56,6 @@ pub(crate) const fn produce(error: &ProduceError) -> ErrorCode {
         ProduceError::InvalidRecord(_) => ErrorCode::InvalidRecord,
         ProduceError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         ProduceError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
-        ProduceError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
         ProduceError::NoTransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
         ProduceError::Transact(error) => produce_in_transaction(error),
         ProduceError::Append(error) => append(error),
@@ -67,7 +68,7 @@ pub(crate) const fn fetch(error: &FetchError) -> ErrorCode {
         FetchError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         FetchError::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
         FetchError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
-        FetchError::UnsupportedTimestamp(_) => ErrorCode::InvalidRequest,
+        FetchError::UnsupportedTimestamp(_) => ErrorCode::UnsupportedVersion,
         FetchError::Storage(_) => ErrorCode::KafkaStorageError,
     }
 }
@@ -85,9 +86,8 @@ pub(crate) const fn config(error: &ConfigError) -> ErrorCode {
         | ConfigError::Invalid { .. }
         | ConfigError::NoEffect { .. }
         | ConfigError::Conflict { .. }
-        | ConfigError::NoValue { .. }
         | ConfigError::NotAList { .. } => ErrorCode::InvalidConfig,
-        ConfigError::ReadOnly { .. } => ErrorCode::InvalidRequest,
+        ConfigError::ReadOnly { .. } | ConfigError::NoValue { .. } => ErrorCode::InvalidRequest,
     }
 }
 
@@ -98,6 +98,8 @@ pub(crate) const fn create_topic(error: &CreateTopicError) -> ErrorCode {
         CreateTopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
         CreateTopicError::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
         CreateTopicError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+        CreateTopicError::NumbersBesideAssignment => ErrorCode::InvalidRequest,
+        CreateTopicError::Config(ConfigError::NoValue { .. }) => ErrorCode::InvalidConfig,
         CreateTopicError::Config(error) => config(error),
         CreateTopicError::Commit(error) => commit(error),
     }
@@ -290,5 +292,31 @@ pub(crate) const fn marker(error: &MarkerError) -> ErrorCode {
         MarkerError::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
         MarkerError::CoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
         MarkerError::Append(error) => append(error),
+    }
+}
+
+pub(crate) const fn quota(error: &QuotaError) -> ErrorCode {
+    match error {
+        QuotaError::Entity
+        | QuotaError::Name
+        | QuotaError::Address(_)
+        | QuotaError::Twice
+        | QuotaError::Unknown(_)
+        | QuotaError::NotWhole(_)
+        | QuotaError::OutOfRange(_)
+        | QuotaError::TooMany => ErrorCode::InvalidRequest,
+        QuotaError::Commit(error) => commit(error),
+    }
+}
+
+pub(crate) const fn scram(error: &ScramError) -> ErrorCode {
+    match error {
+        ScramError::Twice => ErrorCode::DuplicateResource,
+        ScramError::Name | ScramError::Iterations(_) | ScramError::Size | ScramError::TooMany => {
+            ErrorCode::UnacceptableCredential
+        }
+        ScramError::Mechanism(_) => ErrorCode::UnsupportedSaslMechanism,
+        ScramError::NotFound => ErrorCode::ResourceNotFound,
+        ScramError::Commit(error) => commit(error),
     }
 }

@@ -12,6 +12,7 @@ mod config;
 mod configs;
 mod connection;
 mod errors;
+mod features;
 mod fetch;
 mod handlers;
 mod memory;
@@ -19,6 +20,7 @@ mod metrics;
 pub mod server;
 mod stream;
 mod tasks;
+mod throttle;
 
 pub use apis::{TABLE_MARKERS, compatibility_table};
 pub use config::{ConfigError, Endpoint, ServerConfig};

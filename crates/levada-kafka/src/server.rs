@@ -192,7 +192,16 @@ impl Acceptor {
     }
 }
 
-async fn serve(shared: Arc<Shared>, ends: Ends, stream: TcpStream, stop: StopSignal, place: OwnedSemaphorePermit) {
+async fn serve(shared: Arc<Shared>, ends: Ends, stream: TcpStream, mut stop: StopSignal, place: OwnedSemaphorePermit) {
+    // An address that connects too often waits, its requests unread (KIP-612).
+    let wait = shared.broker.use_connection(ends.peer.ip());
+    if !wait.is_zero() {
+        tokio::select! {
+            biased;
+            () = stop.given() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
     connection::serve(shared, ends, stream, stop).await;
     drop(place);
 }

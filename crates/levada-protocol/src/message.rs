@@ -117,6 +117,9 @@ pub trait Request: Message {
 pub trait Response: Message {
     /// Which API it answers.
     const KEY: ApiKey;
+
+    /// Says for how long the client is muted, where the response has a place for that.
+    fn set_throttle_time_ms(&mut self, _: i32) {}
 }
 
 /// The key of a record in an internal topic.

@@ -1,8 +1,13 @@
 //! Cluster metadata: an immutable [`ClusterImage`], and the [`Change`]s that lead from one to the next.
 
+mod clients;
+pub mod codec;
+
 use crate::log::Log;
 use levada_model::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicName, Uuid};
 use std::{collections::BTreeMap, sync::Arc};
+
+pub use clients::{EntityName, QuotaEntity, QuotaValue, Quotas, ScramCredential, ScramKey};
 
 /// A topic as it is at one moment.
 #[derive(Clone, Debug)]
@@ -38,6 +43,10 @@ pub struct ClusterImage {
     pub next_producer_id: i64,
     /// The broker's dynamic settings, by Kafka's names.
     pub broker_configs: BTreeMap<String, String>,
+    /// What clients may take.
+    pub client_quotas: BTreeMap<QuotaEntity, Quotas>,
+    /// What proves users.
+    pub scram_credentials: BTreeMap<ScramKey, ScramCredential>,
     /// Topics by name.
     pub topics: BTreeMap<TopicName, Arc<Topic>>,
     /// Topics by id.
@@ -117,9 +126,21 @@ pub enum Change {
         /// The first that stays.
         offset: Offset,
     },
+    /// The quotas of an entity are these from now on; none are no entry.
+    SetClientQuotas {
+        /// Whose.
+        entity: QuotaEntity,
+        /// All that are set.
+        quotas: Quotas,
+    },
+    /// A user is proved by this from now on, and by nothing without it.
+    SetScramCredential {
+        /// The user and the mechanism.
+        key: ScramKey,
+        /// What proves the user.
+        credential: Option<ScramCredential>,
+    },
 }
-
-pub mod codec;
 
 /// Makes the [`Log`]s of topics as changes create them.
 pub(crate) type MakeLog<'a> = dyn Fn(&TopicName, TopicId, PartitionIndex, &BTreeMap<String, String>) -> Arc<Log> + 'a;
@@ -145,6 +166,8 @@ impl ClusterImage {
             leader_epoch: 0,
             next_producer_id: 0,
             broker_configs: BTreeMap::new(),
+            client_quotas: BTreeMap::new(),
+            scram_credentials: BTreeMap::new(),
             topics: BTreeMap::new(),
             topics_by_id: BTreeMap::new(),
             version: 0,
@@ -199,6 +222,18 @@ impl ClusterImage {
                 let log = self.topics_by_id.get(id)?.log(*partition)?;
                 Some(Consequence::Started(Arc::clone(log), *offset))
             }
+            Change::SetClientQuotas { entity, quotas } => {
+                self.client_quotas.remove(entity);
+                if !quotas.is_empty() {
+                    self.client_quotas.insert(entity.clone(), quotas.clone());
+                }
+                None
+            }
+            Change::SetScramCredential { key, credential } => {
+                self.scram_credentials.remove(key);
+                self.scram_credentials.extend(credential.clone().map(|credential| (key.clone(), credential)));
+                None
+            }
         }
     }
 
@@ -220,6 +255,15 @@ impl ClusterImage {
             name: topic.name.clone(),
             partitions: PartitionIndex::try_from(topic.logs.len()).unwrap_or(PartitionIndex::MAX),
             configs: topic.configs.clone(),
+        }));
+        changes.extend(
+            self.client_quotas
+                .iter()
+                .map(|(entity, quotas)| Change::SetClientQuotas { entity: entity.clone(), quotas: quotas.clone() }),
+        );
+        changes.extend(self.scram_credentials.iter().map(|(key, credential)| Change::SetScramCredential {
+            key: key.clone(),
+            credential: Some(credential.clone()),
         }));
         changes
     }

@@ -100,7 +100,8 @@ use transactions::Transactions;
 use crate::append::AppendError;
 use arc_swap::ArcSwapOption;
 use levada_log::partition::{
-    AbortedTransaction, AtLeast, FileSlice, LogReader, PartitionLog, ProducerTable, Read, producer::ProducerState,
+    AbortedTransaction, AtLeast, EpochTable, FileSlice, LogReader, PartitionLog, ProducerTable, Read,
+    producer::ProducerState,
 };
 use levada_model::{PartitionIndex, ProducerId, record::StoredBatch};
 use parking_lot::Mutex;
@@ -400,6 +401,20 @@ impl Log {
         if epoch > self.leader_epoch {
             return None;
         }
+        self.epochs().end_offset_for(epoch, tail.high_watermark)
+    }
+
+    /// The epoch under which the record at `offset` was written; that of now where there is none.
+    #[must_use]
+    pub fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        if offset >= self.epoch_start.load(Ordering::Acquire) {
+            return self.leader_epoch;
+        }
+        self.epochs().epoch_at(offset).unwrap_or(self.leader_epoch)
+    }
+
+    /// The epochs that have records, and this one.
+    fn epochs(&self) -> EpochTable {
         let epoch_start = self.epoch_start.load(Ordering::Acquire);
         // What was replayed may still wait for its segment. Memory is looked at first: what moves meanwhile is
         // then seen twice, not missed.
@@ -409,7 +424,7 @@ impl Log {
             epochs.assign(epoch, base_offset);
         }
         epochs.assign(self.leader_epoch, epoch_start);
-        epochs.end_offset_for(epoch, tail.high_watermark)
+        epochs
     }
 
     /// The transactions that are open.
@@ -434,8 +449,12 @@ impl Log {
 
     /// Bytes in segments and memory that is not in a segment yet.
     pub fn size_bytes(&self) -> u64 {
-        let unflushed: usize = self.tail.lock().unflushed().iter().map(levada_model::record::StoredBatch::size).sum();
-        let files = self.reader.load().as_ref().map_or(0, |reader| reader.size_bytes());
+        // Memory first: what is written meanwhile is then in the files, and told from their end.
+        let unflushed = self.tail.lock().unflushed();
+        let reader = self.reader.load();
+        let (files, end) = reader.as_ref().map_or((0, 0), |reader| (reader.size_bytes(), reader.next_offset()));
+        let unwritten = unflushed.iter().filter(|batch| batch.base_offset >= end);
+        let unflushed: usize = unwritten.map(levada_model::record::StoredBatch::size).sum();
         files + u64::try_from(unflushed).unwrap_or(0)
     }
 

@@ -155,7 +155,11 @@ pub(crate) fn tell(
     folder: &Path,
 ) -> Result<Told> {
     let started = Instant::now();
-    command.env("BOOTSTRAP", broker.bootstrap()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .env("BOOTSTRAP", broker.bootstrap())
+        .env("BROKER_FOLDER", folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     command.stderr(append_to(&folder.join("client.log"))?);
     let mut process = Process::spawn(name, &mut command)?;
     let mut stdin = process.child().stdin.take().context("stdin is not piped")?;

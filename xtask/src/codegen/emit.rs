@@ -82,7 +82,12 @@ fn emit_message_traits(text: &mut String, message: &Message) -> Result<()> {
         }
         Kind::Response(_) => {
             let api = name.trim_end_matches("Response");
-            writeln!(text, "impl Response for {name} {{ const KEY: ApiKey = ApiKey::{api}; }}")?;
+            writeln!(text, "impl Response for {name} {{ const KEY: ApiKey = ApiKey::{api};")?;
+            let mut fields = message.structs.iter().take(1).flat_map(|root| &root.fields);
+            if fields.any(|field| field.name == "throttle_time_ms") {
+                writeln!(text, "\nfn set_throttle_time_ms(&mut self, ms: i32) {{ self.throttle_time_ms = ms; }}")?;
+            }
+            writeln!(text, "}}")?;
         }
         Kind::RecordKey(key) => {
             writeln!(text, "impl RecordKey for {name} {{ const RECORD_TYPE: i16 = {key}; }}")?;

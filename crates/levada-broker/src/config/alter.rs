@@ -71,7 +71,11 @@ pub fn apply(
         AlterConfigs::Incremental(steps) => {
             let mut next = current.clone();
             for (name, operation, value) in steps {
-                let setting = table.find(name)?;
+                let setting = match table.find(name) {
+                    // What does not exist is not set.
+                    Err(ConfigError::Unknown { .. }) if *operation == ConfigOp::Delete => continue,
+                    found => found?,
+                };
                 step(&mut next, setting, *operation, value.as_deref(), &default)?;
             }
             Ok(next)

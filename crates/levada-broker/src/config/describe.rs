@@ -47,6 +47,34 @@ pub struct Synonym {
     pub source: ConfigSource,
 }
 
+/// Settings of topics for which Kafka's brokers have no default: it stands in another setting, or nowhere.
+const WITHOUT_BROKER_DEFAULT: [&str; 9] = [
+    "flush.ms",
+    "follower.replication.throttled.replicas",
+    "leader.replication.throttled.replicas",
+    "remote.log.copy.disable",
+    "remote.log.delete.on.disable",
+    "remote.storage.enable",
+    "retention.ms",
+    "segment.jitter.ms",
+    "segment.ms",
+];
+
+/// What Kafka's brokers call the default of a setting that only topics have here.
+fn broker_name(name: &'static str) -> &'static str {
+    match name {
+        "file.delete.delay.ms" => "log.segment.delete.delay.ms",
+        "index.interval.bytes" => "log.index.interval.bytes",
+        "local.retention.bytes" => "log.local.retention.bytes",
+        "local.retention.ms" => "log.local.retention.ms",
+        "max.compaction.lag.ms" => "log.cleaner.max.compaction.lag.ms",
+        "min.cleanable.dirty.ratio" => "log.cleaner.min.cleanable.ratio",
+        "preallocate" => "log.preallocate",
+        "segment.index.bytes" => "log.index.size.max.bytes",
+        name => name,
+    }
+}
+
 /// The settings of a topic, by name; of `names` only, where some are given.
 #[must_use]
 pub fn topic(configs: &BTreeMap<String, String>, broker: &BrokerConfig, names: Option<&[Str]>) -> Vec<DescribedConfig> {
@@ -63,9 +91,11 @@ pub fn topic(configs: &BTreeMap<String, String>, broker: &BrokerConfig, names: O
         }
         let name = match setting.scope {
             Scope::TopicWithDefault(name) => name,
-            Scope::Topic | Scope::Static | Scope::Dynamic => setting.name,
+            Scope::Topic | Scope::Static | Scope::Dynamic => broker_name(setting.name),
         };
-        synonyms.push(Synonym { name, value: setting.default.to_owned(), source: ConfigSource::Default });
+        if !WITHOUT_BROKER_DEFAULT.contains(&setting.name) {
+            synonyms.push(Synonym { name, value: setting.default.to_owned(), source: ConfigSource::Default });
+        }
         described(setting, synonyms, !setting.is_kept())
     };
     wanted.map(describe).collect()
@@ -95,9 +125,10 @@ fn is_wanted(setting: &Setting, names: Option<&[Str]>) -> bool {
 }
 
 fn described(setting: &'static Setting, synonyms: Vec<Synonym>, read_only: bool) -> DescribedConfig {
-    let (value, source) = synonyms
-        .first()
-        .map_or_else(|| (String::new(), ConfigSource::Default), |first| (first.value.clone(), first.source));
+    let (value, source) = synonyms.first().map_or_else(
+        || (setting.default.to_owned(), ConfigSource::Default),
+        |first| (first.value.clone(), first.source),
+    );
     DescribedConfig {
         name: setting.name,
         value,

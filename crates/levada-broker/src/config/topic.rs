@@ -138,7 +138,7 @@ pub const TOPIC: &[Setting] = &[
         Rule::Int(1),
         "1",
         TopicWithDefault("min.insync.replicas"),
-        "With `acks=all`, fewer replicas in sync refuse the batch. There is one replica: more than 1 refuses every such batch.",
+        "How many replicas `acks=all` needs, as far as there are so many (KIP-966): there is one, and it is enough.",
     ),
     without_effect("preallocate", Boolean, "false", "Segments grow as they are written; the journal is preallocated."),
     without_effect("remote.log.copy.disable", Boolean, "false", "There is no remote storage."),
@@ -190,8 +190,6 @@ pub struct TopicConfig {
     pub timestamp_after_max_ms: i64,
     /// Into what batches are compressed; `None` keeps them as they are.
     pub compression: Option<Codec>,
-    /// How many replicas `acks=all` needs.
-    pub min_insync_replicas: i32,
     /// Whether records are kept by key (they need one, then).
     pub is_compacted: bool,
 }
@@ -251,7 +249,6 @@ impl TopicDefaults {
                 "uncompressed" => Some(Codec::None),
                 name => Codec::by_name(name),
             },
-            min_insync_replicas: i32::try_from(values.number("min.insync.replicas")).unwrap_or(i32::MAX),
             is_compacted: has("compact"),
         }
     }

@@ -160,7 +160,7 @@ impl Coordinator {
         rule: CommitRule,
         positions: Vec<(TopicPartition, CommittedOffset)>,
     ) -> Result<Option<Written>, HeartbeatError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let now = self.now();
         let mut shard = self.shard(group_id).lock();
         let slot = match shard.slot(group_id)? {
@@ -210,7 +210,7 @@ impl Coordinator {
         group_id: &Str,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<CommittedOffset>>, CoordinatorError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let shard = self.shard(group_id).lock();
         let slot = shard.groups.get(group_id);
         Ok(partitions.iter().map(|partition| slot?.offsets.get(partition).cloned()).collect())
@@ -221,7 +221,7 @@ impl Coordinator {
         &self,
         group_id: &Str,
     ) -> Result<Vec<(TopicPartition, CommittedOffset)>, CoordinatorError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let shard = self.shard(group_id).lock();
         let all = shard.groups.get(group_id).into_iter().flat_map(|slot| slot.offsets.iter());
         Ok(all.map(|(partition, committed)| (partition.clone(), committed.clone())).collect())
@@ -274,7 +274,7 @@ impl Coordinator {
     }
 
     fn begin_delete_group(&self, group_id: &Str) -> Result<Written, DeleteGroupError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(DeleteGroupError::UnknownGroup)?;
         if !slot.group.is_empty() {

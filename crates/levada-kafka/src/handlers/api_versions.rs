@@ -12,6 +12,7 @@
 use crate::{
     apis::APIS,
     call::{Answer, Context},
+    features::FEATURES,
 };
 use levada_protocol::{
     ApiKey, ErrorCode,
@@ -21,17 +22,11 @@ use levada_protocol::{
     },
 };
 
-/// Names and finalized levels of the features that clients look at; each is supported from 0 to its level.
-///
-/// `group.version` 1: consumer groups of KIP-848 may exist beside classic ones. `transaction.version` 2: transactions
-/// of KIP-890, whose epoch rises with each.
-const FEATURES: &[(&str, i16)] = &[("group.version", 1), ("transaction.version", 2)];
-
 pub(crate) async fn handle(context: Context, request: ApiVersionsRequest) -> ApiVersionsResponse {
     if context.version >= 3 && !is_name_valid(&request) {
         return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..ApiVersionsResponse::default() };
     }
-    everything(context.version)
+    everything(&context)
 }
 
 /// Answers a version that is not served.
@@ -45,23 +40,23 @@ pub(crate) fn refuse_version(mut context: Context) -> Answer {
     })
 }
 
-fn everything(version: i16) -> ApiVersionsResponse {
+fn everything(context: &Context) -> ApiVersionsResponse {
     // Clients from before version 4 cannot read a feature that is supported from 0. Source: KAFKA-17492.
-    let readable = if version < 4 { &[] } else { FEATURES };
-    let supported = readable.iter().map(|&(name, level)| SupportedFeatureKey {
-        name: name.into(),
-        min_version: 0,
-        max_version: level,
+    let supported = FEATURES.iter().filter(|feature| context.version >= 4 || feature.min > 0);
+    let supported = supported.map(|feature| SupportedFeatureKey {
+        name: feature.name.into(),
+        min_version: feature.min,
+        max_version: feature.level,
     });
-    let finalized = FEATURES.iter().map(|&(name, level)| FinalizedFeatureKey {
-        name: name.into(),
-        min_version_level: level,
-        max_version_level: level,
+    let finalized = FEATURES.iter().map(|feature| FinalizedFeatureKey {
+        name: feature.name.into(),
+        min_version_level: feature.level,
+        max_version_level: feature.level,
     });
     ApiVersionsResponse {
         api_keys: APIS.iter().map(row).collect(),
         supported_features: supported.collect(),
-        finalized_features_epoch: 0,
+        finalized_features_epoch: i64::try_from(context.broker().metadata_version()).unwrap_or(i64::MAX),
         finalized_features: finalized.collect(),
         ..ApiVersionsResponse::default()
     }

@@ -14,7 +14,7 @@ use levada_broker::{
 };
 use levada_model::Str;
 use levada_protocol::{
-    ErrorCode,
+    ApiKey, ErrorCode,
     messages::{
         CreateTopicsRequest, CreateTopicsResponse,
         create_topics_request::CreatableTopic,
@@ -33,16 +33,18 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
     let mut wanted = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let name = topic.name.clone();
-        let is_twice = counts.get(&name).is_some_and(|&count| count > 1);
+        // A name that is there twice is refused once.
+        let Some(count) = counts.remove(&name) else { continue };
+        let is_twice = count > 1;
         let refusal = if is_twice {
             Some((ErrorCode::InvalidRequest, "the request names the topic more than once".to_owned()))
         } else {
-            match translate(&context, topic) {
+            match translate(&context, topic, validate_only) {
                 Ok(create) => {
                     wanted.push(create);
                     None
                 }
-                Err(error) => Some((error, "may not create the topic".to_owned())),
+                Err(error) => Some((error, "may not create the topic, or not so soon".to_owned())),
             }
         };
         refused.push((name, refusal));
@@ -61,10 +63,14 @@ pub(crate) async fn handle(context: Context, request: CreateTopicsRequest) -> Cr
     CreateTopicsResponse { topics: topics.collect(), ..CreateTopicsResponse::default() }
 }
 
-fn translate(context: &Context, topic: CreatableTopic) -> Result<CreateTopic, ErrorCode> {
+fn translate(context: &Context, topic: CreatableTopic, validate_only: ValidateOnly) -> Result<CreateTopic, ErrorCode> {
+    let grant = context.ask_create(&topic.name)?;
+    if validate_only == ValidateOnly::No {
+        context.admit_mutations(ApiKey::CreateTopics, topic.num_partitions)?;
+    }
     let assignments = topic.assignments.into_iter().map(|one| (one.partition_index, one.broker_ids));
     Ok(CreateTopic {
-        topic: context.ask_create(&topic.name)?,
+        topic: grant,
         partitions: topic.num_partitions,
         replication_factor: topic.replication_factor,
         assignments: assignments.collect(),
@@ -100,6 +106,7 @@ fn result(context: &Context, name: Str, outcome: Result<CreatedTopic, (ErrorCode
         num_partitions: created.partitions,
         replication_factor: created.replication_factor,
         configs: may_see.is_ok().then(|| configs.collect()),
+        error_message: None,
         ..CreatableTopicResult::default()
     }
 }

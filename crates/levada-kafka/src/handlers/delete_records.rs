@@ -7,7 +7,7 @@
 
 use crate::{call::Context, errors};
 use levada_broker::auth::{Grant, op, res};
-use levada_model::NO_OFFSET;
+use levada_model::{NO_OFFSET, Offset, Str};
 use levada_protocol::{
     ErrorCode,
     messages::{
@@ -15,27 +15,34 @@ use levada_protocol::{
         delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult},
     },
 };
+use std::collections::BTreeMap;
 
 pub(crate) async fn handle(context: Context, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in request.topics {
-        let granted: Result<Grant<op::Delete, res::Topic>, ErrorCode> = context.ask_topic(&topic.name);
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for partition in topic.partitions {
+    // The last word on a partition counts, and topics without partitions are not answered.
+    let mut asked: BTreeMap<Str, BTreeMap<i32, Offset>> = BTreeMap::new();
+    for topic in request.topics.into_iter().filter(|topic| !topic.partitions.is_empty()) {
+        let offsets = topic.partitions.iter().map(|partition| (partition.partition_index, partition.offset));
+        asked.entry(topic.name).or_default().extend(offsets);
+    }
+    for (name, offsets) in asked {
+        let granted: Result<Grant<op::Delete, res::Topic>, ErrorCode> = context.ask_topic(&name);
+        let mut partitions = Vec::with_capacity(offsets.len());
+        for (partition_index, offset) in offsets {
             let deleted = match &granted {
                 Err(error) => Err(*error),
                 Ok(grant) => {
-                    let deleted = context.broker().delete_records(grant, partition.partition_index, partition.offset);
+                    let deleted = context.broker().delete_records(grant, partition_index, offset);
                     deleted.await.map_err(|error| errors::delete_records(&error))
                 }
             };
             partitions.push(DeleteRecordsPartitionResult {
-                partition_index: partition.partition_index,
+                partition_index,
                 low_watermark: deleted.unwrap_or(NO_OFFSET),
                 error_code: deleted.err().unwrap_or_default().code(),
             });
         }
-        topics.push(DeleteRecordsTopicResult { name: topic.name, partitions });
+        topics.push(DeleteRecordsTopicResult { name, partitions });
     }
     DeleteRecordsResponse { topics, ..DeleteRecordsResponse::default() }
 }

@@ -25,7 +25,6 @@ pub(crate) async fn handle(context: Context, request: DescribeClusterRequest) ->
         return DescribeClusterResponse {
             error_code: error.code(),
             error_message: Some("this endpoint is a broker's".into()),
-            endpoint_type: request.endpoint_type,
             cluster_id,
             ..DescribeClusterResponse::default()
         };

@@ -2,14 +2,14 @@
 //!
 //! - 1: sources and synonyms of values. 3: types and documentation (KIP-569). 4: flexible.
 //! - Topics, and the one broker by its number or, for what all brokers share, by an empty name.
-//! - Left out: broker loggers, client metrics and groups as resources: an invalid request.
+//! - Left out: broker loggers and groups as resources: an invalid request. Nothing is set for client metrics.
 //!
 //! Source: KIP-133, KIP-226, KIP-569.
 
 use crate::{call::Context, configs, errors};
 use levada_broker::{
     auth::{op, res},
-    config::DescribedConfig,
+    config::{ConfigSource, DescribedConfig},
 };
 use levada_model::Str;
 use levada_protocol::{
@@ -25,7 +25,7 @@ pub(crate) async fn handle(context: Context, request: DescribeConfigsRequest) ->
     let shown = Shown { synonyms: request.include_synonyms, documentation: request.include_documentation };
     let results = request.resources.into_iter().map(|resource| {
         let (error, message, found) = match describe(&context, &resource) {
-            Ok(found) => (ErrorCode::None, None, found),
+            Ok(found) => (ErrorCode::None, Some(Str::new()), found),
             Err((error, message)) => (error, Some(message.into()), Vec::new()),
         };
         DescribeConfigsResult {
@@ -45,9 +45,10 @@ fn describe(
 ) -> Result<Vec<DescribedConfig>, (ErrorCode, String)> {
     let name = &resource.resource_name;
     let denied = |error: ErrorCode| (error, "may not describe the settings".to_owned());
-    let keys: Option<&[Str]> = resource.configuration_keys.as_deref();
+    let keys: Option<&[Str]> = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
     match resource.resource_type {
         configs::TOPIC => {
+            configs::check_topic(name)?;
             let grant = context.ask::<op::DescribeConfigs, res::Topic>(name).map_err(denied)?;
             let found = context.broker().describe_topic_configs(&grant, keys);
             found.map_err(|error| (errors::admin(&error), error.to_string()))
@@ -55,7 +56,14 @@ fn describe(
         configs::BROKER => {
             configs::check_broker(context, name)?;
             let grant = context.ask_cluster().map_err(denied)?;
-            Ok(context.broker().describe_broker_configs(&grant, keys))
+            let mut found = context.broker().describe_broker_configs(&grant, keys);
+            // Of all brokers there is only what was set for all of them.
+            found.retain(|config| !name.is_empty() || config.source == ConfigSource::DynamicBroker);
+            Ok(found)
+        }
+        configs::CLIENT_METRICS => {
+            context.ask_cluster::<op::DescribeConfigs>().map_err(denied)?;
+            Ok(Vec::new())
         }
         other => Err((ErrorCode::InvalidRequest, format!("resources of type {other} have no settings here"))),
     }

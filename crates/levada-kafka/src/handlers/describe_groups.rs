@@ -38,6 +38,9 @@ pub(crate) async fn handle(context: Context, request: DescribeGroupsRequest) -> 
 
 fn find(context: &Context, group_id: &Str) -> Result<Option<Described>, ErrorCode> {
     let grant = context.ask(group_id)?;
+    if group_id.is_empty() {
+        return Ok(None);
+    }
     context.broker().describe_group(&grant).map_err(|error| errors::coordinator(&error))
 }
 

@@ -12,6 +12,7 @@ use levada_protocol::{
     ErrorCode,
     messages::{
         DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+        describe_topic_partitions_request::Cursor as RequestCursor,
         describe_topic_partitions_response::{
             Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
         },
@@ -33,10 +34,16 @@ pub(crate) async fn handle(
         request.topics.into_iter().map(|topic| topic.name).collect()
     };
     let mut first_partition = 0;
+    let asked = names.clone();
+    let is_odd = |cursor: &RequestCursor, left: &BTreeSet<Str>| cursor.partition_index < 0 || left.is_empty();
     if let Some(cursor) = request.cursor {
         names = names.split_off(&cursor.topic_name);
+        if is_odd(&cursor, &names) {
+            let topics = asked.into_iter().map(|name| refused(name, ErrorCode::InvalidRequest));
+            return DescribeTopicPartitionsResponse { topics: topics.collect(), ..Default::default() };
+        }
         if names.first() == Some(&cursor.topic_name) {
-            first_partition = cursor.partition_index.max(0);
+            first_partition = cursor.partition_index;
         }
     }
     let mut left = request.response_partition_limit.clamp(1, PARTITION_COUNT_MAX);
@@ -47,7 +54,7 @@ pub(crate) async fn handle(
             // Of all topics a client sees those that it may see.
             Err(_) if asks_all => continue,
             Err(error) => {
-                response.topics.push(missing(name, error));
+                response.topics.push(missing(&context, name, error));
                 continue;
             }
         };
@@ -76,7 +83,13 @@ fn find(context: &Context, name: &Str) -> Result<TopicView, ErrorCode> {
     Err(if is_legal { ErrorCode::UnknownTopicOrPartition } else { ErrorCode::InvalidTopicException })
 }
 
-fn missing(name: Str, error: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
+/// A topic that is not there, with what could be done to it if it were.
+fn missing(context: &Context, name: Str, error: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
+    let topic_authorized_operations = authorised::topic(context, &name);
+    DescribeTopicPartitionsResponseTopic { topic_authorized_operations, ..refused(name, error) }
+}
+
+fn refused(name: Str, error: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
         error_code: error.code(),
         name: Some(name),

@@ -19,17 +19,19 @@ use crate::{
         session::{Held, Naming, Session},
     },
 };
+use bytes::Bytes;
 use levada_broker::{
     FileSlice, ReadUntil,
     auth::{Grant, op, res},
     fetch::EpochEnd,
+    quotas::usage::Used,
 };
 use levada_model::{LeaderEpoch, NO_OFFSET};
 use levada_protocol::{
     ErrorCode, Records,
     messages::{
         FetchRequest, FetchResponse,
-        fetch_request::FetchTopic,
+        fetch_request::{FetchPartition, FetchTopic},
         fetch_response::{AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData},
     },
 };
@@ -54,6 +56,10 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
     if request.replica_id >= 0 || request.replica_state.replica_id >= 0 {
         return refuse(&context, ErrorCode::ClusterAuthorizationFailed);
     }
+    // Kafka looks at the isolation level when it comes to read something.
+    if !(0..=1).contains(&request.isolation_level) && asks_for_something(&context, &request.topics) {
+        return refuse_all(&context, request.topics);
+    }
     let (mut held, style) = match open(&context, &mut request) {
         Ok(opened) => opened,
         Err(error) => return refuse(&context, error),
@@ -70,10 +76,14 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
     if let Err(error) = read(&context, &mut held.session_mut().fetch, &mut budget, &patience, keeps).await {
         return Answer::Close(format!("the fetch could not be finished: {error}"));
     }
-    let (response, slices) = respond(&context, &mut held, style, patience.until);
+    let (mut response, slices) = respond(&context, &mut held, style, patience.until);
     held.put_back();
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    let size: usize = partitions.map(|partition| partition.records.len()).sum();
+    let mute =
+        context.throttle(&mut response, Some((Used::Fetched, f64::from(u32::try_from(size).unwrap_or(u32::MAX)))));
     match context.reply_with(&response, slices) {
-        Answer::Reply { segments, .. } => Answer::Reply { segments, charge: budget.charge },
+        Answer::Reply { segments, .. } => Answer::Reply { segments, charge: budget.charge, mute },
         other => other,
     }
 }
@@ -84,6 +94,36 @@ fn refuse(context: &Context, error: ErrorCode) -> Answer {
         return Answer::Close(format!("Fetch refused: {error}"));
     }
     context.reply(&FetchResponse { error_code: error.code(), ..FetchResponse::default() })
+}
+
+/// Whether one of the partitions asked for is there, and may be read.
+fn asks_for_something(context: &Context, topics: &[FetchTopic]) -> bool {
+    let mut finder = Finder { context, last: None };
+    topics.iter().any(|topic| {
+        let key = TopicKey { name: topic.topic.clone(), id: topic.topic_id };
+        topic.partitions.iter().any(|partition| finder.find(&key, partition.partition).is_ok())
+    })
+}
+
+/// What Kafka makes of an isolation level that it does not know: an error that nobody expected.
+fn refuse_all(context: &Context, topics: Vec<FetchTopic>) -> Answer {
+    context.shared.metrics.fetch_failed();
+    let error_code = ErrorCode::UnknownServerError.code();
+    let partition = |partition: FetchPartition| PartitionData {
+        partition_index: partition.partition,
+        error_code,
+        high_watermark: NO_OFFSET,
+        aborted_transactions: Some(Vec::new()),
+        records: Records::from(Bytes::new()),
+        ..PartitionData::default()
+    };
+    let is_told = |topic: &FetchTopic| context.version < IDS_FROM && !topic.partitions.is_empty();
+    let topics = topics.into_iter().filter(is_told).map(|topic| FetchableTopicResponse {
+        topic: topic.topic,
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.into_iter().map(partition).collect(),
+    });
+    context.reply(&FetchResponse { error_code, responses: topics.collect(), ..FetchResponse::default() })
 }
 
 /// Which partitions a response names.
@@ -122,7 +162,7 @@ fn open(context: &Context, request: &mut FetchRequest) -> Result<(Held, Style), 
             }
             Ok((sessions.once(session), Style::Full))
         }
-        _ => Err(ErrorCode::InvalidFetchSessionEpoch),
+        _ => Err(ErrorCode::FetchSessionIdNotFound),
     }
 }
 
@@ -226,6 +266,9 @@ impl Finder<'_> {
 
     fn grant(&self, topic: &TopicKey) -> Readable {
         if topic.id.is_zero() {
+            if self.context.version >= IDS_FROM {
+                return Err(ErrorCode::UnknownTopicId);
+            }
             return self.context.ask_topic(&topic.name);
         }
         let name = self.context.broker().name_of(topic.id).ok_or(ErrorCode::UnknownTopicId)?;
@@ -277,7 +320,13 @@ fn partition_data(index: i32, outcome: Outcome, until: ReadUntil) -> PartitionDa
         ..PartitionData::default()
     };
     match outcome.fetched {
-        Err(error) => data.error_code = error.code(),
+        Err(error) => {
+            data.error_code = error.code();
+            let is_missing = matches!(error, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId);
+            if is_missing || error == ErrorCode::TopicAuthorizationFailed {
+                data.aborted_transactions = Some(Vec::new());
+            }
+        }
         Ok(fetched) => {
             data.high_watermark = fetched.high_watermark;
             data.last_stable_offset = fetched.last_stable_offset;

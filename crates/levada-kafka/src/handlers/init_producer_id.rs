@@ -35,6 +35,12 @@ pub(crate) async fn handle(context: Context, request: InitProducerIdRequest) -> 
 
 async fn init(context: &Context, request: &InitProducerIdRequest) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
     let translate = |error: InitProducerError| errors::init_producer(&error);
+    if (request.producer_id == -1) != (request.producer_epoch == -1)
+        || request.producer_id < -1
+        || request.producer_epoch < -1
+    {
+        return Err(ErrorCode::InvalidRequest);
+    }
     if let Some(transactional_id) = &request.transactional_id {
         return init_transactional(context, transactional_id, request).await;
     }

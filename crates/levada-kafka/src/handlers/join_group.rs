@@ -34,6 +34,7 @@ pub(crate) async fn handle(context: Context, request: JoinGroupRequest) -> JoinG
             error_code: error.code(),
             generation_id: -1,
             member_id: given.unwrap_or(member_id),
+            protocol_name: None,
             ..JoinGroupResponse::default()
         },
     };
@@ -45,6 +46,11 @@ pub(crate) async fn handle(context: Context, request: JoinGroupRequest) -> JoinG
 async fn join(context: &Context, request: JoinGroupRequest) -> Result<Joined, (ErrorCode, Option<Str>)> {
     let grant = context.ask(&request.group_id).map_err(|error| (error, None))?;
     let join = translate(context, request);
+    let limits = context.broker().config().group_limits();
+    let is_bounded = (limits.session_timeout_min..=limits.session_timeout_max).contains(&join.session_timeout);
+    if !grant.name().is_empty() && !is_bounded {
+        return Err((ErrorCode::InvalidSessionTimeout, None));
+    }
     context.broker().join_group(&grant, join).await.map_err(|error| {
         let given = match &error {
             JoinError::MemberIdRequired { member_id } => Some(member_id.clone()),

@@ -43,5 +43,9 @@ pub(crate) async fn handle(context: Context, request: ListConfigResourcesRequest
         let resource_name = context.broker().cluster().node_id.to_string().into();
         config_resources.push(ConfigResource { resource_name, resource_type: configs::BROKER });
     }
+    if wants(configs::BROKER_LOGGER) {
+        let resource_name = context.broker().cluster().node_id.to_string().into();
+        config_resources.push(ConfigResource { resource_name, resource_type: configs::BROKER_LOGGER });
+    }
     ListConfigResourcesResponse { config_resources, ..ListConfigResourcesResponse::default() }
 }

@@ -47,7 +47,7 @@ pub(crate) async fn handle(context: Context, request: MetadataRequest) -> Metada
         for asked in request.topics.iter().flatten() {
             topics.push(match find(&context, &request, asked).await {
                 Ok(view) => describe(&context, &request, &view),
-                Err(error) => missing(asked, error),
+                Err(error) => missing(&context, &request, asked, error),
             });
         }
     }
@@ -101,8 +101,17 @@ async fn find(
     context.broker().topic(&grant).ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
-fn missing(asked: &MetadataRequestTopic, error: ErrorCode) -> MetadataResponseTopic {
+fn missing(
+    context: &Context,
+    request: &MetadataRequest,
+    asked: &MetadataRequestTopic,
+    error: ErrorCode,
+) -> MetadataResponseTopic {
+    let is_missing = matches!(error, ErrorCode::UnknownTopicOrPartition | ErrorCode::InvalidTopicException);
+    let asks = request.include_topic_authorized_operations && is_missing;
+    let operations = asked.name.as_ref().filter(|_| asks).map(|name| authorised::topic(context, name));
     MetadataResponseTopic {
+        topic_authorized_operations: operations.unwrap_or(i32::MIN),
         error_code: error.code(),
         // Before version 12 there is no null.
         name: asked.name.clone().or_else(|| asked.topic_id.is_zero().then(Str::new)),

@@ -29,7 +29,13 @@ const EPOCHS_FROM: i16 = 9;
 const IDS_FROM: i16 = 10;
 
 pub(crate) async fn handle(context: Context, mut request: OffsetCommitRequest) -> OffsetCommitResponse {
-    let asked = std::mem::take(&mut request.topics);
+    let mut asked = std::mem::take(&mut request.topics);
+    // Of a topic without partitions there is nothing to say, unless it is unknown.
+    let is_known = |topic: &OffsetCommitRequestTopic| {
+        let granted = grant(&context, topic);
+        granted.is_ok_and(|granted| context.broker().topic_id(&granted).is_some())
+    };
+    asked.retain(|topic| !topic.partitions.is_empty() || !is_known(topic));
     let group = match context.ask::<op::Read, res::Group>(&request.group_id) {
         Ok(grant) => grant,
         Err(error) => return respond(asked.iter().map(|topic| (topic, Refused(error)))),

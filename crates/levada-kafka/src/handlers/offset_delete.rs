@@ -6,7 +6,7 @@
 
 use crate::{call::Context, errors};
 use levada_broker::{
-    auth::{op, res},
+    auth::{Grant, op, res},
     coordinator::{DeleteOffsetError, DeleteOffsets},
 };
 use levada_protocol::{
@@ -28,7 +28,12 @@ pub(crate) async fn handle(context: Context, request: OffsetDeleteRequest) -> Of
     let mut deletes = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let partitions: Vec<i32> = topic.partitions.iter().map(|partition| partition.partition_index).collect();
-        let granted = context.ask_topic(&topic.name);
+        let granted: Result<Grant<op::Read, res::Topic>, ErrorCode> = context.ask_topic(&topic.name);
+        let is_known = granted.as_ref().is_ok_and(|granted| context.broker().topic_id(granted).is_some());
+        // Of a topic without partitions there is nothing to say, unless it is unknown.
+        if partitions.is_empty() && is_known {
+            continue;
+        }
         asked.push((topic.name, granted.as_ref().err().copied(), partitions.clone()));
         deletes.extend(granted.map(|grant| DeleteOffsets { topic: grant, partitions }));
     }

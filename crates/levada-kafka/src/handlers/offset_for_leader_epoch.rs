@@ -39,7 +39,7 @@ fn look_up(
     grant: &Grant<op::Describe, res::Topic>,
     partition: &OffsetForLeaderPartition,
 ) -> Result<Option<EpochEnd>, ErrorCode> {
-    let known = (partition.current_leader_epoch >= 0).then_some(partition.current_leader_epoch);
+    let known = (partition.current_leader_epoch != -1).then_some(partition.current_leader_epoch);
     let found = context.broker().epoch_end(grant, partition.partition, known, partition.leader_epoch);
     found.map_err(|error| errors::fetch(&error))
 }

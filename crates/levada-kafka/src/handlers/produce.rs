@@ -19,6 +19,7 @@ use levada_broker::{
     Appended,
     auth::{Grant, op, res},
     produce::{Acks, ProduceError, ProduceOutcome, ProducePartition, ProduceTopic, ProduceTransaction},
+    quotas::usage::Used,
     transaction::{Generation, TransactionError},
     transactions::TransactError,
 };
@@ -105,17 +106,19 @@ pub(crate) fn handle(context: Context, request: ProduceRequest) -> impl Future<O
         (Some(_), None) => (None, None),
     };
     let (asked, topics) = plan(&context, request.topic_data, general.as_ref());
+    let size_of_records: f64 = asked.iter().flat_map(|topic| &topic.partitions).map(|one| as_f64(one.size)).sum();
     let acks = acks.unwrap_or(Acks::All);
     let produced = context.broker().produce(acks, transaction.as_ref(), topics);
     async move {
         let outcomes = produced.await;
-        let response = respond(&context, asked, outcomes);
+        let mut response = respond(&context, asked, outcomes);
+        let mute = context.throttle(&mut response, Some((Used::Produced, size_of_records)));
         if acks != Acks::None {
-            return context.reply(&response);
+            return context.reply(&response).muting(mute);
         }
         let failed = response.responses.iter().flat_map(|topic| &topic.partition_responses);
         match failed.filter_map(|partition| ErrorCode::from_code(partition.error_code)).find(|error| !error.is_none()) {
-            None => Answer::Silence,
+            None => Answer::Silence { mute },
             Some(error) => Answer::Close(format!("Produce with acks=0 failed: {error}")),
         }
     }
@@ -126,6 +129,11 @@ fn transaction(context: &Context, id: &Str) -> Result<ProduceTransaction, ErrorC
     Ok(ProduceTransaction { id: context.ask(id)?, generation })
 }
 
+/// A size as quotas count it.
+fn as_f64(size: usize) -> f64 {
+    f64::from(u32::try_from(size).unwrap_or(u32::MAX))
+}
+
 /// Splits the request into what is answered and what the broker is asked to append, both in the same order.
 fn plan(
     context: &Context,
@@ -134,17 +142,27 @@ fn plan(
 ) -> (Vec<AskedTopic>, Vec<ProduceTopic>) {
     let mut asked = Vec::with_capacity(topics.len());
     let mut wanted = Vec::with_capacity(topics.len());
-    for topic in topics {
-        let granted = match general {
-            Some((error, message)) => Err((*error, message.clone())),
-            None => grant(context, &topic),
-        };
+    for topic in topics.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
+        let granted = grant(context, &topic);
+        let count = granted.as_ref().ok().and_then(|granted| context.broker().partition_count(granted));
+        let is_there = |index: i32| (0..count.unwrap_or(0)).contains(&index);
+        let granted = granted.and_then(|granted| match general {
+            Some((error, message)) if count.is_some() => Err((*error, message.clone())),
+            _ => Ok(granted),
+        });
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         let mut appended = Vec::with_capacity(topic.partition_data.len());
         for partition in topic.partition_data {
             let records = partition.records.into_bytes();
             let header = records.as_ref().and_then(|records| BatchHeader::parse(records).ok());
             let refusal = match &granted {
+                // A partition that is not there, and what is no batch at all, are seen before the acks.
+                Err((ErrorCode::InvalidRequiredAcks, _)) if !is_there(partition.index) => {
+                    Some(Refusal::of(ErrorCode::UnknownTopicOrPartition, "no such partition"))
+                }
+                Err((ErrorCode::InvalidRequiredAcks, _)) if header.is_none() => {
+                    Some(Refusal::of(ErrorCode::InvalidRecord, "no record batch"))
+                }
                 Err((error, message)) => Some(Refusal::of(*error, message.clone())),
                 Ok(_) => refuse_zstd(context.version, header.as_ref()),
             };

@@ -12,6 +12,9 @@ use levada_protocol::{
     messages::{SyncGroupRequest, SyncGroupResponse},
 };
 
+/// From this version on the protocol is named.
+const PROTOCOL_FROM: i16 = 5;
+
 pub(crate) async fn handle(context: Context, request: SyncGroupRequest) -> SyncGroupResponse {
     match sync(&context, request).await {
         Ok(Synced { protocol_type, protocol, assignment }) => {
@@ -23,6 +26,10 @@ pub(crate) async fn handle(context: Context, request: SyncGroupRequest) -> SyncG
 
 async fn sync(context: &Context, request: SyncGroupRequest) -> Result<Synced, ErrorCode> {
     let grant = context.ask(&request.group_id)?;
+    let is_named = request.protocol_type.is_some() && request.protocol_name.is_some();
+    if context.version >= PROTOCOL_FROM && !is_named {
+        return Err(ErrorCode::InconsistentGroupProtocol);
+    }
     let assignments = request.assignments.into_iter().map(|one| (one.member_id, one.assignment));
     let sync = Sync {
         member_id: request.member_id,

@@ -109,7 +109,7 @@ async fn odd_producers_and_timestamps_get_the_right_code() {
         (
             "an id without an epoch",
             batch_of(Producer { id: 5, epoch: -1, sequence: 0 }, &["x"]),
-            ErrorCode::InvalidRecord,
+            ErrorCode::InvalidProducerEpoch,
         ),
         ("far in the future", batch_at(NOBODY, i64::MAX, &["x"]), ErrorCode::InvalidTimestamp),
     ] {

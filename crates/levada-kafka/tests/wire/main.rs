@@ -8,6 +8,7 @@ mod framing;
 mod groups;
 mod hostile;
 mod produce_fetch;
+mod quotas;
 mod requests;
 mod transactions;
 mod versions;

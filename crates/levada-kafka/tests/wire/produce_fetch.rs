@@ -100,9 +100,9 @@ async fn broken_batches_are_refused_by_the_right_code() {
     let large = "x".repeat(2_000);
     for (name, records, error) in [
         ("crc", flipped(good.len() - 1), ErrorCode::CorruptMessage),
-        ("cut", good.slice(..good.len() - 1), ErrorCode::CorruptMessage),
-        ("header only in part", good.slice(..40), ErrorCode::CorruptMessage),
-        ("nothing", Bytes::new(), ErrorCode::CorruptMessage),
+        ("cut", good.slice(..good.len() - 1), ErrorCode::InvalidRecord),
+        ("header only in part", good.slice(..40), ErrorCode::InvalidRecord),
+        ("nothing", Bytes::new(), ErrorCode::InvalidRecord),
         ("magic 1", with(16, &[1]), ErrorCode::InvalidRecord),
         ("count", with(57, &7_i32.to_be_bytes()), ErrorCode::InvalidRecord),
         ("two batches", two.into(), ErrorCode::InvalidRecord),
@@ -339,7 +339,7 @@ async fn offsets_are_found_by_time_and_at_both_ends() {
         (1_001, 5, (0, 2)),
         (3_001, 6, (0, -1)),
         (-3, 6, (code(ErrorCode::UnsupportedVersion), -1)),
-        (-77, 11, (code(ErrorCode::InvalidRequest), -1)),
+        (-77, 11, (code(ErrorCode::UnsupportedVersion), -1)),
     ] {
         let partition = ListOffsetsPartition { partition_index: 0, current_leader_epoch: -1, timestamp };
         let topic = ListOffsetsTopic { name: "t".into(), partitions: vec![partition] };

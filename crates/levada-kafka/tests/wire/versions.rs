@@ -299,8 +299,8 @@ async fn what_is_announced_is_kafkas_own_range_for_each_api() {
         .await;
     let rows: Vec<i16> = response.api_keys.iter().map(|row| row.api_key).collect();
     let expected = [
-        0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 32, 33, 35, 37, 42,
-        44, 47, 60, 61, 65, 66, 68, 69, 74, 75,
+        0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 32, 33, 34, 35, 37,
+        42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 55, 57, 60, 61, 64, 65, 66, 68, 69, 74, 75,
     ];
     assert_eq!(rows, expected);
     for row in &response.api_keys {

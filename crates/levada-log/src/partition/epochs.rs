@@ -57,7 +57,7 @@ impl EpochTable {
     #[must_use]
     pub fn end_offset_for(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
         let latest = self.latest()?;
-        if epoch < 0 || epoch > latest {
+        if epoch == -1 || epoch > latest {
             return None;
         }
         if epoch == latest {
@@ -140,6 +140,7 @@ mod tests {
             (1, Some((1, 10))),
             (8, None),
             (-1, None),
+            (-2, Some((-2, 10))),
         ] {
             assert_eq!(table.end_offset_for(asked, 50), answer, "epoch {asked}");
         }

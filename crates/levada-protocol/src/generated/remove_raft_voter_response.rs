@@ -56,4 +56,8 @@ impl Message for RemoveRaftVoterResponse {
 
 impl Response for RemoveRaftVoterResponse {
     const KEY: ApiKey = ApiKey::RemoveRaftVoter;
+
+    fn set_throttle_time_ms(&mut self, ms: i32) {
+        self.throttle_time_ms = ms;
+    }
 }

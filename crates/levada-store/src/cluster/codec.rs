@@ -10,10 +10,14 @@
 //!   6 SetNextProducerId i64 next
 //!   7 SetLeaderEpoch   i32 epoch
 //!   8 SetLogStart      uuid id · i32 partition · i64 offset
-//! text: u32 length · UTF-8;  map: u32 count · (text key · text value)…
+//!  20 SetClientQuotas  name user · name client id · name ip · u32 count · (text key · f64 value)…
+//!  21 SetScramCredential text user · i8 mechanism · u8 1 · i32 iterations · bytes salt · bytes salted password
+//!                      text user · i8 mechanism · u8 0, where it is taken away
+//! text: u32 length · UTF-8;  map: u32 count · (text key · text value)…;  bytes: u32 length · bytes
+//! name: u8 0 none, 1 everybody else, 2 and then a text
 //! ```
 
-use super::Change;
+use super::{Change, EntityName, QuotaEntity, QuotaValue, Quotas, ScramCredential};
 use bytes::{BufMut, Bytes, BytesMut};
 use levada_model::{
     Str, TopicName, Uuid,
@@ -98,6 +102,21 @@ fn put_change(target: &mut BytesMut, change: &Change) {
             target.put_i32(*partition);
             target.put_i64(*offset);
         }
+        Change::SetClientQuotas { entity, quotas } => {
+            target.put_u8(20);
+            put_quotas(target, entity, quotas);
+        }
+        Change::SetScramCredential { key: (user, mechanism), credential } => {
+            target.put_u8(21);
+            put_text(target, user);
+            target.put_i8(*mechanism);
+            target.put_u8(u8::from(credential.is_some()));
+            if let Some(ScramCredential { iterations, salt, salted_password }) = credential {
+                target.put_i32(*iterations);
+                put_bytes(target, salt);
+                put_bytes(target, salted_password);
+            }
+        }
     }
 }
 
@@ -116,8 +135,64 @@ fn read_change(reader: &mut Reader) -> Result<Change, ChangeError> {
         6 => Change::SetNextProducerId { next: reader.i64()? },
         7 => Change::SetLeaderEpoch { epoch: reader.i32()? },
         8 => Change::SetLogStart { id: read_id(reader)?, partition: reader.i32()?, offset: reader.i64()? },
+        20 => {
+            let entity =
+                QuotaEntity { user: read_name(reader)?, client_id: read_name(reader)?, ip: read_name(reader)? };
+            Change::SetClientQuotas { entity, quotas: read_quotas(reader)? }
+        }
+        21 => Change::SetScramCredential {
+            key: (read_text(reader)?, reader.i8()?),
+            credential: if reader.u8()? == 0 { None } else { Some(read_credential(reader)?) },
+        },
         kind => return Err(ChangeError::Kind(kind)),
     })
+}
+
+fn put_quotas(target: &mut BytesMut, entity: &QuotaEntity, quotas: &Quotas) {
+    for name in [&entity.user, &entity.client_id, &entity.ip] {
+        match name {
+            None => target.put_u8(0),
+            Some(EntityName::Default) => target.put_u8(1),
+            Some(EntityName::Named(name)) => {
+                target.put_u8(2);
+                put_text(target, name);
+            }
+        }
+    }
+    put_count(target, quotas.len());
+    for (key, value) in quotas {
+        put_text(target, key);
+        target.put_f64(value.get());
+    }
+}
+
+fn read_name(reader: &mut Reader) -> Result<Option<EntityName>, ChangeError> {
+    match reader.u8()? {
+        0 => Ok(None),
+        1 => Ok(Some(EntityName::Default)),
+        2 => read_text(reader).map(EntityName::Named).map(Some),
+        _ => Err(ChangeError::Name),
+    }
+}
+
+fn read_quotas(reader: &mut Reader) -> Result<Quotas, ChangeError> {
+    let count = reader.u32()?;
+    (0..count).map(|_| Ok((read_text(reader)?, QuotaValue::new(reader.f64()?)))).collect()
+}
+
+fn read_credential(reader: &mut Reader) -> Result<ScramCredential, ChangeError> {
+    let iterations = reader.i32()?;
+    Ok(ScramCredential { iterations, salt: read_bytes(reader)?, salted_password: read_bytes(reader)? })
+}
+
+fn put_bytes(target: &mut BytesMut, bytes: &Bytes) {
+    put_count(target, bytes.len());
+    target.put_slice(bytes);
+}
+
+fn read_bytes(reader: &mut Reader) -> Result<Bytes, ChangeError> {
+    let size = usize::try_from(reader.u32()?).map_err(|_| ChangeError::Name)?;
+    Ok(reader.take(size)?)
 }
 
 fn read_id(reader: &mut Reader) -> Result<Uuid, ReadError> {
@@ -172,7 +247,39 @@ mod tests {
             Change::SetLeaderEpoch { epoch: 4 },
             Change::SetLogStart { id, partition: 2, offset: 99 },
             Change::DeleteTopic { id },
+            quotas(),
+            Change::SetScramCredential { key: ("alice".to_owned(), 1), credential: Some(credential()) },
+            Change::SetScramCredential { key: ("bob".to_owned(), 2), credential: None },
         ]
+    }
+
+    fn quotas() -> Change {
+        Change::SetClientQuotas {
+            entity: QuotaEntity {
+                user: Some(EntityName::Named("alice".to_owned())),
+                client_id: Some(EntityName::Default),
+                ip: None,
+            },
+            quotas: Quotas::from([("producer_byte_rate".to_owned(), QuotaValue::new(1024.5))]),
+        }
+    }
+
+    fn credential() -> ScramCredential {
+        ScramCredential {
+            iterations: 4096,
+            salt: Bytes::from_static(b"salt"),
+            salted_password: Bytes::from_static(b"salted"),
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_quotas_and_credentials_never_change() {
+        let golden =
+            b"\0\0\0\x01\x14\x02\0\0\0\x05alice\x01\0\0\0\0\x01\0\0\0\x12producer_byte_rate\x40\x90\x02\0\0\0\0\0";
+        assert_eq!(&encode(&[quotas()])[..], &golden[..]);
+        let change = Change::SetScramCredential { key: ("alice".to_owned(), 1), credential: Some(credential()) };
+        let golden = b"\0\0\0\x01\x15\0\0\0\x05alice\x01\x01\0\0\x10\0\0\0\0\x04salt\0\0\0\x06salted";
+        assert_eq!(&encode(&[change])[..], &golden[..]);
     }
 
     #[test]

@@ -91,7 +91,9 @@ impl Inspection {
             | Change::SetBrokerConfigs { .. }
             | Change::SetNextProducerId { .. }
             | Change::SetLeaderEpoch { .. }
-            | Change::SetLogStart { .. } => {}
+            | Change::SetLogStart { .. }
+            | Change::SetClientQuotas { .. }
+            | Change::SetScramCredential { .. } => {}
         }
     }
 
