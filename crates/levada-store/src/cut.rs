@@ -1,27 +1,39 @@
 //! For those who read several logs as of one moment: a [`Cut`], and the [`Hold`] that keeps its data.
 
+pub(crate) mod spans;
+
 use crate::log::Log;
-use levada_model::Offset;
+use levada_model::{LogId, Offset};
 use parking_lot::Mutex;
+use spans::Spans;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// An offset for each of several logs, at or below each last stable offset.
 ///
-/// Each producer transaction lies wholly below or wholly above it.
+/// Each producer transaction over journalled logs lies wholly below or wholly above it.
 #[derive(Clone, Debug)]
 pub struct Cut {
     offsets: Vec<(Arc<Log>, Offset)>,
 }
 
 impl Cut {
-    /// The present end of what is stable in `logs`.
-    #[must_use]
-    pub fn of(logs: impl IntoIterator<Item = Arc<Log>>) -> Self {
-        let end = |log: Arc<Log>| {
-            let offset = log.tail().last_stable_offset;
+    /// The latest of `logs`; `None` while a transaction is open that was so when the store was opened.
+    pub(crate) fn of(spans: &Mutex<Spans>, logs: impl IntoIterator<Item = Arc<Log>>) -> Option<Self> {
+        // While it is held no round is published.
+        let spans = spans.lock();
+        if !spans.is_whole() {
+            return None;
+        }
+        let logs: Vec<Arc<Log>> = logs.into_iter().collect();
+        let mut offsets: BTreeMap<LogId, Offset> =
+            logs.iter().map(|log| (log.id(), log.tail().last_stable_offset)).collect();
+        spans.mend(&mut offsets);
+        let at = |log: Arc<Log>| {
+            // Retention may have gone further.
+            let offset = offsets.get(&log.id()).copied().unwrap_or(0).max(log.tail().log_start_offset);
             (log, offset)
         };
-        Self { offsets: logs.into_iter().map(end).collect() }
+        Some(Self { offsets: logs.into_iter().map(at).collect() })
     }
 
     /// The logs and, of each, the first offset that is not part of the cut.

@@ -28,6 +28,8 @@ mod writer;
 use crate::{
     append::{AppendOutcome, AppendSet},
     cluster::{Change, ClusterImage},
+    cut::Cut,
+    log::Log,
     settings::LogSettings,
     ticket::{Ticket, pair},
 };
@@ -256,6 +258,12 @@ impl Store {
     #[must_use]
     pub fn batch_size_max(&self) -> usize {
         self.shared.config.batch_size_max()
+    }
+
+    /// The latest cut through `logs`; `None` while a transaction is open that was so when the store was opened.
+    #[must_use]
+    pub fn cut(&self, logs: impl IntoIterator<Item = Arc<Log>>) -> Option<Cut> {
+        Cut::of(&self.shared.spans, logs)
     }
 
     /// All cluster metadata at this moment.

@@ -94,6 +94,7 @@ mod times;
 mod transactions;
 
 pub(crate) use tail::MemoryTail;
+pub(crate) use transactions::Noted;
 pub use transactions::OpenTransaction;
 use transactions::Transactions;
 
@@ -512,13 +513,14 @@ impl Log {
     }
 
     /// Takes note of a batch that may be part of a transaction, before the high watermark passes it.
-    pub(crate) fn note_transaction(&self, batch: &StoredBatch) {
+    pub(crate) fn note_transaction(&self, batch: &StoredBatch) -> Option<Noted> {
         if !batch.attributes().is_transactional() {
-            return;
+            return None;
         }
         let mut transactions = self.transactions.lock();
-        transactions.note(batch);
+        let noted = transactions.note(batch);
         self.first_unstable.store(transactions.first_unstable(), Ordering::Release);
+        noted
     }
 
     /// Records below `offset` are gone.

@@ -13,6 +13,7 @@ mod offsets;
 mod produce;
 mod producers;
 mod topics;
+mod transactions;
 
 use anyhow::Result;
 
@@ -50,6 +51,10 @@ pub(super) fn all(wire: &Wire, seed: u64) -> Result<Vec<Scenario>> {
         groups::fixed_members(),
         commits::versions(),
         commits::refused(),
+        transactions::first(),
+        transactions::second(),
+        transactions::refused(),
+        transactions::offsets(),
     ];
     all.extend(edges::scenarios(wire, seed)?);
     Ok(all)

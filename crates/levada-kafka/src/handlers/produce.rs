@@ -6,7 +6,8 @@
 //! - `acks=0` is not answered; if something is wrong with it the connection is closed, as Kafka does.
 //! - Requests are pipelined: batches of one connection are appended in the order in which they arrive.
 //! - From version 12 on producing makes a partition part of the transaction; before, it has to be already.
-//! - Left out: current leader and node endpoints: this broker leads everything. Errors of single records: a batch is taken or refused as a whole.
+//! - Left out: current leader and node endpoints: this broker leads everything. Errors of single records: a batch is
+//!   taken or refused as a whole.
 //!
 //! Source: KIP-98, KIP-467, KIP-516, KIP-890.
 

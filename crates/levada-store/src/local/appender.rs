@@ -14,12 +14,13 @@ use super::{
 use crate::{
     append::AppendError,
     cluster::{Change, ClusterImage, Consequence, codec},
-    log::{Log, NewLog},
+    cut::spans::Span,
+    log::{Log, NewLog, Noted},
     settings::{Durability, LogSettings},
     ticket::Promise,
 };
 use levada_log::journal::{Entry, Journal, JournalError, JournalPosition};
-use levada_model::{PartitionIndex, TopicId, TopicName};
+use levada_model::{PartitionIndex, ProducerId, TopicId, TopicName};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, atomic::Ordering},
@@ -252,6 +253,13 @@ impl Appender {
 
     /// Shows durable batches to consumers and hands them to the writer.
     fn publish(&self, batches: Vec<Admitted>) {
+        let has_transactions = batches.iter().any(|admitted| admitted.stored.attributes().is_transactional());
+        // A cut sees all of a round or nothing.
+        let mut spans = has_transactions.then(|| self.shared.spans.lock());
+        let mut ended: BTreeMap<ProducerId, Vec<Span>> = BTreeMap::new();
+        if let Some(spans) = &mut spans {
+            spans.begin_round();
+        }
         let mut dirty = Vec::new();
         let bytes = batches.iter().map(|admitted| admitted.stored.size()).sum();
         let ring = self.shared.inbox.count_unflushed(bytes, self.shared.config.flush_bytes);
@@ -267,13 +275,23 @@ impl Appender {
                 let mut batch = Some(first);
                 while let Some(admitted) = batch {
                     self.shared.stats.count(&admitted.stored, admitted.records);
-                    log.note_transaction(&admitted.stored);
+                    match (log.note_transaction(&admitted.stored), &mut spans) {
+                        (Some(Noted::Begun(producer)), Some(spans)) => spans.begin(producer),
+                        (Some(Noted::Ended { producer, first, marker }), Some(_)) => {
+                            ended.entry(producer).or_default().push(Span { log: Arc::clone(&log), first, marker });
+                        }
+                        _ => {}
+                    }
                     end = admitted.stored.next_offset();
                     tail.push(admitted.stored);
                     batch = rest.next_if(|next| Arc::ptr_eq(&next.log, &log));
                 }
             }
             log.advance_high_watermark(end);
+        }
+        if let Some(mut spans) = spans {
+            ended.into_iter().for_each(|(producer, ended)| spans.end(producer, ended));
+            spans.forget();
         }
         self.shared.inbox.add_dirty(dirty, ring);
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     append::{AppendEntry, AppendError, AppendOutcome, AppendSet, Origin},
-    log::Log,
+    log::{Log, Noted},
     settings::Durability,
 };
 use levada_log::partition::{self, LogConfig, PartitionLog};
@@ -95,7 +95,10 @@ pub(crate) fn append(shared: &Shared, entry: AppendEntry) -> Result<Written, App
         }
     };
     // Before another batch of the log can pass: they are noted in the order of their offsets.
-    log.note_transaction(&batch.stored);
+    if let Some(Noted::Ended { producer, .. }) = log.note_transaction(&batch.stored) {
+        // What is not journalled goes its own way.
+        shared.spans.lock().end(producer, Vec::new());
+    }
     drop(files);
     shared.stats.count(&batch.stored, batch.records);
     if flush.is_none() {

@@ -427,7 +427,7 @@ impl<'a> Recovering<'a> {
             state.next_offset = header.next_offset();
         }
         let stored = StoredBatch::new(&batch, header.base_offset, header.partition_leader_epoch);
-        log.note_transaction(&stored);
+        let _noted = log.note_transaction(&stored);
         let size = stored.size();
         let newly_dirty = {
             let mut tail = log.tail.lock();
@@ -492,6 +492,9 @@ impl<'a> Recovering<'a> {
                 log.advance_high_watermark(ceiling);
             }
             log.begin_epoch();
+            let mut spans = self.shared.spans.lock();
+            log.open_transactions().iter().for_each(|open| spans.inherit(open.producer));
+            drop(spans);
             // Only now: the journal may have gone on to delete the topic.
             if let Some(reason) = log.quarantine() {
                 let name = format!("{}-{}", log.topic(), log.partition());

@@ -16,6 +16,7 @@ use crate::{
     CommitError, LogSettings,
     append::{AppendOutcome, AppendSet},
     cluster::{Change, ClusterImage},
+    cut::spans::Spans,
     log::Log,
     ticket::{Promise, pair},
 };
@@ -180,6 +181,8 @@ pub(crate) struct Shared {
     poison: OnceLock<String>,
     pub(crate) space: Space,
     checkpoint_runs: AtomicBool,
+    /// Held while a round with transactions is published.
+    pub(crate) spans: Mutex<Spans>,
     /// Bytes that went to segments past the journal since they last asked for a checkpoint.
     direct_bytes: AtomicU64,
     /// Files whose turn to be unlinked did not come: the checkpoint could not be written.
@@ -226,6 +229,7 @@ impl Shared {
             poison: OnceLock::new(),
             space: Space::default(),
             checkpoint_runs: AtomicBool::new(false),
+            spans: Mutex::default(),
             direct_bytes: AtomicU64::new(0),
             spared: Mutex::default(),
             kept_entries: Mutex::default(),

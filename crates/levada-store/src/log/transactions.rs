@@ -18,6 +18,15 @@ pub struct OpenTransaction {
     pub first_offset: Offset,
 }
 
+/// What a batch was for its producer's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It is part of one.
+    Begun(ProducerId),
+    /// It ends one, which began at `first` here.
+    Ended { producer: ProducerId, first: Offset, marker: Offset },
+}
+
 /// The transactions of one log.
 #[derive(Debug, Default)]
 pub(crate) struct Transactions {
@@ -39,18 +48,18 @@ impl Transactions {
     }
 
     /// Takes note of a transactional batch that is about to be visible.
-    pub(crate) fn note(&mut self, batch: &StoredBatch) {
-        let Some(header) = batch.header() else { return };
-        let Some(producer) = header.producer() else { return };
+    pub(crate) fn note(&mut self, batch: &StoredBatch) -> Option<Noted> {
+        let header = batch.header()?;
+        let producer = header.producer()?;
         if !header.attributes.is_control() {
             let (epoch, first_offset) = (header.producer_epoch, batch.base_offset);
             self.open.entry(producer).or_insert_with(|| {
                 self.open_from.insert(first_offset);
                 OpenTransaction { producer, epoch, first_offset }
             });
-            return;
+            return Some(Noted::Begun(producer));
         }
-        let Some(OpenTransaction { first_offset, .. }) = self.open.remove(&producer) else { return };
+        let OpenTransaction { first_offset, .. } = self.open.remove(&producer)?;
         self.open_from.remove(&first_offset);
         self.ended.insert(first_offset, batch.base_offset);
         if batch.marker().is_some_and(|marker| marker.outcome == levada_model::Outcome::Abort) {
@@ -58,6 +67,7 @@ impl Transactions {
             let last_offset = batch.base_offset;
             self.aborted.push(AbortedTransaction { producer, first_offset, last_offset, last_stable_offset: stable });
         }
+        Some(Noted::Ended { producer, first: first_offset, marker: batch.base_offset })
     }
 
     /// Consumers see what is below `high_watermark`.

@@ -276,7 +276,7 @@ fn what_is_held_or_young_stays() {
     let store = open_with(&disk, small_config(), &clock);
     let log = create(&store, 1, "state", &[]);
     fill(&store, &log, 200, 4);
-    let cut = crate::Cut::of([Arc::clone(&log)]);
+    let cut = store.cut([Arc::clone(&log)]).unwrap();
     let hold = cut.hold();
     let count = read(&log).1;
     fill(&store, &log, 200, 4);

@@ -319,7 +319,7 @@ fn a_hold_keeps_what_its_cut_needs_and_no_more() {
     let (store, _) = open_on(&disk);
     let log = create(&store, 1, "orders", &[("retention.bytes", "4000")]);
     fill(&store, &log, 0..200);
-    let hold = crate::Cut::of([Arc::clone(&log)]).hold();
+    let hold = store.cut([Arc::clone(&log)]).unwrap().hold();
     fill(&store, &log, 200..600);
     store.expire().wait().unwrap();
     let start = log.tail().log_start_offset;

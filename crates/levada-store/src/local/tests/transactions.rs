@@ -131,3 +131,79 @@ fn batches_that_go_together_are_refused_together() {
     assert_eq!(kept.open_transactions().len(), 1);
     assert_eq!(produce(&store, &kept, 1, 1), Ok(Appended::at(1, 0)), "its offset was given back");
 }
+
+/// A transaction of the model.
+#[derive(Debug, Default)]
+struct Modelled {
+    firsts: BTreeMap<usize, Offset>,
+    markers: BTreeMap<usize, Offset>,
+}
+
+fn check_cut(store: &Store, logs: &[Arc<Log>], ended: &[Modelled], open: &BTreeMap<i64, Modelled>) {
+    let cut = store.cut(logs.iter().cloned()).unwrap();
+    let offsets: Vec<Offset> = cut.offsets().map(|(_, offset)| offset).collect();
+    for (log, offset) in logs.iter().zip(&offsets) {
+        assert!(*offset <= log.tail().last_stable_offset);
+    }
+    for transaction in ended {
+        let below = transaction.markers.iter().filter(|(log, marker)| **marker < offsets[**log]).count();
+        let begun = transaction.firsts.iter().filter(|(log, first)| **first < offsets[**log]).count();
+        let all = transaction.markers.len();
+        assert!(below == begun && (below == 0 || below == all), "{transaction:?} is torn by {offsets:?}");
+    }
+    for transaction in open.values() {
+        assert!(transaction.firsts.iter().all(|(log, first)| *first >= offsets[*log]), "{transaction:?} is open");
+    }
+    if open.is_empty() {
+        let ends: Vec<Offset> = logs.iter().map(|log| log.tail().high_watermark).collect();
+        assert_eq!(offsets, ends, "nothing holds the cut back");
+    }
+}
+
+#[test]
+fn a_cut_holds_each_transaction_wholly_or_not_at_all() {
+    for seed in 0..60 {
+        let rng = SeededRng::new(seed);
+        let below = |limit: u64| rng.next_u64() % limit;
+        let (store, _) = open_on(&(Arc::new(SimDisk::new()) as Arc<dyn Disk>));
+        let logs: Vec<_> =
+            (1..).zip(["a", "b", "c", "d"]).map(|(number, name)| create(&store, number, name, &[])).collect();
+        let (mut open, mut ended): (BTreeMap<i64, Modelled>, Vec<Modelled>) = (BTreeMap::new(), Vec::new());
+        let mut sequences: BTreeMap<(i64, usize), i32> = BTreeMap::new();
+        for _ in 0..120 {
+            let producer = i64::try_from(below(5)).unwrap();
+            if below(10) < 7 {
+                let index = usize::try_from(below(4)).unwrap();
+                let sequence = sequences.entry((producer, index)).or_default();
+                let appended = produce(&store, &logs[index], producer, *sequence).unwrap();
+                *sequence += 1;
+                open.entry(producer).or_default().firsts.entry(index).or_insert(appended.base_offset);
+            } else if let Some(mut transaction) = open.remove(&producer) {
+                let outcome = if below(2) == 0 { Outcome::Commit } else { Outcome::Abort };
+                let places: Vec<usize> = transaction.firsts.keys().copied().collect();
+                let markers = places.iter().map(|index| marker(&logs[*index], producer, outcome)).collect();
+                let outcomes = together(&store, markers);
+                let offsets = outcomes.into_iter().map(|appended| appended.unwrap().base_offset);
+                transaction.markers = places.into_iter().zip(offsets).collect();
+                ended.push(transaction);
+            }
+            check_cut(&store, &logs, &ended, &open);
+        }
+        store.close();
+    }
+}
+
+#[test]
+fn cuts_wait_for_transactions_that_were_open_at_the_start() {
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let (store, _) = open_on(&disk);
+    let log = create(&store, 1, "a", &[]);
+    produce(&store, &log, 1, 0).unwrap();
+    store.close();
+    let (store, _) = open_on(&disk);
+    let log = super::log(&store, "a");
+    assert!(store.cut([Arc::clone(&log)]).is_none());
+    together(&store, vec![marker(&log, 1, Outcome::Abort)]);
+    assert_eq!(store.cut([log]).unwrap().offsets().next().unwrap().1, 2);
+}
