@@ -60,6 +60,9 @@ impl ReadOut {
 /// Up to so many aborted transactions are named to a reader, whether their records were read or come later.
 pub const ABORTED_LISTED_MAX: usize = 1_000;
 
+/// How often a read looks again where what it looked for moved from memory to the files meanwhile.
+const READS_MAX: usize = 16;
+
 /// Where a read finds its batches.
 enum Found {
     /// In memory.
@@ -280,19 +283,28 @@ impl Log {
         until: ReadUntil,
         at_least_one: bool,
     ) -> Result<ReadOut, ReadError> {
-        let (read, memory_from) = match self.read_memory(offset, bytes_max, until, at_least_one)? {
-            Found::Here(out) => return Ok(out),
-            Found::InFiles { read, memory_from } => (read, memory_from),
-        };
-        let out = match self.reader.load_full() {
-            // Of offsets that a lease covered when the power was cut, no file knows.
-            Some(reader) if read.offset <= reader.next_offset() => {
-                reader.read(&read).map(|batches| ReadOut::of(batches.bytes))
+        let mut found = ReadOut::default();
+        for _ in 0..READS_MAX {
+            let (read, memory_from) = match self.read_memory(offset, bytes_max, until, at_least_one)? {
+                Found::Here(out) => return Ok(out),
+                Found::InFiles { read, memory_from } => (read, memory_from),
+            };
+            let out = match self.reader.load_full() {
+                // Of offsets that a lease covered when the power was cut, no file knows.
+                Some(reader) if read.offset <= reader.next_offset() => {
+                    reader.read(&read).map(|batches| ReadOut::of(batches.bytes))
+                }
+                _ => Ok(ReadOut::default()),
+            };
+            found = out.map_err(|error| ReadError::Storage(error.to_string()))?;
+            if found.size > 0 {
+                break;
             }
-            _ => Ok(ReadOut::default()),
-        };
-        let out = out.map_err(|error| ReadError::Storage(error.to_string()))?;
-        Ok(if out.size == 0 { self.read_beyond_gap(&read, memory_from) } else { out })
+            if let Some(out) = self.read_beyond_gap(&read, memory_from) {
+                return Ok(out);
+            }
+        }
+        Ok(found)
     }
 
     /// As [`Self::read`], but never waits for the disk: `None` where it would have to. What lies in a file may be left
@@ -307,21 +319,29 @@ impl Log {
         until: ReadUntil,
         at_least_one: bool,
     ) -> Result<Option<ReadOut>, ReadError> {
-        let (read, memory_from) = match self.read_memory(offset, bytes_max, until, at_least_one)? {
-            Found::Here(out) => return Ok(Some(out)),
-            Found::InFiles { read, memory_from } => (read, memory_from),
-        };
-        let out = match self.reader.load_full() {
-            Some(reader) if read.offset <= reader.next_offset() => match reader.slice(&read) {
-                Some(slice) if until == ReadUntil::HighWatermark || !self.has_many_aborted(&read) => {
-                    return Ok(Some(ReadOut::of_slice(slice)));
-                }
-                _ => reader.read_cached(&read).map(|found| found.map(|batches| ReadOut::of(batches.bytes))),
-            },
-            _ => Ok(Some(ReadOut::default())),
-        };
-        let out = out.map_err(|error| ReadError::Storage(error.to_string()))?;
-        Ok(out.map(|out| if out.size == 0 { self.read_beyond_gap(&read, memory_from) } else { out }))
+        for _ in 0..READS_MAX {
+            let (read, memory_from) = match self.read_memory(offset, bytes_max, until, at_least_one)? {
+                Found::Here(out) => return Ok(Some(out)),
+                Found::InFiles { read, memory_from } => (read, memory_from),
+            };
+            let out = match self.reader.load_full() {
+                Some(reader) if read.offset <= reader.next_offset() => match reader.slice(&read) {
+                    Some(slice) if until == ReadUntil::HighWatermark || !self.has_many_aborted(&read) => {
+                        return Ok(Some(ReadOut::of_slice(slice)));
+                    }
+                    _ => reader.read_cached(&read).map(|found| found.map(|batches| ReadOut::of(batches.bytes))),
+                },
+                _ => Ok(Some(ReadOut::default())),
+            };
+            let out = out.map_err(|error| ReadError::Storage(error.to_string()))?;
+            if out.as_ref().is_none_or(|out| out.size > 0) {
+                return Ok(out);
+            }
+            if let Some(out) = self.read_beyond_gap(&read, memory_from) {
+                return Ok(Some(out));
+            }
+        }
+        Ok(Some(ReadOut::default()))
     }
 
     /// Whether so many transactions were aborted that a reader of committed records is told only those that concern it,
@@ -330,19 +350,21 @@ impl Log {
         self.aborted_transactions(read.offset, read.upper_offset).len() > ABORTED_LISTED_MAX
     }
 
-    /// What memory has behind offsets that no record has: those that a lease covered when the power was cut.
+    /// What memory has behind offsets that no record has: those that a lease covered when the power was cut. `None`
+    /// where memory has moved since it began at `memory_from`: what was looked for may have gone to the files meanwhile.
     ///
     /// The files, which had nothing, were read after `memory_from` was: what memory began with then is the next batch.
-    fn read_beyond_gap(&self, read: &Read, memory_from: Option<Offset>) -> ReadOut {
+    fn read_beyond_gap(&self, read: &Read, memory_from: Option<Offset>) -> Option<ReadOut> {
         // Without the promise of one batch the files may have one that is too large.
-        let Some(from) = memory_from.filter(|_| read.at_least == AtLeast::OneBatch) else {
-            return ReadOut::default();
-        };
-        let tail = self.tail.lock();
-        if tail.first_offset() != Some(from) {
-            return ReadOut::default();
+        if read.at_least != AtLeast::OneBatch {
+            return Some(ReadOut::default());
         }
-        tail.read(from, read.upper_offset, read.bytes_max, true).unwrap_or_default()
+        let tail = self.tail.lock();
+        if tail.first_offset().filter(|first| *first > read.offset) != memory_from {
+            return None;
+        }
+        let from = memory_from.and_then(|from| tail.read(from, read.upper_offset, read.bytes_max, true));
+        Some(from.unwrap_or_default())
     }
 
     /// Reads what memory has, or says what to read of the files.
