@@ -208,10 +208,10 @@ impl PartitionReader {
     /// The aborted transactions that whoever gets `read` has to leave out.
     fn aborted(&self, offset: Offset, read: &ReadOut, stable: Offset) -> Vec<AbortedTransaction> {
         let aborted = self.log.aborted_transactions(offset, stable);
-        if aborted.len() <= ABORTED_LISTED_MAX {
+        if aborted.is_empty() || (read.slice.is_some() && aborted.len() <= ABORTED_LISTED_MAX) {
             return aborted;
         }
-        // Far behind, most of them begin beyond what was read.
+        // Of one who is far behind most begin beyond what was read.
         let bytes = Bytes::from(read.pieces.concat());
         let last = batch::split(bytes).filter_map(Result::ok).last();
         let end = last.map_or(stable, |(header, _)| header.next_offset());

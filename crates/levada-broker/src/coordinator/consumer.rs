@@ -159,7 +159,7 @@ impl Coordinator {
         member_id: Option<&Str>,
         epoch: i32,
     ) -> Result<(), HeartbeatError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let shard = self.shard(group_id).lock();
         match shard.groups.get(group_id).map(|slot| &slot.group) {
             Some(AnyGroup::Consumer(group)) => group.check_fetch(member_id, epoch),

@@ -60,7 +60,7 @@ impl Coordinator {
         producer: Producer,
         positions: Vec<(TopicPartition, CommittedOffset)>,
     ) -> Result<Written, HeartbeatError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let now = self.now();
         let mut shard = self.shard(group_id).lock();
         let slot = match shard.slot(group_id)? {
@@ -138,7 +138,7 @@ impl Coordinator {
         group_id: &Str,
         partitions: &[TopicPartition],
     ) -> Result<Vec<bool>, CoordinatorError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let shard = self.shard(group_id).lock();
         let slot = shard.groups.get(group_id);
         Ok(partitions.iter().map(|partition| slot.is_some_and(|slot| slot.pending.holds(partition))).collect())
@@ -146,7 +146,7 @@ impl Coordinator {
 
     /// All partitions whose positions may still change by the end of a transaction.
     pub(crate) fn all_unstable(&self, group_id: &Str) -> Result<Vec<TopicPartition>, CoordinatorError> {
-        self.check(group_id)?;
+        self.check_offsets(group_id)?;
         let shard = self.shard(group_id).lock();
         let slot = shard.groups.get(group_id);
         Ok(slot.into_iter().flat_map(|slot| slot.pending.partitions()).cloned().collect())

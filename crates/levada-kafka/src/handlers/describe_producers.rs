@@ -37,9 +37,12 @@ fn describe(context: &Context, topic: &Str, index: i32) -> PartitionResponse {
             active_producers: producers.into_iter().map(producer).collect(),
             ..PartitionResponse::default()
         },
-        Err(error) => {
-            PartitionResponse { partition_index: index, error_code: error.code(), ..PartitionResponse::default() }
-        }
+        Err(error) => PartitionResponse {
+            partition_index: index,
+            error_code: error.code(),
+            error_message: Some(error.name().into()),
+            ..PartitionResponse::default()
+        },
     }
 }
 
