@@ -344,8 +344,8 @@ impl Log {
         Ok(Some(ReadOut::default()))
     }
 
-    /// Whether so many transactions were aborted that a reader of committed records is told only those that concern it,
-    /// for which what is read has to be looked through.
+    /// Whether so many transactions were aborted that a reader of committed records is told only of those that concern
+    /// it, for which what is read has to be looked through.
     fn has_many_aborted(&self, read: &Read) -> bool {
         self.aborted_transactions(read.offset, read.upper_offset).len() > ABORTED_LISTED_MAX
     }

@@ -6,7 +6,7 @@
 //!   17: replica directories. 18: high watermark in the request (KIP-1166).
 //! - A response holds whole batches, and at least one if there is any (KIP-74).
 //! - Left out: fetches of followers, which are refused: there are none. Preferred replicas, rack and node
-//!   endpoints: one broker has everything. Aborted transactions: there are no transactions yet.
+//!   endpoints: one broker has everything.
 //!
 //! Source: KIP-74, KIP-98, KIP-227, KIP-320, KIP-516, KIP-595.
 

@@ -10,6 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_model::crc::crc32c;
+use std::io;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -50,10 +51,15 @@ impl JournalFile {
     pub(super) fn make_size_sure(&mut self) -> Result<(), DiskError> {
         if !self.size_is_sure {
             let size = self.file.len().map_err(DiskError::at("measure", &self.path))?;
-            self.file.set_len(size + 1).map_err(DiskError::at("extend", &self.path))?;
+            self.dirty = true;
+            match self.file.set_len(size + 1) {
+                Ok(()) => {}
+                // No room for one byte more: what the next sync makes durable has to do, and it is tried again.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+                Err(error) => return Err(DiskError::at("extend", &self.path)(error)),
+            }
             self.file.set_len(size).map_err(DiskError::at("cut", &self.path))?;
             self.size_is_sure = true;
-            self.dirty = true;
         }
         Ok(())
     }
