@@ -351,7 +351,7 @@ impl Log {
     }
 
     /// What memory has behind offsets that no record has: those that a lease covered when the power was cut. `None`
-    /// where memory has moved since it began at `memory_from`: what was looked for may have gone to the files meanwhile.
+    /// where memory has moved since it began at `memory_from`: what is looked for may have gone to the files meanwhile.
     ///
     /// The files, which had nothing, were read after `memory_from` was: what memory began with then is the next batch.
     fn read_beyond_gap(&self, read: &Read, memory_from: Option<Offset>) -> Option<ReadOut> {
