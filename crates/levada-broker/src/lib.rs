@@ -15,6 +15,7 @@ pub mod fetch;
 pub mod group;
 mod groups;
 mod internal_log;
+mod nap;
 pub mod produce;
 pub mod producers;
 pub mod quotas;

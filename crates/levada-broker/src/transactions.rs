@@ -30,7 +30,7 @@ use crate::{
 };
 use follow::Follower;
 use levada_model::{
-    Clock, Str, TopicName,
+    Clock, PartitionIndex, Str, TopicName,
     batch::Batch,
     record::{BatchBuilder, NewRecord},
 };
@@ -114,6 +114,8 @@ pub(crate) struct Transactions {
     groups: Arc<Coordinator>,
     slots: Mutex<BTreeMap<Str, Shared>>,
     follower: Follower,
+    /// Partitions that could not be read, and why: their ids are refused, lest they seem to be new.
+    unreadable: Mutex<BTreeMap<PartitionIndex, String>>,
     loaded: AtomicBool,
     closed: AtomicBool,
     ending: Notify,
@@ -128,6 +130,7 @@ impl Transactions {
             groups,
             slots: Mutex::default(),
             follower: Follower::default(),
+            unreadable: Mutex::default(),
             loaded: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             ending: Notify::new(),
@@ -162,7 +165,13 @@ impl Transactions {
         if id.is_empty() || id.len() > TRANSACTIONAL_ID_SIZE_MAX {
             return Err(TransactError::InvalidId { limit: TRANSACTIONAL_ID_SIZE_MAX });
         }
-        self.check_loaded()
+        self.check_loaded()?;
+        let unreadable = self.unreadable.lock();
+        if unreadable.is_empty() {
+            return Ok(());
+        }
+        let reason = self.log(id).and_then(|log| unreadable.get(&log.partition()));
+        reason.map_or(Ok(()), |reason| Err(TransactError::not_available(reason)))
     }
 
     fn check_loaded(&self) -> Result<(), TransactError> {

@@ -17,10 +17,11 @@ use crate::{
         shard::{Shard, Slot},
     },
     group::GroupState,
+    nap::nap,
 };
 use levada_model::{Offset, PartitionIndex, Str};
 use levada_store::{Change, Log};
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// How often it is looked whether a partition is due.
@@ -35,24 +36,9 @@ impl Coordinator {
     pub(super) async fn run_trims(&self, runtime: &dyn Runtime) {
         self.loaded().await;
         while !self.is_closed() {
-            self.nap(runtime, INTERVAL).await;
+            nap(runtime, INTERVAL, &self.ending, &self.closed).await;
             self.trim(runtime).await;
         }
-    }
-
-    /// Sleeps, but not beyond the end.
-    async fn nap(&self, runtime: &dyn Runtime, span: Duration) {
-        let mut slept = runtime.sleep(span);
-        let mut ending = pin!(self.ending.notified());
-        ending.as_mut().enable();
-        if self.is_closed() {
-            return;
-        }
-        poll_fn(|context| {
-            let ending = ending.as_mut().poll(context).is_ready();
-            if ending || slept.as_mut().poll(context).is_ready() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
     }
 
     /// Shortens every partition that is due.

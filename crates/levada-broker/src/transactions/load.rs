@@ -28,9 +28,9 @@ impl Transactions {
             let mut skipped = 0_u64;
             let mut take = |item| skipped += u64::from(take(&mut found, item).is_none());
             if let Err(reason) = internal_log::read(&log, &mut take) {
-                // Without its state a transaction would be taken for a new one, and its records for nobody's.
-                tracing::error!(partition = log.partition(), %reason, "transactions cannot be read: none is taken");
-                return;
+                tracing::error!(partition = log.partition(), %reason, "transactions of this partition cannot be read");
+                self.unreadable.lock().insert(log.partition(), reason);
+                continue;
             }
             if skipped > 0 {
                 tracing::warn!(partition = log.partition(), records = skipped, "records are not understood");
@@ -62,13 +62,17 @@ impl Transactions {
             for open in log.open_transactions() {
                 let owner = by_producer.get(&open.producer);
                 if !owner.is_some_and(|(_, slot)| adopt(&mut slot.lock(), log, open)) {
-                    orphans.push(self.abort_orphan(log, open));
+                    orphans.push((Arc::clone(log), open));
                 }
             }
         }
-        if !orphans.is_empty() {
+        if !self.unreadable.lock().is_empty() {
+            // They may belong to a transaction that cannot be read.
+            tracing::warn!(count = orphans.len(), "transactions without a known owner stay open");
+        } else if !orphans.is_empty() {
             tracing::warn!(count = orphans.len(), "transactions without an owner are aborted");
-            drop(self.store.append(AppendSet { entries: orphans, acks: Acks::Durable }));
+            let entries = orphans.iter().map(|(log, open)| self.abort_orphan(log, *open)).collect();
+            drop(self.store.append(AppendSet { entries, acks: Acks::Durable }));
         }
         self.finish_decided();
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     Runtime,
+    nap::nap,
     transactions::{
         Transactions,
         follow::{Completion, settled},
@@ -10,7 +11,7 @@ use crate::{
 };
 use levada_model::Str;
 use levada_store::{Acks, AppendSet};
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// What the settings say; asked each time, because they can change.
 pub(crate) struct TransactionSettings {
@@ -26,7 +27,7 @@ impl Transactions {
     pub(super) async fn run_timers(self: &Arc<Self>, runtime: &dyn Runtime, settings: TransactionSettings) {
         let mut last_expiry = self.clock.monotonic();
         while !self.is_closed() {
-            self.nap(runtime, (settings.abort_interval)()).await;
+            nap(runtime, (settings.abort_interval)(), &self.ending, &self.closed).await;
             if self.check_loaded().is_err() {
                 continue;
             }
@@ -38,21 +39,6 @@ impl Transactions {
                 self.expire((settings.expiry)());
             }
         }
-    }
-
-    /// Sleeps, but not beyond the end.
-    async fn nap(&self, runtime: &dyn Runtime, span: Duration) {
-        let mut slept = runtime.sleep(span);
-        let mut ending = pin!(self.ending.notified());
-        ending.as_mut().enable();
-        if self.is_closed() {
-            return;
-        }
-        poll_fn(|context| {
-            let ending = ending.as_mut().poll(context).is_ready();
-            if ending || slept.as_mut().poll(context).is_ready() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
     }
 
     /// Aborts transactions that have gone on for longer than their producers said.
