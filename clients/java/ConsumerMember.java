@@ -42,18 +42,28 @@ final class ConsumerMember {
         listener.start();
         Map<String, Object> config = Map.of("bootstrap.servers", BOOTSTRAP, "group.id", group,
             "group.protocol", "consumer", "enable.auto.commit", false, "auto.offset.reset", "earliest");
-        try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
-            consumer.subscribe(List.of(topic));
-            int assigned = -1;
-            while (!leaving.get()) {
-                ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(100));
-                if (consumer.assignment().size() != assigned) {
-                    assigned = consumer.assignment().size();
-                    System.out.println("{\"assigned\": " + assigned + "}");
-                }
-                if (!records.isEmpty()) {
-                    commit(consumer, records);
-                }
+        while (!leaving.get()) {
+            try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+                read(consumer, topic, leaving);
+            } catch (IllegalStateException | KafkaException error) {
+                // Frozen past its session, the client may fetch what it no longer has and throw ("No current assignment
+                // for partition", 4.3.1). A program begins again then.
+                error.printStackTrace();
+            }
+        }
+    }
+
+    private static void read(KafkaConsumer<byte[], byte[]> consumer, String topic, AtomicBoolean leaving) {
+        consumer.subscribe(List.of(topic));
+        int assigned = -1;
+        while (!leaving.get()) {
+            ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(100));
+            if (consumer.assignment().size() != assigned) {
+                assigned = consumer.assignment().size();
+                System.out.println("{\"assigned\": " + assigned + "}");
+            }
+            if (!records.isEmpty()) {
+                commit(consumer, records);
             }
         }
     }
