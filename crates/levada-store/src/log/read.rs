@@ -1,6 +1,6 @@
 //! Reading a log: from memory where it reaches back far enough, else from the files.
 
-use super::{ABORTED_LISTED_MAX, Log, ReadError, ReadOut, ReadUntil};
+use super::{ABORTED_LISTED_MAX, Log, ReadError, ReadOut, ReadUntil, Tail};
 use levada_log::partition::{AtLeast, Read};
 use levada_model::Offset;
 
@@ -13,6 +13,13 @@ enum Found {
     Here(ReadOut),
     /// In the files, if anywhere below the first offset that memory has.
     InFiles { read: Read, memory_from: Option<Offset> },
+}
+
+const fn end_of(tail: &Tail, until: ReadUntil) -> Offset {
+    match until {
+        ReadUntil::HighWatermark => tail.high_watermark,
+        ReadUntil::LastStable => tail.last_stable_offset,
+    }
 }
 
 impl Log {
@@ -46,7 +53,7 @@ impl Log {
             if found.size > 0 {
                 break;
             }
-            if let Some(out) = self.read_beyond_gap(&read, memory_from) {
+            if let Some(out) = self.read_beyond_gap(&read, until, memory_from) {
                 return Ok(out);
             }
         }
@@ -83,7 +90,7 @@ impl Log {
             if out.as_ref().is_none_or(|out| out.size > 0) {
                 return Ok(out);
             }
-            if let Some(out) = self.read_beyond_gap(&read, memory_from) {
+            if let Some(out) = self.read_beyond_gap(&read, until, memory_from) {
                 return Ok(Some(out));
             }
         }
@@ -96,11 +103,12 @@ impl Log {
         self.aborted_transactions(read.offset, read.upper_offset).len() > ABORTED_LISTED_MAX
     }
 
-    /// What memory has behind offsets that no record has: those that a lease covered when the power was cut. `None`
-    /// where memory has moved since it began at `memory_from`: what is looked for may have gone to the files meanwhile.
+    /// What memory has behind offsets that no record has: those that a lease covered when the power was cut, or those
+    /// that were compacted. `None` where memory has moved since it began at `memory_from`, or the end has: what is looked
+    /// for may have gone to the files, or come, meanwhile.
     ///
     /// The files, which had nothing, were read after `memory_from` was: what memory began with then is the next batch.
-    fn read_beyond_gap(&self, read: &Read, memory_from: Option<Offset>) -> Option<ReadOut> {
+    fn read_beyond_gap(&self, read: &Read, until: ReadUntil, memory_from: Option<Offset>) -> Option<ReadOut> {
         // Without the promise of one batch the files may have one that is too large.
         if read.at_least != AtLeast::OneBatch {
             return Some(ReadOut::default());
@@ -110,7 +118,9 @@ impl Log {
             return None;
         }
         let from = memory_from.and_then(|from| tail.read(from, read.upper_offset, read.bytes_max, true));
-        Some(from.unwrap_or_default())
+        drop(tail);
+        // All that there was may have been compacted away for the sake of what came meanwhile.
+        from.or_else(|| (end_of(&self.tail(), until) == read.upper_offset).then(ReadOut::default))
     }
 
     /// Reads what memory has, or says what to read of the files.
@@ -128,10 +138,7 @@ impl Log {
             return Err(ReadError::Storage(String::clone(&reason)));
         }
         let tail = self.tail();
-        let end = match until {
-            ReadUntil::HighWatermark => tail.high_watermark,
-            ReadUntil::LastStable => tail.last_stable_offset,
-        };
+        let end = end_of(&tail, until);
         if offset < tail.log_start_offset || offset > tail.high_watermark {
             let (start, end) = (tail.log_start_offset, tail.high_watermark);
             return Err(ReadError::OutOfRange { offset, start, end });
