@@ -130,7 +130,7 @@ impl Journal {
         let found = recover::recover(&*disk, dir, from)?;
         let (epoch, key, next) =
             found.chain.map_or((1, config.key, 1), |chain| (chain.epoch + 1, chain.key, chain.expected));
-        let replay = Replay::new(found.walk, next, found.summary);
+        let replay = Replay::new(found.walk, next, found.summary, found.placed);
         let mut journal = Self {
             disk,
             dir: dir.to_owned(),
@@ -278,6 +278,17 @@ impl Journal {
         self.check_usable()?;
         self.wipe_failed_frames()?;
         self.reserve(&[], spare)
+    }
+
+    /// Sees to it that [`Self::append_leaving`] of just this finds its room.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn make_room(&mut self, spare: u64, entries: &[Entry]) -> Result<(), JournalError> {
+        self.check_usable()?;
+        self.wipe_failed_frames()?;
+        let plans = self.plan(entries)?;
+        self.reserve(&plans, spare)
     }
 
     /// Bytes that frames take which are not released, and what is left between them.

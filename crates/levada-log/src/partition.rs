@@ -15,6 +15,7 @@ pub mod files;
 mod index;
 mod inventory;
 mod layout;
+pub mod place;
 pub mod producer;
 pub mod reader;
 mod recovery;
@@ -38,8 +39,9 @@ pub use config::LogConfig;
 pub use epochs::EpochTable;
 pub use error::{AppendError, Corruption, Defect, OpenError, ReadError, SyncError};
 pub use files::LogFiles;
-pub use inventory::topic_of;
+pub use inventory::{first_segment, topic_of};
 pub use layout::parse_metadata;
+pub use place::Placement;
 pub use producer::{ProducerError, ProducerTable, Verdict};
 pub use reader::{AtLeast, LogReader, Read, ReadBatches, TimestampHit};
 pub use recovery::{RecoverMode, Recovered};
@@ -78,7 +80,9 @@ pub struct PartitionLog {
     /// What was handed out to be synced, oldest first.
     outstanding: Vec<DirtyFile>,
     epochs_dirty: bool,
+    /// Whether there are new names in the directory, and whether there are segments among them.
     names_dirty: bool,
+    segment_names_dirty: bool,
     /// Base of the segments that a compacted one is about to replace.
     replacing: Option<Offset>,
     /// Files that go when a checkpoint taken from now on is durable.
@@ -153,6 +157,7 @@ impl PartitionLog {
         let works = std::mem::take(&mut log.dirty).into_iter().chain([Work::Names]);
         works.into_iter().try_for_each(|work| work.run(&log.shared))?;
         log.names_dirty = false;
+        log.segment_names_dirty = false;
         Ok(log)
     }
 
@@ -197,6 +202,7 @@ impl PartitionLog {
         let mut log = Self::assemble(files, config, parts);
         log.touched = true;
         log.names_dirty = true;
+        log.segment_names_dirty = true;
         log.dirty = vec![Work::Identity { file: identity }, Work::Place];
         Ok(log)
     }
@@ -217,6 +223,7 @@ impl PartitionLog {
             outstanding: Vec::new(),
             epochs_dirty: false,
             names_dirty: false,
+            segment_names_dirty: false,
             replacing: None,
             leftovers: Vec::new(),
             touched: false,
@@ -271,10 +278,9 @@ impl PartitionLog {
         }
         if std::mem::take(&mut self.names_dirty) {
             works.push(Work::Names);
+            self.segment_names_dirty = false;
         }
-        self.outstanding.retain(DirtyFile::is_outstanding);
-        let files = works.into_iter().map(|work| DirtyFile::new(Arc::clone(&self.shared), work));
-        self.outstanding.extend(files);
+        self.hand_out(works);
         self.outstanding.clone()
     }
 

@@ -14,6 +14,7 @@ mod direct;
 mod flusher;
 mod inbox;
 mod inspect;
+mod placing;
 mod queue;
 mod recovery;
 mod repair;
@@ -60,6 +61,8 @@ pub struct StoreConfig {
     pub checkpoint_bytes: u64,
     /// A checkpoint begins when so many bytes went to segments past the journal: after a crash they are read.
     pub checkpoint_direct_bytes: u64,
+    /// Batches of so many bytes, where they make up most of a round, go to their segment first, and the journal only says so.
+    pub placed_bytes_min: usize,
     /// A checkpoint begins at the latest after this time, if anything was written.
     pub checkpoint_interval: Duration,
     /// Journalled batches go to their segments when this many bytes wait.
@@ -93,6 +96,7 @@ impl Default for StoreConfig {
             journal_files_max: 8,
             checkpoint_bytes: 320 << 20,
             checkpoint_direct_bytes: 512 << 20,
+            placed_bytes_min: 256 << 10,
             checkpoint_interval: Duration::from_secs(60),
             flush_bytes: 8 << 20,
             unflushed_bytes_max: 32 << 20,

@@ -73,13 +73,15 @@ enum Ended {
     WithTheDisk,
 }
 
-fn config() -> StoreConfig {
+fn config(seed: u64) -> StoreConfig {
     StoreConfig {
         data_dir: "/data".into(),
         journal_file_size: 64 << 10,
         journal_files_max: 3,
         checkpoint_bytes: 90 << 10,
         checkpoint_direct_bytes: 50 << 10,
+        // No batch goes to its segment first, or large ones, or all that have most of a round.
+        placed_bytes_min: [usize::MAX, 1_200, 1][usize::try_from(seed % 3).expect("small")],
         flush_bytes: 6 << 10,
         unflushed_bytes_max: 40 << 10,
         tail_bytes_max: 4 << 10,
@@ -281,7 +283,7 @@ fn delete_topic(store: &Store, clients: &mut Clients) -> Ended {
 /// One life of the store: opens, checks, works.
 fn live(life: &Life<'_>, seed: u64, rounds: u64, clients: &mut Clients) -> Ended {
     let disk = life.disk;
-    let store = match Store::open(config(), parts(disk, seed)) {
+    let store = match Store::open(config(seed), parts(disk, seed)) {
         Ok((store, _)) => store,
         Err(_) if life.may_fail() => return Ended::WithTheDisk,
         Err(error) => panic!("{}: {error}", life.what),

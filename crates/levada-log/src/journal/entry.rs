@@ -17,6 +17,7 @@ const OFFSET_SIZE: usize = 8;
 const KIND_BATCH: u8 = 1;
 const KIND_OFFSET_LEASE: u8 = 3;
 const KIND_META: u8 = 4;
+const KIND_PLACED: u8 = 5;
 
 /// One thing that must survive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,13 @@ pub enum Entry {
         log: LogId,
         /// The first offset that an unclean start may give out.
         ceiling: Offset,
+    },
+    /// The log is durable in its segments below `end`: what was appended there went past the journal.
+    Placed {
+        /// Whose.
+        log: LogId,
+        /// Offset after the last record.
+        end: Offset,
     },
     /// A change of cluster metadata, in the store's own format.
     Meta {
@@ -60,7 +68,7 @@ impl Entry {
         let body_size = match self {
             Self::Unit(entries) => return entries.iter().map(Self::size).sum(),
             Self::Batch { body, .. } => body.len() + PATCHED_SIZE,
-            Self::OffsetLease { .. } => OFFSET_SIZE,
+            Self::OffsetLease { .. } | Self::Placed { .. } => OFFSET_SIZE,
             Self::Meta { bytes } => return u64::try_from(bytes.len() + PREFIX_SIZE).unwrap_or(u64::MAX),
         };
         u64::try_from(body_size + PREFIX_SIZE + LOG_ID_SIZE).unwrap_or(u64::MAX)
@@ -71,6 +79,7 @@ impl Entry {
         let kind = match self {
             Self::Batch { .. } => KIND_BATCH,
             Self::OffsetLease { .. } => KIND_OFFSET_LEASE,
+            Self::Placed { .. } => KIND_PLACED,
             Self::Meta { .. } => KIND_META,
             Self::Unit(_) => unreachable!("a unit is written part by part"),
         };
@@ -83,9 +92,9 @@ impl Entry {
                 put_log(target, *log);
                 target.put_slice(head);
             }
-            Self::OffsetLease { log, ceiling } => {
+            Self::OffsetLease { log, ceiling: offset } | Self::Placed { log, end: offset } => {
                 put_log(target, *log);
-                target.put_i64(*ceiling);
+                target.put_i64(*offset);
             }
             Self::Meta { .. } | Self::Unit(_) => {}
         }
@@ -95,7 +104,7 @@ impl Entry {
     pub(super) fn body(&self) -> &[u8] {
         match self {
             Self::Batch { body, .. } | Self::Meta { bytes: body } => body,
-            Self::OffsetLease { .. } | Self::Unit(_) => &[],
+            Self::OffsetLease { .. } | Self::Placed { .. } | Self::Unit(_) => &[],
         }
     }
 
@@ -118,6 +127,7 @@ impl Entry {
                 Self::Batch { log, head, body: fields.take(fields.remaining())? }
             }
             KIND_OFFSET_LEASE => Self::OffsetLease { log: take_log(fields)?, ceiling: fields.i64()? },
+            KIND_PLACED => Self::Placed { log: take_log(fields)?, end: fields.i64()? },
             KIND_META => Self::Meta { bytes: fields.take(fields.remaining())? },
             _ => return Ok(None),
         }))

@@ -1,7 +1,7 @@
 //! Opening: finds the chain of frames, tells a torn tail from rot, and puts away what is cut.
 
 use super::{
-    JournalError, JournalPosition,
+    Entry, JournalError, JournalPosition,
     replay::{Replay, ReplaySummary},
     walk::{Beyond, Chain, JournalFile, Walk, file_number, scan},
 };
@@ -9,7 +9,9 @@ use crate::{
     disk::{Disk, DiskFile, OpenMode, read_exact_at},
     error::DiskError,
 };
-use std::{ops::Range, path::Path};
+use bytes::Bytes;
+use levada_model::{LogId, Offset, reader::Reader};
+use std::{collections::BTreeMap, ops::Range, path::Path};
 
 /// The most bytes of a torn tail that are kept.
 const TORN_SIZE_MAX: u64 = 16 << 20;
@@ -32,6 +34,8 @@ pub(super) struct Found {
     /// The highest file number in use.
     pub(super) number_max: u64,
     pub(super) summary: ReplaySummary,
+    /// See [`Replay::placed`].
+    pub(super) placed: BTreeMap<LogId, Offset>,
     /// A second walk over the same frames.
     pub(super) walk: Option<Walk>,
 }
@@ -40,6 +44,7 @@ pub(super) struct Found {
 struct Survey {
     walk: Walk,
     summary: ReplaySummary,
+    placed: BTreeMap<LogId, Offset>,
     unsure: Vec<Unsure>,
     torn: Vec<(JournalFile, u64, Range<u64>)>,
 }
@@ -47,6 +52,7 @@ struct Survey {
 /// Reads the chain from the frame `from` on; refuses rot. Changes nothing.
 fn survey(dir: &Path, mut walk: Walk, first: u64, from: u64) -> Result<Survey, JournalError> {
     let mut summary = ReplaySummary::default();
+    let mut placed = BTreeMap::new();
     let mut unsure: Vec<Unsure> = Vec::new();
     while let Some(frame) = walk.next_frame()? {
         unsure.retain(|earlier| earlier.sequence > frame.header.durable);
@@ -57,6 +63,7 @@ fn survey(dir: &Path, mut walk: Walk, first: u64, from: u64) -> Result<Survey, J
         if let Some(payload) = frame.payload.filter(|payload| !payload.is_empty()) {
             summary.frames += 1;
             summary.bytes += u64::try_from(payload.len()).expect("a size in memory fits 64 bits");
+            note_placed(payload, frame.header.entry_count, &mut placed);
         }
     }
     let torn = look_beyond(&walk)?;
@@ -64,7 +71,19 @@ fn survey(dir: &Path, mut walk: Walk, first: u64, from: u64) -> Result<Survey, J
         return Err(missing(dir, from, Some((first, walk.chain.expected - 1))));
     }
     summary.torn_bytes = torn.iter().map(|(_, _, range)| range.end - range.start).sum();
-    Ok(Survey { walk, summary, unsure, torn })
+    Ok(Survey { walk, summary, placed, unsure, torn })
+}
+
+/// Takes note of how far a frame says that logs are durable. Entries that cannot be read are for the replay to refuse.
+fn note_placed(payload: Bytes, entry_count: u32, placed: &mut BTreeMap<LogId, Offset>) {
+    let mut entries = Reader::new(payload);
+    for _ in 0..entry_count {
+        match Entry::read(&mut entries, 0) {
+            Ok(Entry::Placed { log, end }) => drop(placed.insert(log, end)),
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 /// Reads the journal from the frame `from` on; refuses rot. Changes nothing, also not a torn tail.
@@ -73,11 +92,11 @@ pub(super) fn inspect(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Res
     let files = open_files(disk, dir, OpenMode::Read)?;
     let Some((start, first)) = first_needed(&files, from) else {
         let found = nothing_needed_found(dir, files, from, 0)?;
-        return Ok(Replay::new(None, 1, found.summary));
+        return Ok(Replay::new(None, 1, found.summary, found.placed));
     };
     let survey = survey(dir, Walk::new(files.clone(), start, &first, from), first.sequence, from)?;
     let again = Walk::new(files, start, &first, from);
-    Ok(Replay::new(Some(again), survey.walk.chain.expected, survey.summary))
+    Ok(Replay::new(Some(again), survey.walk.chain.expected, survey.summary, survey.placed))
 }
 
 /// Reads the journal from the frame `from` on; cuts a torn tail; refuses rot.
@@ -89,7 +108,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Res
         return nothing_needed_found(dir, files, from, number_max);
     };
     let walk = Walk::new(files.clone(), start, &first, from);
-    let Survey { walk, summary, mut unsure, torn } = survey(dir, walk, first.sequence, from)?;
+    let Survey { walk, summary, placed, mut unsure, torn } = survey(dir, walk, first.sequence, from)?;
     for (file, sequence, range) in &torn {
         keep_torn(disk, dir, file, *sequence, range)?;
     }
@@ -100,7 +119,8 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, from: JournalPosition) -> Res
     let free = files.iter().enumerate().filter(|(index, _)| !walk.visited.contains(index));
     let free = free.map(|(_, file)| file.clone()).collect();
     let again = Walk::new(files, start, &first, from);
-    Ok(Found { live, free, tail: walk.position, chain: Some(walk.chain), number_max, summary, walk: Some(again) })
+    let (tail, chain) = (walk.position, Some(walk.chain));
+    Ok(Found { live, free, tail, chain, number_max, summary, placed, walk: Some(again) })
 }
 
 /// A frame that no later one says to be durable.
@@ -172,8 +192,8 @@ fn nothing_needed_found(
     if from > 1 {
         return Err(missing(dir, from, None));
     }
-    let summary = ReplaySummary::default();
-    Ok(Found { live: Vec::new(), free: files, tail: 0, chain: None, number_max, summary, walk: None })
+    let (summary, placed) = (ReplaySummary::default(), BTreeMap::new());
+    Ok(Found { live: Vec::new(), free: files, tail: 0, chain: None, number_max, summary, placed, walk: None })
 }
 
 /// The torn parts of the files: where, from which frame, which bytes. An error where one was durable.

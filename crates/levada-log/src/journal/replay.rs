@@ -1,7 +1,8 @@
 //! [`Replay`]: the entries that the journal holds, in order.
 
 use super::{Entry, JournalError, JournalPosition, walk::Walk};
-use levada_model::reader::Reader;
+use levada_model::{LogId, Offset, reader::Reader};
+use std::collections::BTreeMap;
 
 /// What the journal held when it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Replay {
     /// The first sequence that is not replayed.
     pub(super) end: u64,
     pub(super) summary: ReplaySummary,
+    /// How far logs are durable in their segments, as the last entries of that kind say.
+    pub(super) placed: BTreeMap<LogId, Offset>,
     /// What is left of the present frame.
     pub(super) entries: Reader,
     pub(super) entries_left: u32,
@@ -31,8 +34,15 @@ pub struct Replay {
 }
 
 impl Replay {
-    pub(super) fn new(walk: Option<Walk>, end: u64, summary: ReplaySummary) -> Self {
-        Self { walk, end, summary, entries: Reader::new(bytes::Bytes::new()), entries_left: 0, sequence: 0 }
+    pub(super) fn new(walk: Option<Walk>, end: u64, summary: ReplaySummary, placed: BTreeMap<LogId, Offset>) -> Self {
+        let entries = Reader::new(bytes::Bytes::new());
+        Self { walk, end, summary, placed, entries, entries_left: 0, sequence: 0 }
+    }
+
+    /// Up to where logs were durable in their segments: [`Entry::Placed`] of all frames, known before any is replayed.
+    #[must_use]
+    pub const fn placed(&self) -> &BTreeMap<LogId, Offset> {
+        &self.placed
     }
 
     /// What is there to replay, and what was cut.

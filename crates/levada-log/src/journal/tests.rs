@@ -8,6 +8,7 @@ use crate::disk::{OpenMode, RealDisk, SimDisk, read_exact_at};
 use crate::error::ErrorKind;
 use bytes::Bytes;
 use levada_model::{LogId, Uuid};
+use std::collections::BTreeMap;
 
 fn log() -> LogId {
     LogId { topic: Uuid::from_bytes([7; 16]), partition: 3 }
@@ -125,6 +126,28 @@ fn the_golden_frame_is_still_read() {
     let (_, replay) = open(&disk, 0);
     let entries: Vec<Entry> = entries_of(replay).into_iter().map(|(_, entry)| entry).collect();
     assert_eq!(entries, one_of_each());
+}
+
+#[test]
+fn what_the_journal_says_of_segments_is_known_before_the_replay() {
+    let disk = new_disk();
+    let (mut journal, replay) = open(&disk, 0);
+    assert_eq!(*replay.placed(), BTreeMap::new());
+    let other = LogId { partition: 9, ..log() };
+    let first = [Entry::Placed { log: log(), end: 7 }, batch(b"one"), Entry::Placed { log: other, end: 0x0102 }];
+    journal.append(&first).expect("appended");
+    journal.append(&[Entry::Placed { log: log(), end: 20 }]).expect("appended");
+    journal.sync().expect("synced");
+    let mut bytes = vec![0; 64];
+    let file = disk.open(&file(1), OpenMode::Read).expect("opens");
+    // Behind the opening frame, the frame's head and the entries before: 36 bytes and 47.
+    read_exact_at(&*file, &mut bytes, 4_096 + 56 + 36 + 47).expect("read");
+    let topic = other.topic;
+    let golden = [&[5, 0, 0, 0, 0, 0, 0, 28][..], topic.as_bytes(), &[0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 1, 2]].concat();
+    assert_eq!(bytes[..36], golden[..]);
+    let (_, replay) = open(&disk, 0);
+    assert_eq!(*replay.placed(), BTreeMap::from([(log(), 20), (other, 0x0102)]));
+    assert_eq!(entries_of(replay).len(), 4);
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl PartitionLog {
             }
             let mut run = Run::new(&self.active, now_ms);
             while let Some((batch, header)) =
-                rest.next_if(|(batch, _)| run.slices.is_empty() || !self.must_roll(&run.mark, batch, now_ms))
+                rest.next_if(|(batch, _)| run.slices.is_empty() || !self.must_roll(&run.effect.mark, batch, now_ms))
             {
                 run.add(batch, header);
             }
@@ -90,7 +90,7 @@ impl PartitionLog {
     }
 
     /// The headers of `batches`, all of which may be appended one after the other.
-    fn check(&self, batches: &[StoredBatch]) -> Result<Vec<BatchHeader>, AppendError> {
+    pub(super) fn check(&self, batches: &[StoredBatch]) -> Result<Vec<BatchHeader>, AppendError> {
         let mut next = self.active.mark.next_offset;
         let mut headers = Vec::with_capacity(batches.len());
         for batch in batches {
@@ -108,7 +108,7 @@ impl PartitionLog {
     }
 
     /// As Kafka rolls: by size, by age in the broker's time, where offsets would not fit the index.
-    fn must_roll(&self, mark: &SegmentMark, batch: &StoredBatch, now_ms: Timestamp) -> bool {
+    pub(super) fn must_roll(&self, mark: &SegmentMark, batch: &StoredBatch, now_ms: Timestamp) -> bool {
         let size = mark.size_bytes.saturating_add(u64::try_from(batch.size()).unwrap_or(u64::MAX));
         let full = mark.size_bytes > 0 && size > u64::from(self.config.segment_bytes);
         full || is_old(mark, now_ms, &self.config) || relative(mark.base_offset, batch.last_offset).is_none()
@@ -116,7 +116,7 @@ impl PartitionLog {
 
     /// Where a segment begins whose first batch is `batch`: at the end of the log, so that a segment that is lost
     /// shows as a gap; further on only where the gap exceeds what an index can hold.
-    fn base_for(&self, batch: &StoredBatch) -> Offset {
+    pub(super) fn base_for(&self, batch: &StoredBatch) -> Offset {
         let end = self.next_offset();
         if relative(end, batch.last_offset).is_some() { end } else { batch.base_offset }
     }
@@ -143,6 +143,7 @@ impl PartitionLog {
         self.active.file = Some(file);
         self.note_producers(base);
         self.names_dirty = true;
+        self.segment_names_dirty = true;
         Ok(())
     }
 
@@ -191,6 +192,13 @@ impl PartitionLog {
     }
 
     fn write(&mut self, run: Run<'_>) -> Result<(), AppendError> {
+        self.put(&run)?;
+        self.adopt(run.effect);
+        Ok(())
+    }
+
+    /// Writes a run behind the end of the active segment, where nobody reads it before it is adopted.
+    pub(super) fn put(&mut self, run: &Run<'_>) -> Result<(), AppendError> {
         let file = self.active_file().map_err(|error| self.failed(error))?;
         let start = self.active.mark.size_bytes;
         if let Err(error) = file.write_vectored_all_at(&run.slices, start) {
@@ -204,22 +212,26 @@ impl PartitionLog {
             }
             return Err(self.failed(error));
         }
-        for &(epoch, offset) in &run.epochs {
+        self.touched = true;
+        self.active.unsynced_bytes += run.effect.mark.size_bytes - start;
+        Ok(())
+    }
+
+    /// Makes what was put part of the log.
+    pub(super) fn adopt(&mut self, effect: Effect) {
+        for &(epoch, offset) in &effect.epochs {
             self.epochs_dirty |= self.shared.epochs.write().assign(epoch, offset);
         }
-        for (header, marker) in &run.produced {
-            let ended = self.producers.apply(header, header.base_offset, run.now_ms);
+        for (header, marker) in &effect.produced {
+            let ended = self.producers.apply(header, header.base_offset, effect.now_ms);
             let aborted = AbortedTransaction::ended(header, *marker, ended, &self.producers);
             self.aborted_dirty |= aborted.is_some();
             self.aborted.extend(aborted);
         }
-        self.touched = true;
-        self.active.unsynced_bytes += run.mark.size_bytes - start;
-        self.active.mark = run.mark;
-        self.active.builder = run.builder;
-        self.active.segment.publish(&self.active.mark, &run.entries);
+        self.active.mark = effect.mark;
+        self.active.builder = effect.builder;
+        self.active.segment.publish(&self.active.mark, &effect.entries);
         self.shared.next_offset.store(self.active.mark.next_offset, std::sync::atomic::Ordering::Release);
-        Ok(())
     }
 
     /// A full disk is for later; anything else ends the log.
@@ -233,9 +245,15 @@ impl PartitionLog {
 }
 
 /// Batches that go to one segment in one write.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     slices: Vec<IoSlice<'a>>,
-    mark: SegmentMark,
+    pub(super) effect: Effect,
+}
+
+/// What a run makes of the log.
+#[derive(Debug)]
+pub(super) struct Effect {
+    pub(super) mark: SegmentMark,
     builder: IndexBuilder,
     entries: Vec<Entries>,
     epochs: Vec<(LeaderEpoch, Offset)>,
@@ -245,16 +263,22 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(active: &Active, now_ms: Timestamp) -> Self {
+    pub(super) fn new(active: &Active, now_ms: Timestamp) -> Self {
         let (mark, builder) = (active.mark, active.builder.clone());
-        let (slices, entries) = (Vec::new(), Vec::new());
-        Self { slices, mark, builder, entries, epochs: Vec::new(), produced: Vec::new(), now_ms }
+        let (entries, epochs, produced) = (Vec::new(), Vec::new(), Vec::new());
+        Self { slices: Vec::new(), effect: Effect { mark, builder, entries, epochs, produced, now_ms } }
     }
 
-    fn add(&mut self, batch: &'a StoredBatch, header: &BatchHeader) {
+    pub(super) fn add(&mut self, batch: &'a StoredBatch, header: &BatchHeader) {
         self.slices.push(IoSlice::new(&batch.head));
         self.slices.push(IoSlice::new(&batch.body));
         let size = u64::try_from(batch.size()).expect("sizes in memory fit 64 bits");
+        self.effect.add(batch, size, header);
+    }
+}
+
+impl Effect {
+    fn add(&mut self, batch: &StoredBatch, size: u64, header: &BatchHeader) {
         let indexed = Indexed::of(self.mark.size_bytes, size, header);
         self.entries.extend(self.builder.note(indexed));
         if self.epochs.last().is_none_or(|&(epoch, _)| epoch < header.partition_leader_epoch) {

@@ -27,6 +27,14 @@ pub fn topic_of(files: &LogFiles, dir: &Path) -> Result<Option<TopicId>, DiskErr
     Ok(metadata.and_then(|bytes| parse_metadata(&String::from_utf8_lossy(&bytes))))
 }
 
+/// Where the first segment in `dir` begins, if there is one.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn first_segment(files: &LogFiles, dir: &Path) -> Result<Option<Offset>, DiskError> {
+    Ok(Inventory::list(files, dir)?.logs.first_key_value().map(|(&base, _)| base))
+}
+
 /// The files of a partition's directory.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {

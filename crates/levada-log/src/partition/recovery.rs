@@ -36,6 +36,8 @@ pub enum RecoverMode {
     CutAtCheckpoint,
     /// Only the log has it: keep what is sound.
     ScanBeyond,
+    /// Below this offset all was synced to the log, and what follows is in the journal: cut the log there.
+    ScanTo(Offset),
 }
 
 /// A log that was opened after an unclean end.
@@ -43,7 +45,7 @@ pub enum RecoverMode {
 pub struct Recovered {
     /// The log.
     pub log: PartitionLog,
-    /// Batches above the checkpoint that were kept; rewritten and synced.
+    /// Batches above the checkpoint that were kept; those that may not have been synced were written again, and are now.
     pub kept_batch_count: u64,
     /// Bytes that were cut off.
     pub cut_bytes: u64,
@@ -91,7 +93,7 @@ impl PartitionLog {
         let rolled = opening.inventory.logs.range(checkpoint.next_offset()..).next().map(|(&base, _)| base);
         let active = match (active, mode, rolled) {
             (Some(active), ..) => active,
-            (None, RecoverMode::ScanBeyond, Some(base)) => opening.beginning(base),
+            (None, RecoverMode::ScanBeyond | RecoverMode::ScanTo(_), Some(base)) => opening.beginning(base),
             (None, ..) => opening.begin_anew(checkpoint.next_offset())?,
         };
         let active = match mode {
@@ -100,6 +102,7 @@ impl PartitionLog {
                 active
             }
             RecoverMode::ScanBeyond => opening.scan_from(active, Keep::Sound, on_batch)?,
+            RecoverMode::ScanTo(end) => opening.scan_from(active, Keep::Below(end), on_batch)?,
         };
         opening.finish(active, IndexFiles::Ignored)
     }
@@ -134,6 +137,15 @@ enum Keep {
     Sound,
     /// Every segment but the last must be sound: there is no checkpoint that says otherwise.
     Whole,
+    /// All below this offset must be there, and was synced; the rest is cut.
+    Below(Offset),
+}
+
+impl Keep {
+    /// Whether a log that ends at `next_offset` has all that is kept.
+    fn is_done(self, next_offset: Offset) -> bool {
+        matches!(self, Self::Below(end) if next_offset >= end)
+    }
 }
 
 /// A log that is being opened.
@@ -279,10 +291,13 @@ impl Opening {
         let bases: Vec<Offset> = self.inventory.logs.range(mark.base_offset..).map(|(&base, _)| base).collect();
         let last = bases.last().copied();
         for base in bases {
+            if keep.is_done(mark.next_offset) {
+                break;
+            }
             if base > mark.base_offset {
                 // A roll begins at the end of the log: a gap is a segment that is lost, unless it is a large one.
                 let is_gap = base > mark.next_offset && relative(mark.next_offset, base).is_some();
-                if base < mark.next_offset || (is_gap && keep == Keep::Sound) {
+                if base < mark.next_offset || (is_gap && keep != Keep::Whole) {
                     let (expected, defect_base) = (mark.next_offset, base);
                     let defect = Defect::Offsets { base, last: base, expected };
                     let rot = Corruption { segment_base: defect_base, position: 0, offset_from: base, defect };
@@ -294,8 +309,11 @@ impl Opening {
                 mark = self.beginning(base);
             }
             let kept_from = mark.size_bytes;
-            let stopped = self.scan_segment(&mut mark, on_batch)?;
-            let rewrite = keep == Keep::Sound || Some(base) == last;
+            let stopped = self.scan_segment(&mut mark, keep, on_batch)?;
+            if keep.is_done(mark.next_offset) {
+                break;
+            }
+            let rewrite = keep == Keep::Sound || (keep == Keep::Whole && Some(base) == last);
             if stopped.is_some() && self.inventory.logs.contains_key(&mark.next_offset) && base < mark.next_offset {
                 // The next segment goes on where this one ends: nothing is lost, what stands here never was a batch.
                 self.cut_tail(&mark)?;
@@ -306,12 +324,20 @@ impl Opening {
             }
             self.make_durable(&mark, kept_from, rewrite)?;
         }
+        if let Keep::Below(end) = keep {
+            if mark.next_offset < end {
+                let (segment_base, position, offset_from) = (mark.base_offset, mark.size_bytes, mark.next_offset);
+                let defect = Defect::EndsEarly { actual: offset_from, synced: end };
+                return Err(Corruption { segment_base, position, offset_from, defect }.into());
+            }
+            self.cut(&mark)?;
+        }
         Ok(mark)
     }
 
     /// Cuts the log behind `mark`, where `rot` stands.
     fn stop_at(&mut self, mark: &SegmentMark, rot: Corruption, keep: Keep, is_last: bool) -> Result<(), OpenError> {
-        if keep == Keep::Whole && !is_last {
+        if matches!(keep, Keep::Below(_)) || (keep == Keep::Whole && !is_last) {
             return Err(rot.into());
         }
         self.cut(mark)?;
@@ -323,6 +349,7 @@ impl Opening {
     fn scan_segment(
         &mut self,
         mark: &mut SegmentMark,
+        keep: Keep,
         on_batch: &mut dyn FnMut(&BatchHeader),
     ) -> Result<Option<Corruption>, OpenError> {
         let end = self.inventory.check_size(mark)?;
@@ -331,7 +358,9 @@ impl Opening {
         let mut builder = IndexBuilder::new(mark.base_offset, self.config.index_interval_bytes);
         builder = builder.resume(mark.max_timestamp);
         let range = mark.size_bytes..end;
-        let mut scan = Scan::new(file, &path, mark.base_offset, Depth::Checksums, range, mark.next_offset);
+        // What was synced is trusted as what lies below a checkpoint is.
+        let depth = if matches!(keep, Keep::Below(_)) { Depth::Headers } else { Depth::Checksums };
+        let mut scan = Scan::new(file, &path, mark.base_offset, depth, range, mark.next_offset);
         while let Some(found) = scan.next() {
             match found {
                 Ok(found) => {
@@ -344,6 +373,9 @@ impl Opening {
                     mark.next_offset = header.next_offset();
                     mark.max_timestamp = builder.max_timestamp();
                     on_batch(header);
+                    if keep.is_done(mark.next_offset) {
+                        return Ok(None);
+                    }
                 }
                 Err(Stop::Disk(error)) => return Err(error.into()),
                 Err(Stop::Defect(defect)) => {

@@ -34,14 +34,20 @@ pub struct Rot {
     pub bytes: u64,
 }
 
-/// Reads all that `checkpoint` says was durable, and finds the first damage.
+/// Reads all that `checkpoint` says was durable, and what stands behind it up to the offset `placed_to`, if that was
+/// synced, too; finds the first damage.
 ///
 /// What stands beyond the checkpoint may be torn: the next start sees to that. A compaction that was cut off is
 /// finished or undone first, as a start would.
 ///
 /// # Errors
 /// Where the disk fails.
-pub fn find_rot(files: &LogFiles, dir: &Path, checkpoint: &LogCheckpoint) -> Result<Option<Rot>, DiskError> {
+pub fn find_rot(
+    files: &LogFiles,
+    dir: &Path,
+    checkpoint: &LogCheckpoint,
+    placed_to: Offset,
+) -> Result<Option<Rot>, DiskError> {
     let mut inventory = if files.disk().exists(dir) { Inventory::list(files, dir)? } else { Inventory::default() };
     let mut checkpoint = checkpoint.clone();
     let settled = match settle(files, dir, checkpoint.id, &mut inventory) {
@@ -65,10 +71,61 @@ pub fn find_rot(files: &LogFiles, dir: &Path, checkpoint: &LogCheckpoint) -> Res
             let at = Corruption { segment_base: mark.base_offset, position, offset_from, defect };
             let sizes = inventory.logs.range(mark.base_offset..);
             let bytes = sizes.map(|(_, size)| size).sum::<u64>().saturating_sub(position);
-            return Ok(Some(Rot { at, offset_to: checkpoint.next_offset(), bytes }));
+            return Ok(Some(Rot { at, offset_to: checkpoint.next_offset().max(placed_to), bytes }));
         }
     }
-    Ok(None)
+    let last = marks.last().filter(|_| gone < marks.len());
+    find_rot_behind(files, dir, &inventory, (last, checkpoint.next_offset()), placed_to)
+}
+
+/// As [`find_rot`], of what stands behind the `end` of a checkpoint: its active segment, unless that was let go, and
+/// the next offset.
+fn find_rot_behind(
+    files: &LogFiles,
+    dir: &Path,
+    inventory: &Inventory,
+    end: (Option<&SegmentMark>, Offset),
+    placed_to: Offset,
+) -> Result<Option<Rot>, DiskError> {
+    let (active, next_offset) = end;
+    let rolled = inventory.logs.range(next_offset..).next().map_or(next_offset, |(&base, _)| base);
+    let mut expected = if active.is_some() { next_offset } else { rolled };
+    let mut place = active.map_or((rolled, 0), |mark| (mark.base_offset, mark.size_bytes));
+    let rot = |place: (Offset, u64), offset_from, defect| {
+        let at = Corruption { segment_base: place.0, position: place.1, offset_from, defect };
+        let bytes = inventory.logs.range(place.0..).map(|(_, size)| size).sum::<u64>().saturating_sub(place.1);
+        Ok(Some(Rot { at, offset_to: placed_to, bytes }))
+    };
+    for (&base, &size) in inventory.logs.range(place.0..) {
+        if expected >= placed_to {
+            return Ok(None);
+        }
+        if base != place.0 {
+            place = (base, 0);
+            if base != expected {
+                return rot(place, expected, Defect::Missing);
+            }
+        }
+        let path = segment_path(dir, base, FileKind::Log);
+        let file = files.open(&path, OpenMode::Read)?;
+        let mut scan = Scan::new(file, &path, base, Depth::Checksums, place.1..size, expected);
+        while scan.expected() < placed_to
+            && let Some(found) = scan.next()
+        {
+            match found {
+                Ok(_) => {}
+                Err(Stop::Disk(error)) => return Err(error),
+                // The next segment goes on where this one ends: what stands here never was a batch.
+                Err(Stop::Defect(_)) if scan.expected() > base && inventory.logs.contains_key(&scan.expected()) => break,
+                Err(Stop::Defect(defect)) => return rot((base, scan.position()), scan.expected(), defect),
+            }
+        }
+        (expected, place.1) = (scan.expected(), scan.position());
+    }
+    if expected >= placed_to {
+        return Ok(None);
+    }
+    rot(place, expected, Defect::EndsEarly { actual: expected, synced: placed_to })
 }
 
 /// A segment is sound, or damaged: where, from which offset on, and how.

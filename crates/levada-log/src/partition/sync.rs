@@ -68,6 +68,11 @@ impl DirtyFile {
         self.work.try_lock().is_none_or(|work| work.is_some())
     }
 
+    /// Whether batches would be lost without it. What is under way elsewhere may be.
+    pub(super) fn holds_batches(&self) -> bool {
+        self.work.try_lock().is_none_or(|work| work.as_ref().is_some_and(Work::holds_batches))
+    }
+
     /// Whose log it belongs to.
     #[must_use]
     pub fn log(&self) -> &Arc<LogReader> {
@@ -107,6 +112,14 @@ impl DirtyFile {
 }
 
 impl Work {
+    /// Whether batches would be lost without it; what else there is can be built again from them.
+    pub(super) const fn holds_batches(&self) -> bool {
+        match self {
+            Self::Data { .. } | Self::Identity { .. } | Self::Names | Self::Place => true,
+            Self::Sealed { .. } | Self::Beside { .. } | Self::Epochs { .. } => false,
+        }
+    }
+
     pub(super) fn run(&self, log: &LogReader) -> Result<(), DiskError> {
         match self {
             Self::Data { file, base, .. } => {

@@ -6,6 +6,7 @@ mod compact;
 mod compact_cuts;
 mod compact_reads;
 mod formats;
+mod place;
 mod power;
 mod recover;
 mod retain;

@@ -14,13 +14,14 @@ use super::{
 use crate::{
     append::AppendError,
     cluster::{Change, ClusterImage, Consequence, codec},
-    cut::spans::Span,
+    cut::spans::{Span, Spans},
     log::{Log, NewLog, Noted},
     settings::{Durability, LogSettings},
     ticket::Promise,
 };
 use levada_log::journal::{Entry, Journal, JournalError, JournalPosition};
 use levada_model::{PartitionIndex, ProducerId, TopicId, TopicName};
+use parking_lot::MutexGuard;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, atomic::Ordering},
@@ -37,7 +38,7 @@ type CommitPromise = Promise<Result<(), crate::CommitError>>;
 
 /// Owns the journal.
 pub(crate) struct Appender {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     journal: Journal,
 }
 
@@ -162,9 +163,14 @@ impl Appender {
             round.answer(&self.shared);
             return;
         }
-        match self.journal_what_fits(&mut round) {
-            Ok(()) => {
-                self.publish(round.take_journalled());
+        let durable = match self.make_durable_placed(&mut round) {
+            Ok(Some(placed)) => Ok(placed),
+            Ok(None) => self.journal_what_fits(&mut round).map(|()| Vec::new()),
+            Err(error) => Err(error),
+        };
+        match durable {
+            Ok(placed) => {
+                self.publish(self.placed_batches(placed), round.take_journalled());
                 if let Some(commits) = commits {
                     self.publish_commits(commits);
                 }
@@ -209,25 +215,20 @@ impl Appender {
     /// Writes and syncs the round's entries.
     fn make_durable(&mut self, round: &Round, spare: Spare) -> Result<(), AppendError> {
         let spare_bytes = spare.bytes(self.shared.config.journal_file_size);
+        self.with_room(|appender| appender.journal_round(round, spare_bytes))?;
+        if spare == Spare::Broker {
+            self.shared.end_lack(Lack::Journal);
+        }
+        Ok(())
+    }
+
+    /// Waits for a checkpoint to bring room where it takes one.
+    fn with_room(&mut self, act: impl Fn(&mut Self) -> Result<(), JournalError>) -> Result<(), AppendError> {
         loop {
             let released = self.shared.released();
             self.journal.release_before(JournalPosition(released)).map_err(|error| self.failure(&error))?;
-            match self.journal.append_leaving(spare_bytes, &round.entries) {
-                Ok(_) => {
-                    let before = self.shared.clock.monotonic();
-                    if is_sync_due(&self.shared) {
-                        self.journal.sync().map_err(|error| self.failure(&error))?;
-                    }
-                    let waited = self.shared.clock.monotonic().saturating_sub(before);
-                    if spare == Spare::Broker {
-                        self.shared.end_lack(Lack::Journal);
-                    }
-                    let stats = &self.shared.stats;
-                    Stats::add(&stats.journal_sync_nanos, waited.as_nanos());
-                    Stats::add(&stats.journal_rounds, 1_u64);
-                    Stats::add(&stats.journal_bytes, round.bytes);
-                    return Ok(());
-                }
+            match act(self) {
+                Ok(()) => return Ok(()),
                 Err(JournalError::Full { .. }) => {
                     if !self.shared.wait_for_release(released) {
                         if let Some(reason) = self.shared.poison() {
@@ -242,6 +243,45 @@ impl Appender {
         }
     }
 
+    fn journal_round(&mut self, round: &Round, spare_bytes: u64) -> Result<(), JournalError> {
+        self.journal.append_leaving(spare_bytes, &round.entries)?;
+        let before = self.shared.clock.monotonic();
+        if is_sync_due(&self.shared) {
+            self.journal.sync()?;
+        }
+        let waited = self.shared.clock.monotonic().saturating_sub(before);
+        let stats = &self.shared.stats;
+        Stats::add(&stats.journal_sync_nanos, waited.as_nanos());
+        Stats::add(&stats.journal_rounds, 1_u64);
+        Stats::add(&stats.journal_bytes, round.bytes);
+        Ok(())
+    }
+
+    /// Sees to it that there is room for the round, which then waits for nothing; false where there is none.
+    pub(super) fn has_room_for(&mut self, round: &Round) -> Result<bool, AppendError> {
+        let spare_bytes = Spare::Broker.bytes(self.shared.config.journal_file_size);
+        match self.with_room(|appender| appender.journal.make_room(spare_bytes, &round.entries)) {
+            Ok(()) => Ok(true),
+            Err(AppendError::NoSpace) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the round durable, for which there is room; false where there is none all the same.
+    pub(super) fn journal_at_once(&mut self, round: &Round) -> Result<bool, AppendError> {
+        let spare_bytes = Spare::Broker.bytes(self.shared.config.journal_file_size);
+        match self.journal_round(round, spare_bytes) {
+            Ok(()) => Ok(true),
+            Err(JournalError::Full { .. } | JournalError::NoSpace(_)) => Ok(false),
+            Err(error) => Err(self.failure(&error)),
+        }
+    }
+
+    pub(super) fn poisoned(&self, reason: &str) -> AppendError {
+        self.shared.set_poisoned(reason.to_owned());
+        AppendError::Poisoned(reason.to_owned())
+    }
+
     fn failure(&self, error: &JournalError) -> AppendError {
         if matches!(error, JournalError::NoSpace(_)) {
             self.shared.set_lack(Lack::Journal);
@@ -251,19 +291,19 @@ impl Appender {
         AppendError::Poisoned(error.to_string())
     }
 
-    /// Shows durable batches to consumers and hands them to the writer.
-    fn publish(&self, batches: Vec<Admitted>) {
-        let has_transactions = batches.iter().any(|admitted| admitted.stored.attributes().is_transactional());
-        // A cut sees all of a round or nothing.
-        let mut spans = has_transactions.then(|| self.shared.spans.lock());
-        let mut ended: BTreeMap<ProducerId, Vec<Span>> = BTreeMap::new();
-        if let Some(spans) = &mut spans {
-            spans.begin_round();
+    /// Shows durable batches to consumers and hands those that are in no segment to the writer.
+    fn publish(&self, placed: Vec<Admitted>, journalled: Vec<Admitted>) {
+        let is_part = |admitted: &Admitted| admitted.stored.attributes().is_transactional();
+        let mut noting = Noting::begin(&self.shared, placed.iter().chain(&journalled).any(is_part));
+        for admitted in placed {
+            self.shared.stats.count(&admitted.stored, admitted.records);
+            noting.note(&admitted);
+            admitted.log.advance_high_watermark(admitted.stored.next_offset());
         }
         let mut dirty = Vec::new();
-        let bytes = batches.iter().map(|admitted| admitted.stored.size()).sum();
+        let bytes = journalled.iter().map(|admitted| admitted.stored.size()).sum();
         let ring = self.shared.inbox.count_unflushed(bytes, self.shared.config.flush_bytes);
-        let mut rest = batches.into_iter().peekable();
+        let mut rest = journalled.into_iter().peekable();
         while let Some(first) = rest.next() {
             let log = Arc::clone(&first.log);
             let mut end = first.stored.next_offset();
@@ -275,13 +315,7 @@ impl Appender {
                 let mut batch = Some(first);
                 while let Some(admitted) = batch {
                     self.shared.stats.count(&admitted.stored, admitted.records);
-                    match (log.note_transaction(&admitted.stored), &mut spans) {
-                        (Some(Noted::Begun(producer)), Some(spans)) => spans.begin(producer),
-                        (Some(Noted::Ended { producer, first, marker }), Some(_)) => {
-                            ended.entry(producer).or_default().push(Span { log: Arc::clone(&log), first, marker });
-                        }
-                        _ => {}
-                    }
+                    noting.note(&admitted);
                     end = admitted.stored.next_offset();
                     tail.push(admitted.stored);
                     batch = rest.next_if(|next| Arc::ptr_eq(&next.log, &log));
@@ -289,10 +323,7 @@ impl Appender {
             }
             log.advance_high_watermark(end);
         }
-        if let Some(mut spans) = spans {
-            ended.into_iter().for_each(|(producer, ended)| spans.end(producer, ended));
-            spans.forget();
-        }
+        noting.end();
         self.shared.inbox.add_dirty(dirty, ring);
     }
 
@@ -304,6 +335,42 @@ impl Appender {
         self.shared.image.store(Arc::new(commits.image));
         for promise in commits.promises {
             promise.fulfil(Ok(()));
+        }
+    }
+}
+
+/// What a round does to transactions, for those who cut between them: a cut sees all of a round or nothing.
+struct Noting<'a> {
+    /// Locked where there is something to note.
+    spans: Option<MutexGuard<'a, Spans>>,
+    ended: BTreeMap<ProducerId, Vec<Span>>,
+}
+
+impl<'a> Noting<'a> {
+    fn begin(shared: &'a Shared, has_transactions: bool) -> Self {
+        let mut spans = has_transactions.then(|| shared.spans.lock());
+        if let Some(spans) = &mut spans {
+            spans.begin_round();
+        }
+        Self { spans, ended: BTreeMap::new() }
+    }
+
+    /// The next batch of its log is there.
+    fn note(&mut self, admitted: &Admitted) {
+        match (admitted.log.note_transaction(&admitted.stored), &mut self.spans) {
+            (Some(Noted::Begun(producer)), Some(spans)) => spans.begin(producer),
+            (Some(Noted::Ended { producer, first, marker }), Some(_)) => {
+                let span = Span { log: Arc::clone(&admitted.log), first, marker };
+                self.ended.entry(producer).or_default().push(span);
+            }
+            _ => {}
+        }
+    }
+
+    fn end(self) {
+        if let Some(mut spans) = self.spans {
+            self.ended.into_iter().for_each(|(producer, ended)| spans.end(producer, ended));
+            spans.forget();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The checkpoint: one file that says what is durable outside the journal.
 //!
 //! ```text
-//! offset size field                                  version 1, big-endian
+//! offset size field                                  version 2, big-endian
 //!      0    4 magic "LVCP"
 //!      4    2 version
 //!      6    2 flags                                  bit 0: closed in good order
@@ -12,9 +12,11 @@
 //!     40    4 size · cluster changes                 from an empty cluster to this one
 //!      …    4 count of logs, then for each:
 //!           16 topic id · 4 partition
-//!            1 flags                                 bit 0: written directly, bit 1: has files
+//!            1 flags                                 bit 0: written directly, bit 1: has files,
+//!                                                    bit 2: repaired
 //!            8 lease ceiling
 //!            8 log start offset
+//!            8 offset up to which it was synced      −1: as the journal says; not in version 1
 //!            4 size · the log's own checkpoint       with its producers
 //! ```
 //!
@@ -28,7 +30,7 @@ use levada_log::{
     disk::{OpenMode, read_exact_at},
 };
 use levada_model::{
-    LogId, NodeId, Offset, Uuid,
+    LogId, NO_OFFSET, NodeId, Offset, Uuid,
     crc::crc32c,
     reader::{ReadError, Reader},
 };
@@ -38,11 +40,12 @@ use std::{
 };
 
 const MAGIC: u32 = 0x4c56_4350;
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const CRC_FROM: usize = 12;
 const CLEAN: u16 = 1;
 const DIRECT: u8 = 1;
 const HAS_FILES: u8 = 2;
+const REPAIRED: u8 = 4;
 const SIZE_MAX: u64 = 4 << 30;
 
 /// What is durable of one log.
@@ -55,6 +58,10 @@ pub(crate) struct LogEntry {
     pub(crate) log_start: Offset,
     /// What `levada_log` says of the files; `None` where there are none yet.
     pub(crate) files: Option<Bytes>,
+    /// Up to where its segments were synced beyond what `files` says, where the journal may not say so any more.
+    pub(crate) placed: Option<Offset>,
+    /// What was synced below the lease ceiling was given up.
+    pub(crate) repaired: bool,
 }
 
 /// What is durable.
@@ -118,9 +125,11 @@ fn encode(checkpoint: &Checkpoint) -> Bytes {
         bytes.put_slice(log.id.topic.as_bytes());
         bytes.put_i32(log.id.partition);
         let direct = if log.direct { DIRECT } else { 0 };
-        bytes.put_u8(direct | if log.files.is_some() { HAS_FILES } else { 0 });
+        let repaired = if log.repaired { REPAIRED } else { 0 };
+        bytes.put_u8(direct | repaired | if log.files.is_some() { HAS_FILES } else { 0 });
         bytes.put_i64(log.lease_ceiling);
         bytes.put_i64(log.log_start);
+        bytes.put_i64(log.placed.unwrap_or(NO_OFFSET));
         put_sized(&mut bytes, log.files.as_deref().unwrap_or_default());
     }
     let crc = crc32c(&bytes[CRC_FROM..]);
@@ -144,8 +153,8 @@ fn decode(bytes: &Bytes) -> Result<Checkpoint, String> {
         return Err("it does not begin like a checkpoint".to_owned());
     }
     let version = reader.u16().map_err(read)?;
-    if version != VERSION {
-        return Err(format!("it has format version {version}, this release reads {VERSION}"));
+    if version == 0 || version > VERSION {
+        return Err(format!("it has format version {version}, this release reads 1 to {VERSION}"));
     }
     let flags = reader.u16().map_err(read)?;
     let claimed = reader.u32().map_err(read)?;
@@ -158,17 +167,19 @@ fn decode(bytes: &Bytes) -> Result<Checkpoint, String> {
     let journal_position = reader.u64().map_err(read)?;
     let changes = codec::decode(take_sized(&mut reader).map_err(read)?).map_err(|error| error.to_string())?;
     let count = reader.u32().map_err(read)?;
-    let logs = (0..count).map(|_| read_log(&mut reader)).collect::<Result<_, _>>().map_err(read)?;
+    let logs = (0..count).map(|_| read_log(&mut reader, version)).collect::<Result<_, _>>().map_err(read)?;
     Ok(Checkpoint { clean: flags & CLEAN != 0, cluster_id, node_id, journal_position, changes, logs })
 }
 
-fn read_log(reader: &mut Reader) -> Result<LogEntry, ReadError> {
+fn read_log(reader: &mut Reader, version: u16) -> Result<LogEntry, ReadError> {
     let id = LogId { topic: Uuid::from_bytes(reader.array()?), partition: reader.i32()? };
     let flags = reader.u8()?;
     let (lease_ceiling, log_start) = (reader.i64()?, reader.i64()?);
+    let placed = if version < 2 { None } else { Some(reader.i64()?).filter(|offset| *offset >= 0) };
     let files = take_sized(reader)?;
     let files = (flags & HAS_FILES != 0).then_some(files);
-    Ok(LogEntry { id, direct: flags & DIRECT != 0, lease_ceiling, log_start, files })
+    let (direct, repaired) = (flags & DIRECT != 0, flags & REPAIRED != 0);
+    Ok(LogEntry { id, direct, lease_ceiling, log_start, files, placed, repaired })
 }
 
 fn take_sized(reader: &mut Reader) -> Result<Bytes, ReadError> {
@@ -195,8 +206,10 @@ mod tests {
                     lease_ceiling: 9,
                     log_start: 2,
                     files: Some(Bytes::from_static(b"files")),
+                    placed: Some(12),
+                    repaired: false,
                 },
-                LogEntry { id, direct: false, lease_ceiling: 0, log_start: 0, files: None },
+                LogEntry { id, direct: false, lease_ceiling: 0, log_start: 0, files: None, placed: None, repaired: true },
             ],
         }
     }
@@ -209,8 +222,22 @@ mod tests {
     #[test]
     fn the_head_of_a_checkpoint_never_changes() {
         let bytes = encode(&sample());
-        assert_eq!(&bytes[..8], b"LVCP\0\x01\0\x01");
+        assert_eq!(&bytes[..8], b"LVCP\0\x02\0\x01");
         assert_eq!(&bytes[28..40], b"\0\0\0\x01\0\0\0\0\0\0\0\x4d");
+    }
+
+    #[test]
+    fn version_1_is_still_read() {
+        let version_1 = b"LVCP\0\x01\0\x01\xe6\x38\xb8\x32\
+            \x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\0\0\0\x01\0\0\0\0\0\0\0\x4d\
+            \0\0\0\x04\0\0\0\0\0\0\0\x01\
+            \x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\0\0\0\x03\x03\
+            \0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\x02\0\0\0\x05files";
+        let mut expected = sample();
+        expected.changes.clear();
+        expected.logs.truncate(1);
+        expected.logs[0].placed = None;
+        assert_eq!(decode(&Bytes::from_static(version_1)), Ok(expected));
     }
 
     #[test]

@@ -155,6 +155,7 @@ pub(crate) fn open_files<'a>(
     files: &'a mut Option<PartitionLog>,
 ) -> Result<&'a mut PartitionLog, partition::OpenError> {
     if files.is_none() {
+        shared.clear_place(log.dir(), log.id())?;
         let config = log_config(&log.settings());
         // Records may have been deleted before they came here; the files begin where their batches do.
         let first = log.tail.lock().unflushed().first().map(|batch| batch.base_offset);

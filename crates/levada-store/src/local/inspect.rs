@@ -7,7 +7,7 @@ use levada_log::{
     Disk,
     journal::{Entry, Journal, JournalPosition, ReplaySummary},
 };
-use levada_model::{LogId, PartitionIndex, TopicId, TopicName};
+use levada_model::{LogId, Offset, PartitionIndex, TopicId, TopicName};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -27,6 +27,8 @@ pub struct Inspection {
     pub frames: ReplaySummary,
     /// Batches in them.
     pub batches: u64,
+    /// How far logs were durable in their segments, past the journal.
+    pub placed: BTreeMap<LogId, Offset>,
     /// Leases of offsets in them.
     pub leases: u64,
     /// Changes of cluster metadata in them.
@@ -52,6 +54,7 @@ impl Inspection {
             clean: checkpoint.clean,
             frames: ReplaySummary::default(),
             batches: 0,
+            placed: BTreeMap::new(),
             leases: 0,
             changes: 0,
             topics: BTreeMap::new(),
@@ -59,10 +62,12 @@ impl Inspection {
         checkpoint.changes.iter().for_each(|change| inspection.apply(change));
         let replay = Journal::inspect(&*inspection.disk, &inspection.dir, JournalPosition(inspection.from))?;
         inspection.frames = replay.summary();
+        inspection.placed.clone_from(replay.placed());
         for item in replay {
             match item?.1 {
                 Entry::Batch { .. } => inspection.batches += 1,
                 Entry::Unit(batches) => inspection.batches += u64::try_from(batches.len()).unwrap_or(0),
+                Entry::Placed { .. } => {}
                 Entry::OffsetLease { .. } => inspection.leases += 1,
                 Entry::Meta { bytes } => {
                     let changes = codec::decode(bytes).map_err(|error| StoreError::Checkpoint {

@@ -23,7 +23,7 @@ use levada_log::{
     partition::{self, EpochTable, LogCheckpoint, OpenError, PartitionLog, ProducerTable, RecoverMode, SegmentMark},
 };
 use levada_model::{
-    LogId, NO_TIMESTAMP, PartitionIndex, TopicId, TopicName, Uuid,
+    LogId, NO_TIMESTAMP, Offset, PartitionIndex, TopicId, TopicName, Uuid,
     batch::{Batch, BatchHeader},
     reader::Reader,
     record::StoredBatch,
@@ -63,7 +63,7 @@ pub(crate) fn open(config: StoreConfig, parts: StoreParts) -> Result<Opened, Sto
 
     let image = ClusterImage::empty(before.cluster_id, before.node_id);
     let shared = Shared::new(config, parts, image, before.journal_position, lock);
-    let mut recovering = Recovering::new(&shared, &before);
+    let mut recovering = Recovering::new(&shared, &before, replay.placed().clone());
     recovering.open_logs(&before)?;
     let mut batches = 0;
     for item in replay {
@@ -186,12 +186,14 @@ struct Recovering<'a> {
     clean: bool,
     /// Logs in whose place stands the directory of another topic, of one that the journal goes on to create, perhaps.
     displaced: Vec<Arc<Log>>,
+    /// How far logs are durable in their segments, as the journal says.
+    placed: BTreeMap<LogId, Offset>,
     /// Batches of quarantined partitions.
     stranded: Stranded,
 }
 
 impl<'a> Recovering<'a> {
-    fn new(shared: &'a Arc<Shared>, before: &Checkpoint) -> Self {
+    fn new(shared: &'a Arc<Shared>, before: &Checkpoint, placed: BTreeMap<LogId, Offset>) -> Self {
         let epoch = |change: &Change| match change {
             Change::SetLeaderEpoch { epoch } => Some(*epoch),
             _ => None,
@@ -205,6 +207,7 @@ impl<'a> Recovering<'a> {
             quarantined: Vec::new(),
             clean: before.clean,
             displaced: Vec::new(),
+            placed,
             stranded: Stranded::default(),
         };
         for change in &before.changes {
@@ -230,7 +233,9 @@ impl<'a> Recovering<'a> {
                 Ok(()) => {}
                 Err(Trouble::Disk(error)) => return Err(error),
                 Err(Trouble::Damage(reason)) => {
-                    self.shared.keep_entry(entry.clone());
+                    // The journal may be let go before anybody looks at it.
+                    let placed = self.placed_of(entry);
+                    self.shared.keep_entry(LogEntry { placed, ..entry.clone() });
                     log.set_quarantined(reason);
                 }
             }
@@ -255,16 +260,38 @@ impl<'a> Recovering<'a> {
             let opened = if self.clean {
                 PartitionLog::open_clean(files, dir, log.id(), config, &checkpoint)
             } else {
-                let mode = if entry.direct { RecoverMode::ScanBeyond } else { RecoverMode::CutAtCheckpoint };
+                let placed = self.placed_of(entry).filter(|end| *end > checkpoint.next_offset());
+                let mode = match placed {
+                    _ if entry.direct => RecoverMode::ScanBeyond,
+                    Some(end) => RecoverMode::ScanTo(end),
+                    None => RecoverMode::CutAtCheckpoint,
+                };
                 let recovered = PartitionLog::recover(files, dir, log.id(), config, &checkpoint, mode, &mut |_| {});
                 recovered.map(|recovered| recovered.log)
             };
             self.take_files(log, opened?);
-        } else if entry.direct && !self.is_displaced(log)? {
-            self.rebuild(log)?;
+        } else if (entry.direct || self.placed_of(entry).is_some()) && !self.is_displaced(log)? {
+            self.rebuild(log, self.placed_of(entry))?;
         }
+        self.check_placed(log, self.placed_of(entry))?;
         log.advance_log_start(entry.log_start);
         Ok(())
+    }
+
+    /// Up to where the journal says that a log is durable in its segments, but for what was given up in a repair.
+    fn placed_of(&self, entry: &LogEntry) -> Option<Offset> {
+        let placed = self.placed.get(&entry.id).copied().max(entry.placed);
+        placed.filter(|end| !entry.repaired || *end > entry.lease_ceiling)
+    }
+
+    /// All is there that was placed, unless the directory is another topic's by now: this one was deleted then.
+    fn check_placed(&self, log: &Log, placed: Option<Offset>) -> Result<(), Trouble> {
+        let Some(end) = placed else { return Ok(()) };
+        let found = log.files.lock().as_ref().map_or(0, PartitionLog::next_offset);
+        if found >= end || self.is_displaced(log)? {
+            return Ok(());
+        }
+        Err(Trouble::Damage(format!("its segments end at offset {found}, they were synced up to {end}")))
     }
 
     /// Whether what stands in the place of `log` is of another topic of that name.
@@ -273,26 +300,29 @@ impl<'a> Recovering<'a> {
         Ok(found.map_err(|error| Trouble::from(OpenError::Disk(error)))?.is_some_and(|topic| topic != log.id().topic))
     }
 
-    /// Direct logs have files of which no checkpoint knows.
-    fn rebuild(&self, log: &Log) -> Result<(), Trouble> {
+    /// Direct logs, and those where batches were placed, have files of which no checkpoint knows.
+    fn rebuild(&self, log: &Log, placed: Option<Offset>) -> Result<(), Trouble> {
         let (disk, dir) = (&self.shared.disk, log.dir());
         if !disk.exists(dir) {
             return Ok(());
         }
-        // Created and never filled, or not even that: its names may have been lost on their own.
-        if !disk.exists(&dir.join("00000000000000000000.log")) {
-            return self.discard(log);
-        }
+        let found = partition::first_segment(&self.shared.files, dir);
+        let base = match found.map_err(|error| Trouble::from(OpenError::Disk(error)))? {
+            Some(base) if base == 0 || placed.is_some() => base,
+            // Created and never filled, or not even that: its names may have been lost on their own.
+            _ => return self.discard(log),
+        };
         let config = direct::log_config(&log.settings());
         let nothing = LogCheckpoint {
             id: log.id(),
             log_start_offset: 0,
             sealed: Vec::new(),
-            active: SegmentMark::empty(0),
+            active: SegmentMark::empty(base),
             epochs: EpochTable::default(),
             producers: ProducerTable::new(config.producers_max).encode(),
         };
-        let mode = RecoverMode::ScanBeyond;
+        let placed = placed.filter(|_| !log.append.lock().direct);
+        let mode = placed.map_or(RecoverMode::ScanBeyond, RecoverMode::ScanTo);
         let files = &self.shared.files;
         match PartitionLog::recover(files, dir.clone(), log.id(), config, &nothing, mode, &mut |_| {}) {
             Ok(recovered) => {
@@ -331,6 +361,8 @@ impl<'a> Recovering<'a> {
             }
             Entry::Batch { log, head, body } => self.replay_batch(log, head, &body)?,
             Entry::Unit(parts) => parts.into_iter().try_for_each(|part| self.replay(part))?,
+            // Known since before the log was opened.
+            Entry::Placed { .. } => {}
             Entry::OffsetLease { log, ceiling } => {
                 if let Some(log) = self.log(log) {
                     let mut state = log.append.lock();
@@ -375,7 +407,10 @@ impl<'a> Recovering<'a> {
                 self.displaced.push(Arc::clone(log));
                 Ok(())
             }
-            Ok(false) if log.append.lock().direct => self.rebuild(log),
+            Ok(false) if log.append.lock().direct || self.placed.contains_key(&log.id()) => {
+                let placed = self.placed.get(&log.id()).copied();
+                self.rebuild(log, placed).and_then(|()| self.check_placed(log, placed))
+            }
             // All that it holds is in the journal.
             Ok(false) if self.shared.disk.exists(log.dir()) => self.discard(log),
             Ok(false) => Ok(()),
@@ -386,7 +421,9 @@ impl<'a> Recovering<'a> {
             Err(Trouble::Disk(error)) => Err(error),
             Err(Trouble::Damage(reason)) => {
                 let (id, direct) = (log.id(), true);
-                self.shared.keep_entry(LogEntry { id, direct, lease_ceiling: 0, log_start: 0, files: None });
+                let placed = self.placed.get(&id).copied();
+                let (lease_ceiling, log_start, files, repaired) = (0, 0, None, false);
+                self.shared.keep_entry(LogEntry { id, direct, lease_ceiling, log_start, files, placed, repaired });
                 log.set_quarantined(reason);
                 Ok(())
             }

@@ -65,6 +65,8 @@ pub struct Repair {
     name: String,
     entry: LogEntry,
     before: LogCheckpoint,
+    /// Up to where the journal says that the log is durable in its segments.
+    placed_to: Offset,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -97,7 +99,9 @@ impl Repair {
         let before = LogCheckpoint::decode(&mut Reader::new(bytes));
         let before = before.map_err(|error| RepairError::Entry(error.to_string()))?;
         let files = LogFiles::new(Arc::clone(&disk));
-        Ok(Self { disk, files, data_dir: data_dir.to_owned(), name, entry, before, _lock: lock })
+        let placed = inspection.placed.get(&id).copied().max(entry.placed);
+        let placed_to = placed.filter(|end| !entry.repaired || *end > entry.lease_ceiling).unwrap_or(0);
+        Ok(Self { disk, files, data_dir: data_dir.to_owned(), name, entry, before, placed_to, _lock: lock })
     }
 
     /// What a repair would cut; `None` where nothing is damaged.
@@ -105,7 +109,7 @@ impl Repair {
     /// # Errors
     /// Where the disk fails.
     pub fn rot(&self) -> Result<Option<Rot>, RepairError> {
-        Ok(find_rot(&self.files, &self.dir(), &self.before)?)
+        Ok(find_rot(&self.files, &self.dir(), &self.before, self.placed_to)?)
     }
 
     /// Cuts the log at `rot` and puts the cut bytes beside; gives the files that hold them.
@@ -162,6 +166,7 @@ impl Repair {
         for entry in checkpoint.logs.iter_mut().filter(|entry| entry.id == self.entry.id) {
             entry.files = Some(bytes.clone().freeze());
             entry.lease_ceiling = entry.lease_ceiling.max(end);
+            entry.repaired = true;
         }
         checkpoint::write(&*self.disk, &self.data_dir, &checkpoint).map_err(|source| StoreError::Io {
             action: "write",

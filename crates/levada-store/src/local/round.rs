@@ -26,7 +26,7 @@ pub(crate) struct Admitted {
     pub(crate) log: Arc<Log>,
     pub(crate) stored: StoredBatch,
     pub(crate) records: u64,
-    origin: Origin,
+    pub(super) origin: Origin,
     slot: Slot,
     next_offset_before: Offset,
     producer_before: Option<(ProducerId, Option<ProducerState>)>,
@@ -52,7 +52,7 @@ pub(crate) struct Round {
     /// For the journal, in its order.
     pub(crate) entries: Vec<Entry>,
     /// Batches in the journal's entries.
-    journalled: Vec<Admitted>,
+    pub(super) journalled: Vec<Admitted>,
     /// Batches that go straight to their segments; they get their offsets when they are written.
     direct: Vec<(Slot, AppendEntry)>,
     /// Offsets that direct logs may use once the journal has this round.
@@ -60,6 +60,8 @@ pub(crate) struct Round {
     /// Duplicates: they are answered when the round is durable, for their original may be in it.
     duplicates: Vec<Slot>,
     pub(crate) bytes: usize,
+    /// Of the largest batch for the journal.
+    pub(super) largest: usize,
 }
 
 impl Round {
@@ -144,6 +146,7 @@ impl Round {
             Admission::New(batch, appended) => {
                 let batch = Admitted { slot, ..batch };
                 self.bytes += batch.stored.size();
+                self.largest = self.largest.max(batch.stored.size());
                 let (head, body) = (batch.stored.head, batch.stored.body.clone());
                 self.entries.push(Entry::Batch { log: log.id(), head, body });
                 self.journalled.push(batch);
@@ -191,7 +194,8 @@ impl Round {
             // All of a unit are the broker's own.
             Entry::Unit(parts) => kept.by_ref().take(parts.len()).all(|kept| kept),
             Entry::OffsetLease { .. } => false,
-            Entry::Meta { .. } => true,
+            // Those of batches that were placed are taken away before.
+            Entry::Meta { .. } | Entry::Placed { .. } => true,
         });
         drop(kept);
         let (kept, failed) = self.take_journalled().into_iter().partition(stays);

@@ -21,7 +21,10 @@ use crate::{
     ticket::{Promise, pair},
 };
 use arc_swap::ArcSwap;
-use levada_log::{Disk, partition::LogFiles};
+use levada_log::{
+    Disk, DiskError,
+    partition::{self, LogFiles},
+};
 use levada_model::{Clock, LogId, Rng, TopicName, record::StoredBatch};
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -72,6 +75,8 @@ pub struct StoreStats {
     pub journal_rounds: u64,
     /// Bytes of batches journalled.
     pub journal_bytes: u64,
+    /// Bytes of batches that were synced in their segments instead.
+    pub placed_bytes: u64,
     /// Batches appended.
     pub batches: u64,
     /// Records appended.
@@ -104,6 +109,7 @@ pub struct StoreStats {
 pub(crate) struct Stats {
     pub(crate) journal_rounds: AtomicU64,
     pub(crate) journal_bytes: AtomicU64,
+    pub(crate) placed_bytes: AtomicU64,
     pub(crate) batches: AtomicU64,
     pub(crate) records: AtomicU64,
     pub(crate) bytes: AtomicU64,
@@ -137,6 +143,7 @@ impl Stats {
         StoreStats {
             journal_rounds: get(&self.journal_rounds),
             journal_bytes: get(&self.journal_bytes),
+            placed_bytes: get(&self.placed_bytes),
             batches: get(&self.batches),
             records: get(&self.records),
             bytes: get(&self.bytes),
@@ -189,6 +196,8 @@ pub(crate) struct Shared {
     spared: Mutex<Vec<Doomed>>,
     /// What the checkpoint said of partitions that are quarantined: later ones say it again.
     kept_entries: Mutex<BTreeMap<LogId, LogEntry>>,
+    /// Held while the directory of a partition changes hands.
+    places: Mutex<()>,
     /// Keeps other processes away from the directory until the store is closed.
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
@@ -233,6 +242,7 @@ impl Shared {
             direct_bytes: AtomicU64::new(0),
             spared: Mutex::default(),
             kept_entries: Mutex::default(),
+            places: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         })
     }
@@ -398,6 +408,28 @@ impl Shared {
     pub(crate) fn checkpoint_ended(&self) {
         self.checkpoint_runs.store(false, Ordering::Release);
         self.inbox.ring();
+    }
+
+    /// Takes the directory of a deleted partition out of the way, unless its place is another's by now.
+    pub(crate) fn discard_own_dir(&self, dir: &Path, id: LogId) -> io::Result<()> {
+        let _turn = self.places.lock();
+        match partition::topic_of(&self.files, dir).map_err(|error| error.source)? {
+            Some(topic) if topic != id.topic => Ok(()),
+            _ => self.discard_dir(dir, id),
+        }
+    }
+
+    /// Takes out of the way what a deleted topic of that name has left in the place of partition `id`.
+    pub(crate) fn clear_place(&self, dir: &Path, id: LogId) -> Result<(), DiskError> {
+        let _turn = self.places.lock();
+        match partition::topic_of(&self.files, dir)? {
+            Some(topic) if topic != id.topic => {
+                let before = LogId { topic, ..id };
+                let path = dir.to_owned();
+                self.discard_dir(dir, before).map_err(|source| DiskError { action: "move away", path, source })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes the directory of a deleted partition out of the way and has it removed.

@@ -4,6 +4,7 @@ mod compact;
 mod crash;
 mod flush;
 mod life;
+mod placing;
 mod repair;
 mod space;
 mod transactions;

@@ -188,7 +188,7 @@ impl Writer {
 
     fn delete(&mut self, log: &Arc<Log>) {
         if self.forget(log).is_some()
-            && let Err(error) = self.shared.discard_dir(log.dir(), log.id())
+            && let Err(error) = self.shared.discard_own_dir(log.dir(), log.id())
         {
             tracing::warn!(dir = %log.dir().display(), %error, "the directory of a deleted partition stays for now");
         }
@@ -375,7 +375,8 @@ impl Writer {
             return None;
         }
         let direct = state.direct || log.settings().durability != Durability::Fsync;
-        Some(LogEntry { id: log.id(), direct, lease_ceiling: state.lease_ceiling, log_start, files: checkpoint })
+        let (id, lease_ceiling) = (log.id(), state.lease_ceiling);
+        Some(LogEntry { id, direct, lease_ceiling, log_start, files: checkpoint, placed: None, repaired: false })
     }
 
     /// The last thing: files closed in Kafka's formats, a checkpoint that needs no recovery.

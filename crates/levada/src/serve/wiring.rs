@@ -101,6 +101,7 @@ fn open_store(
         data_dir: PathBuf::from(settings.text("data-dir").unwrap_or_default()),
         journal_file_size: file_size,
         journal_files_max: files_max,
+        placed_bytes_min: settings.size("journal-bypass-min"),
         // Room for what comes while a checkpoint is taken.
         checkpoint_bytes: capacity / 8 * 5,
         checkpoint_interval: settings.duration("checkpoint-interval"),
@@ -242,6 +243,11 @@ fn store_metrics(store: &Store) -> Vec<Metric> {
     vec![
         counter("levada_journal_rounds_total", "Rounds of the journal, one sync each.", stats.journal_rounds),
         counter("levada_journal_bytes_total", "Bytes of batches journalled.", stats.journal_bytes),
+        counter(
+            "levada_journal_bypassed_bytes_total",
+            "Bytes of large batches that were synced in their segments instead.",
+            stats.placed_bytes,
+        ),
         metric(
             "levada_journal_sync_seconds_total",
             "Time spent in syncs of the journal.",

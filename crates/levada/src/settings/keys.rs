@@ -92,6 +92,7 @@ const OWN: &[Key] = &[
     Key { name: "checkpoint-interval", kind: Kind::Duration, default: "60s" },
     Key { name: "journal-file-size", kind: Kind::Size, default: "64MiB" },
     Key { name: "journal-files-max", kind: Kind::Number, default: "8" },
+    Key { name: "journal-bypass-min", kind: Kind::Size, default: "256KiB" },
     Key { name: "retention-check-interval", kind: Kind::Duration, default: "30s" },
     Key { name: "producers-per-partition-max", kind: Kind::Number, default: "10000" },
     Key { name: "producer.id.expiration.ms", kind: Kind::Milliseconds, default: "86400000" },

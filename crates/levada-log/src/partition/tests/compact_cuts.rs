@@ -170,7 +170,7 @@ fn check_tools(cut: &SimDisk, promised: &Promised, what: &str) {
         records(&bytes_of(&promised.all)).into_iter().filter(|seen| seen.offset < promised.sealed).collect();
     assert_eq!(table(&seen), table(&original), "{what}");
     assert_eq!(names(&cut), before, "{what}: nothing is changed");
-    assert_eq!(repair::find_rot(&files(&cut), &dir(), checkpoint).unwrap(), None, "{what}");
+    assert_eq!(repair::find_rot(&files(&cut), &dir(), checkpoint, 0).unwrap(), None, "{what}");
 }
 
 #[test]

@@ -88,13 +88,15 @@ fn verify(disk: &Arc<dyn Disk>, acknowledged: &Acknowledged, what: &str) {
     store.close();
 }
 
-fn run(call: Option<(u64, Fault)>) -> (SimDisk, Acknowledged, u64) {
+/// Batches of `placed_bytes_min` go to their segments first.
+fn run(call: Option<(u64, Fault)>, placed_bytes_min: usize) -> (SimDisk, Acknowledged, u64) {
     let sim = SimDisk::new();
     if let Some((call, fault)) = call {
         sim.fail_at(call, fault);
     }
     let mut acknowledged = Acknowledged::default();
-    if let Ok((store, _)) = Store::open(small_config(), parts(Arc::new(sim.clone()))) {
+    let config = StoreConfig { placed_bytes_min, ..small_config() };
+    if let Ok((store, _)) = Store::open(config, parts(Arc::new(sim.clone()))) {
         let done = work(&store, &mut acknowledged);
         assert!(call.is_some() || done.is_some(), "the workload must finish on a sound disk");
         store.close();
@@ -103,19 +105,29 @@ fn run(call: Option<(u64, Fault)>) -> (SimDisk, Acknowledged, u64) {
     (sim, acknowledged, calls)
 }
 
-#[test]
-fn a_kill_at_calls_of_the_disk_loses_nothing_acknowledged() {
-    let (sim, acknowledged, calls) = run(None);
+/// Dies at some calls of the disk, in steps of `step`.
+fn die(placed_bytes_min: usize, step: usize) {
+    let (sim, acknowledged, calls) = run(None, placed_bytes_min);
     verify(&(Arc::new(sim.restart()) as Arc<dyn Disk>), &acknowledged, "no fault");
     assert!(calls > 200, "{calls}");
-    // Every call in turn takes minutes; coprime steps meet all phases of the workload.
-    for call in (1..=calls).step_by(19) {
+    for call in (1..=calls).step_by(step) {
         for fault in [Fault::Kill, Fault::TornWrite] {
-            let (sim, acknowledged, _) = run(Some((call, fault)));
+            let (sim, acknowledged, _) = run(Some((call, fault)), placed_bytes_min);
             let what = format!("{fault:?} at call {call}");
             verify(&(Arc::new(sim.restart()) as Arc<dyn Disk>), &acknowledged, &what);
             let cut: Arc<dyn Disk> = Arc::new(sim.power_cut(call));
             verify(&cut, &acknowledged, &format!("{what}, then a power cut"));
         }
     }
+}
+
+// Every call in turn takes minutes; coprime steps meet all phases of the workload.
+#[test]
+fn a_kill_at_calls_of_the_disk_loses_nothing_acknowledged() {
+    die(usize::MAX, 19);
+}
+
+#[test]
+fn nor_does_it_lose_what_went_to_its_segment_first() {
+    die(1_000, 17);
 }

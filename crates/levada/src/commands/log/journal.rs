@@ -27,6 +27,8 @@ pub(super) struct JournalReport {
     bytes: u64,
     batches: u64,
     leases: u64,
+    /// Partitions of which batches were synced in their segments past the journal.
+    bypassed_partitions: usize,
     changes: u64,
     torn_bytes: u64,
     pub(super) defect: Option<String>,
@@ -59,6 +61,7 @@ impl Journal {
             bytes: 0,
             batches: 0,
             leases: 0,
+            bypassed_partitions: 0,
             changes: 0,
             torn_bytes: 0,
             defect: None,
@@ -73,6 +76,7 @@ impl Journal {
                 bytes: inspection.frames.bytes,
                 batches: inspection.batches,
                 leases: inspection.leases,
+                bypassed_partitions: inspection.placed.len(),
                 changes: inspection.changes,
                 torn_bytes: inspection.frames.torn_bytes,
                 ..nothing
