@@ -29,7 +29,8 @@ impl Placement {
 }
 
 impl PartitionLog {
-    /// Writes `batches` behind the end of the log; they are no part of it yet. `None` where one segment does not take all.
+    /// Writes `batches` behind the end of the log; they are no part of it yet. `None` where one segment does not take
+    /// all.
     ///
     /// Once [`Self::data_files`] are synced all is durable up to the end of the placement.
     ///
@@ -76,8 +77,8 @@ impl PartitionLog {
         })
     }
 
-    /// Of [`Self::dirty_files`] those without which batches would not survive. The others stay for whoever asks for all:
-    /// what they hold can be built again from the batches.
+    /// Of [`Self::dirty_files`] those without which batches would not survive. The others stay for whoever asks for
+    /// all: what they hold can be built again from the batches.
     pub fn data_files(&mut self) -> Vec<DirtyFile> {
         let (mut works, others) = std::mem::take(&mut self.dirty).into_iter().partition(Work::holds_batches);
         self.dirty = others;

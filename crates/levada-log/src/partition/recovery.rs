@@ -45,7 +45,8 @@ pub enum RecoverMode {
 pub struct Recovered {
     /// The log.
     pub log: PartitionLog,
-    /// Batches above the checkpoint that were kept; those that may not have been synced were written again, and are now.
+    /// Batches above the checkpoint that were kept; those that may not have been synced were written again, and are
+    /// now.
     pub kept_batch_count: u64,
     /// Bytes that were cut off.
     pub cut_bytes: u64,

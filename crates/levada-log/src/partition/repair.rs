@@ -116,7 +116,9 @@ fn find_rot_behind(
                 Ok(_) => {}
                 Err(Stop::Disk(error)) => return Err(error),
                 // The next segment goes on where this one ends: what stands here never was a batch.
-                Err(Stop::Defect(_)) if scan.expected() > base && inventory.logs.contains_key(&scan.expected()) => break,
+                Err(Stop::Defect(_)) if scan.expected() > base && inventory.logs.contains_key(&scan.expected()) => {
+                    break;
+                }
                 Err(Stop::Defect(defect)) => return rot((base, scan.position()), scan.expected(), defect),
             }
         }

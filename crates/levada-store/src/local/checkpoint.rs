@@ -209,7 +209,15 @@ mod tests {
                     placed: Some(12),
                     repaired: false,
                 },
-                LogEntry { id, direct: false, lease_ceiling: 0, log_start: 0, files: None, placed: None, repaired: true },
+                LogEntry {
+                    id,
+                    direct: false,
+                    lease_ceiling: 0,
+                    log_start: 0,
+                    files: None,
+                    placed: None,
+                    repaired: true,
+                },
             ],
         }
     }

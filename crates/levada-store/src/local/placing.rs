@@ -47,8 +47,8 @@ struct Prefix {
 }
 
 impl Round {
-    /// Takes out the batches that are worth a sync of their own: of `bytes_min` each, before any other of their log, and
-    /// together at least half of the round.
+    /// Takes out the batches that are worth a sync of their own: of `bytes_min` each, before any other of their log,
+    /// and together at least half of the round.
     fn take_placing(&mut self, bytes_min: usize) -> Vec<Placing> {
         if self.largest < bytes_min {
             return Vec::new();
@@ -172,9 +172,9 @@ impl Appender {
             return Ok(false);
         }
         let mut placed = Vec::with_capacity(placing.len());
-        let journalled = self.place_all(placing, &mut placed).and_then(|all| {
-            if all { self.journal_at_once(round) } else { Ok(false) }
-        });
+        let journalled = self
+            .place_all(placing, &mut placed)
+            .and_then(|all| if all { self.journal_at_once(round) } else { Ok(false) });
         // After an error of the journal its frame may be durable, and the batches with it: they stay where they are.
         if let Ok(counts) = &journalled {
             let ended = placed.into_iter().try_for_each(|placed| placed.end(*counts));

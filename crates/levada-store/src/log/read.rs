@@ -104,8 +104,8 @@ impl Log {
     }
 
     /// What memory has behind offsets that no record has: those that a lease covered when the power was cut, or those
-    /// that were compacted. `None` where memory has moved since it began at `memory_from`, or the end has: what is looked
-    /// for may have gone to the files, or come, meanwhile.
+    /// that were compacted. `None` where memory has moved since it began at `memory_from`, or the end has: what is
+    /// looked for may have gone to the files, or come, meanwhile.
     ///
     /// The files, which had nothing, were read after `memory_from` was: what memory began with then is the next batch.
     fn read_beyond_gap(&self, read: &Read, until: ReadUntil, memory_from: Option<Offset>) -> Option<ReadOut> {

@@ -146,12 +146,15 @@ impl fmt::Display for JournalReport {
         if let Some(defect) = &self.defect {
             return write!(f, "journal: {defect}");
         }
-        let Self { frames, bytes, batches, leases, changes, torn_bytes, .. } = self;
+        let Self { frames, bytes, batches, leases, bypassed_partitions, changes, torn_bytes, .. } = self;
         let end = if self.clean { "a clean end" } else { "an unclean end" };
         write!(
             f,
             "journal: {frames} frames of {bytes} bytes after {end}: {batches} batches, {leases} leases, {changes} cluster changes"
         )?;
+        if *bypassed_partitions > 0 {
+            write!(f, "; {bypassed_partitions} partitions have large batches synced past it")?;
+        }
         if *torn_bytes > 0 {
             write!(f, "; {torn_bytes} bytes of a torn end, never acknowledged, that the next start cuts")?;
         }
