@@ -4,10 +4,13 @@
 
 mod cases;
 mod chart;
+mod compaction;
+mod coordinators;
 mod driver;
 mod machine;
 mod page;
 mod results;
+mod scale;
 mod systems;
 mod targets;
 
@@ -20,10 +23,11 @@ use crate::broker::{Broker, Recipe};
 use crate::cache::Cache;
 use crate::kafka_rig::Jars;
 use crate::levada_rig;
-use cases::{Bench, Case, Scale};
+use cases::{Bench, Case};
 use driver::Driver;
 use page::Run;
 use results::Results;
+use scale::Scale;
 use systems::System;
 
 /// Options of `xtask bench`.

@@ -139,10 +139,8 @@ fn join(connection: &mut Connection, args: &Args, number: usize) -> Result<Group
         Ok((joined.error_code, joined))
     })?;
     let group = Group { id, member: joined.member_id, generation: joined.generation_id, partition };
-    let assignment = SyncGroupRequestAssignment {
-        member_id: group.member.clone(),
-        assignment: assignment(&args.topic, partition)?,
-    };
+    let assignment =
+        SyncGroupRequestAssignment { member_id: group.member.clone(), assignment: assignment(&args.topic, partition)? };
     let request = SyncGroupRequest {
         group_id: group.id.as_str().into(),
         generation_id: group.generation,

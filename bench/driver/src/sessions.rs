@@ -140,11 +140,8 @@ fn request(topic: &str, named: &BTreeMap<i32, i64>, session_id: i32, session_epo
         partition_max_bytes: PARTITION_SIZE_MAX,
         ..FetchPartition::default()
     };
-    let topic = FetchTopic {
-        topic: topic.into(),
-        partitions: named.iter().map(partition).collect(),
-        ..FetchTopic::default()
-    };
+    let topic =
+        FetchTopic { topic: topic.into(), partitions: named.iter().map(partition).collect(), ..FetchTopic::default() };
     FetchRequest {
         max_wait_ms: FETCH_WAIT_MS,
         min_bytes: 1,

@@ -113,12 +113,7 @@ fn producer(args: &Args) -> Result<ThreadedProducer<DefaultProducerContext>> {
     Ok(config.create()?)
 }
 
-fn send(
-    producer: &ThreadedProducer<DefaultProducerContext>,
-    topic: &str,
-    partition: i32,
-    record: &[u8],
-) -> Result<()> {
+fn send(producer: &ThreadedProducer<DefaultProducerContext>, topic: &str, partition: i32, record: &[u8]) -> Result<()> {
     let deadline = Instant::now() + LIMIT;
     loop {
         match producer.send(BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(record)) {

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::cases::{Case, Scale};
+use super::cases::Case;
 use super::results::Results;
+use super::scale::Scale;
 use super::systems::System;
 use super::{chart, machine, targets};
 use crate::kafka_rig;
