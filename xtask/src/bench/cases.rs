@@ -305,7 +305,7 @@ impl Bench<'_> {
         Ok(measured)
     }
 
-    fn produce(&self, broker: &Broker, topic: &str, load: &Load, bytes: Option<u64>) -> Result<Produced> {
+    pub(super) fn produce(&self, broker: &Broker, topic: &str, load: &Load, bytes: Option<u64>) -> Result<Produced> {
         self.create(broker, topic, load.partitions)?;
         let mut arguments = vec!["produce".to_owned()];
         let mut option = |name: &str, value: String| arguments.extend([format!("--{name}"), value]);
@@ -329,7 +329,7 @@ impl Bench<'_> {
         })
     }
 
-    fn consume(&self, broker: &Broker, topic: &str, load: &Load, produced: &Produced) -> Result<Measured> {
+    pub(super) fn consume(&self, broker: &Broker, topic: &str, load: &Load, produced: &Produced) -> Result<Measured> {
         let arguments = [
             "consume".to_owned(),
             "--brokers".to_owned(),
@@ -404,10 +404,11 @@ impl Bench<'_> {
     }
 }
 
-struct Produced {
-    cpu_seconds: f64,
-    bytes_per_second: f64,
-    bytes: f64,
+/// What a producer got through.
+pub(super) struct Produced {
+    pub(super) cpu_seconds: f64,
+    pub(super) bytes_per_second: f64,
+    pub(super) bytes: f64,
     records: u64,
 }
 

@@ -1,6 +1,6 @@
 //! What Levada set out to reach, each as a number of this run and the bound it is held to.
 
-use super::cases::{Case, Compression, Load};
+use super::cases::{Case, Commits, Compression, Load};
 use super::machine::{DISK, FLOOR};
 use super::results::{Metric, Results};
 use super::systems::System;
@@ -28,6 +28,7 @@ const KAFKA: System = System::Kafka;
 pub(super) fn all(results: &Results) -> Vec<Target> {
     let mut targets = produce(results);
     targets.extend(consume_and_latency(results));
+    targets.extend(coordinators(results));
     targets.extend(footprint(results));
     targets
 }
@@ -111,6 +112,43 @@ fn consume_and_latency(results: &Results) -> Vec<Target> {
             "< 5",
             over(p99, results.machine_median(DISK, Metric::Sync)),
             |value| value < 5.0,
+        ),
+    ]
+}
+
+fn coordinators(results: &Results) -> Vec<Target> {
+    let over_kafka = |case: Case, metric| ratio(results, &case, metric, FSYNC, KAFKA);
+    let compaction = results.median(&Case::Compaction, FSYNC, Metric::With99Ratio);
+    vec![
+        Target::new(
+            "transactions, a commit every 100 ms: `fsync` throughput over Kafka's without fsync",
+            "≥ 1",
+            over_kafka(Case::Transact(Commits::Timed), Metric::Throughput),
+            |value| value >= 1.0,
+        ),
+        Target::new(
+            "transactions, a commit every 10 records: `fsync` commits a second over Kafka's without fsync",
+            "≥ 1",
+            over_kafka(Case::Transact(Commits::Counted), Metric::Rate),
+            |value| value >= 1.0,
+        ),
+        Target::new(
+            "groups: `fsync` commits a second over Kafka's without fsync",
+            "≥ 1",
+            over_kafka(Case::Groups, Metric::Rate),
+            |value| value >= 1.0,
+        ),
+        Target::new(
+            "fetch sessions: `fsync` CPU a fetch over Kafka's",
+            "≤ 0.5",
+            over_kafka(Case::Sessions, Metric::CpuEach),
+            |value| value <= 0.5,
+        ),
+        Target::new(
+            "compaction: `fsync` p99 of producers while it goes on over that without",
+            "≤ 1.5",
+            compaction,
+            |value| value <= 1.5,
         ),
     ]
 }
