@@ -105,7 +105,9 @@ fn compare(args: &Args) -> Result<()> {
             let scale = Scale::of(args.quick);
             let bench = Bench { system, recipe: &recipe, driver: &driver, folder: &place, scale };
             measure(args, &bench, round, &mut results)?;
-            machine::empty(&place)?;
+            if place.exists() {
+                machine::empty(&place)?;
+            }
         }
         // After each round, so that a run that is cut short has not been for nothing.
         let run = Run { systems: systems.clone(), rounds: round + 1, command: command(args), quick: args.quick };

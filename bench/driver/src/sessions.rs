@@ -28,6 +28,7 @@ const PARTITION_SIZE_MAX: i32 = 1 << 20;
 const RECORD_SIZE: usize = 128;
 /// A step that visits all partitions in no order that a broker could guess; a prime.
 const STEP: u64 = 7_919;
+const PAUSE: Duration = Duration::from_millis(100);
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 
 /// Who fetches, and how little there is.
@@ -112,7 +113,8 @@ fn consume(args: &Args, span: &Span) -> Result<Fetched> {
     let mut connection = Connection::open(&args.brokers)?;
     let mut fetched = Fetched::default();
     // The first request names all partitions, each later one those that moved.
-    let mut named: BTreeMap<i32, i64> = (0..i32::from(args.partitions)).map(|partition| (partition, 0)).collect();
+    let all = || (0..i32::from(args.partitions)).map(|partition| (partition, 0)).collect();
+    let mut named: BTreeMap<i32, i64> = all();
     let (mut session_id, mut session_epoch) = (0, 0);
     while span.origin.elapsed() < span.end {
         let request = request(&args.topic, &named, session_id, session_epoch);
@@ -124,7 +126,14 @@ fn consume(args: &Args, span: &Span) -> Result<Fetched> {
         named.clear();
         let counts = now >= span.warm && now < span.end;
         fetched.fetches += u64::from(counts);
-        for (partition, position, stamps) in read(response)? {
+        let Some(news) = read(response, now < span.warm)? else {
+            // Some partitions have no leader yet: another session.
+            (session_id, session_epoch) = (0, 0);
+            named = all();
+            thread::sleep(PAUSE);
+            continue;
+        };
+        for (partition, position, stamps) in news {
             named.insert(partition, position);
             let after_warm_up = stamps.into_iter().filter(|sent| counts && *sent >= span.warm);
             fetched.micros.extend(after_warm_up.map(|sent| now.saturating_sub(sent).as_micros() as u64));
@@ -153,10 +162,14 @@ fn request(topic: &str, named: &BTreeMap<i32, i64>, session_id: i32, session_epo
     }
 }
 
-/// Of each partition with records: the next offset, and when each record was due.
-fn read(response: FetchResponse) -> Result<Vec<(i32, i64, Vec<Duration>)>> {
+/// Of each partition with records: the next offset, and when each record was due. Nothing where one is refused, as may
+/// be soon after the topic was made.
+fn read(response: FetchResponse, is_soon: bool) -> Result<Option<Vec<(i32, i64, Vec<Duration>)>>> {
     let mut partitions = Vec::new();
     for data in response.responses.into_iter().flat_map(|topic| topic.partitions) {
+        if is_soon && data.error_code != 0 {
+            return Ok(None);
+        }
         check(data.error_code)?;
         let mut stamps = Vec::new();
         let mut position = None;
@@ -171,7 +184,7 @@ fn read(response: FetchResponse) -> Result<Vec<(i32, i64, Vec<Duration>)>> {
             partitions.push((data.partition_index, position, stamps));
         }
     }
-    Ok(partitions)
+    Ok(Some(partitions))
 }
 
 fn stamp(value: &Bytes) -> Result<Duration> {

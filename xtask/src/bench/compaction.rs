@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::cases::{Bench, Measured, connect, usage};
+use super::cases::{Bench, Measured, connect};
 use super::coordinators::Arguments;
 use super::driver::number;
+use super::machine::thread_seconds;
 use super::results::Metric;
 use crate::broker::Broker;
 use crate::kafka_client::error_name;
@@ -27,14 +28,11 @@ const COMPACTION_LIMIT: Duration = Duration::from_secs(90);
 /// What has not shrunk to this share is not compacted yet.
 const SHARE_MAX: f64 = 0.5;
 
-/// A time in which something was or was not compacted.
+/// A time in which something was or was not compacted, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
-    /// Milliseconds since 1970.
     begun_ms: f64,
     ended_ms: f64,
-    /// What the broker used meanwhile.
-    cpu_seconds: f64,
 }
 
 /// One topic's part.
@@ -42,6 +40,8 @@ struct Window {
 struct Turn {
     without: Window,
     with: Window,
+    /// What the threads that compact used.
+    cpu_seconds: f64,
     size_before: u64,
     size_after: u64,
 }
@@ -64,7 +64,7 @@ impl Bench<'_> {
         sleep(WARM_UP);
         let mut turns = Vec::new();
         for topic in &topics {
-            turns.push(turn(broker, topic, Duration::from_secs_f64(scale.alone_seconds))?);
+            turns.push(self.turn(broker, topic)?);
         }
         let samples = Samples::read(&producer.finish()?)?;
         judge(&turns, &samples)
@@ -84,34 +84,39 @@ impl Bench<'_> {
         self.driver.run(self.folder, &arguments.0)?;
         Ok(())
     }
-}
 
-/// Lets the producer write alone, then compacts the topic.
-fn turn(broker: &Broker, topic: &str, alone: Duration) -> Result<Turn> {
-    let (begun_ms, cpu) = (unix_ms()?, usage(broker)?.cpu_seconds);
-    sleep(alone);
-    let without = Window { begun_ms, ended_ms: unix_ms()?, cpu_seconds: usage(broker)?.cpu_seconds - cpu };
-    let mut connection = connect(broker)?;
-    let size_before = connection.log_size(topic, 0)?;
-    let (begun_ms, cpu) = (unix_ms()?, usage(broker)?.cpu_seconds);
-    let code = connection.set_topic_config(topic, "cleanup.policy", "compact")?;
-    ensure!(code == 0, "`{topic}` is not to be compacted: {}", error_name(code));
-    let mut with = Window { begun_ms, ended_ms: begun_ms, cpu_seconds: 0.0 };
-    let mut size_after = size_before;
-    let begun = Instant::now();
-    let mut shrunk = begun;
-    while shrunk.elapsed() < QUIET || size_after as f64 > size_before as f64 * SHARE_MAX {
-        if begun.elapsed() > COMPACTION_LIMIT {
-            bail!("`{topic}` went from {size_before} to {size_after} bytes in {COMPACTION_LIMIT:?}, and no further");
+    /// Lets the producer write alone, then compacts the topic.
+    fn turn(&self, broker: &Broker, topic: &str) -> Result<Turn> {
+        let pid = broker.pid().context("the broker does not run")?;
+        let begun_ms = unix_ms()?;
+        sleep(Duration::from_secs_f64(self.scale.compaction.alone_seconds));
+        let without = Window { begun_ms, ended_ms: unix_ms()? };
+        let mut connection = connect(broker)?;
+        let size_before = connection.log_size(topic, 0)?;
+        let cpu_before = thread_seconds(pid, self.system.cleaner())?;
+        let begun_ms = unix_ms()?;
+        let code = connection.set_topic_config(topic, "cleanup.policy", "compact")?;
+        ensure!(code == 0, "`{topic}` is not to be compacted: {}", error_name(code));
+        let mut with = Window { begun_ms, ended_ms: begun_ms };
+        let mut size_after = size_before;
+        let begun = Instant::now();
+        let mut shrunk = begun;
+        while shrunk.elapsed() < QUIET || size_after as f64 > size_before as f64 * SHARE_MAX {
+            if begun.elapsed() > COMPACTION_LIMIT {
+                bail!(
+                    "`{topic}` went from {size_before} to {size_after} bytes in {COMPACTION_LIMIT:?}, and no further"
+                );
+            }
+            sleep(POLL_INTERVAL);
+            let size = connection.log_size(topic, 0)?;
+            if size < size_after {
+                (size_after, shrunk) = (size, Instant::now());
+                with.ended_ms = unix_ms()?;
+            }
         }
-        sleep(POLL_INTERVAL);
-        let size = connection.log_size(topic, 0)?;
-        if size < size_after {
-            (size_after, shrunk) = (size, Instant::now());
-            (with.ended_ms, with.cpu_seconds) = (unix_ms()?, usage(broker)?.cpu_seconds - cpu);
-        }
+        let cpu_seconds = thread_seconds(pid, self.system.cleaner())? - cpu_before;
+        Ok(Turn { without, with, cpu_seconds, size_before, size_after })
     }
-    Ok(Turn { without, with, size_before, size_after })
 }
 
 /// When records were due and how long their acknowledgements took, in milliseconds.
@@ -137,15 +142,12 @@ impl Samples {
     }
 }
 
-/// All turns together. What the producer costs the broker is taken off what compaction does.
+/// All turns together.
 fn judge(turns: &[Turn], samples: &Samples) -> Result<Measured> {
     let without: Vec<Window> = turns.iter().map(|turn| turn.without).collect();
     let with: Vec<Window> = turns.iter().map(|turn| turn.with).collect();
-    let (without_seconds, without_cpu) = total(&without);
-    let (with_seconds, with_cpu) = total(&with);
-    ensure!(without_seconds > 0.0, "the producer never wrote alone");
-    let cpu_seconds = with_cpu - without_cpu / without_seconds * with_seconds;
-    ensure!(cpu_seconds > 0.0, "compaction used no processor time that could be told apart");
+    let cpu_seconds: f64 = turns.iter().map(|turn| turn.cpu_seconds).sum();
+    ensure!(cpu_seconds > 0.0, "compaction used no processor time");
     let size_before = turns.iter().map(|turn| turn.size_before).sum::<u64>() as f64;
     let size_after = turns.iter().map(|turn| turn.size_after).sum::<u64>() as f64;
     let (without99, with99) = (samples.p99(&without)?, samples.p99(&with)?);
@@ -159,12 +161,6 @@ fn judge(turns: &[Turn], samples: &Samples) -> Result<Measured> {
     ])
 }
 
-/// Seconds of the clock and of the broker's processors.
-fn total(windows: &[Window]) -> (f64, f64) {
-    let seconds = windows.iter().map(|window| (window.ended_ms - window.begun_ms) / 1e3).sum();
-    (seconds, windows.iter().map(|window| window.cpu_seconds).sum())
-}
-
 fn unix_ms() -> Result<f64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64() * 1e3)
 }
@@ -173,42 +169,40 @@ fn unix_ms() -> Result<f64> {
 mod tests {
     use super::*;
 
-    fn window(begun_ms: f64, ended_ms: f64, cpu_seconds: f64) -> Window {
-        Window { begun_ms, ended_ms, cpu_seconds }
-    }
-
     fn value(measured: &Measured, wanted: Metric) -> f64 {
         measured.iter().find(|(metric, _)| *metric == wanted).unwrap().1
     }
 
     #[test]
-    fn the_producers_own_cost_is_not_the_compactions() {
-        let turn = Turn {
-            without: window(0.0, 4_000.0, 1.0),
-            with: window(4_000.0, 6_000.0, 1.5),
+    fn times_with_and_without_are_compared_over_all_turns() {
+        let turn = |from: f64| Turn {
+            without: Window { begun_ms: from, ended_ms: from + 400.0 },
+            with: Window { begun_ms: from + 400.0, ended_ms: from + 600.0 },
+            cpu_seconds: 1.5,
             size_before: 300,
             size_after: 20,
         };
         // A record each millisecond; every 50th takes longer, and more so while something is compacted.
-        let took = |nth: u32| match (nth % 50, nth < 4_000) {
+        let took = |nth: u32| match (nth % 50, nth % 1_000 < 400) {
             (0, true) => 10.0,
             (0, false) => 12.0,
             _ => 1.0,
         };
-        let samples = Samples((0..10_000).map(|nth| (f64::from(nth), took(nth))).collect());
-        let measured = judge(&[turn, turn], &samples).unwrap();
-        // Alone it costs a quarter of a second each second: 1.5 less 0.5 are left for 300 bytes, twice.
-        assert_eq!(value(&measured, Metric::CompactedPerCpu), 300.0);
+        let samples = Samples((0..2_000).map(|nth| (f64::from(nth), took(nth))).collect());
+        let measured = judge(&[turn(0.0), turn(1_000.0)], &samples).unwrap();
         assert_eq!(value(&measured, Metric::SizeBefore), 600.0);
         assert_eq!(value(&measured, Metric::SizeAfter), 40.0);
+        assert_eq!(value(&measured, Metric::CompactedPerCpu), 200.0);
+        assert_eq!(value(&measured, Metric::Without99), 10.0);
+        assert_eq!(value(&measured, Metric::With99), 12.0);
         assert_eq!(value(&measured, Metric::With99Ratio), 1.2);
     }
 
     #[test]
     fn a_time_in_which_nothing_was_sent_has_no_percentile() {
         let samples = Samples(vec![(5.0, 1.0)]);
-        assert_eq!(samples.p99(&[window(0.0, 6.0, 0.0)]).unwrap(), 1.0);
-        assert!(samples.p99(&[window(6.0, 9.0, 0.0)]).is_err());
+        assert_eq!(samples.p99(&[Window { begun_ms: 0.0, ended_ms: 6.0 }]).unwrap(), 1.0);
+        assert!(samples.p99(&[Window { begun_ms: 6.0, ended_ms: 9.0 }]).is_err());
     }
 
     #[test]

@@ -47,7 +47,13 @@ impl Driver {
         fs::create_dir_all(folder)?;
         let (out, log) = (folder.join("driver.json"), folder.join("driver.log"));
         let mut command = Command::new(&self.binary);
-        command.args(arguments).stdin(stdin).stdout(fs::File::create(&out)?).stderr(fs::File::create(&log)?);
+        // What failed fits on the last lines of its log.
+        command
+            .env("RUST_BACKTRACE", "0")
+            .args(arguments)
+            .stdin(stdin)
+            .stdout(fs::File::create(&out)?)
+            .stderr(fs::File::create(&log)?);
         let mut process = Process::spawn("the load generator", &mut command)?;
         let stdin = process.child().stdin.take();
         Ok(Running { process, stdin, out, log, name: arguments.join(" ") })

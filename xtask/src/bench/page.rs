@@ -142,8 +142,8 @@ fn note(case: &Case, scale: &Scale) -> Option<String> {
             Some(format!(
                 "{} records of 100 bytes over {} keys, in {} topics that are compacted one after the other while a \
                  producer writes 2,000 records a second to all of them. Before each it writes for {} s while nothing \
-                 is compacted: from those times is the p99 without, and what the producer costs the broker, which is \
-                 not counted as compaction. Segments are of 4 MiB; the last of each topic stays as it is. Both brokers \
+                 is compacted: from those times is the p99 without. Processor time is that of the threads that compact. \
+                 Segments are of 4 MiB; the last of each topic stays as it is. Both brokers \
                  look ten times a second whether anything is to be compacted, in place of every 15 seconds.",
                 compaction.records, compaction.keys, compaction.topics, compaction.alone_seconds
             ))

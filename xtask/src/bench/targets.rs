@@ -172,3 +172,29 @@ fn footprint(results: &Results) -> Vec<Target> {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_coordinators_are_ratios_to_kafka_as_shipped() {
+        let mut results = Results::default();
+        let counted = Case::Transact(Commits::Counted);
+        for (case, metric, ours, theirs) in [
+            (&counted, Metric::Rate, 300.0, 200.0),
+            (&Case::Groups, Metric::Rate, 90.0, 100.0),
+            (&Case::Sessions, Metric::CpuEach, 20.0, 80.0),
+        ] {
+            results.add(case, FSYNC, &metric, ours);
+            results.add(case, KAFKA, &metric, theirs);
+        }
+        results.add(&Case::Compaction, FSYNC, &Metric::With99Ratio, 1.6);
+        let targets = coordinators(&results);
+        let reached: Vec<Option<f64>> = targets.iter().map(|target| target.reached).collect();
+        assert_eq!(reached, [None, Some(1.5), Some(0.9), Some(0.25), Some(1.6)]);
+        let verdicts: Vec<bool> =
+            targets.iter().filter_map(|target| target.reached.map(|value| (target.is_met)(value))).collect();
+        assert_eq!(verdicts, [true, false, true, false]);
+    }
+}
