@@ -4,31 +4,40 @@
 
 mod cases;
 mod chart;
+mod compaction;
+mod coordinators;
 mod driver;
 mod machine;
 mod page;
+mod pairs;
 mod results;
+mod scale;
 mod systems;
 mod targets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
+use tempfile::TempDir;
 
 use crate::broker::{Broker, Recipe};
 use crate::cache::Cache;
 use crate::kafka_rig::Jars;
 use crate::levada_rig;
-use cases::{Bench, Case, Scale};
+use cases::{Bench, Case};
 use driver::Driver;
 use page::Run;
 use results::Results;
+use scale::Scale;
 use systems::System;
 
 /// Options of `xtask bench`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// One short round of a few cases
     #[arg(long)]
     quick: bool,
@@ -52,8 +61,23 @@ pub(crate) struct Args {
     page: PathBuf,
 }
 
-/// Measures everything and writes the page.
+/// What else can be measured.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Measures an old and a new Levada in pairs and writes docs/benchmarks-pairs.md
+    Pairs(pairs::Args),
+}
+
+/// Measures what is asked for and writes its page.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    match &args.command {
+        Some(Command::Pairs(args)) => pairs::run(args),
+        None => compare(args),
+    }
+}
+
+/// Measures Levada beside Apache Kafka.
+fn compare(args: &Args) -> Result<()> {
     let cache = Cache::open()?;
     let driver = Driver::build(&cache)?;
     let jars = Jars::fetch(&cache)?;
@@ -61,10 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(path) => path.clone(),
         None => levada_rig::build()?,
     };
-    let folder = match &args.folder {
-        Some(folder) => tempfile::Builder::new().prefix("levada-bench-").tempdir_in(folder)?,
-        None => tempfile::Builder::new().prefix("levada-bench-").tempdir()?,
-    };
+    let folder = scratch(args.folder.as_deref())?;
     let systems = match args.systems.as_slice() {
         [] => System::ALL.to_vec(),
         chosen => chosen.to_vec(),
@@ -73,7 +94,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut results = Results::default();
     for round in 0..rounds {
         machine::probe(folder.path(), &driver, &mut results)?;
-        for &system in &systems {
+        // Who comes later finds the machine as the others left it: they take turns in that.
+        for &system in systems.iter().cycle().skip(usize::try_from(round)? % systems.len()).take(systems.len()) {
             let recipe = match system {
                 System::Kafka | System::KafkaFlush => Recipe::Kafka(jars.clone()),
                 System::LevadaFsync | System::LevadaOs => Recipe::Levada(levada.clone()),
@@ -83,7 +105,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let scale = Scale::of(args.quick);
             let bench = Bench { system, recipe: &recipe, driver: &driver, folder: &place, scale };
             measure(args, &bench, round, &mut results)?;
-            machine::empty(&place)?;
+            if place.exists() {
+                machine::empty(&place)?;
+            }
         }
         // After each round, so that a run that is cut short has not been for nothing.
         let run = Run { systems: systems.clone(), rounds: round + 1, command: command(args), quick: args.quick };
@@ -91,6 +115,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("written: {}", args.page.display());
     }
     Ok(())
+}
+
+/// A folder for the brokers' data that goes when the benchmark ends.
+fn scratch(folder: Option<&Path>) -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("levada-bench-");
+    Ok(match folder {
+        Some(folder) => builder.tempdir_in(folder)?,
+        None => builder.tempdir()?,
+    })
 }
 
 /// All cases of one system in one round.

@@ -1,6 +1,7 @@
 //! A small client that asks a broker plainly and hides nothing, for tests that judge the answers. It
 //! retries nothing: what a failure means is its user's to say.
 
+mod admin;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -20,6 +20,27 @@ fn record(state: &mut u64, size: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// A record's key.
+pub type Key = [u8; 8];
+
+/// Keys in no order, the same at every run.
+pub struct Keys {
+    state: u64,
+    count: u64,
+}
+
+impl Keys {
+    /// Draws from `count` keys.
+    pub fn new(count: u64) -> Self {
+        Self { state: 0x2545_f491_4f6c_dd1d, count }
+    }
+
+    /// One of them.
+    pub fn next(&mut self) -> Key {
+        (next(&mut self.state) % self.count).to_be_bytes()
+    }
+}
+
 /// Source: xorshift64* (Vigna, 2014).
 fn next(state: &mut u64) -> u64 {
     *state ^= *state >> 12;

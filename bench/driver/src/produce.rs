@@ -42,6 +42,9 @@ pub struct Args {
     batch_size: usize,
     #[arg(long, default_value = "none")]
     compression: String,
+    /// Draws a key for each record from this many
+    #[arg(long)]
+    keys: Option<u64>,
     /// What is sent before the clock starts
     #[arg(long, default_value_t = 1.0)]
     warmup_seconds: f64,
@@ -81,13 +84,15 @@ pub fn run(args: &Args) -> Result<Value> {
     let run_length = u64::try_from(batch_records(args))?;
     let record_size = u64::try_from(args.record_size)?;
     let partitions = u64::try_from(args.partitions)?;
+    let mut keys = args.keys.map(payload::Keys::new);
     let mut clock = Clock::new(args, run_length * partitions);
     let mut sent = 0_u64;
     while !clock.is_over(counts.acknowledged.load(Ordering::Relaxed), sent * record_size) {
         let partition = i32::try_from(sent / run_length % partitions)?;
         for _ in 0..run_length {
             let record = &records[usize::try_from(sent)? % DISTINCT_RECORDS];
-            while !is_sent(&producer, &args.topic, partition, record)? {
+            let key = keys.as_mut().map(payload::Keys::next);
+            while !is_sent(&producer, &args.topic, partition, key.as_ref(), record)? {
                 producer.poll(POLL);
                 if clock.is_over(counts.acknowledged.load(Ordering::Relaxed), sent * record_size) {
                     break;
@@ -137,8 +142,18 @@ fn client_cpu() -> Duration {
 }
 
 /// Whether there was room for the record.
-fn is_sent(producer: &BaseProducer<Context>, topic: &str, partition: i32, record: &[u8]) -> Result<bool> {
-    match producer.send(BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(record)) {
+fn is_sent(
+    producer: &BaseProducer<Context>,
+    topic: &str,
+    partition: i32,
+    key: Option<&payload::Key>,
+    record: &[u8],
+) -> Result<bool> {
+    let mut record = BaseRecord::to(topic).partition(partition).payload(record);
+    if let Some(key) = key {
+        record = record.key(key);
+    }
+    match producer.send(record) {
         Ok(()) => Ok(true),
         Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
         Err((error, _)) => bail!(error),

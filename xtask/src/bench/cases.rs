@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::driver::{Driver, number};
 use super::machine::{Usage, drop_caches};
 use super::results::Metric;
+use super::scale::Scale;
 use super::systems::System;
 use crate::broker::{Broker, Recipe};
 use crate::kafka_client::{Connection, error_name};
@@ -49,6 +50,15 @@ pub(super) struct Load {
     pub(super) partitions: i32,
 }
 
+/// When a transactional producer commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Commits {
+    /// Every 100 milliseconds.
+    Timed,
+    /// Every 10 records.
+    Counted,
+}
+
 /// One thing that is measured.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Case {
@@ -58,6 +68,14 @@ pub(super) enum Case {
     Consume(Load),
     /// Send to receipt, at 1,000 records a second.
     Latency,
+    /// Throughput and commits of one transactional producer.
+    Transact(Commits),
+    /// Commits of many consumer groups.
+    Groups,
+    /// Fetch sessions of many partitions with little that is new.
+    Sessions,
+    /// Compaction while producers write on.
+    Compaction,
     /// From the start of the process on an empty directory until it accepts; resident memory then.
     Start,
     /// Resident memory after much was produced and consumed.
@@ -88,7 +106,9 @@ impl Case {
         }
         let consumed = Load { record_size: KIB, compression: Compression::None, batch_size: 16 * KIB, partitions: 10 };
         cases.extend([Self::Consume(consumed), Self::Latency]);
+        cases.extend([Self::Transact(Commits::Timed), Self::Transact(Commits::Counted)]);
         cases.append(&mut many);
+        cases.extend([Self::Groups, Self::Sessions, Self::Compaction]);
         cases.extend([Self::Start, Self::Memory, Self::Recovery]);
         cases
     }
@@ -99,15 +119,25 @@ impl Case {
             Self::Produce(load) => format!("produce-{load}"),
             Self::Consume(load) => format!("consume-{load}"),
             Self::Latency => "latency".to_owned(),
+            Self::Transact(Commits::Timed) => "transact-100ms".to_owned(),
+            Self::Transact(Commits::Counted) => "transact-10-records".to_owned(),
+            Self::Groups => "groups".to_owned(),
+            Self::Sessions => "sessions".to_owned(),
+            Self::Compaction => "compaction".to_owned(),
             Self::Start => "start".to_owned(),
             Self::Memory => "memory".to_owned(),
             Self::Recovery => "recovery".to_owned(),
         }
     }
 
-    /// Whether it says anything of `system`: how often Kafka syncs is of no matter to its start, memory and reads.
+    /// Whether it says anything of `system`: how often Kafka syncs is of no matter to its start, memory and reads, and
+    /// Levada's groups sync always.
     pub(super) fn concerns(&self, system: System) -> bool {
-        system != System::KafkaFlush || matches!(self, Self::Produce(_) | Self::Latency)
+        match system {
+            System::KafkaFlush => matches!(self, Self::Produce(_) | Self::Latency),
+            System::LevadaOs => *self != Self::Groups,
+            System::Kafka | System::LevadaFsync => true,
+        }
     }
 
     /// Whether every round measures it, and not just the first: what most targets are about, and is soon done.
@@ -116,14 +146,29 @@ impl Case {
             Self::Produce(load) => {
                 (load.record_size, load.compression, load.batch_size) == (KIB, Compression::None, 16 * KIB)
             }
-            Self::Consume(_) | Self::Latency | Self::Start => true,
+            Self::Consume(_)
+            | Self::Latency
+            | Self::Transact(_)
+            | Self::Groups
+            | Self::Sessions
+            | Self::Compaction
+            | Self::Start => true,
             Self::Memory | Self::Recovery => false,
         }
     }
 
     /// Whether it runs on the broker that cases share.
     pub(super) fn shares_broker(&self) -> bool {
-        matches!(self, Self::Produce(_) | Self::Consume(_) | Self::Latency)
+        matches!(self, Self::Produce(_) | Self::Consume(_) | Self::Latency | Self::Transact(_))
+    }
+
+    /// The broker's settings, where it is the case's own.
+    fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            // As shipped both brokers look every 15 seconds whether anything is to be compacted.
+            Self::Compaction => &[("log.cleaner.backoff.ms", "100")],
+            _ => &[],
+        }
     }
 
     /// What it measures.
@@ -131,6 +176,26 @@ impl Case {
         match self {
             Self::Produce(_) | Self::Consume(_) => &[Metric::Throughput, Metric::CpuPerGb],
             Self::Latency => &[Metric::LatencyMedian, Metric::Latency99, Metric::Latency999],
+            Self::Transact(_) => &[
+                Metric::Throughput,
+                Metric::Rate,
+                Metric::LatencyMedian,
+                Metric::Latency99,
+                Metric::CpuPerGb,
+                Metric::CpuEach,
+            ],
+            Self::Groups => {
+                &[Metric::Rate, Metric::LatencyMedian, Metric::Latency99, Metric::CpuEach, Metric::Resident]
+            }
+            Self::Sessions => &[Metric::Rate, Metric::LatencyMedian, Metric::Latency99, Metric::CpuEach],
+            Self::Compaction => &[
+                Metric::SizeBefore,
+                Metric::SizeAfter,
+                Metric::CompactedPerCpu,
+                Metric::Without99,
+                Metric::With99,
+                Metric::With99Ratio,
+            ],
             Self::Start => &[Metric::Ready, Metric::Resident],
             Self::Memory => &[Metric::Resident],
             Self::Recovery => &[Metric::Ready, Metric::BytesRead],
@@ -149,44 +214,6 @@ impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let batch = if self.batch_size < MIB { "16KiB" } else { "1MiB" };
         write!(f, "{}B-{}-{batch}-{}p", self.record_size, self.compression, self.partitions)
-    }
-}
-
-/// How much a round takes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
-    warm_up_bytes: u64,
-    produce_seconds: f64,
-    consume_bytes: u64,
-    latency_seconds: f64,
-    memory_bytes: u64,
-    pub(super) recovery_bytes: u64,
-    pub(super) recovery_partitions: i32,
-}
-
-impl Scale {
-    pub(super) fn of(quick: bool) -> Self {
-        if quick {
-            Self {
-                warm_up_bytes: 300_000_000,
-                produce_seconds: 3.0,
-                consume_bytes: 1_000_000_000,
-                latency_seconds: 5.0,
-                memory_bytes: 1_000_000_000,
-                recovery_bytes: 500_000_000,
-                recovery_partitions: 100,
-            }
-        } else {
-            Self {
-                warm_up_bytes: 500_000_000,
-                produce_seconds: 3.0,
-                consume_bytes: 2_000_000_000,
-                latency_seconds: 15.0,
-                memory_bytes: 10_000_000_000,
-                recovery_bytes: 5_000_000_000,
-                recovery_partitions: 1_000,
-            }
-        }
     }
 }
 
@@ -234,14 +261,17 @@ impl Bench<'_> {
                 Ok(measured)
             }
             Case::Latency => self.latency(broker),
-            Case::Start | Case::Memory | Case::Recovery => bail!("`{}` needs a broker of its own", case.name()),
+            Case::Transact(commits) => self.transact(broker, *commits),
+            Case::Groups | Case::Sessions | Case::Compaction | Case::Start | Case::Memory | Case::Recovery => {
+                bail!("`{}` needs a broker of its own", case.name())
+            }
         }
     }
 
     /// Measures on a broker of the case's own, in `folder`.
     pub(super) fn alone(&self, case: &Case, folder: &Path) -> Result<Measured> {
         let begun = Instant::now();
-        let mut broker = self.recipe.start(folder)?;
+        let mut broker = self.recipe.start_with(folder, case.settings())?;
         let first_start_ms = begun.elapsed().as_secs_f64() * 1e3;
         // What stands there at the end is what counts, not how it came: large batches bring it soonest.
         let load = |partitions| Load { record_size: KIB, compression: Compression::None, batch_size: MIB, partitions };
@@ -266,13 +296,16 @@ impl Bench<'_> {
                 let took = broker.start_again()?;
                 vec![(Metric::Ready, took.as_secs_f64() * 1e3), (Metric::BytesRead, usage(&broker)?.read_bytes)]
             }
-            Case::Produce(_) | Case::Consume(_) | Case::Latency => self.on(&broker, case)?,
+            Case::Groups => self.groups(&broker)?,
+            Case::Sessions => self.sessions(&broker)?,
+            Case::Compaction => self.compaction(&broker)?,
+            Case::Produce(_) | Case::Consume(_) | Case::Latency | Case::Transact(_) => self.on(&broker, case)?,
         };
         broker.kill()?;
         Ok(measured)
     }
 
-    fn produce(&self, broker: &Broker, topic: &str, load: &Load, bytes: Option<u64>) -> Result<Produced> {
+    pub(super) fn produce(&self, broker: &Broker, topic: &str, load: &Load, bytes: Option<u64>) -> Result<Produced> {
         self.create(broker, topic, load.partitions)?;
         let mut arguments = vec!["produce".to_owned()];
         let mut option = |name: &str, value: String| arguments.extend([format!("--{name}"), value]);
@@ -296,7 +329,7 @@ impl Bench<'_> {
         })
     }
 
-    fn consume(&self, broker: &Broker, topic: &str, load: &Load, produced: &Produced) -> Result<Measured> {
+    pub(super) fn consume(&self, broker: &Broker, topic: &str, load: &Load, produced: &Produced) -> Result<Measured> {
         let arguments = [
             "consume".to_owned(),
             "--brokers".to_owned(),
@@ -330,8 +363,21 @@ impl Bench<'_> {
         ])
     }
 
-    fn create(&self, broker: &Broker, topic: &str, partitions: i32) -> Result<()> {
-        let code = connect(broker)?.create_topic(topic, partitions, &self.system.configs())?;
+    pub(super) fn create(&self, broker: &Broker, topic: &str, partitions: i32) -> Result<()> {
+        self.create_with(broker, topic, partitions, &[])
+    }
+
+    /// As `create`, with settings beyond the system's.
+    pub(super) fn create_with(
+        &self,
+        broker: &Broker,
+        topic: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) -> Result<()> {
+        let mut configs = self.system.configs();
+        configs.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let code = connect(broker)?.create_topic(topic, partitions, &configs)?;
         if code != 0 {
             bail!("topic `{topic}` was refused: {}", error_name(code));
         }
@@ -339,7 +385,7 @@ impl Bench<'_> {
     }
 
     /// Deletes a topic and waits until its name is free for the next case.
-    fn forget(&self, broker: &Broker, topic: &str) -> Result<()> {
+    pub(super) fn forget(&self, broker: &Broker, topic: &str) -> Result<()> {
         let mut connection = connect(broker)?;
         let code = connection.delete_topic(topic)?;
         if code != 0 {
@@ -358,18 +404,19 @@ impl Bench<'_> {
     }
 }
 
-struct Produced {
-    cpu_seconds: f64,
-    bytes_per_second: f64,
-    bytes: f64,
+/// What a producer got through.
+pub(super) struct Produced {
+    pub(super) cpu_seconds: f64,
+    pub(super) bytes_per_second: f64,
+    pub(super) bytes: f64,
     records: u64,
 }
 
-fn connect(broker: &Broker) -> Result<Connection> {
+pub(super) fn connect(broker: &Broker) -> Result<Connection> {
     let address: SocketAddr = broker.bootstrap().parse()?;
     Connection::open_patiently(address, CREATE_LIMIT)
 }
 
-fn usage(broker: &Broker) -> Result<Usage> {
+pub(super) fn usage(broker: &Broker) -> Result<Usage> {
     Usage::of(broker.pid().context("the broker does not run")?)
 }

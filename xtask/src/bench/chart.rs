@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::cases::{Case, Compression, Load};
+use super::cases::{Case, Commits, Compression, Load};
 use super::results::{Metric, Results};
 use super::systems::System;
 
@@ -25,6 +25,7 @@ pub(super) fn draw(results: &Results, systems: &[System]) -> Option<String> {
     let load =
         |batch_size, partitions| Load { record_size: 1_024, compression: Compression::None, batch_size, partitions };
     let produce = |partitions| (format!("{partitions} partitions"), Case::Produce(load(16 << 10, partitions)));
+    let single = |case| vec![(String::new(), case)];
     let panels = [
         Panel {
             title: "Produce 1 KiB, acks=all, batches of 16 KiB: MB/s, more is better",
@@ -39,12 +40,27 @@ pub(super) fn draw(results: &Results, systems: &[System]) -> Option<String> {
         Panel {
             title: "End to end at 1,000 records/s: p99 ms, less is better",
             metric: Metric::Latency99,
-            groups: vec![(String::new(), Case::Latency)],
+            groups: single(Case::Latency),
+        },
+        Panel {
+            title: "One producer's transactions of 10 records: commits a second, more is better",
+            metric: Metric::Rate,
+            groups: single(Case::Transact(Commits::Counted)),
+        },
+        Panel {
+            title: "Many groups: commits of offsets a second, more is better",
+            metric: Metric::Rate,
+            groups: single(Case::Groups),
+        },
+        Panel {
+            title: "Fetch sessions of many partitions: broker CPU µs a fetch, less is better",
+            metric: Metric::CpuEach,
+            groups: single(Case::Sessions),
         },
         Panel {
             title: "Resident memory after much was produced and consumed: MB, less is better",
             metric: Metric::Resident,
-            groups: vec![(String::new(), Case::Memory)],
+            groups: single(Case::Memory),
         },
     ];
     let mut body = String::new();

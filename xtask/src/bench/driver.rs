@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -35,14 +35,50 @@ impl Driver {
 
     /// Runs one measurement and answers its line of JSON.
     pub(super) fn run(&self, folder: &Path, arguments: &[String]) -> Result<Value> {
+        self.spawn(folder, arguments, Stdio::null())?.finish()
+    }
+
+    /// Starts a measurement that ends when it is asked for what came of it.
+    pub(super) fn start(&self, folder: &Path, arguments: &[String]) -> Result<Running> {
+        self.spawn(folder, arguments, Stdio::piped())
+    }
+
+    fn spawn(&self, folder: &Path, arguments: &[String], stdin: Stdio) -> Result<Running> {
         fs::create_dir_all(folder)?;
         let (out, log) = (folder.join("driver.json"), folder.join("driver.log"));
         let mut command = Command::new(&self.binary);
-        command.args(arguments).stdin(Stdio::null()).stdout(fs::File::create(&out)?).stderr(fs::File::create(&log)?);
-        let status = Process::spawn("the load generator", &mut command)?.wait(RUN_LIMIT)?;
-        let tail = crate::process::tail(&log, 5);
-        ensure!(status.success(), "`driver {}`: {status}\n{tail}", arguments.join(" "));
-        let text = fs::read_to_string(&out)?;
+        // What failed fits on the last lines of its log.
+        command
+            .env("RUST_BACKTRACE", "0")
+            .args(arguments)
+            .stdin(stdin)
+            .stdout(fs::File::create(&out)?)
+            .stderr(fs::File::create(&log)?);
+        let mut process = Process::spawn("the load generator", &mut command)?;
+        let stdin = process.child().stdin.take();
+        Ok(Running { process, stdin, out, log, name: arguments.join(" ") })
+    }
+}
+
+/// A measurement under way; it ends with this.
+#[derive(Debug)]
+pub(super) struct Running {
+    process: Process,
+    /// Closed, it tells a measurement without an end of its own to end.
+    stdin: Option<ChildStdin>,
+    out: PathBuf,
+    log: PathBuf,
+    name: String,
+}
+
+impl Running {
+    /// Waits for the end and answers the line of JSON.
+    pub(super) fn finish(mut self) -> Result<Value> {
+        drop(self.stdin.take());
+        let status = self.process.wait(RUN_LIMIT)?;
+        let tail = crate::process::tail(&self.log, 5);
+        ensure!(status.success(), "`driver {}`: {status}\n{tail}", self.name);
+        let text = fs::read_to_string(&self.out)?;
         serde_json::from_str(&text).with_context(|| format!("`{text}` is not JSON"))
     }
 }

@@ -116,6 +116,24 @@ impl Usage {
     }
 }
 
+/// Processor seconds of those threads of a process whose names begin so.
+///
+/// Source: proc(5), and the kernel's documentation of `schedstat`: its first field is nanoseconds on a processor.
+pub(super) fn thread_seconds(pid: u32, name: &str) -> Result<f64> {
+    let mut seconds = None;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let thread = thread?.path();
+        // A thread may end while this looks.
+        let Ok(comm) = fs::read_to_string(thread.join("comm")) else { continue };
+        if comm.starts_with(name) {
+            let text = fs::read_to_string(thread.join("schedstat"))?;
+            let nanos: f64 = text.split_whitespace().next().context("an empty schedstat")?.parse()?;
+            seconds = Some(seconds.unwrap_or(0.0) + nanos / 1e9);
+        }
+    }
+    seconds.with_context(|| format!("no thread is called `{name}`"))
+}
+
 fn field(path: &str, name: &str) -> Result<f64> {
     let text = fs::read_to_string(path)?;
     let line =
@@ -154,4 +172,24 @@ fn file_system(folder: &Path) -> Result<String> {
         folder.starts_with(mount_point).then(|| (mount_point.len(), kind.to_owned()))
     });
     Ok(found.max().context("no mount point")?.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_thread_is_told_apart_from_its_process() {
+        let pid = std::process::id();
+        let work = move || {
+            let begun = Instant::now();
+            while thread_seconds(pid, "bench-at-work").unwrap() < 0.02 {
+                assert!(begun.elapsed().as_secs() < 60, "a thread that works uses time");
+            }
+            thread_seconds(pid, "bench-at-work").unwrap()
+        };
+        let seconds = std::thread::Builder::new().name("bench-at-work".to_owned()).spawn(work).unwrap().join().unwrap();
+        assert!((0.02..60.0).contains(&seconds), "{seconds}");
+        assert!(thread_seconds(pid, "no-such-thread").is_err());
+    }
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::cases::{Case, Scale};
+use super::cases::Case;
 use super::results::Results;
+use super::scale::Scale;
 use super::systems::System;
 use super::{chart, machine, targets};
 use crate::kafka_rig;
@@ -45,7 +46,7 @@ fn head(page: &mut String, results: &Results, run: &Run, folder: &Path) -> Resul
     writeln!(
         page,
         "Levada and Apache Kafka {} on one machine, under the same load from the same client (librdkafka), in turn, \
-         {} round{}; one figure without a spread is of the first round, which alone has all loads, memory and \
+         {} round{}, each beginning with another; one figure without a spread is of the first round, which alone has all loads, memory and \
          recovery. One broker runs at a time and shares the processors with the client. Figures are medians, with the \
          lowest and the highest round in parentheses. They compare these brokers on this machine; they are no promise \
          for yours.\n\nWritten by:\n\n```\n{}\n```\n",
@@ -86,15 +87,18 @@ fn tables(page: &mut String, results: &Results, run: &Run) -> Result<()> {
         ("Produce, acks=all", of(|case| matches!(case, Case::Produce(_)))),
         ("Consume from the beginning", of(|case| matches!(case, Case::Consume(_)))),
         ("End to end at 1,000 records/s of 1 KiB", of(|case| *case == Case::Latency)),
+        ("Transactions of one producer", of(|case| matches!(case, Case::Transact(_)))),
+        ("Groups that commit offsets", of(|case| *case == Case::Groups)),
+        ("Fetch sessions of many partitions", of(|case| *case == Case::Sessions)),
+        ("Compaction while producers write on", of(|case| *case == Case::Compaction)),
         ("Start on an empty directory, then idle", of(|case| *case == Case::Start)),
         ("Memory after much was produced and consumed", of(|case| *case == Case::Memory)),
         ("Recovery after SIGKILL, page cache dropped", of(|case| *case == Case::Recovery)),
     ];
     for (title, cases) in sections.iter().filter(|(_, cases)| !cases.is_empty()) {
         writeln!(page, "\n## {title}\n")?;
-        if cases.contains(&Case::Recovery) {
-            let gigabytes = scale.recovery_bytes / 1_000_000;
-            writeln!(page, "{gigabytes} MB in {} partitions.\n", scale.recovery_partitions)?;
+        if let Some(note) = cases.first().and_then(|case| note(case, &scale)) {
+            writeln!(page, "{note}\n")?;
         }
         let metrics = cases.first().map(Case::metrics).unwrap_or_default();
         write!(page, "| case |")?;
@@ -111,6 +115,45 @@ fn tables(page: &mut String, results: &Results, run: &Run) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the table's numbers are of.
+fn note(case: &Case, scale: &Scale) -> Option<String> {
+    match case {
+        Case::Transact(_) => Some(
+            "1 KiB records to 10 partitions, as fast as they go, committed every 100 ms or every 10 records. A commit \
+             is timed from when the application asks for it, with whatever of its records is still on its way. \
+             Each: a transaction."
+                .to_owned(),
+        ),
+        Case::Groups => Some(format!(
+            "{} groups of one member each, on 32 connections that commit one offset for one group after the other and \
+             wait for each answer. Each: a commit. Levada's commits are synced whatever its topics are.",
+            scale.groups
+        )),
+        Case::Sessions => Some(format!(
+            "10 consumers, each with a session over all {} partitions, to which 100 records a second are sent; the \
+             times are from when a record was due to be sent until it was fetched. Each: a fetch, the sender's share \
+             of the broker's work included.",
+            scale.sessions_partitions
+        )),
+        Case::Compaction => {
+            let compaction = scale.compaction;
+            Some(format!(
+                "{} records of 100 bytes over {} keys, in {} topics that are compacted one after the other while a \
+                 producer writes 2,000 records a second to all of them. Before each it writes for {} s while nothing \
+                 is compacted: from those times is the p99 without. Processor time is that of the threads that compact. \
+                 Segments are of 4 MiB; the last of each topic stays as it is. Both brokers \
+                 look ten times a second whether anything is to be compacted, in place of every 15 seconds.",
+                compaction.records, compaction.keys, compaction.topics, compaction.alone_seconds
+            ))
+        }
+        Case::Recovery => {
+            let megabytes = scale.recovery_bytes / 1_000_000;
+            Some(format!("{megabytes} MB in {} partitions.", scale.recovery_partitions))
+        }
+        Case::Produce(_) | Case::Consume(_) | Case::Latency | Case::Start | Case::Memory => None,
+    }
 }
 
 fn foot(page: &mut String, results: &Results, run: &Run) -> Result<()> {

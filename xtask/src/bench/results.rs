@@ -12,6 +12,22 @@ pub(super) enum Metric {
     Throughput,
     /// Processor seconds of the broker for 10⁹ bytes of records.
     CpuPerGb,
+    /// What the case counts, a second.
+    Rate,
+    /// Microseconds of the broker's processors for each of what the case counts.
+    CpuEach,
+    /// Bytes of a log before it was compacted.
+    SizeBefore,
+    /// Bytes of a log after it was compacted.
+    SizeAfter,
+    /// Bytes of a log that a second of the broker's processors compacts.
+    CompactedPerCpu,
+    /// Milliseconds that 99 of 100 acknowledgements do not exceed while nothing is compacted.
+    Without99,
+    /// The same while something is.
+    With99,
+    /// The latter over the former.
+    With99Ratio,
     /// Milliseconds from send to receipt, at the median.
     LatencyMedian,
     /// Milliseconds from send to receipt that 99 of 100 records do not exceed.
@@ -36,6 +52,14 @@ impl Metric {
         match self {
             Self::Throughput => "MB/s",
             Self::CpuPerGb => "broker CPU s/GB",
+            Self::Rate => "per second",
+            Self::CpuEach => "broker CPU µs each",
+            Self::SizeBefore => "MB before",
+            Self::SizeAfter => "MB after",
+            Self::CompactedPerCpu => "MB per CPU second",
+            Self::Without99 => "p99 ms without",
+            Self::With99 => "p99 ms with",
+            Self::With99Ratio => "p99 with over without",
             Self::LatencyMedian => "p50 ms",
             Self::Latency99 => "p99 ms",
             Self::Latency999 => "p99.9 ms",
@@ -50,8 +74,18 @@ impl Metric {
     /// The number in the unit of the heading.
     pub(super) fn scale(self, value: f64) -> f64 {
         match self {
-            Self::Throughput | Self::Resident | Self::BytesRead => value / 1e6,
+            Self::Throughput
+            | Self::Resident
+            | Self::BytesRead
+            | Self::SizeBefore
+            | Self::SizeAfter
+            | Self::CompactedPerCpu => value / 1e6,
             Self::CpuPerGb
+            | Self::Rate
+            | Self::CpuEach
+            | Self::Without99
+            | Self::With99
+            | Self::With99Ratio
             | Self::LatencyMedian
             | Self::Latency99
             | Self::Latency999
@@ -152,7 +186,7 @@ fn show(values: &[f64], metric: Metric) -> String {
 }
 
 /// The middle value; of an even number the mean of both.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let half = sorted.len() / 2;

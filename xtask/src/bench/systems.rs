@@ -51,6 +51,14 @@ impl System {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
+    /// How the names of the threads begin that compact; the kernel keeps 15 letters of a name.
+    pub(super) fn cleaner(self) -> &'static str {
+        match self {
+            Self::Kafka | Self::KafkaFlush => "kafka-log-clean",
+            Self::LevadaFsync | Self::LevadaOs => "levada-clean",
+        }
+    }
+
     /// The colour of its bars.
     pub(super) fn colour(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 //! What Levada set out to reach, each as a number of this run and the bound it is held to.
 
-use super::cases::{Case, Compression, Load};
+use super::cases::{Case, Commits, Compression, Load};
 use super::machine::{DISK, FLOOR};
 use super::results::{Metric, Results};
 use super::systems::System;
@@ -28,6 +28,7 @@ const KAFKA: System = System::Kafka;
 pub(super) fn all(results: &Results) -> Vec<Target> {
     let mut targets = produce(results);
     targets.extend(consume_and_latency(results));
+    targets.extend(coordinators(results));
     targets.extend(footprint(results));
     targets
 }
@@ -115,6 +116,43 @@ fn consume_and_latency(results: &Results) -> Vec<Target> {
     ]
 }
 
+fn coordinators(results: &Results) -> Vec<Target> {
+    let over_kafka = |case: Case, metric| ratio(results, &case, metric, FSYNC, KAFKA);
+    let compaction = results.median(&Case::Compaction, FSYNC, Metric::With99Ratio);
+    vec![
+        Target::new(
+            "transactions, a commit every 100 ms: `fsync` throughput over Kafka's without fsync",
+            "≥ 1",
+            over_kafka(Case::Transact(Commits::Timed), Metric::Throughput),
+            |value| value >= 1.0,
+        ),
+        Target::new(
+            "transactions, a commit every 10 records: `fsync` commits a second over Kafka's without fsync",
+            "≥ 1",
+            over_kafka(Case::Transact(Commits::Counted), Metric::Rate),
+            |value| value >= 1.0,
+        ),
+        Target::new(
+            "groups: `fsync` commits a second over Kafka's without fsync",
+            "≥ 1",
+            over_kafka(Case::Groups, Metric::Rate),
+            |value| value >= 1.0,
+        ),
+        Target::new(
+            "fetch sessions: `fsync` CPU a fetch over Kafka's",
+            "≤ 0.5",
+            over_kafka(Case::Sessions, Metric::CpuEach),
+            |value| value <= 0.5,
+        ),
+        Target::new(
+            "compaction: `fsync` p99 of producers while it goes on over that without",
+            "≤ 1.5",
+            compaction,
+            |value| value <= 1.5,
+        ),
+    ]
+}
+
 fn footprint(results: &Results) -> Vec<Target> {
     let value = |case: Case, metric| results.median(&case, FSYNC, metric);
     let megabytes = |case| value(case, Metric::Resident).map(|bytes| bytes / 1e6);
@@ -133,4 +171,30 @@ fn footprint(results: &Results) -> Vec<Target> {
             |value| value <= 2_000.0,
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_coordinators_are_ratios_to_kafka_as_shipped() {
+        let mut results = Results::default();
+        let counted = Case::Transact(Commits::Counted);
+        for (case, metric, ours, theirs) in [
+            (&counted, Metric::Rate, 300.0, 200.0),
+            (&Case::Groups, Metric::Rate, 90.0, 100.0),
+            (&Case::Sessions, Metric::CpuEach, 20.0, 80.0),
+        ] {
+            results.add(case, FSYNC, &metric, ours);
+            results.add(case, KAFKA, &metric, theirs);
+        }
+        results.add(&Case::Compaction, FSYNC, &Metric::With99Ratio, 1.6);
+        let targets = coordinators(&results);
+        let reached: Vec<Option<f64>> = targets.iter().map(|target| target.reached).collect();
+        assert_eq!(reached, [None, Some(1.5), Some(0.9), Some(0.25), Some(1.6)]);
+        let verdicts: Vec<bool> =
+            targets.iter().filter_map(|target| target.reached.map(|value| (target.is_met)(value))).collect();
+        assert_eq!(verdicts, [true, false, true, false]);
+    }
 }
