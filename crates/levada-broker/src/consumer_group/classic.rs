@@ -151,7 +151,7 @@ impl ConsumerGroup {
     /// The member has its rebalance timeout to join again.
     fn expect_join(&mut self, view: View<'_>, member_id: &Str) {
         let timeout = self.image.members.get(member_id).and_then(|member| member.rebalance_timeout);
-        let deadline = view.now.monotonic + timeout.unwrap_or(view.limits.session_timeout);
+        let deadline = view.now.monotonic + timeout.unwrap_or(view.pace.session_timeout);
         if let Some(deadlines) = self.deadlines.get_mut(member_id) {
             deadlines.join.get_or_insert(deadline);
         }

@@ -46,7 +46,7 @@ impl ConsumerGroup {
         let is_told = beat.member_epoch == JOIN_EPOCH || beat.is_full() || has_changed(&before, &current);
         Ok(Beaten {
             member_epoch: current.epoch,
-            heartbeat_interval: view.limits.heartbeat_interval,
+            heartbeat_interval: view.pace.heartbeat_interval,
             assignment: is_told.then(|| current.assigned.assignment()),
             member_id,
         })
