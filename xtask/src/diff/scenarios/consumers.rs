@@ -115,32 +115,32 @@ pub(in crate::diff) fn life() -> Scenario {
 fn two_members(s: &mut Scenario, group: &str, version: i16) {
     let api = ApiKey::ConsumerGroupHeartbeat;
     s.call(api, version, joining(group, "member-one", TOPIC)).about("one joins");
-    s.call(api, version, beat(group, "member-one", 1)).about("nothing is new");
-    s.call(api, version, having(group, "member-one", 1, &json!([0, 1, 2, 3]))).about("has all");
+    s.call(api, version, beat(group, "member-one", 2)).about("nothing is new");
+    s.call(api, version, having(group, "member-one", 2, &json!([0, 1, 2, 3]))).about("has all");
     s.call(api, version, joining(group, "member-one", TOPIC)).about("joins again");
     describe(s, group, "one member");
     s.call(api, version, joining(group, "member-two", TOPIC)).about("two joins");
     describe(s, group, "two members, nothing handed over");
     let kept = "assignment.topic_partitions[0].partitions";
-    s.call(api, version, beat(group, "member-one", 1))
+    s.call(api, version, beat(group, "member-one", 2))
         .bind("first", &format!("{kept}[0]"))
         .bind("second", &format!("{kept}[1]"))
         .about("one is to give up half");
-    s.call(api, version, beat(group, "member-two", 2)).about("two waits");
+    s.call(api, version, beat(group, "member-two", 3)).about("two waits");
     describe(s, group, "one is to give up half");
-    s.call(api, version, having(group, "member-one", 1, &json!([0, 1, 2, 3]))).about("one still has all");
-    s.call(api, version, having(group, "member-one", 1, &json!(["$first", "$second"]))).about("one gave up half");
-    s.call(api, version, beat(group, "member-two", 2)).about("two is given half");
+    s.call(api, version, having(group, "member-one", 2, &json!([0, 1, 2, 3]))).about("one still has all");
+    s.call(api, version, having(group, "member-one", 2, &json!(["$first", "$second"]))).about("one gave up half");
+    s.call(api, version, beat(group, "member-two", 3)).about("two is given half");
     describe(s, group, "each has half");
-    s.call(api, version, beat(group, "member-one", 1)).about("an epoch that was");
+    s.call(api, version, beat(group, "member-one", 2)).about("an epoch that was");
     s.call(api, version, beat(group, "member-one", 9)).about("an epoch that is to be");
-    s.call(api, version, beat(group, "stranger", 2)).about("a stranger");
+    s.call(api, version, beat(group, "stranger", 3)).about("a stranger");
 }
 
 /// Offsets, committed and fetched as a member.
 fn positions(s: &mut Scenario, group: &str) {
     for version in [2, 8, 9] {
-        for (member, epoch) in [("member-one", 2), ("member-one", 1), ("member-one", 7), ("stranger", 2), ("", -1)] {
+        for (member, epoch) in [("member-one", 3), ("member-one", 2), ("member-one", 7), ("stranger", 3), ("", -1)] {
             let partitions = json!([{ "partition_index": 0, "committed_offset": 7 }]);
             let topics = json!([{ "name": TOPIC, "partitions": partitions }]);
             let body = json!({
@@ -149,7 +149,7 @@ fn positions(s: &mut Scenario, group: &str) {
             s.call(ApiKey::OffsetCommit, version, body).about(&format!("{member} {epoch}"));
         }
     }
-    for (member, epoch) in [("member-one", 2), ("member-one", 1), ("member-one", 7), ("stranger", 2)] {
+    for (member, epoch) in [("member-one", 3), ("member-one", 2), ("member-one", 7), ("stranger", 3)] {
         let topics = json!([{ "name": TOPIC, "partition_indexes": [0, 1] }]);
         let one = json!({ "group_id": group, "member_id": member, "member_epoch": epoch, "topics": topics });
         s.call(ApiKey::OffsetFetch, 9, json!({ "groups": [one] })).about(&format!("{member} {epoch}"));
@@ -162,7 +162,7 @@ fn others(s: &mut Scenario, group: &str) {
         .about("no consumer's metadata")
         .bind("id", "member_id");
     s.call(ApiKey::JoinGroup, 9, super::groups::join(group, "$id")).about("no consumer's metadata");
-    let body = json!({ "group_id": group, "generation_id": 2, "member_id": "member-one" });
+    let body = json!({ "group_id": group, "generation_id": 3, "member_id": "member-one" });
     s.call(ApiKey::Heartbeat, 4, body.clone()).about("in the other protocol");
     s.call(ApiKey::SyncGroup, 5, body).about("in the other protocol");
     let leave = json!({ "group_id": group, "members": [{ "member_id": "stranger" }] });
@@ -180,10 +180,10 @@ fn departures(s: &mut Scenario, group: &str, version: i16) {
     let api = ApiKey::ConsumerGroupHeartbeat;
     s.call(api, version, beat(group, "member-two", -1)).about("two leaves");
     s.call(api, version, beat(group, "member-two", -1)).about("and again");
-    s.call(api, version, beat(group, "member-two", 2)).about("and is not gone");
+    s.call(api, version, beat(group, "member-two", 3)).about("and is not gone");
     describe(s, group, "one is left");
-    s.call(api, version, beat(group, "member-one", 2)).about("one is given all");
-    let mut body = beat(group, "member-one", 3);
+    s.call(api, version, beat(group, "member-one", 3)).about("one is given all");
+    let mut body = beat(group, "member-one", 4);
     body["subscribed_topic_names"] = json!(["nowhere"]);
     s.call(api, version, body.clone()).about("reads something else");
     body["topic_partitions"] = json!([]);
@@ -207,15 +207,15 @@ pub(in crate::diff) fn fixed_members() -> Scenario {
             body
         };
         s.call(api, version, fixed(joining(group, "member-one", TOPIC))).about("joins");
-        s.call(api, version, fixed(having(group, "member-one", 1, &json!([0, 1, 2, 3])))).about("has all");
+        s.call(api, version, fixed(having(group, "member-one", 2, &json!([0, 1, 2, 3])))).about("has all");
         s.call(api, version, fixed(joining(group, "member-two", TOPIC))).about("the desk is taken");
-        s.call(api, version, fixed(beat(group, "member-two", 1))).about("a stranger at the desk");
+        s.call(api, version, fixed(beat(group, "member-two", 2))).about("a stranger at the desk");
         s.call(api, version, fixed(beat(group, "member-one", -2))).about("goes for a while");
         describe(&mut s, group, "away for a while");
-        s.call(api, version, fixed(beat(group, "member-one", 1))).about("is away");
+        s.call(api, version, fixed(beat(group, "member-one", 2))).about("is away");
         s.call(api, version, fixed(joining(group, "member-two", TOPIC))).about("comes back as another");
         describe(&mut s, group, "back as another");
-        s.call(api, version, fixed(beat(group, "member-one", 1))).about("who it was");
+        s.call(api, version, fixed(beat(group, "member-one", 2))).about("who it was");
         s.call(api, version, fixed(beat(group, "member-one", -1))).about("who it was leaves");
         s.call(api, version, fixed(beat(group, "member-two", -1))).about("leaves for good");
         describe(&mut s, group, "nobody");
@@ -230,14 +230,14 @@ pub(in crate::diff) fn intervals() -> Scenario {
     let group = "consumers-intervals";
     set(&mut s, group, ASSIGNMENT_INTERVAL, "15000");
     s.call(api, 1, joining(group, "member-one", TOPIC)).about("the first is assigned at once");
-    s.call(api, 1, having(group, "member-one", 1, &json!([0, 1, 2, 3]))).about("has all");
+    s.call(api, 1, having(group, "member-one", 2, &json!([0, 1, 2, 3]))).about("has all");
     s.call(api, 1, joining(group, "member-two", TOPIC)).about("the second waits");
-    s.call(api, 1, beat(group, "member-one", 1)).about("nothing is new");
-    s.call(api, 1, beat(group, "member-two", 1)).about("still waits");
+    s.call(api, 1, beat(group, "member-one", 2)).about("nothing is new");
+    s.call(api, 1, beat(group, "member-two", 2)).about("still waits");
     describe(&mut s, group, "not assigned yet");
     set(&mut s, group, ASSIGNMENT_INTERVAL, "0");
-    s.call(api, 1, beat(group, "member-two", 1)).about("it is time");
+    s.call(api, 1, beat(group, "member-two", 2)).about("it is time");
     describe(&mut s, group, "assigned");
-    s.call(api, 1, beat(group, "member-one", 1)).about("is to give up half");
+    s.call(api, 1, beat(group, "member-one", 2)).about("is to give up half");
     s
 }
