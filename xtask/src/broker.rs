@@ -109,7 +109,7 @@ impl Recipe {
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kafka(_) => write!(f, "Apache Kafka {}", kafka_rig::VERSION),
+            Self::Kafka(jars) => write!(f, "Apache Kafka {}", jars.version()),
             Self::Levada(_) => f.write_str("Levada"),
         }
     }

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::broker::Recipe;
 use crate::cache::Cache;
-use crate::kafka_rig::Jars;
+use crate::kafka_rig::{Jars, VERSION};
 use crate::levada_rig;
 use compare::{Difference, Side, compare};
 use exceptions::Exceptions;
@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Prints the steps of a scenario with Kafka's recorded answers
     #[arg(long, value_name = "SCENARIO")]
     show: Option<String>,
+    /// Another release of Kafka, to see what is new in it: what is recorded is the usual one's
+    #[arg(long, value_name = "VERSION", default_value = VERSION, conflicts_with_all = ["replay", "record", "show"])]
+    kafka_version: String,
     /// Only these scenarios
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     only: Vec<String>,
@@ -80,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let outcomes = scenarios.iter().map(|scenario| golden.read(scenario)).collect::<Result<Vec<_>>>()?;
         Walked { outcomes, failures: 0 }
     } else {
-        let recipe = Recipe::Kafka(Jars::fetch(&Cache::open()?)?);
+        let recipe = Recipe::Kafka(Jars::fetch_release(&Cache::open()?, &args.kafka_version)?);
         walk(&wire, &scenarios, &recipe, &scratch.path().join("kafka"))?
     };
     if args.record {

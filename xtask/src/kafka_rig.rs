@@ -67,14 +67,23 @@ pub(crate) const DEFAULT_HEAP: &str = "-Xmx1G -Xms1G";
 /// The jars of the broker, the console tools and the Java client.
 #[derive(Clone, Debug)]
 pub(crate) struct Jars {
+    version: String,
     folder: PathBuf,
 }
 
 impl Jars {
     /// Downloads the jars unless the cache has them.
     pub(crate) fn fetch(cache: &Cache) -> Result<Self> {
-        let folder = cache.install("kafka", POM, |folder| {
-            fs::write(folder.join("pom.xml"), POM)?;
+        Self::fetch_release(cache, VERSION)
+    }
+
+    /// As [`Self::fetch`], of another release.
+    pub(crate) fn fetch_release(cache: &Cache, version: &str) -> Result<Self> {
+        let is_usual = version == VERSION;
+        let name = if is_usual { "kafka".to_owned() } else { format!("kafka-{version}") };
+        let pom = POM.replace(&format!("<version>{VERSION}</version>"), &format!("<version>{version}</version>"));
+        let folder = cache.install(&name, &pom, |folder| {
+            fs::write(folder.join("pom.xml"), &pom)?;
             let libs = folder.join("libs");
             if libs.exists() {
                 fs::remove_dir_all(&libs)?;
@@ -84,7 +93,12 @@ impl Jars {
             maven.arg(format!("-DoutputDirectory={}", libs.display()));
             run_logged("mvn", &mut maven, &folder.join("maven.log"), DOWNLOAD_LIMIT)
         })?;
-        Ok(Self { folder: folder.join("libs") })
+        Ok(Self { version: version.to_owned(), folder: folder.join("libs") })
+    }
+
+    /// Which release.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
     }
 
     /// What `java -cp` takes.

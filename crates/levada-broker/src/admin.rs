@@ -4,13 +4,18 @@ use crate::{
     Broker, ValidateOnly,
     auth::{Grant, op, res},
     config::{
-        AlterConfigs, ConfigError, DescribedConfig, Setting, TopicDefaults, alter, describe, topic::check_batch_size,
+        AlterConfigs, ConfigError, DescribedConfig, Setting, TopicDefaults, alter, describe, group,
+        topic::check_batch_size,
     },
+    coordinator::GROUP_ID_SIZE_MAX,
     topics::AdminError,
 };
 use levada_model::{Offset, PartitionIndex, Str, TopicName};
 use levada_store::{Change, CommitError};
 use std::collections::BTreeMap;
+
+/// Groups with settings of their own.
+const CONFIGURED_GROUPS_MAX: usize = 10_000;
 
 /// Why settings were not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +23,12 @@ pub enum AlterConfigsError {
     /// No topic has this name.
     #[error("topic does not exist")]
     UnknownTopic,
+    /// No group can have this name.
+    #[error("a group has a name, of at most {GROUP_ID_SIZE_MAX} bytes")]
+    GroupId,
+    /// There are enough.
+    #[error("settings of {CONFIGURED_GROUPS_MAX} groups are the most there can be")]
+    TooManyGroups,
     /// A setting is not legal.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -139,6 +150,54 @@ impl Broker {
         self.file_config().overlaid(&configs).validate()?;
         if validate_only == ValidateOnly::No && configs != current {
             self.commit(vec![Change::SetBrokerConfigs { configs }]).await?;
+        }
+        Ok(())
+    }
+
+    /// The settings of a group, whether it exists or not; of `names` only, where some are given.
+    #[must_use]
+    pub fn describe_group_configs(
+        &self,
+        group: &Grant<op::DescribeConfigs, res::Group>,
+        names: Option<&[Str]>,
+    ) -> Vec<DescribedConfig> {
+        let image = self.store.image();
+        let none = BTreeMap::new();
+        let configs = image.group_configs.get(group.name().as_str()).unwrap_or(&none);
+        describe::group(configs, self.file_config(), names)
+    }
+
+    /// The groups that have settings of their own, by name.
+    #[must_use]
+    pub fn configured_groups(&self) -> Vec<Str> {
+        self.store.image().group_configs.keys().map(|group_id| Str::from(group_id.as_str())).collect()
+    }
+
+    /// Changes the settings of a group, whether it exists or not.
+    ///
+    /// # Errors
+    /// [`AlterConfigsError`].
+    pub async fn alter_group_configs(
+        &self,
+        group: &Grant<op::AlterConfigs, res::Group>,
+        change: &AlterConfigs,
+        validate_only: ValidateOnly,
+    ) -> Result<(), AlterConfigsError> {
+        let group_id = group.name().as_str();
+        if group_id.is_empty() || group_id.len() > GROUP_ID_SIZE_MAX {
+            return Err(AlterConfigsError::GroupId);
+        }
+        let _one_at_a_time = self.admin.lock().await;
+        let image = self.store.image();
+        let current = image.group_configs.get(group_id).cloned().unwrap_or_default();
+        let configs = alter::apply(alter::Table::Group, &current, change, |setting| setting.default.to_owned())?;
+        group::check(&configs, &self.file_config().group_paces())?;
+        let is_new = current.is_empty() && !configs.is_empty();
+        if is_new && image.group_configs.len() >= CONFIGURED_GROUPS_MAX {
+            return Err(AlterConfigsError::TooManyGroups);
+        }
+        if validate_only == ValidateOnly::No && configs != current {
+            self.commit(vec![Change::SetGroupConfigs { group_id: group_id.to_owned(), configs }]).await?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Settings under Kafka's names: what exists, what values are legal, what is in force and why.
 //!
-//! A setting is obeyed or refused by name. [`topic`] and [`broker`] hold the two tables; [`alter`] changes
+//! A setting is obeyed or refused by name. [`topic`], [`broker`] and [`group`] hold the tables; [`alter`] changes
 //! settings, [`describe`] shows them.
 
 pub mod alter;
 pub mod broker;
 pub mod describe;
+pub mod group;
 pub mod topic;
 
 pub use alter::{AlterConfigs, ConfigOp};
@@ -112,6 +113,16 @@ pub enum ConfigError {
         /// Its value.
         larger_value: i64,
     },
+    /// A group's setting is beyond what the broker, or another of its settings, allows. The words are Kafka's.
+    #[error("{name} must be {relation} {bound}")]
+    Bound {
+        /// The setting.
+        name: &'static str,
+        /// How they must be to each other.
+        relation: &'static str,
+        /// The setting that bounds it.
+        bound: &'static str,
+    },
     /// A value is missing.
     #[error("`{name}` needs a value")]
     NoValue {
@@ -139,7 +150,7 @@ pub struct Setting {
     pub rule: Rule,
     /// The value where none is set; empty is no value.
     pub default: &'static str,
-    /// For a topic's: the broker setting that gives the default. For a broker's: whether it can change at run time.
+    /// For a topic's and a group's: the broker setting that gives the default. For a broker's: whether it can change at run time.
     pub scope: Scope,
     /// What it does.
     pub doc: &'static str,
@@ -152,6 +163,8 @@ pub enum Scope {
     Topic,
     /// A topic's, with this broker setting as default.
     TopicWithDefault(&'static str),
+    /// A group's, with this broker setting as default, if there is one.
+    Group(Option<&'static str>),
     /// The broker's, from its configuration file.
     Static,
     /// The broker's, changeable at run time.

@@ -27,6 +27,7 @@ mod leave;
 mod members;
 pub mod messages;
 mod offsets;
+pub mod pace;
 mod reconcile;
 mod target;
 mod timers;
@@ -40,6 +41,7 @@ pub use image::{
 };
 pub use messages::{Beat, BeatError, Beaten, MemberIdRule};
 pub use offsets::CommitRule;
+pub use pace::{Pace, Paces};
 pub use topics::{Pattern, TopicShape, Topics};
 
 use crate::group::{Effect, Now};
@@ -58,10 +60,8 @@ pub struct Migration {
 /// The bounds that groups of this protocol keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerLimits {
-    /// Silence beyond this ends a membership.
-    pub session_timeout: Duration,
-    /// How often members are to be heard of.
-    pub heartbeat_interval: Duration,
+    /// The times of groups.
+    pub paces: Paces,
     /// The most members.
     pub members_max: usize,
     /// The most members of a classic group, for one that becomes such.
@@ -75,8 +75,7 @@ pub struct ConsumerLimits {
 impl Default for ConsumerLimits {
     fn default() -> Self {
         Self {
-            session_timeout: Duration::from_secs(45),
-            heartbeat_interval: Duration::from_secs(5),
+            paces: Paces::default(),
             members_max: 10_000,
             classic_members_max: 10_000,
             assignors: assignor::NAMES.iter().map(|&name| Str::from_static(name)).collect(),
@@ -92,6 +91,8 @@ pub struct View<'a> {
     pub now: Now,
     /// The bounds.
     pub limits: &'a ConsumerLimits,
+    /// The times of the group that is called.
+    pub pace: Pace,
     /// The topics.
     pub topics: &'a dyn Topics,
 }
@@ -156,21 +157,21 @@ impl ConsumerGroup {
 
     /// The group as it was kept; every member has a whole session to be heard of.
     #[must_use]
-    pub fn restore(id: Str, image: Image, now: Now, limits: &ConsumerLimits) -> Self {
+    pub fn restore(id: Str, image: Image, now: Now, pace: Pace) -> Self {
         let mut group = Self::new(id);
         group.image = Image { classic: None, ..image };
         for (member_id, member) in &group.image.members {
             if let Some(instance_id) = &member.instance_id {
                 group.static_members.insert(instance_id.clone(), member_id.clone());
             }
-            let session = member.classic.as_ref().map_or(limits.session_timeout, |classic| classic.session_timeout);
+            let session = member.classic.as_ref().map_or(pace.session_timeout, |classic| classic.session_timeout);
             let revoking = group
                 .image
                 .currents
                 .get(member_id)
                 .filter(|current| current.state == MemberState::UnrevokedPartitions && member.classic.is_none());
             let rebalance = revoking.map(|current| {
-                (current.epoch, now.monotonic + member.rebalance_timeout.unwrap_or(limits.session_timeout))
+                (current.epoch, now.monotonic + member.rebalance_timeout.unwrap_or(pace.session_timeout))
             });
             let deadlines = Deadlines { session: now.monotonic + session, rebalance, join: None, sync: None };
             group.deadlines.insert(member_id.clone(), deadlines);

@@ -10,7 +10,7 @@ use crate::{
 };
 use levada_store::{Change, CommitError};
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
-use usage::Used;
+use usage::{Admission, Used};
 
 pub use levada_store::cluster::{EntityName, QuotaEntity, QuotaValue, Quotas};
 
@@ -178,6 +178,21 @@ impl Broker {
         }
         let now = self.clock.monotonic();
         self.usage.take_of_client(&image.client_quotas, &caller.principal.name, &caller.client_id, used, amount, now)
+    }
+
+    /// As [`Self::use_quota`], but what is too much is refused instead of counted.
+    #[must_use]
+    pub fn admit(&self, caller: &Caller, used: Used, amount: f64) -> Admission {
+        let image = self.store.image();
+        let who = (caller.principal.name.as_str(), caller.client_id.as_str());
+        self.usage.admit_of_client(&image.client_quotas, who, used, amount, self.clock.monotonic())
+    }
+
+    /// What a client may use at once, if there is a limit.
+    #[must_use]
+    pub fn most_at_once(&self, caller: &Caller, used: Used) -> Option<f64> {
+        let who = (caller.principal.name.as_str(), caller.client_id.as_str());
+        self.usage.most_at_once(&self.store.image().client_quotas, who, used)
     }
 
     /// Whether any quota is set at all.

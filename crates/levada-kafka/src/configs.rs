@@ -18,6 +18,9 @@ pub(crate) const BROKER_LOGGER: i8 = 8;
 /// What clients are asked to measure.
 pub(crate) const CLIENT_METRICS: i8 = 16;
 
+/// A group's settings.
+pub(crate) const GROUP: i8 = 32;
+
 /// Kafka's number of a value's source.
 pub(crate) const fn source(source: ConfigSource) -> i8 {
     match source {
@@ -25,6 +28,7 @@ pub(crate) const fn source(source: ConfigSource) -> i8 {
         ConfigSource::DynamicBroker => 2,
         ConfigSource::StaticBroker => 4,
         ConfigSource::Default => 5,
+        ConfigSource::DynamicGroup => 8,
     }
 }
 
@@ -54,7 +58,12 @@ pub(crate) fn check_topic(name: &Str) -> Result<(), (ErrorCode, String)> {
     TopicName::new(name).map(drop).map_err(|error| (ErrorCode::InvalidTopicException, error.to_string()))
 }
 
-/// Changes the settings of a topic or of the broker.
+/// Whether there can be settings of a group of this name.
+pub(crate) fn check_group(name: &Str) -> Result<(), (ErrorCode, String)> {
+    if name.is_empty() { Err((ErrorCode::InvalidRequest, "the group has no name".to_owned())) } else { Ok(()) }
+}
+
+/// Changes the settings of a topic, of the broker or of a group.
 pub(crate) async fn alter(
     context: &Context,
     resource_type: i8,
@@ -77,6 +86,11 @@ pub(crate) async fn alter(
             check_broker(context, name)?;
             let grant = context.ask_cluster().map_err(denied)?;
             context.broker().alter_broker_configs(&grant, change, validate_only).await
+        }
+        GROUP => {
+            check_group(name)?;
+            let grant = context.ask::<op::AlterConfigs, res::Group>(name).map_err(denied)?;
+            context.broker().alter_group_configs(&grant, change, validate_only).await
         }
         other => {
             return Err((ErrorCode::InvalidRequest, format!("resources of type {other} have no settings here")));

@@ -85,6 +85,7 @@ pub(crate) const fn config(error: &ConfigError) -> ErrorCode {
         ConfigError::Unknown { .. }
         | ConfigError::Invalid { .. }
         | ConfigError::NoEffect { .. }
+        | ConfigError::Bound { .. }
         | ConfigError::Conflict { .. }
         | ConfigError::NotAList { .. } => ErrorCode::InvalidConfig,
         ConfigError::ReadOnly { .. } | ConfigError::NoValue { .. } => ErrorCode::InvalidRequest,
@@ -127,6 +128,8 @@ pub(crate) const fn create_partitions(error: &CreatePartitionsError) -> ErrorCod
 pub(crate) const fn alter_configs(error: &AlterConfigsError) -> ErrorCode {
     match error {
         AlterConfigsError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
+        AlterConfigsError::GroupId => ErrorCode::InvalidRequest,
+        AlterConfigsError::TooManyGroups => ErrorCode::PolicyViolation,
         AlterConfigsError::Config(error) => config(error),
         AlterConfigsError::Commit(error) => commit(error),
     }

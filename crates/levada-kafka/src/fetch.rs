@@ -260,6 +260,18 @@ impl Fetch {
         outcomes
     }
 
+    /// Bytes of records that were found.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Forgets what was found: it is looked at again for the next request.
+    pub(crate) fn forget_outcomes(&mut self) {
+        for (place, _) in self.take_outcomes() {
+            self.enqueue(place);
+        }
+    }
+
     /// The partition at `place`.
     pub(crate) fn partition_mut(&mut self, place: usize) -> Option<&mut Partition> {
         self.partitions.get_mut(place)

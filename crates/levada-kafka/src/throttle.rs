@@ -1,14 +1,20 @@
 //! Quotas at the wire: what a request is charged for, and how long its client is muted after the answer.
 //!
 //! The answer goes first and says how long; then nothing more of the connection is begun until that time is over.
+//! A fetch that is too much is answered without records.
 //!
 //! Source: KIP-124, KIP-219, KIP-599.
 
 use crate::call::{Answer, Context};
-use levada_broker::quotas::usage::Used;
+use levada_broker::quotas::usage::{Admission, Used};
 use levada_protocol::{ApiKey, ErrorCode, Response};
 use std::{pin::pin, task::Poll, time::Duration};
 use tokio::time::Instant;
+
+/// A number of bytes that was carried as seconds, which are checked when they are made of a float.
+fn whole(size: Duration) -> usize {
+    usize::try_from(size.as_secs()).unwrap_or(usize::MAX)
+}
 
 /// APIs that create and delete partitions, each with the version from which clients understand a refusal.
 const MUTATING: [(ApiKey, i16); 3] =
@@ -42,6 +48,27 @@ impl Context {
         let mute = mute.unwrap_or_default();
         response.set_throttle_time_ms(i32::try_from(mute.as_millis()).unwrap_or(i32::MAX));
         mute
+    }
+
+    /// The most bytes of records that the client may fetch at once.
+    pub(crate) fn fetch_size_max(&self) -> usize {
+        let most =
+            if self.broker().has_quotas() { self.broker().most_at_once(&self.caller, Used::Fetched) } else { None };
+        most.map_or(usize::MAX, |most| Duration::try_from_secs_f64(most).map_or(usize::MAX, whole))
+    }
+
+    /// Charges the client with a fetch of `size` bytes, or charges nothing and says for how long it is muted instead.
+    ///
+    /// Source: KIP-219.
+    pub(crate) fn admit_fetch(&self, size: usize) -> Admission {
+        if !self.broker().has_quotas() {
+            return Admission::Taken(Duration::ZERO);
+        }
+        let of_time = self.broker().use_quota(&self.caller, Used::RequestTime, 0.0);
+        if !of_time.is_zero() {
+            return Admission::Refused(of_time);
+        }
+        self.broker().admit(&self.caller, Used::Fetched, f64::from(u32::try_from(size).unwrap_or(u32::MAX)))
     }
 
     /// Charges the client with the time for which it kept a thread busy.

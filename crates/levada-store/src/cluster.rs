@@ -43,6 +43,8 @@ pub struct ClusterImage {
     pub next_producer_id: i64,
     /// The broker's dynamic settings, by Kafka's names.
     pub broker_configs: BTreeMap<String, String>,
+    /// The settings of groups that have any, by Kafka's names.
+    pub group_configs: BTreeMap<String, BTreeMap<String, String>>,
     /// What clients may take.
     pub client_quotas: BTreeMap<QuotaEntity, Quotas>,
     /// What proves users.
@@ -107,6 +109,13 @@ pub enum Change {
         /// All that are set.
         configs: BTreeMap<String, String>,
     },
+    /// A group's settings are these from now on; none are no entry.
+    SetGroupConfigs {
+        /// Which.
+        group_id: String,
+        /// All that are set.
+        configs: BTreeMap<String, String>,
+    },
     /// Producer ids below this are given away.
     SetNextProducerId {
         /// The first that is free.
@@ -166,6 +175,7 @@ impl ClusterImage {
             leader_epoch: 0,
             next_producer_id: 0,
             broker_configs: BTreeMap::new(),
+            group_configs: BTreeMap::new(),
             client_quotas: BTreeMap::new(),
             scram_credentials: BTreeMap::new(),
             topics: BTreeMap::new(),
@@ -208,6 +218,13 @@ impl ClusterImage {
             }
             Change::SetBrokerConfigs { configs } => {
                 self.broker_configs.clone_from(configs);
+                None
+            }
+            Change::SetGroupConfigs { group_id, configs } => {
+                self.group_configs.remove(group_id);
+                if !configs.is_empty() {
+                    self.group_configs.insert(group_id.clone(), configs.clone());
+                }
                 None
             }
             Change::SetNextProducerId { next } => {
@@ -255,6 +272,10 @@ impl ClusterImage {
             name: topic.name.clone(),
             partitions: PartitionIndex::try_from(topic.logs.len()).unwrap_or(PartitionIndex::MAX),
             configs: topic.configs.clone(),
+        }));
+        changes.extend(self.group_configs.iter().map(|(group_id, configs)| Change::SetGroupConfigs {
+            group_id: group_id.clone(),
+            configs: configs.clone(),
         }));
         changes.extend(
             self.client_quotas

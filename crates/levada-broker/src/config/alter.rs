@@ -1,6 +1,6 @@
 //! Changing settings: all at once, or one by one (KIP-339).
 
-use crate::config::{ConfigError, Rule, Scope, Setting, broker::BROKER, find, topic::TOPIC};
+use crate::config::{ConfigError, Rule, Scope, Setting, broker::BROKER, find, group::GROUP, topic::TOPIC};
 use levada_model::Str;
 use std::collections::BTreeMap;
 
@@ -33,6 +33,8 @@ pub enum Table {
     Topic,
     /// The broker's that can change while it runs.
     Broker,
+    /// A group's.
+    Group,
 }
 
 impl Table {
@@ -40,6 +42,7 @@ impl Table {
         let setting = match self {
             Self::Topic => find(TOPIC, name)?,
             Self::Broker => find(BROKER, name)?,
+            Self::Group => find(GROUP, name)?,
         };
         if setting.scope == Scope::Static { Err(ConfigError::ReadOnly { name: setting.name }) } else { Ok(setting) }
     }

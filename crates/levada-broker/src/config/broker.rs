@@ -5,7 +5,10 @@ use crate::{
         ConfigError, Rule, Scope, Setting, find,
         topic::{TopicDefaults, fits_journal},
     },
-    consumer_group::{ConsumerLimits, Migration, assignor},
+    consumer_group::{
+        ConsumerLimits, Migration, assignor,
+        pace::{Pace, Paces},
+    },
     group::GroupLimits,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -30,6 +33,12 @@ pub const BROKER: &[Setting] = &[
     dynamic("default.replication.factor", Rule::Int(1), "1", "The replication factor of topics created without one."),
     dynamic("delete.topic.enable", Rule::Boolean, "true", "Whether topics can be deleted."),
     fixed(
+        "group.consumer.assignment.interval.ms",
+        Rule::Int(0),
+        "1000",
+        "Members of groups of KIP-848 that come and go within this time are assigned together.",
+    ),
+    fixed(
         "group.consumer.assignors",
         Rule::SomeOf(&assignor::NAMES),
         "uniform,range",
@@ -40,6 +49,12 @@ pub const BROKER: &[Setting] = &[
         Rule::Int(1),
         "5000",
         "How often members of groups of KIP-848 are to be heard of.",
+    ),
+    fixed(
+        "group.consumer.max.assignment.interval.ms",
+        Rule::Int(0),
+        "15000",
+        "The longest time between assignments that a group may set.",
     ),
     fixed(
         "group.consumer.max.heartbeat.interval.ms",
@@ -54,6 +69,12 @@ pub const BROKER: &[Setting] = &[
         Rule::OneOf(&["disabled", "downgrade", "upgrade", "bidirectional"]),
         "bidirectional",
         "Whether groups with members go from the classic protocol to that of KIP-848 (upgrade) and back (downgrade).",
+    ),
+    fixed(
+        "group.consumer.min.assignment.interval.ms",
+        Rule::Int(0),
+        "0",
+        "The shortest time between assignments that a group may set.",
     ),
     fixed(
         "group.consumer.min.heartbeat.interval.ms",
@@ -279,6 +300,11 @@ impl BrokerConfig {
             "group.consumer.min.heartbeat.interval.ms",
             "group.consumer.max.heartbeat.interval.ms",
         )?;
+        self.check_between(
+            "group.consumer.assignment.interval.ms",
+            "group.consumer.min.assignment.interval.ms",
+            "group.consumer.max.assignment.interval.ms",
+        )?;
         let (interval, timeout) = ("group.consumer.heartbeat.interval.ms", "group.consumer.session.timeout.ms");
         if self.number(interval) >= self.number(timeout) {
             let reason = format!("`{timeout}` is {}", self.number(timeout));
@@ -465,12 +491,38 @@ impl BrokerConfig {
         self.milliseconds("offsets.retention.check.interval.ms")
     }
 
+    /// The pace of groups, and the bounds of their own settings.
+    #[must_use]
+    pub fn group_paces(&self) -> Paces {
+        let pace = |session_timeout, heartbeat_interval, assignment_interval| Pace {
+            session_timeout: self.milliseconds(session_timeout),
+            heartbeat_interval: self.milliseconds(heartbeat_interval),
+            assignment_interval: self.milliseconds(assignment_interval),
+        };
+        Paces {
+            usual: pace(
+                "group.consumer.session.timeout.ms",
+                "group.consumer.heartbeat.interval.ms",
+                "group.consumer.assignment.interval.ms",
+            ),
+            min: pace(
+                "group.consumer.min.session.timeout.ms",
+                "group.consumer.min.heartbeat.interval.ms",
+                "group.consumer.min.assignment.interval.ms",
+            ),
+            max: pace(
+                "group.consumer.max.session.timeout.ms",
+                "group.consumer.max.heartbeat.interval.ms",
+                "group.consumer.max.assignment.interval.ms",
+            ),
+        }
+    }
+
     fn consumer_limits(&self) -> ConsumerLimits {
         let policy = self.text("group.consumer.migration.policy");
         let assignors = self.text("group.consumer.assignors").split(',').map(|name| name.trim().into());
         ConsumerLimits {
-            session_timeout: self.milliseconds("group.consumer.session.timeout.ms"),
-            heartbeat_interval: self.milliseconds("group.consumer.heartbeat.interval.ms"),
+            paces: self.group_paces(),
             members_max: self.size("group.consumer.max.size"),
             classic_members_max: self.size("group.max.size"),
             assignors: assignors.collect(),

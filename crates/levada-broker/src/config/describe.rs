@@ -1,6 +1,8 @@
 //! Showing settings: the value in force, where it comes from, and what it would be otherwise.
 
-use crate::config::{ConfigKind, Scope, Setting, TopicDefaults, broker::BROKER, broker::BrokerConfig, topic::TOPIC};
+use crate::config::{
+    ConfigKind, Scope, Setting, TopicDefaults, broker::BROKER, broker::BrokerConfig, group::GROUP, topic::TOPIC,
+};
 use levada_model::Str;
 use std::collections::BTreeMap;
 
@@ -9,6 +11,8 @@ use std::collections::BTreeMap;
 pub enum ConfigSource {
     /// Set for the topic.
     DynamicTopic,
+    /// Set for the group.
+    DynamicGroup,
     /// Set for the broker while it ran.
     DynamicBroker,
     /// The broker's configuration file.
@@ -91,7 +95,7 @@ pub fn topic(configs: &BTreeMap<String, String>, broker: &BrokerConfig, names: O
         }
         let name = match setting.scope {
             Scope::TopicWithDefault(name) => name,
-            Scope::Topic | Scope::Static | Scope::Dynamic => broker_name(setting.name),
+            Scope::Topic | Scope::Group(_) | Scope::Static | Scope::Dynamic => broker_name(setting.name),
         };
         if !WITHOUT_BROKER_DEFAULT.contains(&setting.name) {
             synonyms.push(Synonym { name, value: setting.default.to_owned(), source: ConfigSource::Default });
@@ -116,6 +120,33 @@ pub fn broker(config: &BrokerConfig, names: Option<&[Str]>) -> Vec<DescribedConf
         }
         synonyms.push(Synonym { name, value: setting.default.to_owned(), source: ConfigSource::Default });
         described(setting, synonyms, setting.scope == Scope::Static)
+    };
+    wanted.map(describe).collect()
+}
+
+/// The settings of a group, by name; of `names` only, where some are given.
+#[must_use]
+pub fn group(configs: &BTreeMap<String, String>, broker: &BrokerConfig, names: Option<&[Str]>) -> Vec<DescribedConfig> {
+    let wanted = GROUP.iter().filter(|setting| is_wanted(setting, names));
+    let describe = |setting: &'static Setting| {
+        let of_group = configs.get(setting.name).map(|value| Synonym {
+            name: setting.name,
+            value: value.clone(),
+            source: ConfigSource::DynamicGroup,
+        });
+        let Scope::Group(Some(name)) = setting.scope else {
+            let value = setting.default.to_owned();
+            let default = Synonym { name: setting.name, value, source: ConfigSource::Default };
+            return described(setting, of_group.into_iter().chain([default]).collect(), !setting.is_kept());
+        };
+        let of_file = broker.fixed(name).map(|value| Synonym {
+            name,
+            value: value.to_owned(),
+            source: ConfigSource::StaticBroker,
+        });
+        let default = Synonym { name, value: setting.default.to_owned(), source: ConfigSource::Default };
+        let synonyms = of_group.into_iter().chain(of_file).chain([default]).collect();
+        described(setting, synonyms, !setting.is_kept())
     };
     wanted.map(describe).collect()
 }

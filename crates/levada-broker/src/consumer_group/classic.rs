@@ -40,12 +40,12 @@ impl ConsumerGroup {
         if self.image.members.len() >= limit && !self.image.members.contains_key(&join.member_id) {
             return Err(JoinError::GroupFull { limit });
         }
-        let (subscription, protocol) = self.understand(join)?;
         let is_unknown = join.member_id.is_empty();
         let member_id = if is_unknown { join.fresh_member_id.detached() } else { join.member_id.detached() };
         if is_unknown && join.member_id_round_trip == RoundTrip::Required {
             return Err(JoinError::MemberIdRequired { member_id });
         }
+        let (subscription, protocol) = self.understand(join)?;
         if !is_unknown && !subscription.owned.is_empty() && !self.image.members.contains_key(&member_id) {
             // It was put out and does not know it: others may have by now what it takes itself to have.
             return Err(JoinError::UnknownMember(member_id));
@@ -151,7 +151,7 @@ impl ConsumerGroup {
     /// The member has its rebalance timeout to join again.
     fn expect_join(&mut self, view: View<'_>, member_id: &Str) {
         let timeout = self.image.members.get(member_id).and_then(|member| member.rebalance_timeout);
-        let deadline = view.now.monotonic + timeout.unwrap_or(view.limits.session_timeout);
+        let deadline = view.now.monotonic + timeout.unwrap_or(view.pace.session_timeout);
         if let Some(deadlines) = self.deadlines.get_mut(member_id) {
             deadlines.join.get_or_insert(deadline);
         }

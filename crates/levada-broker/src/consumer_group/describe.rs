@@ -68,7 +68,7 @@ pub struct DescribedConsumer {
     pub topics: Vec<Str>,
     /// The regular expression it subscribes to.
     pub pattern: Option<Str>,
-    /// What it has.
+    /// What it has, and is still to give up.
     pub assignment: NamedPartitions,
     /// What it is to have.
     pub target: NamedPartitions,
@@ -109,7 +109,7 @@ impl ConsumerGroup {
                 client_host: member.client_host.clone(),
                 topics: member.topics.iter().cloned().collect(),
                 pattern: member.pattern().cloned(),
-                assignment: current.map_or_else(Vec::new, |current| named(&current.assigned.assignment(), topics)),
+                assignment: current.map_or_else(Vec::new, |current| named(&current.held(), topics)),
                 target: target.map_or_else(Vec::new, |target| named(target, topics)),
                 is_classic: member.classic.is_some(),
             }

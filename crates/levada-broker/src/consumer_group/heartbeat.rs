@@ -46,7 +46,7 @@ impl ConsumerGroup {
         let is_told = beat.member_epoch == JOIN_EPOCH || beat.is_full() || has_changed(&before, &current);
         Ok(Beaten {
             member_epoch: current.epoch,
-            heartbeat_interval: view.limits.heartbeat_interval,
+            heartbeat_interval: view.pace.heartbeat_interval,
             assignment: is_told.then(|| current.assigned.assignment()),
             member_id,
         })
@@ -104,9 +104,11 @@ impl ConsumerGroup {
         }
         let metadata_hash = self.metadata_hash(view.topics);
         self.topics_seen = Some(version);
-        let is_other = self.image.group.is_none_or(|group| group.metadata_hash != metadata_hash);
+        let is_other = self.image.group.map_or(0, |group| group.metadata_hash) != metadata_hash;
         if must_rise || epoch == 0 || is_other {
-            let group = GroupEpoch { epoch: epoch.saturating_add(1), metadata_hash };
+            // A group begins with 1, and what its first member reads makes that 2.
+            let epoch = epoch.max(1).saturating_add(i32::from(must_rise || is_other));
+            let group = GroupEpoch { epoch, metadata_hash };
             self.change(records, Record::Group(Some(group)));
         }
     }

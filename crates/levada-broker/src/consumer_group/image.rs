@@ -105,6 +105,14 @@ pub struct Current {
 }
 
 impl Current {
+    /// What the member has, whether it is to keep it or to give it up.
+    #[must_use]
+    pub fn held(&self) -> Assignment {
+        self.assigned.iter().chain(self.revoking.iter()).map(|(topic, partition, _)| (topic, partition)).collect()
+    }
+}
+
+impl Current {
     /// Whether it has all that the target of `epoch` gives it.
     #[must_use]
     pub fn is_reconciled_to(&self, epoch: i32) -> bool {

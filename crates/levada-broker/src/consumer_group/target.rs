@@ -18,10 +18,19 @@ use twox_hash::XxHash3_64;
 const PATTERN_INTERVAL: Duration = Duration::from_secs(1);
 
 impl ConsumerGroup {
-    /// Works the targets out anew if the group's epoch has risen since.
+    /// Works the targets out anew if the group's epoch has risen since, but not too soon after the last time: a
+    /// later heartbeat will find it due.
+    ///
+    /// Source: KIP-1263.
     pub(super) fn refresh_targets(&mut self, view: View<'_>, records: &mut Vec<Record>) {
         let epoch = self.image.epoch();
         if epoch <= self.image.assignment_epoch() {
+            return;
+        }
+        let since = self.image.assignment.map(|assignment| view.now.wall_ms.saturating_sub(assignment.at_ms));
+        // A clock that was set back holds nothing up.
+        let since = since.and_then(|since| u64::try_from(since).ok()).map(Duration::from_millis);
+        if since.is_some_and(|since| since < view.pace.assignment_interval) {
             return;
         }
         for (member_id, target) in self.assign(view) {

@@ -12,7 +12,7 @@ impl ConsumerGroup {
     pub(super) fn heard_of(&mut self, view: View<'_>, member_id: &Str) {
         let member = self.image.members.get(member_id);
         let classic = member.and_then(|member| member.classic.as_ref()).map(|classic| classic.session_timeout);
-        let session = view.now.monotonic + classic.unwrap_or(view.limits.session_timeout);
+        let session = view.now.monotonic + classic.unwrap_or(view.pace.session_timeout);
         match self.deadlines.get_mut(member_id) {
             Some(deadlines) => deadlines.session = session,
             None => {
@@ -29,7 +29,7 @@ impl ConsumerGroup {
         }
         self.heard_of(view, member_id);
         let timeout = self.image.members.get(member_id).and_then(|member| member.rebalance_timeout);
-        let timeout = timeout.unwrap_or(view.limits.session_timeout);
+        let timeout = timeout.unwrap_or(view.pace.session_timeout);
         let is_revoking = next.state == MemberState::UnrevokedPartitions;
         if let Some(deadlines) = self.deadlines.get_mut(member_id) {
             deadlines.rebalance = is_revoking.then_some((next.epoch, view.now.monotonic + timeout));

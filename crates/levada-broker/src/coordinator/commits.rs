@@ -176,7 +176,7 @@ impl Coordinator {
         let slot = slot.ok_or(missing)?;
         let topics = self.topics();
         let partitions = positions.iter().map(|(partition, _)| partition);
-        slot.group.check_commit(self.sight(&topics, now).view, committer, rule, partitions)?;
+        slot.group.check_commit(self.sight(&topics, group_id, now).view, committer, rule, partitions)?;
         let outcome = if positions.is_empty() {
             Ok(None)
         } else {

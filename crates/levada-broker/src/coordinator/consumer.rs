@@ -8,8 +8,9 @@
 use crate::{
     any_group::{AnyGroup, Sight},
     auth::{Caller, Gate, op, res},
+    config,
     consumer_group::{
-        Beat, BeatError, Beaten, ConsumerGroup, DescribedConsumerGroup, Image, Record, TopicShape, Topics, View,
+        Beat, BeatError, Beaten, ConsumerGroup, DescribedConsumerGroup, Image, Pace, Record, TopicShape, Topics, View,
         messages::JOIN_EPOCH,
     },
     coordinator::{
@@ -88,8 +89,14 @@ impl Coordinator {
     }
 
     /// What a call on a group may look at.
-    pub(super) fn sight<'a>(&'a self, topics: &'a SeenTopics<'a>, now: Now) -> Sight<'a> {
-        Sight { view: View { now, limits: &self.limits.consumer, topics }, limits: &self.limits }
+    pub(super) fn sight<'a>(&'a self, topics: &'a SeenTopics<'a>, group_id: &str, now: Now) -> Sight<'a> {
+        let pace = self.pace(&topics.image, group_id);
+        Sight { view: View { now, limits: &self.limits.consumer, pace, topics }, limits: &self.limits }
+    }
+
+    /// The times of a group, by its own settings where it has any.
+    pub(super) fn pace(&self, image: &ClusterImage, group_id: &str) -> Pace {
+        config::group::pace(image.group_configs.get(group_id), &self.limits.consumer.paces)
     }
 
     /// Takes a member's heartbeat; resolves when what it changed is durable.
@@ -122,7 +129,7 @@ impl Coordinator {
             AnyGroup::Classic(_) | AnyGroup::Consumer(_) => None,
         };
         let topics = SeenTopics { image: self.store.image(), viewer: Some((sender.gate, sender.caller)) };
-        let effects = slot.group.beat(self.sight(&topics, now), request, &beat);
+        let effects = slot.group.beat(self.sight(&topics, group_id, now), request, &beat);
         if before.is_some() && matches!(slot.group, AnyGroup::Consumer(_)) {
             slot.kept = Image { classic: before, ..Image::default() };
         }
@@ -191,10 +198,11 @@ impl Coordinator {
         let id = slot.group.id().clone();
         tracing::warn!(group = %id, ?trouble, "the group goes on from what was kept");
         if slot.kept.group.is_some() {
-            let mut group = ConsumerGroup::restore(id, slot.kept.clone(), now, &self.limits.consumer);
+            let topics = self.topics();
+            let sight = self.sight(&topics, &id, now);
+            let mut group = ConsumerGroup::restore(id.clone(), slot.kept.clone(), now, sight.view.pace);
             if trouble == Trouble::Torn {
-                let topics = self.topics();
-                effects.push(Effect::Change(group.start_over(self.sight(&topics, now).view)));
+                effects.push(Effect::Change(group.start_over(sight.view)));
             }
             slot.group = AnyGroup::Consumer(group);
             return effects;

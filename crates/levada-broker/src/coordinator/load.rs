@@ -71,9 +71,11 @@ impl Coordinator {
             let group = Group::restore(id.clone(), snapshot, now);
             (id, AnyGroup::Classic(group), Image::default())
         });
+        let cluster = self.store.image();
         let consumers: Vec<_> = consumers.into_iter().collect();
         let consumers = consumers.into_iter().map(|(id, image)| {
-            let group = ConsumerGroup::restore(id.clone(), image.clone(), now, &self.limits.consumer);
+            let pace = self.pace(&cluster, &id);
+            let group = ConsumerGroup::restore(id.clone(), image.clone(), now, pace);
             (id, AnyGroup::Consumer(group), image)
         });
         let mut count = 0;

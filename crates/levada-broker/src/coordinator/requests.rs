@@ -58,7 +58,7 @@ impl Coordinator {
             shard.slot(group_id)?.ok_or_else(|| JoinError::UnknownMember(join.member_id.detached()))?
         };
         let topics = self.topics();
-        let effects = slot.group.join(self.sight(&topics, now), request, &join);
+        let effects = slot.group.join(self.sight(&topics, group_id, now), request, &join);
         shard.waiting.insert(request, Waiting::Join(sender));
         self.carry_out(&mut shard, group_id, now, effects);
         self.refresh(shard, group_id);
@@ -81,7 +81,7 @@ impl Coordinator {
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or_else(|| SyncError::UnknownMember(sync.member_id.detached()))?;
         let topics = self.topics();
-        let effects = slot.group.sync(self.sight(&topics, now), request, sync);
+        let effects = slot.group.sync(self.sight(&topics, group_id, now), request, sync);
         shard.waiting.insert(request, Waiting::Sync(sender));
         self.carry_out(&mut shard, group_id, now, effects);
         self.refresh(shard, group_id);
@@ -95,7 +95,7 @@ impl Coordinator {
         let unknown = || HeartbeatError::UnknownMember(heartbeat.member_id.detached());
         let topics = self.topics();
         let group = &mut shard.slot(group_id)?.ok_or_else(unknown)?.group;
-        let outcome = group.heartbeat(self.sight(&topics, now), heartbeat);
+        let outcome = group.heartbeat(self.sight(&topics, group_id, now), heartbeat);
         // A sign of life only moves deadlines away, and the timers need not know; but who is to join again under
         // KIP-848 has until a deadline for it.
         if matches!(outcome, Err(HeartbeatError::RebalanceInProgress)) && matches!(group, AnyGroup::Consumer(_)) {
@@ -110,7 +110,7 @@ impl Coordinator {
         let mut shard = self.shard(group_id).lock();
         let slot = shard.slot(group_id)?.ok_or(GroupError::UnknownGroup)?;
         let topics = self.topics();
-        let (outcomes, effects) = slot.group.leave(self.sight(&topics, now), leaves);
+        let (outcomes, effects) = slot.group.leave(self.sight(&topics, group_id, now), leaves);
         self.carry_out(&mut shard, group_id, now, effects);
         self.refresh(shard, group_id);
         Ok(outcomes)

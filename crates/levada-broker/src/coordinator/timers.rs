@@ -61,7 +61,7 @@ impl Coordinator {
     fn tick_group(&self, shard: &mut super::shard::Shard, now: Now, group_id: &Str) {
         let topics = self.topics();
         if let Some(slot) = shard.groups.get_mut(group_id) {
-            let effects = slot.group.tick(self.sight(&topics, now));
+            let effects = slot.group.tick(self.sight(&topics, group_id, now));
             self.carry_out(shard, group_id, now, effects);
         }
     }

@@ -74,7 +74,7 @@ impl Coordinator {
         let is_anonymous = sent < 0 && committer.member_id.is_empty() && committer.instance_id.is_none();
         let topics = self.topics();
         let partitions = positions.iter().map(|(partition, _)| partition);
-        let view = self.sight(&topics, now).view;
+        let view = self.sight(&topics, group_id, now).view;
         match slot.group.check_commit(view, committer, CommitRule::Transaction, partitions) {
             Ok(()) | Err(HeartbeatError::RebalanceInProgress) => {}
             Err(_) if is_anonymous => {}

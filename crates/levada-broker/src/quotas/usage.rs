@@ -53,6 +53,15 @@ impl Used {
     }
 }
 
+/// Whether a client gets what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It was counted; the client is muted for so long afterwards.
+    Taken(Duration),
+    /// It was not counted; the client is muted for so long, and gets nothing.
+    Refused(Duration),
+}
+
 /// Amounts in a sliding window.
 #[derive(Debug, Default)]
 struct Window {
@@ -85,6 +94,18 @@ impl Window {
         Duration::try_from_secs_f64((sum - limit * span) / limit).unwrap_or(MUTE_MAX).min(MUTE_MAX)
     }
 
+    /// For how long `amount` is too much, given what was used before: never where that is nothing.
+    fn excess_with(&self, amount: f64, limit: f64, now: Duration) -> Duration {
+        let span = SAMPLE * u32::try_from(SAMPLES_MAX).unwrap_or(1);
+        let counts = |(began, amount): &&(Duration, f64)| now.saturating_sub(*began) < span && *amount > 0.0;
+        let mut later = Self { samples: self.samples.iter().filter(counts).copied().collect() };
+        if later.samples.is_empty() {
+            return Duration::ZERO;
+        }
+        later.add(amount, now);
+        later.excess(limit, now)
+    }
+
     fn is_quiet(&self, now: Duration) -> bool {
         self.samples.back().is_none_or(|(began, _)| now.saturating_sub(*began) > 2 * WINDOW_MIN)
     }
@@ -110,6 +131,38 @@ impl Usage {
         let Some((entity, limit)) = limit_of_client(quotas, user, client_id, used) else { return Duration::ZERO };
         let muted = self.take(entity, limit, used, amount, now);
         if used == Used::RequestTime { muted.min(REQUEST_TIME_MUTE_MAX) } else { muted }
+    }
+
+    /// As [`Self::take_of_client`], but where that mutes nothing is counted, and the client is to get nothing: unless
+    /// it had nothing before, so that what is larger than its quota comes at last.
+    pub fn admit_of_client(
+        &self,
+        quotas: &BTreeMap<QuotaEntity, Quotas>,
+        (user, client_id): (&str, &str),
+        used: Used,
+        amount: f64,
+        now: Duration,
+    ) -> Admission {
+        let Some((entity, limit)) = limit_of_client(quotas, user, client_id, used) else {
+            return Admission::Taken(Duration::ZERO);
+        };
+        let key = (used, entity);
+        let refused = self.windows.lock().get(&key).map(|window| window.excess_with(amount, limit, now));
+        let refused = refused.unwrap_or_default();
+        if !refused.is_zero() {
+            return Admission::Refused(refused);
+        }
+        Admission::Taken(self.take(key.1, limit, used, amount, now))
+    }
+
+    /// What a client may use at once, if there is a limit.
+    pub fn most_at_once(
+        &self,
+        quotas: &BTreeMap<QuotaEntity, Quotas>,
+        (user, client_id): (&str, &str),
+        used: Used,
+    ) -> Option<f64> {
+        limit_of_client(quotas, user, client_id, used).map(|(_, limit)| limit * WINDOW_MIN.as_secs_f64())
     }
 
     /// Counts a connection from `address`; answers for how long it is not served.
@@ -221,6 +274,22 @@ mod tests {
         assert_eq!(take(500.0, 0), Duration::from_secs(5));
         assert_eq!(take(0.0, 15), Duration::ZERO);
         assert_eq!(take(1_000.0, 40), Duration::ZERO, "what is long past does not count");
+    }
+
+    #[test]
+    fn what_would_be_too_much_is_refused_and_not_counted() {
+        let usage = Usage::default();
+        let set = quotas(&[(entity(Some("alice"), None), 100.0)]);
+        let admit = |amount, second| {
+            let now = Duration::from_secs(second);
+            usage.admit_of_client(&set, ("alice", "app"), Used::Produced, amount, now)
+        };
+        assert_eq!(usage.most_at_once(&set, ("alice", "app"), Used::Produced), Some(1_000.0));
+        assert_eq!(admit(600.0, 0), Admission::Taken(Duration::ZERO));
+        assert_eq!(admit(900.0, 0), Admission::Refused(Duration::from_secs(5)));
+        assert_eq!(admit(400.0, 0), Admission::Taken(Duration::ZERO), "what was refused does not count");
+        assert_eq!(admit(2_000.0, 40), Admission::Taken(Duration::from_secs(10)), "more than there can be at once");
+        assert_eq!(admit(1.0, 41), Admission::Refused(Duration::from_millis(10_010)));
     }
 
     #[test]

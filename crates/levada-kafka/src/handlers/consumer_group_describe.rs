@@ -88,7 +88,8 @@ fn member(member: DescribedConsumer) -> Member {
         client_id: member.client_id,
         client_host: member.client_host,
         subscribed_topic_names: member.topics,
-        subscribed_topic_regex: member.pattern,
+        // Without an expression it is empty, never null.
+        subscribed_topic_regex: Some(member.pattern.unwrap_or_default()),
         assignment: assignment(member.assignment),
         target_assignment: assignment(member.target),
         member_type: if member.is_classic { CLASSIC } else { CONSUMER },

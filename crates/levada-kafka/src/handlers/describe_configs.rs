@@ -1,10 +1,10 @@
 //! DescribeConfigs · key 32 · versions 1–4
 //!
 //! - 1: sources and synonyms of values. 3: types and documentation (KIP-569). 4: flexible.
-//! - Topics, and the one broker by its number or, for what all brokers share, by an empty name.
-//! - Left out: broker loggers and groups as resources: an invalid request. Nothing is set for client metrics.
+//! - Topics, groups, and the one broker by its number or, for what all brokers share, by an empty name.
+//! - Left out: broker loggers as resources: an invalid request. Nothing is set for client metrics.
 //!
-//! Source: KIP-133, KIP-226, KIP-569.
+//! Source: KIP-133, KIP-226, KIP-569, KIP-848.
 
 use crate::{call::Context, configs, errors};
 use levada_broker::{
@@ -60,6 +60,11 @@ fn describe(
             // Of all brokers there is only what was set for all of them.
             found.retain(|config| !name.is_empty() || config.source == ConfigSource::DynamicBroker);
             Ok(found)
+        }
+        configs::GROUP => {
+            configs::check_group(name)?;
+            let grant = context.ask::<op::DescribeConfigs, res::Group>(name).map_err(denied)?;
+            Ok(context.broker().describe_group_configs(&grant, keys))
         }
         configs::CLIENT_METRICS => {
             context.ask_cluster::<op::DescribeConfigs>().map_err(denied)?;

@@ -5,10 +5,11 @@
 //!   13: topic ids instead of names (KIP-516). 15: replica state (KIP-903). 16: node endpoints (KIP-951).
 //!   17: replica directories. 18: high watermark in the request (KIP-1166).
 //! - A response holds whole batches, and at least one if there is any (KIP-74).
+//! - More than the client's quota is answered without records, and muted (KIP-219).
 //! - Left out: fetches of followers, which are refused: there are none. Preferred replicas, rack and node
 //!   endpoints: one broker has everything.
 //!
-//! Source: KIP-74, KIP-98, KIP-227, KIP-320, KIP-516, KIP-595.
+//! Source: KIP-74, KIP-98, KIP-219, KIP-227, KIP-320, KIP-516, KIP-595.
 
 use crate::{
     call::{Answer, Context},
@@ -24,11 +25,11 @@ use levada_broker::{
     FileSlice, ReadUntil,
     auth::{Grant, op, res},
     fetch::EpochEnd,
-    quotas::usage::Used,
+    quotas::usage::Admission,
 };
 use levada_model::{LeaderEpoch, NO_OFFSET};
 use levada_protocol::{
-    ErrorCode, Records,
+    ErrorCode, Records, Response,
     messages::{
         FetchRequest, FetchResponse,
         fetch_request::{FetchPartition, FetchTopic},
@@ -71,21 +72,40 @@ pub(crate) async fn handle(context: Context, mut request: FetchRequest) -> Answe
         until: if request.isolation_level == 1 { ReadUntil::LastStable } else { ReadUntil::HighWatermark },
     };
     let size_max = usize::try_from(request.max_bytes).unwrap_or(0).min(context.shared.config.fetch_size_max);
+    let size_max = size_max.min(context.fetch_size_max());
     let mut budget = Budget::new(size_max, &context.shared.response_memory);
     let keeps = held.id() != 0;
     if let Err(error) = read(&context, &mut held.session_mut().fetch, &mut budget, &patience, keeps).await {
         return Answer::Close(format!("the fetch could not be finished: {error}"));
     }
+    let mute = match context.admit_fetch(held.session_mut().fetch.size()) {
+        Admission::Taken(mute) => mute,
+        Admission::Refused(mute) => return throttled(&context, held, style, mute),
+    };
     let (mut response, slices) = respond(&context, &mut held, style, patience.until);
     held.put_back();
-    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
-    let size: usize = partitions.map(|partition| partition.records.len()).sum();
-    let mute =
-        context.throttle(&mut response, Some((Used::Fetched, f64::from(u32::try_from(size).unwrap_or(u32::MAX)))));
+    response.set_throttle_time_ms(i32::try_from(mute.as_millis()).unwrap_or(i32::MAX));
     match context.reply_with(&response, slices) {
         Answer::Reply { segments, .. } => Answer::Reply { segments, charge: budget.charge, mute },
         other => other,
     }
+}
+
+/// The answer to who fetched too much: nothing, and for how long. A session goes on where it was; one that was only
+/// just made is none.
+fn throttled(context: &Context, mut held: Held, style: Style, mute: Duration) -> Answer {
+    let mut session_id = 0;
+    if style == Style::Incremental {
+        session_id = held.id();
+        held.session_mut().fetch.forget_outcomes();
+        held.put_back();
+    } else {
+        let id = held.id();
+        drop(held);
+        context.shared.fetch_sessions.end(id);
+    }
+    let throttle_time_ms = i32::try_from(mute.as_millis()).unwrap_or(i32::MAX);
+    context.reply(&FetchResponse { session_id, throttle_time_ms, ..FetchResponse::default() }).muting(mute)
 }
 
 fn refuse(context: &Context, error: ErrorCode) -> Answer {

@@ -70,8 +70,8 @@ fn translate(resource: &AlterConfigsResource) -> Result<AlterConfigs, (ErrorCode
             3 => ConfigOp::Subtract,
             other => {
                 // What Kafka makes of an operation that it does not know.
-                let of_topic = resource.resource_type == configs::TOPIC;
-                let error = if of_topic { ErrorCode::UnknownServerError } else { ErrorCode::InvalidRequest };
+                let is_unexpected = matches!(resource.resource_type, configs::TOPIC | configs::GROUP);
+                let error = if is_unexpected { ErrorCode::UnknownServerError } else { ErrorCode::InvalidRequest };
                 return Err((error, format!("operation {other} does not exist")));
             }
         };

@@ -1,7 +1,8 @@
 //! ListConfigResources · key 74 · versions 0–1
 //!
 //! - 0: client metrics only. 1: resources of the types asked for, of all types where none is (KIP-1142).
-//! - Topics and the broker have settings here; other types have no resources, which is what is answered.
+//! - Topics, the broker, and groups with settings of their own; other types have no resources, which is what is
+//!   answered.
 //!
 //! Source: KIP-1000, KIP-1142.
 
@@ -46,6 +47,12 @@ pub(crate) async fn handle(context: Context, request: ListConfigResourcesRequest
     if wants(configs::BROKER_LOGGER) {
         let resource_name = context.broker().cluster().node_id.to_string().into();
         config_resources.push(ConfigResource { resource_name, resource_type: configs::BROKER_LOGGER });
+    }
+    if wants(configs::GROUP) {
+        let names = context.broker().configured_groups().into_iter();
+        let seen = names.filter(|name| context.ask::<op::DescribeConfigs, res::Group>(name).is_ok());
+        config_resources
+            .extend(seen.map(|resource_name| ConfigResource { resource_name, resource_type: configs::GROUP }));
     }
     ListConfigResourcesResponse { config_resources, ..ListConfigResourcesResponse::default() }
 }

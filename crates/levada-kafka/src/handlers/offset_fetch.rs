@@ -84,7 +84,10 @@ fn fetch(
             group_id,
             error_code: error.code(),
             // Before there was an error of the whole response it stood with every partition.
-            topics: asked.unwrap_or_default().into_iter().map(|topic| refused(topic, error)).collect(),
+            topics: match context.version {
+                ..TOP_ERROR_FROM => asked.unwrap_or_default().into_iter().map(|topic| refused(topic, error)).collect(),
+                TOP_ERROR_FROM.. => Vec::new(),
+            },
         },
     }
 }
@@ -190,8 +193,7 @@ fn refused(topic: Asked, error: ErrorCode) -> OffsetFetchResponseTopics {
 
 /// The answer in versions with one group.
 fn single(version: i16, group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
-    let is_refused = group.error_code != 0 && version >= TOP_ERROR_FROM;
-    let topics = group.topics.into_iter().filter(|_| !is_refused).map(|topic| {
+    let topics = group.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.into_iter().map(|partition| OffsetFetchResponsePartition {
             partition_index: partition.partition_index,
             committed_offset: partition.committed_offset,

@@ -21,7 +21,10 @@ use levada_protocol::{
 
 pub(crate) async fn handle(context: Context, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse {
     let mut markers = Vec::with_capacity(request.markers.len());
-    for marker in request.markers {
+    // Of a marker for nothing nothing is said.
+    let is_for_something =
+        |marker: &WritableTxnMarker| marker.topics.iter().any(|topic| !topic.partition_indexes.is_empty());
+    for marker in request.markers.into_iter().filter(is_for_something) {
         markers.push(write(&context, marker).await);
     }
     WriteTxnMarkersResponse { markers }

@@ -8,7 +8,7 @@ use crate::{
 use levada_protocol::{
     ErrorCode,
     messages::{
-        AlterClientQuotasRequest, ApiVersionsRequest, CreateTopicsRequest,
+        AlterClientQuotasRequest, ApiVersionsRequest, CreateTopicsRequest, FetchRequest,
         alter_client_quotas_request::{EntityData, EntryData, OpData},
         create_topics_request::CreatableTopic,
     },
@@ -51,6 +51,41 @@ async fn who_sends_too_much_is_answered_and_then_muted() {
     let begun = now();
     other.call(0, &ApiVersionsRequest::default()).await;
     assert!(begun.elapsed() < Duration::from_millis(250), "{:?}", begun.elapsed());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_fetches_too_much_is_answered_without_records_and_then_muted() {
+    let server = TestServer::start().await;
+    let mut client = server.client().await;
+    client.create_topic("orders", 1).await;
+    let batch = batches::batch(&[&"x".repeat(2_000)]);
+    client.produce("orders", 0, batch.clone()).await;
+    // Ten seconds' worth at once is let through, which one batch is, and two are half a second more.
+    let rate = f64::from(u32::try_from(2 * batch.len()).unwrap()) / 10.5;
+    set(&mut client, ("client-id", Some("test")), "consumer_byte_rate", rate.floor()).await;
+    let first = client.call(12, &FetchRequest { session_epoch: 0, ..requests::fetch("orders", 0, 0) }).await;
+    assert_eq!((first.throttle_time_ms, requests::only(&first).records.len()), (0, batch.len()));
+    assert_ne!(first.session_id, 0);
+    let again = FetchRequest { session_id: first.session_id, session_epoch: 1, ..requests::fetch("orders", 0, 0) };
+    let second = client.call(12, &again).await;
+    assert!((300..=900).contains(&second.throttle_time_ms), "{}", second.throttle_time_ms);
+    assert_eq!((second.error_code, second.session_id, second.responses.len()), (0, first.session_id, 0), "nothing");
+    let muted = now();
+    client.call(0, &ApiVersionsRequest::default()).await;
+    assert!(muted.elapsed() >= Duration::from_millis(250), "{:?}", muted.elapsed());
+    // Without a session, and where one is only begun, there is none afterwards.
+    for session_epoch in [-1, 0] {
+        let mut other = server.client().await;
+        let third = other.call(12, &FetchRequest { session_epoch, ..requests::fetch("orders", 0, 0) }).await;
+        assert_eq!((third.error_code, third.session_id, third.responses.len()), (0, 0, 0));
+        assert!(third.throttle_time_ms > 0);
+    }
+    // The session goes on where it was, once there is room.
+    set(&mut client, ("client-id", Some("test")), "consumer_byte_rate", 1e9).await;
+    let on = FetchRequest { session_id: first.session_id, session_epoch: 2, topics: Vec::new(), ..again };
+    let fourth = client.call(12, &on).await;
+    assert_eq!((fourth.throttle_time_ms, requests::only(&fourth).records.len()), (0, batch.len()));
     server.stop().await;
 }
 

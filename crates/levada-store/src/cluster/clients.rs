@@ -87,6 +87,16 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_groups_are_in_a_snapshot_until_they_are_taken_away() {
+        let configs = BTreeMap::from([("consumer.session.timeout.ms".to_owned(), "50000".to_owned())]);
+        let set = [Change::SetGroupConfigs { group_id: "app".to_owned(), configs: configs.clone() }];
+        let again = applied(&applied(&set).as_changes());
+        assert_eq!(again.group_configs.get("app"), Some(&configs));
+        let taken = Change::SetGroupConfigs { group_id: "app".to_owned(), configs: BTreeMap::new() };
+        assert!(applied(&[set[0].clone(), taken]).group_configs.is_empty());
+    }
+
+    #[test]
     fn quotas_and_credentials_are_in_a_snapshot_until_they_are_taken_away() {
         let user = Some(EntityName::Named("alice".to_owned()));
         let entity = QuotaEntity { user, ..QuotaEntity::default() };

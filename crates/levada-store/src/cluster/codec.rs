@@ -13,6 +13,7 @@
 //!  20 SetClientQuotas  name user · name client id · name ip · u32 count · (text key · f64 value)…
 //!  21 SetScramCredential text user · i8 mechanism · u8 1 · i32 iterations · bytes salt · bytes salted password
 //!                      text user · i8 mechanism · u8 0, where it is taken away
+//!  22 SetGroupConfigs  text group id · map configs
 //! text: u32 length · UTF-8;  map: u32 count · (text key · text value)…;  bytes: u32 length · bytes
 //! name: u8 0 none, 1 everybody else, 2 and then a text
 //! ```
@@ -117,6 +118,11 @@ fn put_change(target: &mut BytesMut, change: &Change) {
                 put_bytes(target, salted_password);
             }
         }
+        Change::SetGroupConfigs { group_id, configs } => {
+            target.put_u8(22);
+            put_text(target, group_id);
+            put_map(target, configs);
+        }
     }
 }
 
@@ -144,6 +150,7 @@ fn read_change(reader: &mut Reader) -> Result<Change, ChangeError> {
             key: (read_text(reader)?, reader.i8()?),
             credential: if reader.u8()? == 0 { None } else { Some(read_credential(reader)?) },
         },
+        22 => Change::SetGroupConfigs { group_id: read_text(reader)?, configs: read_map(reader)? },
         kind => return Err(ChangeError::Kind(kind)),
     })
 }
@@ -243,6 +250,7 @@ mod tests {
             Change::SetPartitions { id, partitions: 5 },
             Change::SetTopicConfigs { id, configs: configs.clone() },
             Change::SetBrokerConfigs { configs },
+            group_configs(),
             Change::SetNextProducerId { next: 1_000 },
             Change::SetLeaderEpoch { epoch: 4 },
             Change::SetLogStart { id, partition: 2, offset: 99 },
@@ -264,6 +272,11 @@ mod tests {
         }
     }
 
+    fn group_configs() -> Change {
+        let configs = BTreeMap::from([("consumer.session.timeout.ms".to_owned(), "50000".to_owned())]);
+        Change::SetGroupConfigs { group_id: "app".to_owned(), configs }
+    }
+
     fn credential() -> ScramCredential {
         ScramCredential {
             iterations: 4096,
@@ -280,6 +293,12 @@ mod tests {
         let change = Change::SetScramCredential { key: ("alice".to_owned(), 1), credential: Some(credential()) };
         let golden = b"\0\0\0\x01\x15\0\0\0\x05alice\x01\x01\0\0\x10\0\0\0\0\x04salt\0\0\0\x06salted";
         assert_eq!(&encode(&[change])[..], &golden[..]);
+    }
+
+    #[test]
+    fn the_bytes_of_the_settings_of_groups_never_change() {
+        let golden = b"\0\0\0\x01\x16\0\0\0\x03app\0\0\0\x01\0\0\0\x1bconsumer.session.timeout.ms\0\0\0\x0550000";
+        assert_eq!(&encode(&[group_configs()])[..], &golden[..]);
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl Inspection {
             }
             Change::SetTopicConfigs { .. }
             | Change::SetBrokerConfigs { .. }
+            | Change::SetGroupConfigs { .. }
             | Change::SetNextProducerId { .. }
             | Change::SetLeaderEpoch { .. }
             | Change::SetLogStart { .. }

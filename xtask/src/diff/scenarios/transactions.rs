@@ -9,18 +9,18 @@ const THEN: i64 = 1_700_000_000_000;
 /// From this version on AddPartitionsToTxn is for brokers.
 const BROKERS_FROM: i16 = 4;
 
-fn settle(s: &mut Scenario, id: &str) {
+pub(super) fn settle(s: &mut Scenario, id: &str) {
     let body = json!({ "key_type": 1, "coordinator_keys": [id] });
     s.call(ApiKey::FindCoordinator, 4, body).until("coordinators[0].error_code", 0);
 }
 
 /// Asks for a producer id until nothing stands in the way, and binds it under `name`.
-fn init(s: &mut Scenario, version: i16, id: &str, name: &str) {
+pub(super) fn init(s: &mut Scenario, version: i16, id: &str, name: &str) {
     let body = json!({ "transactional_id": id, "transaction_timeout_ms": 60_000 });
     s.call(ApiKey::InitProducerId, version, body).bind(name, "producer_id").until("error_code", 0);
 }
 
-fn add(s: &mut Scenario, version: i16, id: &str, producer: &str, epoch: i16, topics: &Value, about: &str) {
+pub(super) fn add(s: &mut Scenario, version: i16, id: &str, producer: &str, epoch: i16, topics: &Value, about: &str) {
     let body = json!({
         "v3_and_below_transactional_id": id, "v3_and_below_producer_id": producer,
         "v3_and_below_producer_epoch": epoch, "v3_and_below_topics": topics,
@@ -29,7 +29,14 @@ fn add(s: &mut Scenario, version: i16, id: &str, producer: &str, epoch: i16, top
 }
 
 /// Writes one record of a transaction.
-fn produce(s: &mut Scenario, version: i16, id: &Value, (producer, epoch): (&str, i16), to: (&str, i32), sequence: i32) {
+pub(super) fn produce(
+    s: &mut Scenario,
+    version: i16,
+    id: &Value,
+    (producer, epoch): (&str, i16),
+    to: (&str, i32),
+    sequence: i32,
+) {
     let mut spec = batch(1, THEN);
     spec["producer_id"] = json!(producer);
     spec["producer_epoch"] = json!(epoch);
@@ -40,14 +47,21 @@ fn produce(s: &mut Scenario, version: i16, id: &Value, (producer, epoch): (&str,
     s.call(ApiKey::Produce, version, body);
 }
 
-fn end(s: &mut Scenario, version: i16, id: &str, (producer, epoch): (&str, i16), committed: bool, about: &str) {
+pub(super) fn end(
+    s: &mut Scenario,
+    version: i16,
+    id: &str,
+    (producer, epoch): (&str, i16),
+    committed: bool,
+    about: &str,
+) {
     let body =
         json!({ "transactional_id": id, "producer_id": producer, "producer_epoch": epoch, "committed": committed });
     s.call(ApiKey::EndTxn, version, body).about(about);
 }
 
 /// Ends a transaction, and asks for as long as an end before is still on its way.
-fn end_at_last(s: &mut Scenario, version: i16, id: &str, who: (&str, i16), committed: bool) {
+pub(super) fn end_at_last(s: &mut Scenario, version: i16, id: &str, who: (&str, i16), committed: bool) {
     end(s, version, id, who, committed, "until it is done");
     if let Some(step) = s.steps.last_mut() {
         step.until("error_code", 0);
@@ -56,7 +70,7 @@ fn end_at_last(s: &mut Scenario, version: i16, id: &str, who: (&str, i16), commi
 
 /// What readers of all, and of committed records, are given, batch by batch: Apache Kafka's fetches end at the first
 /// marker, Levada's go on.
-fn look(s: &mut Scenario, topic: &str, end: i64) {
+pub(super) fn look(s: &mut Scenario, topic: &str, end: i64) {
     for isolation in [0, 1] {
         for offset in 0..=end {
             let partition = json!({ "partition": 0, "fetch_offset": offset, "partition_max_bytes": 1 });
@@ -72,11 +86,11 @@ fn look(s: &mut Scenario, topic: &str, end: i64) {
     }
 }
 
-fn describe(s: &mut Scenario, id: &str) {
+pub(super) fn describe(s: &mut Scenario, id: &str) {
     s.call(ApiKey::DescribeTransactions, 0, json!({ "transactional_ids": [id] })).about("how it stands");
 }
 
-fn in_topic(topic: &str) -> Value {
+pub(super) fn in_topic(topic: &str) -> Value {
     json!([{ "name": topic, "partitions": [0] }])
 }
 

@@ -81,7 +81,7 @@ impl Story {
         Self {
             group: AnyGroup::Classic(Group::new(str("g"), now)),
             topics,
-            limits: GroupLimits::default(),
+            limits: limits(),
             now,
             kept: Image::default(),
             records: Vec::new(),
@@ -97,7 +97,8 @@ impl Story {
     ) -> RequestId {
         self.requests += 1;
         let request = RequestId(self.requests);
-        let view = View { now: self.now, limits: &self.limits.consumer, topics: &self.topics };
+        let pace = self.limits.consumer.paces.usual;
+        let view = View { now: self.now, limits: &self.limits.consumer, pace, topics: &self.topics };
         let effects = call(&mut self.group, Sight { view, limits: &self.limits }, request);
         self.records.clear();
         self.answers.clear();
@@ -191,7 +192,7 @@ impl Story {
 
     pub(in crate::consumer_group) fn restart(&mut self) {
         let kept = Image { classic: None, ..self.kept.clone() };
-        let group = ConsumerGroup::restore(str("g"), kept, self.now, &self.limits.consumer);
+        let group = ConsumerGroup::restore(str("g"), kept, self.now, self.limits.consumer.paces.usual);
         self.group = AnyGroup::Consumer(group);
         self.check();
     }
@@ -326,4 +327,11 @@ pub(in crate::consumer_group) fn classic_joining(member: &str, fresh: &str, says
         skips_assignment: SkipsAssignment::Understood,
         fresh_member_id: str(fresh),
     }
+}
+
+/// As by default, but that whoever comes is assigned at once.
+fn limits() -> GroupLimits {
+    let mut limits = GroupLimits::default();
+    limits.consumer.paces.usual.assignment_interval = Duration::ZERO;
+    limits
 }
