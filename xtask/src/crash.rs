@@ -5,6 +5,7 @@ mod build;
 mod report;
 mod scenarios;
 mod strace;
+mod transactions;
 mod volume;
 mod workload;
 
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let faults = match (&args.planted, args.only.as_slice()) {
         (Some(planted), []) => planted.faults(),
-        (None, []) if args.apache => vec![Fault::Kill],
+        (None, []) if args.apache => vec![Fault::Kill, Fault::Transactions],
         (None, []) => Fault::value_variants().to_vec(),
         (_, only) => only.to_vec(),
     };

@@ -7,9 +7,11 @@
 mod anomaly;
 mod graph;
 mod marks;
+mod offsets;
 mod order;
 pub(crate) mod payload;
 mod polls;
+mod raw;
 mod reads;
 mod sends;
 mod transactions;
@@ -95,10 +97,14 @@ pub(crate) enum Action {
     Send { sends: Vec<Sent> },
     /// A poll. `moved` lists logs whose position was changed since the last one, by a seek or a rebalance.
     Poll { reads: Vec<Read>, moved: Vec<Log> },
-    /// A transaction that read and wrote.
-    Transaction { sends: Vec<Sent>, reads: Vec<Read> },
+    /// A transaction that read, wrote and committed offsets.
+    Transaction { sends: Vec<Sent>, reads: Vec<Read>, offsets: Vec<(Mark, i64)> },
     /// A read of these logs from their first offset to their end, after the faults healed.
     FullRead { logs: Vec<Log>, reads: Vec<Read> },
+    /// The same for who reads everything, committed or not.
+    RawRead { logs: Vec<Log>, reads: Vec<Read> },
+    /// A log's last stable offset and high watermark once nobody writes any more, and all time limits have passed.
+    Ends { log: Log, stable: i64, high: i64 },
     /// Asks for the mark to move to `value`.
     Move { mark: Mark, value: i64 },
     /// Sees the mark at `value`.
@@ -119,14 +125,24 @@ impl Op {
     fn sends(&self) -> &[Sent] {
         match &self.action {
             Action::Send { sends } | Action::Transaction { sends, .. } => sends,
-            Action::Poll { .. } | Action::FullRead { .. } | Action::Move { .. } | Action::See { .. } => &[],
+            Action::Poll { .. }
+            | Action::FullRead { .. }
+            | Action::RawRead { .. }
+            | Action::Ends { .. }
+            | Action::Move { .. }
+            | Action::See { .. } => &[],
         }
     }
 
+    /// What was read and may not go away again, nor be of an aborted transaction.
     fn reads(&self) -> &[Read] {
         match &self.action {
             Action::Poll { reads, .. } | Action::Transaction { reads, .. } | Action::FullRead { reads, .. } => reads,
-            Action::Send { .. } | Action::Move { .. } | Action::See { .. } => &[],
+            Action::Send { .. }
+            | Action::RawRead { .. }
+            | Action::Ends { .. }
+            | Action::Move { .. }
+            | Action::See { .. } => &[],
         }
     }
 
@@ -155,6 +171,8 @@ impl History {
         sends::check(&self.ops, &index, &mut found);
         transactions::check(&self.ops, &mut found);
         marks::check(&self.ops, &mut found);
+        raw::check(&self.ops, &index, &mut found);
+        offsets::check(&self.ops, &mut found);
         Verdict::new(found)
     }
 

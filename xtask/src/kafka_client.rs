@@ -2,15 +2,16 @@
 //! retries nothing: what a failure means is its user's to say.
 
 mod admin;
+pub(crate) mod transactions;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use levada_model::Uuid;
-use levada_model::batch::{Batch, split};
+use levada_model::batch::{Batch, BatchHeader, split};
 use levada_model::record::Records;
+use levada_model::{Marker, Outcome, ProducerId, Uuid};
 use levada_protocol::ErrorCode;
 use levada_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use levada_protocol::messages::delete_topics_request::DeleteTopicState;
@@ -61,8 +62,26 @@ pub(crate) struct Fetched {
     pub(crate) error: i16,
     pub(crate) high_watermark: i64,
     pub(crate) last_stable_offset: i64,
-    /// Offsets and values from the asked offset on, or what is wrong with the bytes.
-    pub(crate) records: Result<Vec<(i64, Bytes)>>,
+    /// What was asked for, or what is wrong with the bytes.
+    pub(crate) records: Result<Found>,
+}
+
+/// What one partition's part of a fetch answer holds.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Offsets and values from the asked offset on.
+    pub(crate) records: Vec<(i64, Bytes)>,
+    /// Where to go on, behind markers and what a reader is not shown.
+    pub(crate) next_offset: i64,
+}
+
+/// What a reader wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// All that was written.
+    Uncommitted,
+    /// No record of a transaction that goes on, or that was aborted.
+    Committed,
 }
 
 /// The error's name, for a message.
@@ -118,39 +137,21 @@ impl Connection {
 
     /// Writes a produce request of one batch a partition.
     pub(crate) fn send_batches(&mut self, batches: &[(Partition, Bytes)]) -> Result<i32> {
-        let partition = |(partition, bytes): &(Partition, Bytes)| PartitionProduceData {
-            index: partition.index,
-            records: bytes.clone().into(),
-        };
-        let topic = |(name, batches): (&str, Vec<&(Partition, Bytes)>)| TopicProduceData {
-            name: name.into(),
-            partition_data: batches.into_iter().map(partition).collect(),
-            ..TopicProduceData::default()
-        };
-        let request = ProduceRequest {
-            transactional_id: None,
-            acks: ACKS_ALL,
-            timeout_ms: TIMEOUT_MS,
-            topic_data: by_topic(batches).into_iter().map(topic).collect(),
-        };
-        self.send(&request, PRODUCE_VERSION)
+        self.send(&produce_request(batches), PRODUCE_VERSION)
     }
 
     /// Reads the answer to [`Self::send_batches`].
     pub(crate) fn receive_produced(&mut self, correlation_id: i32) -> Result<Vec<(Partition, Produced)>> {
-        let response: ProduceResponse = self.receive::<ProduceRequest>(correlation_id, PRODUCE_VERSION)?;
-        let mut produced = Vec::new();
-        for topic in response.responses {
-            for answer in topic.partition_responses {
-                let partition = Partition { topic: topic.name.as_str().to_owned(), index: answer.index };
-                produced.push((partition, Produced { error: answer.error_code, base_offset: answer.base_offset }));
-            }
-        }
-        Ok(produced)
+        Ok(outcomes(self.receive::<ProduceRequest>(correlation_id, PRODUCE_VERSION)?))
     }
 
-    /// Fetches from each partition at its offset; waits a little where there is nothing.
+    /// Fetches all that was written from each partition at its offset; waits a little where there is nothing.
     pub(crate) fn fetch(&mut self, positions: &[(Partition, i64)]) -> Result<Vec<Fetched>> {
+        self.fetch_as(Isolation::Uncommitted, positions)
+    }
+
+    /// As [`Self::fetch`], for a reader that may not want to see everything.
+    pub(crate) fn fetch_as(&mut self, isolation: Isolation, positions: &[(Partition, i64)]) -> Result<Vec<Fetched>> {
         let partition = |(partition, offset): &(Partition, i64)| FetchPartition {
             partition: partition.index,
             fetch_offset: *offset,
@@ -166,6 +167,7 @@ impl Connection {
             max_wait_ms: FETCH_WAIT_MS,
             min_bytes: 1,
             max_bytes: FETCH_SIZE_MAX,
+            isolation_level: i8::from(isolation == Isolation::Committed),
             topics: by_topic(positions).into_iter().map(topic).collect(),
             ..FetchRequest::default()
         };
@@ -179,12 +181,15 @@ impl Connection {
                 let partition = Partition { topic: topic.topic.as_str().to_owned(), index: data.partition_index };
                 let asked = positions.iter().find(|(asked, _)| *asked == partition);
                 let &(_, from) = asked.with_context(|| format!("nobody asked for {partition:?}"))?;
+                let aborted = data.aborted_transactions.unwrap_or_default();
+                let aborted =
+                    aborted.into_iter().map(|aborted| (aborted.first_offset, ProducerId(aborted.producer_id)));
                 fetched.push(Fetched {
                     partition,
                     error: data.error_code,
                     high_watermark: data.high_watermark,
                     last_stable_offset: data.last_stable_offset,
-                    records: records(data.records.into_bytes().unwrap_or_default(), from),
+                    records: records(data.records.into_bytes().unwrap_or_default(), from, aborted.collect()),
                 });
             }
         }
@@ -217,10 +222,25 @@ impl Connection {
 
     /// The committed offset, −1 for none, or the error code.
     pub(crate) fn committed(&mut self, group: &str, partition: &Partition) -> Result<Result<i64, i16>> {
+        self.committed_as(Isolation::Uncommitted, group, partition)
+    }
+
+    /// As [`Self::committed`]; refused with UNSTABLE_OFFSET_COMMIT where only what is committed is wanted and a
+    /// transaction may still change it.
+    pub(crate) fn committed_as(
+        &mut self,
+        isolation: Isolation,
+        group: &str,
+        partition: &Partition,
+    ) -> Result<Result<i64, i16>> {
         let topic =
             OffsetFetchRequestTopic { name: partition.topic.as_str().into(), partition_indexes: vec![partition.index] };
-        let request =
-            OffsetFetchRequest { group_id: group.into(), topics: Some(vec![topic]), ..OffsetFetchRequest::default() };
+        let request = OffsetFetchRequest {
+            group_id: group.into(),
+            topics: Some(vec![topic]),
+            require_stable: isolation == Isolation::Committed,
+            ..OffsetFetchRequest::default()
+        };
         let response = self.call(&request, OFFSET_FETCH_VERSION)?;
         if response.error_code != 0 {
             return Ok(Err(response.error_code));
@@ -240,18 +260,71 @@ fn by_topic<T>(items: &[(Partition, T)]) -> BTreeMap<&str, Vec<&(Partition, T)>>
     topics
 }
 
-/// The records of uncompressed batches from offset `from` on; the last batch may be cut short.
-fn records(bytes: Bytes, from: i64) -> Result<Vec<(i64, Bytes)>> {
-    let mut found = Vec::new();
+/// A request of one batch a partition, outside a transaction.
+fn produce_request(batches: &[(Partition, Bytes)]) -> ProduceRequest {
+    let partition = |(partition, bytes): &(Partition, Bytes)| PartitionProduceData {
+        index: partition.index,
+        records: bytes.clone().into(),
+    };
+    let topic = |(name, batches): (&str, Vec<&(Partition, Bytes)>)| TopicProduceData {
+        name: name.into(),
+        partition_data: batches.into_iter().map(partition).collect(),
+        ..TopicProduceData::default()
+    };
+    ProduceRequest {
+        transactional_id: None,
+        acks: ACKS_ALL,
+        timeout_ms: TIMEOUT_MS,
+        topic_data: by_topic(batches).into_iter().map(topic).collect(),
+    }
+}
+
+fn outcomes(response: ProduceResponse) -> Vec<(Partition, Produced)> {
+    let mut produced = Vec::new();
+    for topic in response.responses {
+        for answer in topic.partition_responses {
+            let partition = Partition { topic: topic.name.as_str().to_owned(), index: answer.index };
+            produced.push((partition, Produced { error: answer.error_code, base_offset: answer.base_offset }));
+        }
+    }
+    produced
+}
+
+/// The records of uncompressed batches from offset `from` on, but for those of aborted transactions, which are
+/// named by their first offsets; the last batch may be cut short.
+fn records(bytes: Bytes, from: i64, mut aborted: Vec<(i64, ProducerId)>) -> Result<Found> {
+    aborted.sort_unstable();
+    let mut aborted = aborted.into_iter().peekable();
+    let mut aborting = BTreeSet::new();
+    let mut found = Found { next_offset: from, ..Found::default() };
     for batch in split(bytes) {
         let (header, bytes) = batch?;
-        for record in Records::new(Batch::check(bytes)?.records(), header.record_count) {
-            let record = record?;
-            let offset = header.base_offset + i64::from(record.offset_delta);
-            if offset >= from {
-                found.push((offset, record.value.unwrap_or_default()));
+        let batch = Batch::check(bytes)?;
+        let next_offset = header.next_offset();
+        while let Some((_, producer)) = aborted.next_if(|&(first, _)| first < next_offset) {
+            aborting.insert(producer);
+        }
+        found.next_offset = found.next_offset.max(next_offset);
+        if header.attributes.is_control() {
+            if let Some(producer) = header.producer()
+                && Marker::read(batch.records()).is_some_and(|marker| marker.outcome == Outcome::Abort)
+            {
+                aborting.remove(&producer);
+            }
+        } else if !is_of(&header, &aborting) {
+            for record in Records::new(batch.records(), header.record_count) {
+                let record = record?;
+                let offset = header.base_offset + i64::from(record.offset_delta);
+                if offset >= from {
+                    found.records.push((offset, record.value.unwrap_or_default()));
+                }
             }
         }
     }
     Ok(found)
+}
+
+/// Whether a batch is part of a transaction of one of `producers`.
+fn is_of(header: &BatchHeader, producers: &BTreeSet<ProducerId>) -> bool {
+    header.attributes.is_transactional() && header.producer().is_some_and(|producer| producers.contains(&producer))
 }

@@ -9,7 +9,7 @@ use crate::{
     auth::{Grant, op, res},
     config::TopicConfig,
     group::offsets::TopicPartition,
-    transaction::{Generation, Producer},
+    transaction::{Generation, Producer, TransactionError},
     transactions::{Admitted, TransactError},
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -214,13 +214,12 @@ impl Broker {
         slots: Vec<Vec<Slot>>,
     ) -> Produced {
         let mut partitions = BTreeSet::new();
-        let mut producer = None;
+        let mut producers = BTreeSet::new();
         for entry in entries.iter().filter(|entry| entry.batch.header().attributes.is_transactional()) {
             let header = entry.batch.header();
-            producer = Some(Producer { id: ProducerId(header.producer_id), epoch: header.producer_epoch });
+            producers.insert(Producer { id: ProducerId(header.producer_id), epoch: header.producer_epoch });
             partitions.insert(TopicPartition { topic: entry.log.topic().clone(), partition: entry.log.partition() });
         }
-        let producer = producer.unwrap_or(Producer { id: ProducerId(-1), epoch: -1 });
         let append = |admitted| {
             let begins_with_state = matches!(admitted, Admitted::Added(_));
             if let Admitted::Added(state) = admitted {
@@ -228,7 +227,14 @@ impl Broker {
             }
             (self.store.append(AppendSet { entries, acks }), begins_with_state)
         };
-        match self.transactions.with(transaction.id.name(), producer, &partitions, transaction.generation, append) {
+        let mut producers = producers.into_iter();
+        let (id, generation) = (transaction.id.name(), transaction.generation);
+        let appended = match (producers.next(), producers.next()) {
+            (Some(producer), None) => self.transactions.with(id, producer, &partitions, generation, append),
+            // The transactional id belongs to one of them at most.
+            _ => Err(TransactionError::InvalidMapping.into()),
+        };
+        match appended {
             Ok((ticket, begins_with_state)) => Produced { slots, begins_with_state, ticket: Some(ticket) },
             Err(error) => {
                 let refuse = |slot| match slot {

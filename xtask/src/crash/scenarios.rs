@@ -6,6 +6,7 @@ mod disk_full;
 mod kills;
 mod power;
 mod syncs;
+mod transactions;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub(super) enum Fault {
     DiskCall,
     /// SIGKILL at random moments
     Kill,
+    /// Transactions of many producers, under SIGKILL and ends at disk calls
+    Transactions,
     /// Power cuts: what was not synced is gone
     PowerCut,
     /// Power cuts with `durability=os`, which must lose data, or the cut cuts nothing
@@ -54,6 +57,7 @@ impl Fault {
         match self {
             Self::DiskCall => "disk-call",
             Self::Kill => "kill",
+            Self::Transactions => "transactions",
             Self::PowerCut => "power-cut",
             Self::PowerCutOs => "power-cut-os",
             Self::TornSectors => "torn-sectors",
@@ -75,7 +79,9 @@ impl Fault {
             | Self::KillThenCut
             | Self::LostFlush
             | Self::DiskFull => true,
-            Self::DiskCall | Self::Kill | Self::SyncFails | Self::SyncSlow | Self::NoSpace => false,
+            Self::DiskCall | Self::Kill | Self::Transactions | Self::SyncFails | Self::SyncSlow | Self::NoSpace => {
+                false
+            }
         }
     }
 
@@ -90,6 +96,7 @@ impl Fault {
         let mut row = match self {
             Self::DiskCall => disk_calls::run(&stage)?,
             Self::Kill => kills::run(&stage)?,
+            Self::Transactions => transactions::run(&stage)?,
             Self::PowerCut => power::cuts(&stage, power::Device::Whole)?,
             Self::PowerCutOs => power::control(&stage)?,
             Self::TornSectors => power::cuts(&stage, power::Device::Torn)?,
@@ -133,9 +140,15 @@ impl Stage {
 
     /// A Levada, still to be started, that keeps everything in `folder`; its port stays the same.
     fn broker(&self, folder: &Path) -> Result<(Levada, SocketAddr)> {
+        self.broker_with(folder, &[])
+    }
+
+    /// As [`Self::broker`], with more settings.
+    fn broker_with(&self, folder: &Path, settings: &[String]) -> Result<(Levada, SocketAddr)> {
         let Recipe::Levada(binary) = &self.recipe else { bail!("Apache Kafka can only be killed") };
         let port = free_port()?;
-        let flags = SETTINGS.iter().flat_map(|setting| ["--set", setting]).map(str::to_owned).collect();
+        let settings = SETTINGS.iter().copied().chain(settings.iter().map(String::as_str));
+        let flags = settings.flat_map(|setting| ["--set", setting]).map(str::to_owned).collect();
         let config = Config { kafka_port: port, flags, ..Config::new(binary, folder) };
         Ok((Levada::prepare(config)?, SocketAddr::from(([127, 0, 0, 1], port))))
     }

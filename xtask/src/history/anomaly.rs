@@ -46,6 +46,16 @@ pub(crate) enum Anomaly {
     MarkWentBack { mark: Mark, before: i64, after: i64 },
     /// 14: a committed offset that nobody committed.
     PhantomMark { mark: Mark, value: i64 },
+    /// 15: readers of the committed see a value, or its transaction was acknowledged, and readers of everything do not.
+    OnlyCommitted { log: Log, value: Value },
+    /// 16: a transaction is open when none should be.
+    Hanging { log: Log, stable: i64, high: i64 },
+    /// 17: an offset counts that was committed in a transaction that was aborted.
+    OffsetOfAborted { mark: Mark, value: i64 },
+    /// 17: an offset counts, and a record of its transaction does not.
+    OffsetAlone { mark: Mark, value: i64, unseen: Value },
+    /// 17: a record counts, and the offset that was committed with it does not.
+    OffsetMissing { mark: Mark, value: i64, looked: i64, seen: Value },
 }
 
 impl Anomaly {
@@ -69,19 +79,16 @@ impl Anomaly {
             Self::OffsetWentBack { .. } => "offset went back",
             Self::MarkWentBack { .. } => "mark went back",
             Self::PhantomMark { .. } => "phantom mark",
+            Self::OnlyCommitted { .. } => "not there for who reads everything",
+            Self::Hanging { .. } => "hanging transaction",
+            Self::OffsetOfAborted { .. } => "offset of an aborted transaction",
+            Self::OffsetAlone { .. } => "offset without its records",
+            Self::OffsetMissing { .. } => "records without their offset",
         }
     }
 
     fn describe(&self, logs: &[String]) -> String {
-        let name = |log: &Log| {
-            let index = usize::try_from(log.0).unwrap_or(usize::MAX);
-            logs.get(index).cloned().unwrap_or_else(|| format!("log {}", log.0))
-        };
-        let mark_name = |mark: &Mark| match mark {
-            Mark::High(log) => format!("the high watermark of {}", name(log)),
-            Mark::Stable(log) => format!("the last stable offset of {}", name(log)),
-            Mark::Committed(group, log) => format!("the offset of group {group} in {}", name(log)),
-        };
+        let name = |log: &Log| name(logs, *log);
         match self {
             Self::TwoValues { log, offset, first, second } => {
                 format!("{} offset {offset} held {first} and {second}", name(log))
@@ -116,12 +123,49 @@ impl Anomaly {
             Self::OffsetWentBack { log, value, offset, earlier } => {
                 format!("{}: {value} got offset {offset} after {earlier} was acknowledged", name(log))
             }
-            Self::MarkWentBack { mark, before, after } => {
-                format!("{} was {before}, then {after}", mark_name(mark))
-            }
-            Self::PhantomMark { mark, value } => format!("{} is {value}, which nobody asked for", mark_name(mark)),
+            Self::MarkWentBack { .. }
+            | Self::PhantomMark { .. }
+            | Self::OnlyCommitted { .. }
+            | Self::Hanging { .. }
+            | Self::OffsetOfAborted { .. }
+            | Self::OffsetAlone { .. }
+            | Self::OffsetMissing { .. } => self.describe_mark(logs),
         }
     }
+
+    /// Those about watermarks, committed offsets and what is open.
+    fn describe_mark(&self, logs: &[String]) -> String {
+        let at = |mark: &Mark| match *mark {
+            Mark::High(log) => format!("the high watermark of {}", name(logs, log)),
+            Mark::Stable(log) => format!("the last stable offset of {}", name(logs, log)),
+            Mark::Committed(group, log) => format!("the offset of group {group} in {}", name(logs, log)),
+        };
+        match self {
+            Self::MarkWentBack { mark, before, after } => format!("{} was {before}, then {after}", at(mark)),
+            Self::PhantomMark { mark, value } => format!("{} is {value}, which nobody asked for", at(mark)),
+            Self::OnlyCommitted { log, value } => {
+                format!("{} lacks {value} for who reads everything", name(logs, *log))
+            }
+            Self::Hanging { log, stable, high } => {
+                format!("{} is stable to {stable} only, and ends at {high}", name(logs, *log))
+            }
+            Self::OffsetOfAborted { mark, value } => {
+                format!("{} is {value}, whose transaction was aborted", at(mark))
+            }
+            Self::OffsetAlone { mark, value, unseen } => {
+                format!("{} is {value}, and {unseen} of the same transaction does not show", at(mark))
+            }
+            Self::OffsetMissing { mark, value, looked, seen } => {
+                format!("{} is {looked}, not {value}, and {seen} of the same transaction shows", at(mark))
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+fn name(logs: &[String], log: Log) -> String {
+    let index = usize::try_from(log.0).unwrap_or(usize::MAX);
+    logs.get(index).cloned().unwrap_or_else(|| format!("log {}", log.0))
 }
 
 /// All anomalies of one history.

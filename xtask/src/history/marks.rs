@@ -16,14 +16,18 @@ struct Observed {
 /// Invariant 14.
 pub(super) fn check(ops: &[Op], found: &mut Vec<Anomaly>) {
     let mut marks: BTreeMap<Mark, Observed> = BTreeMap::new();
+    let ask = |marks: &mut BTreeMap<Mark, Observed>, op: &Op, mark: Mark, value: i64| {
+        let observed = marks.entry(mark).or_default();
+        observed.asked.insert(value);
+        if op.outcome == Outcome::Ok {
+            observed.bounds.push((op.ended_ns, value));
+        }
+    };
     for op in ops {
         match op.action {
-            Action::Move { mark, value } if op.outcome != Outcome::Fail => {
-                let observed = marks.entry(mark).or_default();
-                observed.asked.insert(value);
-                if op.outcome == Outcome::Ok {
-                    observed.bounds.push((op.ended_ns, value));
-                }
+            Action::Move { mark, value } if op.outcome != Outcome::Fail => ask(&mut marks, op, mark, value),
+            Action::Transaction { ref offsets, .. } => {
+                offsets.iter().for_each(|&(mark, value)| ask(&mut marks, op, mark, value));
             }
             Action::See { mark, value } if op.outcome == Outcome::Ok => {
                 let observed = marks.entry(mark).or_default();

@@ -14,7 +14,11 @@ pub(super) fn check(ops: &[Op], index: &Index, found: &mut Vec<Anomaly>) {
                 Action::Poll { moved, .. } => last.retain(|log, _| !moved.contains(log)),
                 Action::FullRead { .. } => last.clear(),
                 Action::Transaction { .. } => {}
-                Action::Send { .. } | Action::Move { .. } | Action::See { .. } => continue,
+                Action::Send { .. }
+                | Action::RawRead { .. }
+                | Action::Ends { .. }
+                | Action::Move { .. }
+                | Action::See { .. } => continue,
             }
             for read in op.reads() {
                 let Ok(next) = read.seen else { continue };

@@ -1,8 +1,10 @@
 //! The checker's own test: a long clean history passes, and each planted anomaly is caught as what it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use levada_model::{Rng, SeededRng};
+
+mod transactional;
 
 use super::payload::Damage;
 use super::*;
@@ -23,6 +25,10 @@ fn pick(rng: &SeededRng, limit: u32) -> u32 {
 struct Generator {
     rng: SeededRng,
     contents: Vec<Vec<Value>>,
+    /// What aborted transactions left, for who reads everything.
+    aborted: Vec<(Log, Value)>,
+    /// The offsets that transactions committed, by process, and whether they count.
+    offsets: BTreeMap<u32, Vec<(i64, bool)>>,
     sequences: Vec<u64>,
     positions: HashMap<(u32, u32), usize>,
     commits: HashMap<(u32, u32), i64>,
@@ -36,6 +42,8 @@ impl Generator {
         Self {
             rng: SeededRng::new(seed),
             contents: vec![Vec::new(); logs],
+            aborted: Vec::new(),
+            offsets: BTreeMap::new(),
             sequences: vec![0; logs],
             positions: HashMap::new(),
             commits: HashMap::new(),
@@ -62,6 +70,8 @@ impl Generator {
             if fate >= 5 {
                 offset = Some(i64::try_from(self.contents[index].len()).unwrap()).filter(|_| fate >= 10);
                 self.contents[index].push(value);
+            } else {
+                self.aborted.push((Log(log), value));
             }
             sends.push(Sent { log: Log(log), value, offset });
         }
@@ -71,7 +81,10 @@ impl Generator {
             _ => Outcome::Ok,
         };
         let action = if fate.is_multiple_of(2) {
-            Action::Transaction { sends, reads: Vec::new() }
+            let committed = self.offsets.entry(process).or_default();
+            let value = i64::try_from(committed.len()).unwrap();
+            committed.push((value, outcome != Outcome::Fail));
+            Action::Transaction { sends, reads: Vec::new(), offsets: vec![(mark_of(process), value)] }
         } else {
             Action::Send { sends }
         };
@@ -94,14 +107,38 @@ impl Generator {
         self.push(process, Outcome::Ok, Action::See { mark, value: end });
     }
 
+    /// What those see who read what was aborted, too; where each log ends; which offsets count.
+    fn look_at_everything(&mut self) {
+        for log in 0..LOGS {
+            let content = self.contents[usize::try_from(log).unwrap()].clone();
+            let aborted = self.aborted.iter().filter(|(of, _)| *of == Log(log)).map(|&(_, value)| value);
+            let all: Vec<Value> = content.into_iter().chain(aborted).collect();
+            let reads = all.iter().enumerate().map(|(offset, &value)| read(log, offset, value)).collect();
+            let high = i64::try_from(all.len()).unwrap();
+            self.push(2_000, Outcome::Ok, Action::RawRead { logs: vec![Log(log)], reads });
+            self.push(2_000, Outcome::Ok, Action::Ends { log: Log(log), stable: high, high });
+        }
+        for (process, committed) in self.offsets.clone() {
+            let last = committed.into_iter().rfind(|&(_, counts)| counts);
+            let value = last.map_or(-1, |(value, _)| value);
+            self.push(2_000, Outcome::Ok, Action::See { mark: mark_of(process), value });
+        }
+    }
+
     fn finish(mut self) -> History {
         for log in 0..LOGS {
             let content = &self.contents[usize::try_from(log).unwrap()];
             let reads = content.iter().enumerate().map(|(offset, &value)| read(log, offset, value)).collect();
             self.push(1_000 + log, Outcome::Ok, Action::FullRead { logs: vec![Log(log)], reads });
         }
+        self.look_at_everything();
         History { logs: (0..LOGS).map(|log| format!("orders-{log}")).collect(), ops: self.ops }
     }
+}
+
+/// Where the transactions of a process commit their offsets.
+fn mark_of(process: u32) -> Mark {
+    Mark::Committed(100 + process, Log(0))
 }
 
 fn read(log: u32, offset: usize, value: Value) -> Read {
@@ -303,7 +340,7 @@ fn reordered_sends_are_caught() {
 fn a_read_of_the_own_write_is_caught() {
     planted("read own write", |history| {
         let index = find(history, 200, |op| is_acknowledged_write(op) && op.is_transaction());
-        let Action::Transaction { sends, reads } = &mut history.ops[index].action else { unreachable!() };
+        let Action::Transaction { sends, reads, .. } = &mut history.ops[index].action else { unreachable!() };
         let offset = sends[0].offset.unwrap();
         reads.push(Read { log: sends[0].log, offset, seen: Ok(sends[0].value) });
     });

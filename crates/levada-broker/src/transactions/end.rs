@@ -26,6 +26,16 @@ pub(super) struct Ending {
     done: Option<Done<Producer>>,
 }
 
+/// An end that is decided, with markers under way where the journal does not keep them.
+pub(super) struct Marking {
+    id: Str,
+    slot: Shared,
+    outcome: Outcome,
+    prepared: Transaction,
+    after: Transaction,
+    done: Option<Done<Producer>>,
+}
+
 /// Where an end leads.
 pub(super) enum Ended {
     /// It was so before.
@@ -162,7 +172,8 @@ impl Transactions {
         }
     }
 
-    /// What is left to do when the end of a transaction is decided: markers where there are none yet, the last state.
+    /// What is left to do when the end of a transaction is decided: markers where there are none yet, then the last
+    /// state.
     pub(super) fn finish(
         &self,
         id: &Str,
@@ -172,22 +183,36 @@ impl Transactions {
         done: Option<Done<Producer>>,
     ) {
         let Status::Prepare(outcome) = prepared.status else { return };
+        slot.lock().pending = true;
         let producer = prepared.producer;
         let open = |log: &&Arc<Log>| log.open_transactions().iter().any(|open| open.producer == producer.id);
         let logs = self.logs(&prepared.partitions);
         let entries: Vec<_> = logs.iter().filter(open).map(|log| self.marker(log, producer, outcome)).collect();
-        if !entries.is_empty() {
-            // A log that takes no marker now gets it at the next start, or when the timers come by.
-            drop(self.store.append(AppendSet { entries, acks: Acks::Durable }));
+        let (id, slot, prepared) = (id.clone(), Arc::clone(slot), prepared.clone());
+        let marking = Marking { id, slot, outcome, prepared, after, done };
+        if entries.is_empty() {
+            self.settle_markers(marking, Ok(()));
+        } else {
+            let ticket = self.store.append(AppendSet { entries, acks: Acks::Durable });
+            self.follower.push(ticket, Completion::Marked(marking));
         }
-        self.end_offsets(&prepared.partitions, producer.id, outcome, Box::new(|| {}));
-        match self.state(id, Some(&after)) {
+    }
+
+    /// All markers are written, or not. The last state comes behind them: a start takes records that are still open
+    /// behind it for those of no transaction, and aborts them.
+    pub(super) fn settle_markers(&self, marking: Marking, written: Result<(), AppendError>) {
+        let Marking { id, slot, outcome, prepared, after, done } = marking;
+        let state = written.map_err(TransactError::from).and_then(|()| {
+            self.end_offsets(&prepared.partitions, prepared.producer.id, outcome, Box::new(|| {}));
+            self.state(&id, Some(&after))
+        });
+        match state {
             Ok(state) => {
-                slot.lock().pending = true;
                 let ticket = self.store.append(AppendSet { entries: vec![state], acks: Acks::Durable });
-                self.follower.push(ticket, Completion::Ended { slot: Arc::clone(slot), after, done });
+                self.follower.push(ticket, Completion::Ended { slot, after, done });
             }
             Err(error) => {
+                // The timers come by again, or the next start does.
                 slot.lock().pending = false;
                 if let Some(done) = done {
                     drop(done.send(Err(error)));

@@ -3,7 +3,10 @@
 use crate::{
     coordinator::CoordinatorError,
     transaction::{Producer, Transaction},
-    transactions::{Shared, TransactError, Transactions, end::Ending},
+    transactions::{
+        Shared, TransactError, Transactions,
+        end::{Ending, Marking},
+    },
 };
 use levada_model::Str;
 use levada_store::{AppendError, AppendOutcome, Ticket};
@@ -28,6 +31,8 @@ pub(super) enum Completion {
     Added { done: Done<()> },
     /// A transaction was ended, or its end decided.
     End(Ending),
+    /// The markers of a decided end were written where the journal does not keep them.
+    Marked(Marking),
     /// The last word on a transaction whose end was decided before.
     Ended { slot: Shared, after: Transaction, done: Option<Done<Producer>> },
     /// The transactional id was forgotten.
@@ -95,6 +100,7 @@ impl Transactions {
         let kept = outcome.clone().map_err(TransactError::from);
         match completion {
             Completion::End(ending) => self.settle_end(ending, outcome),
+            Completion::Marked(marking) => self.settle_markers(marking, outcome),
             Completion::State { slot, next, done } => {
                 let producer = next.producer;
                 {

@@ -3,14 +3,14 @@
 use crate::{
     group::offsets::TopicPartition,
     internal_log::{self, Item},
-    transaction::{Producer, Status, Transaction, records},
-    transactions::{Shared, Slot, Transactions},
+    transaction::{Generation, Producer, Status, Transaction, records},
+    transactions::{Shared, Slot, Transactions, requests::NO_NEW_ID},
 };
-use levada_model::{Outcome, ProducerId, Str};
+use levada_model::{Outcome, ProducerId, Str, Timestamp};
 use levada_store::{Acks, AppendEntry, AppendSet, Log, OpenTransaction};
 use parking_lot::Mutex;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -48,7 +48,8 @@ impl Transactions {
     }
 
     /// What a crash left open: decided ends are carried out, records of no transaction are aborted, and a transaction
-    /// that goes on has all partitions in which it has records.
+    /// that goes on has all partitions in which it has records. Whoever can have written what is aborted is fenced: its
+    /// next commit would be one of a part.
     fn settle_logs(&self) {
         let mut by_producer: BTreeMap<ProducerId, (Str, Shared)> = BTreeMap::new();
         for (id, slot) in self.all() {
@@ -57,13 +58,22 @@ impl Transactions {
             by_producer.insert(transaction.producer.id, (id, slot));
         }
         let image = self.store.image();
-        let mut orphans = Vec::new();
+        let now = self.clock.wall_ms();
+        let (mut orphans, mut doubtful) = (Vec::new(), BTreeMap::new());
         for log in image.logs() {
             for open in log.open_transactions() {
                 let owner = by_producer.get(&open.producer);
-                if !owner.is_some_and(|(_, slot)| adopt(&mut slot.lock(), log, open)) {
-                    orphans.push((Arc::clone(log), open));
+                match owner.map_or(Adopted::No, |(_, slot)| adopt(&mut slot.lock(), log, open, now)) {
+                    Adopted::Yes => {}
+                    Adopted::InDoubt => drop(owner.map(|(id, slot)| doubtful.insert(id.clone(), Arc::clone(slot)))),
+                    Adopted::No => orphans.push((Arc::clone(log), open)),
                 }
+            }
+        }
+        for (id, slot) in doubtful {
+            tracing::warn!(transactional_id = %id, "records of a transaction that is not known are aborted");
+            if let Err(error) = self.abort(&id, &slot, NO_NEW_ID) {
+                tracing::warn!(transactional_id = %id, %error, "they stay open until its time is up");
             }
         }
         if !self.unreadable.lock().is_empty() {
@@ -113,17 +123,38 @@ fn take(found: &mut BTreeMap<Str, Transaction>, item: Item) -> Option<()> {
     Some(())
 }
 
-/// Whether what is open in `log` belongs to the transaction of `slot`, of which its partition is a part from now on.
-fn adopt(slot: &mut Slot, log: &Log, open: OpenTransaction) -> bool {
-    let Some(transaction) = &mut slot.transaction else { return false };
+/// What a start makes of records that are open in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Adopted {
+    /// They belong to the transaction that goes on, or whose end is decided; their partition is a part of it.
+    Yes,
+    /// They are of its producer as it is now, and nothing says that it began a transaction: it has them for now.
+    InDoubt,
+    /// They are of an epoch that is over.
+    No,
+}
+
+/// Finds out whether what is open in `log` belongs to the transaction of `slot`.
+fn adopt(slot: &mut Slot, log: &Log, open: OpenTransaction, now: Timestamp) -> Adopted {
+    let Some(transaction) = &mut slot.transaction else { return Adopted::No };
     let partition = TopicPartition { topic: log.topic().clone(), partition: log.partition() };
+    let is_current = open.epoch == transaction.producer.epoch;
     match transaction.status {
-        Status::Ongoing if open.epoch == transaction.producer.epoch => {
+        Status::Ongoing if is_current => {
             transaction.partitions.insert(partition);
-            true
+            Adopted::Yes
         }
         // Markers carry a later epoch than the records.
-        Status::Prepare(_) => transaction.partitions.contains(&partition),
-        Status::Ongoing | Status::Empty | Status::Complete(_) => false,
+        Status::Prepare(_) if transaction.partitions.contains(&partition) => Adopted::Yes,
+        // The log is not journalled, and was ahead of the journal. A fresh epoch has not ended any transaction yet; in
+        // the first generation an old one may have, and its marker was lost with the power.
+        Status::Empty | Status::Complete(_) if is_current => {
+            let is_fresh = transaction.status == Status::Empty || transaction.generation == Generation::Second;
+            transaction.status = Status::Ongoing;
+            transaction.partitions = BTreeSet::from([partition]);
+            transaction.started_ms = now;
+            if is_fresh { Adopted::Yes } else { Adopted::InDoubt }
+        }
+        Status::Prepare(_) | Status::Ongoing | Status::Empty | Status::Complete(_) => Adopted::No,
     }
 }

@@ -116,10 +116,7 @@ impl Transactions {
         partitions: BTreeSet<TopicPartition>,
         generation: Generation,
     ) -> Result<(), TransactError> {
-        match self.begin_add(id, producer, &partitions, generation)? {
-            Some(done) => settled(done).await,
-            None => Ok(()),
-        }
+        settled(self.begin_add(id, producer, &partitions, generation)?).await
     }
 
     fn begin_add(
@@ -128,18 +125,20 @@ impl Transactions {
         producer: Producer,
         partitions: &BTreeSet<TopicPartition>,
         generation: Generation,
-    ) -> Result<Option<oneshot::Receiver<Result<(), TransactError>>>, TransactError> {
+    ) -> Result<oneshot::Receiver<Result<(), TransactError>>, TransactError> {
         let shared = self.known(id)?;
         let mut slot = shared.lock();
-        let next = slot.of(producer)?.add(self.clock.wall_ms(), producer, partitions, generation)?;
-        let Some(next) = next else { return Ok(None) };
+        let current = slot.of(producer)?;
+        // Those that are part of it already are written once more: the first time may have failed, or be under way.
+        let next = current.add(self.clock.wall_ms(), producer, partitions, generation)?;
+        let next = next.unwrap_or_else(|| current.clone());
         let state = self.state(id, Some(&next))?;
         let (sender, done) = oneshot::channel();
         let ticket = self.store.append(AppendSet { entries: vec![state], acks: Acks::Durable });
         self.follower.push(ticket, Completion::Added { done: sender });
         // Should the write fail, the next one brings it: every state names all partitions.
         slot.transaction = Some(next);
-        Ok(Some(done))
+        Ok(done)
     }
 
     /// Whether partitions are part of the transaction of `id`, one by one.

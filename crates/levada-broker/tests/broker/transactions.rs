@@ -1,5 +1,7 @@
 //! Transactions through the broker: what readers see, what a crash leaves, who is fenced.
 
+mod stubborn;
+
 use super::rig::*;
 use bytes::Bytes;
 use levada_broker::{
@@ -200,6 +202,23 @@ async fn a_second_producer_with_the_same_id_fences_the_first() {
     produce(&rig, Generation::Second, second, ("orders", 0), (0, "kept")).await.unwrap();
     end(&rig, second, Outcome::Commit, Generation::Second).await.unwrap();
     assert_eq!(committed(&rig, "orders", 0), ["kept"]);
+}
+
+#[tokio::test]
+async fn a_request_of_two_producers_cannot_pass_with_the_newer_one() {
+    let rig = Rig::new();
+    rig.create("orders", 2, &[]).await.unwrap();
+    let first = init(&rig).await;
+    let second = init(&rig).await;
+    let transaction = ProduceTransaction { id: id(&rig), generation: Generation::Second };
+    let partitions = [(0, first), (1, second)];
+    let partitions =
+        partitions.map(|(partition, of)| ProducePartition { partition, records: Some(batch_of(of, 0, "late")) });
+    let topics = vec![ProduceTopic { topic: rig.grant("orders"), partitions: partitions.to_vec() }];
+    let outcomes = rig.broker.produce(Acks::All, Some(&transaction), topics).await.pop().unwrap();
+    let refused = Err(ProduceError::Transact(TransactionError::InvalidMapping.into()));
+    assert_eq!(outcomes, [refused.clone(), refused]);
+    assert_eq!(open_count(&rig), 0);
 }
 
 #[tokio::test]

@@ -156,7 +156,7 @@ impl Appender {
             return;
         }
         round.seal();
-        if !round.needs_leases() {
+        if !round.waits_for_journal() {
             self.write_direct(&mut round);
         }
         if round.entries.is_empty() {

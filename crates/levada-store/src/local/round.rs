@@ -59,6 +59,8 @@ pub(crate) struct Round {
     leases: Vec<(Arc<Log>, Offset)>,
     /// Duplicates: they are answered when the round is durable, for their original may be in it.
     duplicates: Vec<Slot>,
+    /// Whether a request has batches of both kinds: the state of a transaction, say, and what it is about.
+    is_mixed: bool,
     pub(crate) bytes: usize,
     /// Of the largest batch for the journal.
     pub(super) largest: usize,
@@ -86,6 +88,7 @@ impl Round {
             self.requests.push(Request { promise, answer });
             return;
         }
+        let (journalled, direct) = (self.journalled.len(), self.direct.len());
         for append in set.entries {
             let entry = answer.outcomes.len();
             let outcome = match shared.poison() {
@@ -95,6 +98,7 @@ impl Round {
             };
             answer.outcomes.push(outcome);
         }
+        self.is_mixed |= self.journalled.len() > journalled && self.direct.len() > direct;
         self.requests.push(Request { promise, answer });
     }
 
@@ -205,9 +209,14 @@ impl Round {
         !self.entries.is_empty()
     }
 
-    /// Whether direct batches wait for the journal.
-    pub(crate) const fn needs_leases(&self) -> bool {
+    /// Whether direct batches lack leases.
+    const fn needs_leases(&self) -> bool {
         !self.leases.is_empty()
+    }
+
+    /// Whether direct batches wait for the journal: for their leases, or for what comes before them in their request.
+    pub(crate) const fn waits_for_journal(&self) -> bool {
+        self.is_mixed || self.needs_leases()
     }
 
     /// The leases are durable.

@@ -141,7 +141,7 @@ pub(super) fn take(shared: &Shared, home: &Home, part: &Fetched) -> Option<Vec<R
         return None;
     }
     match &part.records {
-        Ok(records) => Some(records.iter().map(|(offset, value)| read(home, home.log, *offset, value)).collect()),
+        Ok(found) => Some(found.records.iter().map(|(offset, value)| read(home, home.log, *offset, value)).collect()),
         Err(error) => {
             shared.problem(format!("fetch of {:?}: {error:#}", home.partition));
             None

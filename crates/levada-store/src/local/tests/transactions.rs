@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::append::{AppendError, Appended};
-use levada_log::disk::sim::{Call, Rule, SimDisk};
+use levada_log::disk::sim::{Call, Fault, Rule, SimDisk};
 use levada_model::{Marker, Outcome, batch::Attributes};
 use std::io;
 
@@ -206,4 +206,31 @@ fn cuts_wait_for_transactions_that_were_open_at_the_start() {
     assert!(store.cut([Arc::clone(&log)]).is_none());
     together(&store, vec![marker(&log, 1, Outcome::Abort)]);
     assert_eq!(store.cut([log]).unwrap().offsets().next().unwrap().1, 2);
+}
+
+#[test]
+fn what_passes_the_journal_by_is_not_there_before_what_comes_first_in_its_request() {
+    let begin = || {
+        let sim = SimDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+        let (store, _) = open_on(&disk);
+        let (state, fast) = (create(&store, 1, "state", &[]), create(&store, 2, "fast", &[("durability", "os")]));
+        assert!(fast.is_direct());
+        append(&store, &fast, &["lease"]).unwrap();
+        (sim, store, state, fast)
+    };
+    for call in 1..=8 {
+        let (sim, store, state, fast) = begin();
+        sim.fail_at(sim.calls() + call, Fault::Kill);
+        let state = AppendEntry { log: state, batch: batch(&["ongoing"], None), origin: Origin::Coordinator };
+        let record = AppendEntry { log: fast, batch: transactional(1, 0, "record"), origin: Origin::Client };
+        let outcomes = store.append(AppendSet { entries: vec![state, record], acks: Acks::Durable }).wait();
+        let after: Arc<dyn Disk> = Arc::new(sim.restart());
+        let (store, _) = open_on(&after);
+        let has = |name, value: &str| read_all(&super::log(&store, name)).iter().any(|(_, it)| it == value);
+        let (begun, written) = (has("state", "ongoing"), has("fast", "record"));
+        assert!(begun || !written, "call {call}: a record is there, and not the transaction that it is part of");
+        let was_taken = outcomes.unwrap().iter().all(Result::is_ok);
+        assert!(!was_taken || (begun && written), "call {call}: acknowledged");
+    }
 }
