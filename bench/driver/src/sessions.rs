@@ -16,7 +16,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::{Map, Value};
 
-use crate::wire::{Connection, check};
+use crate::wire::{Connection, check, retry};
 use crate::{broker_cpu, percentiles};
 
 /// The last version that names topics.
@@ -28,7 +28,8 @@ const PARTITION_SIZE_MAX: i32 = 1 << 20;
 const RECORD_SIZE: usize = 128;
 /// A step that visits all partitions in no order that a broker could guess; a prime.
 const STEP: u64 = 7_919;
-const PAUSE: Duration = Duration::from_millis(100);
+/// Neither a session nor one to begin.
+const NO_SESSION_EPOCH: i32 = -1;
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 
 /// Who fetches, and how little there is.
@@ -58,6 +59,7 @@ pub struct Args {
 
 /// Sends, fetches, and answers what was measured.
 pub fn run(args: &Args) -> Result<Value> {
+    await_leaders(args)?;
     let origin = Instant::now();
     let (warm, seconds) = (Duration::from_secs_f64(args.warmup_seconds), Duration::from_secs_f64(args.seconds));
     let span = Span { origin, warm, end: warm + seconds };
@@ -109,12 +111,27 @@ struct Fetched {
     micros: Vec<u64>,
 }
 
+/// Waits until each partition of the fresh topic is served.
+fn await_leaders(args: &Args) -> Result<()> {
+    let mut connection = Connection::open(&args.brokers)?;
+    let mut request = request(&args.topic, &beginnings(args.partitions), 0, NO_SESSION_EPOCH);
+    request.max_wait_ms = 0;
+    retry(|| {
+        let response = connection.call(&request, FETCH_VERSION)?;
+        let mut codes = response.responses.iter().flat_map(|topic| &topic.partitions).map(|data| data.error_code);
+        Ok((codes.find(|&code| code != 0).unwrap_or(response.error_code), ()))
+    })
+}
+
+fn beginnings(partitions: u16) -> BTreeMap<i32, i64> {
+    (0..i32::from(partitions)).map(|partition| (partition, 0)).collect()
+}
+
 fn consume(args: &Args, span: &Span) -> Result<Fetched> {
     let mut connection = Connection::open(&args.brokers)?;
     let mut fetched = Fetched::default();
     // The first request names all partitions, each later one those that moved.
-    let all = || (0..i32::from(args.partitions)).map(|partition| (partition, 0)).collect();
-    let mut named: BTreeMap<i32, i64> = all();
+    let mut named = beginnings(args.partitions);
     let (mut session_id, mut session_epoch) = (0, 0);
     while span.origin.elapsed() < span.end {
         let request = request(&args.topic, &named, session_id, session_epoch);
@@ -126,14 +143,7 @@ fn consume(args: &Args, span: &Span) -> Result<Fetched> {
         named.clear();
         let counts = now >= span.warm && now < span.end;
         fetched.fetches += u64::from(counts);
-        let Some(news) = read(response, now < span.warm)? else {
-            // Some partitions have no leader yet: another session.
-            (session_id, session_epoch) = (0, 0);
-            named = all();
-            thread::sleep(PAUSE);
-            continue;
-        };
-        for (partition, position, stamps) in news {
+        for (partition, position, stamps) in read(response)? {
             named.insert(partition, position);
             let after_warm_up = stamps.into_iter().filter(|sent| counts && *sent >= span.warm);
             fetched.micros.extend(after_warm_up.map(|sent| now.saturating_sub(sent).as_micros() as u64));
@@ -162,14 +172,10 @@ fn request(topic: &str, named: &BTreeMap<i32, i64>, session_id: i32, session_epo
     }
 }
 
-/// Of each partition with records: the next offset, and when each record was due. Nothing where one is refused, as may
-/// be soon after the topic was made.
-fn read(response: FetchResponse, is_soon: bool) -> Result<Option<Vec<(i32, i64, Vec<Duration>)>>> {
+/// Of each partition with records: the next offset, and when each record was due.
+fn read(response: FetchResponse) -> Result<Vec<(i32, i64, Vec<Duration>)>> {
     let mut partitions = Vec::new();
     for data in response.responses.into_iter().flat_map(|topic| topic.partitions) {
-        if is_soon && data.error_code != 0 {
-            return Ok(None);
-        }
         check(data.error_code)?;
         let mut stamps = Vec::new();
         let mut position = None;
@@ -184,7 +190,7 @@ fn read(response: FetchResponse, is_soon: bool) -> Result<Option<Vec<(i32, i64, 
             partitions.push((data.partition_index, position, stamps));
         }
     }
-    Ok(Some(partitions))
+    Ok(partitions)
 }
 
 fn stamp(value: &Bytes) -> Result<Duration> {

@@ -27,6 +27,8 @@ const QUIET: Duration = Duration::from_secs(2);
 const COMPACTION_LIMIT: Duration = Duration::from_secs(90);
 /// What has not shrunk to this share is not compacted yet.
 const SHARE_MAX: f64 = 0.5;
+/// A thread that uses this share of the time is at work.
+const WORK_SHARE_MIN: f64 = 0.1;
 
 /// A time in which something was or was not compacted, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,11 +95,13 @@ impl Bench<'_> {
         let without = Window { begun_ms, ended_ms: unix_ms()? };
         let mut connection = connect(broker)?;
         let size_before = connection.log_size(topic, 0)?;
-        let cpu_before = thread_seconds(pid, self.system.cleaner())?;
-        let begun_ms = unix_ms()?;
+        let cleaner = self.system.cleaner();
+        let cpu_before = thread_seconds(pid, cleaner)?;
         let code = connection.set_topic_config(topic, "cleanup.policy", "compact")?;
         ensure!(code == 0, "`{topic}` is not to be compacted: {}", error_name(code));
+        let begun_ms = unix_ms()?;
         let mut with = Window { begun_ms, ended_ms: begun_ms };
+        let (mut works, mut cpu_seen, mut seen_ms) = (false, cpu_before, begun_ms);
         let mut size_after = size_before;
         let begun = Instant::now();
         let mut shrunk = begun;
@@ -108,15 +112,26 @@ impl Bench<'_> {
                 );
             }
             sleep(POLL_INTERVAL);
-            let size = connection.log_size(topic, 0)?;
+            let (size, cpu, now_ms) = (connection.log_size(topic, 0)?, thread_seconds(pid, cleaner)?, unix_ms()?);
+            // A broker may let a topic wait for something else before it compacts it: that is not yet the time with.
+            works |= is_work(cpu - cpu_seen, now_ms - seen_ms) || size < size_after;
+            if !works {
+                with.begun_ms = now_ms;
+            }
+            (cpu_seen, seen_ms) = (cpu, now_ms);
             if size < size_after {
                 (size_after, shrunk) = (size, Instant::now());
-                with.ended_ms = unix_ms()?;
+                with.ended_ms = now_ms;
             }
         }
-        let cpu_seconds = thread_seconds(pid, self.system.cleaner())? - cpu_before;
+        let cpu_seconds = thread_seconds(pid, cleaner)? - cpu_before;
         Ok(Turn { without, with, cpu_seconds, size_before, size_after })
     }
+}
+
+/// Whether a thread did more than to look whether there is anything to do.
+fn is_work(cpu_seconds: f64, elapsed_ms: f64) -> bool {
+    cpu_seconds * 1e3 > elapsed_ms * WORK_SHARE_MIN
 }
 
 /// When records were due and how long their acknowledgements took, in milliseconds.
@@ -196,6 +211,12 @@ mod tests {
         assert_eq!(value(&measured, Metric::Without99), 10.0);
         assert_eq!(value(&measured, Metric::With99), 12.0);
         assert_eq!(value(&measured, Metric::With99Ratio), 1.2);
+    }
+
+    #[test]
+    fn a_look_is_no_work() {
+        assert!(!is_work(0.001, 50.0), "1 ms of 50");
+        assert!(is_work(0.020, 50.0), "20 ms of 50");
     }
 
     #[test]

@@ -46,10 +46,11 @@ fn head(page: &mut String, results: &Results, run: &Run, folder: &Path) -> Resul
     writeln!(
         page,
         "Levada and Apache Kafka {} on one machine, under the same load from the same client (librdkafka), in turn, \
-         {} round{}, each beginning with another; one figure without a spread is of the first round, which alone has all loads, memory and \
-         recovery. One broker runs at a time and shares the processors with the client. Figures are medians, with the \
-         lowest and the highest round in parentheses. They compare these brokers on this machine; they are no promise \
-         for yours.\n\nWritten by:\n\n```\n{}\n```\n",
+         {} round{}, each beginning with another; one figure without a spread is of the first round, which alone has \
+         all loads, memory and recovery. Where librdkafka cannot do it (many groups, fetch sessions), the client is a \
+         plain one, and the same for all. One broker runs at a time and shares the processors with the client. \
+         Figures are medians, with the lowest and the highest round in parentheses. They compare these brokers on \
+         this machine; they are no promise for yours.\n\nWritten by:\n\n```\n{}\n```\n",
         kafka_rig::VERSION,
         run.rounds,
         if run.rounds == 1 { "" } else { "s" },
@@ -142,9 +143,9 @@ fn note(case: &Case, scale: &Scale) -> Option<String> {
             Some(format!(
                 "{} records of 100 bytes over {} keys, in {} topics that are compacted one after the other while a \
                  producer writes 2,000 records a second to all of them. Before each it writes for {} s while nothing \
-                 is compacted: from those times is the p99 without. Processor time is that of the threads that compact. \
-                 Segments are of 4 MiB; the last of each topic stays as it is. Both brokers \
-                 look ten times a second whether anything is to be compacted, in place of every 15 seconds.",
+                 is compacted: from those times is the p99 without. Processor time is that of the threads that \
+                 compact. Segments are of 4 MiB; the last of each topic stays as it is. Both brokers look ten \
+                 times a second whether anything is to be compacted, in place of every 15 seconds.",
                 compaction.records, compaction.keys, compaction.topics, compaction.alone_seconds
             ))
         }

@@ -20,7 +20,7 @@ use crate::levada_rig;
 /// How much more of the processors the new one may take.
 const CPU_RATIO_MAX: f64 = 1.05;
 /// The clock of processes ticks a hundred times a second: what takes little is repeated until that does not matter.
-const CONSUME_PASSES: u32 = 4;
+const CONSUME_PASSES: u32 = 6;
 
 /// Options of `xtask bench pairs`.
 #[derive(Debug, clap::Args)]
