@@ -176,8 +176,8 @@ impl Transactions {
         }
     }
 
-    /// All of an end is durable: offsets that were part of the transaction count, or are forgotten; only then the producer
-    /// hears of it.
+    /// All of an end is durable: offsets that were part of the transaction count, or are forgotten. Only then the
+    /// producer hears of it.
     fn complete(
         &self,
         partitions: &BTreeSet<TopicPartition>,
