@@ -1,6 +1,6 @@
-//! The load of transactions under which the broker is hurt: producers of both generations that commit, abort, walk away,
-//! are fenced and are never told how it ended; readers of the committed beside them. As with the other load, the
-//! threads outlive the broker. When and how it is hurt is the scenario's.
+//! The load of transactions under which the broker is hurt: producers of both generations that commit, abort, walk
+//! away, are fenced and are never told how it ended; readers of the committed beside them. As with the other load,
+//! the threads outlive the broker. When and how it is hurt is the scenario's.
 
 mod closing;
 mod lane;

@@ -36,6 +36,38 @@ pub(super) struct Marking {
     done: Option<Done<Producer>>,
 }
 
+impl Marking {
+    /// The timers come by again, or the next start does.
+    fn put_off(self, error: TransactError) {
+        self.slot.lock().pending = false;
+        if let Some(done) = self.done {
+            drop(done.send(Err(error)));
+        }
+    }
+}
+
+/// A transaction that has ended.
+struct Completed {
+    slot: Shared,
+    after: Transaction,
+    done: Option<Done<Producer>>,
+}
+
+impl Completed {
+    fn tell(self) {
+        let producer = self.after.producer;
+        {
+            let mut slot = self.slot.lock();
+            slot.pending = false;
+            slot.transaction = Some(self.after);
+        }
+        if let Some(done) = self.done {
+            // Whoever asked may be gone.
+            drop(done.send(Ok(producer)));
+        }
+    }
+}
+
 /// Where an end leads.
 pub(super) enum Ended {
     /// It was so before.
@@ -136,19 +168,7 @@ impl Transactions {
         }
         if ending.at_once {
             let Ending { slot, outcome, marker, prepared, after, done, .. } = ending;
-            let completion = move || {
-                let producer = after.producer;
-                {
-                    let mut slot = slot.lock();
-                    slot.pending = false;
-                    slot.transaction = Some(after);
-                }
-                if let Some(done) = done {
-                    // Whoever asked may be gone.
-                    drop(done.send(Ok(producer)));
-                }
-            };
-            self.end_offsets(&prepared.partitions, marker.id, outcome, Box::new(completion));
+            self.complete(&prepared.partitions, marker.id, outcome, Completed { slot, after, done });
         } else {
             let Ending { id, slot, prepared, after, done, .. } = ending;
             slot.lock().transaction = Some(prepared.clone());
@@ -156,17 +176,19 @@ impl Transactions {
         }
     }
 
-    /// Lets offsets that were part of the transaction count, or forgets them; then does the rest.
-    pub(super) fn end_offsets(
+    /// All of an end is durable: offsets that were part of the transaction count, or are forgotten. Only then the
+    /// producer hears of it.
+    fn complete(
         &self,
         partitions: &BTreeSet<TopicPartition>,
         producer: ProducerId,
         outcome: Outcome,
-        then: Box<dyn FnOnce() + Send>,
+        completed: Completed,
     ) {
+        let then = move || completed.tell();
         let topic = crate::coordinator::topic_name();
         if partitions.iter().any(|partition| partition.topic == topic) {
-            self.groups.end_transaction(producer, outcome, then);
+            self.groups.end_transaction(producer, outcome, Box::new(then));
         } else {
             then();
         }
@@ -201,24 +223,23 @@ impl Transactions {
     /// All markers are written, or not. The last state comes behind them: a start takes records that are still open
     /// behind it for those of no transaction, and aborts them.
     pub(super) fn settle_markers(&self, marking: Marking, written: Result<(), AppendError>) {
-        let Marking { id, slot, outcome, prepared, after, done } = marking;
-        let state = written.map_err(TransactError::from).and_then(|()| {
-            self.end_offsets(&prepared.partitions, prepared.producer.id, outcome, Box::new(|| {}));
-            self.state(&id, Some(&after))
-        });
+        let state = written.map_err(TransactError::from).and_then(|()| self.state(&marking.id, Some(&marking.after)));
         match state {
             Ok(state) => {
                 let ticket = self.store.append(AppendSet { entries: vec![state], acks: Acks::Durable });
-                self.follower.push(ticket, Completion::Ended { slot, after, done });
+                self.follower.push(ticket, Completion::Ended(marking));
             }
-            Err(error) => {
-                // The timers come by again, or the next start does.
-                slot.lock().pending = false;
-                if let Some(done) = done {
-                    drop(done.send(Err(error)));
-                }
-            }
+            Err(error) => marking.put_off(error),
         }
+    }
+
+    /// The last state is durable, or not.
+    pub(super) fn settle_ended(&self, marking: Marking, written: Result<(), AppendError>) {
+        if let Err(error) = written {
+            return marking.put_off(error.into());
+        }
+        let Marking { slot, outcome, prepared, after, done, .. } = marking;
+        self.complete(&prepared.partitions, prepared.producer.id, outcome, Completed { slot, after, done });
     }
 
     /// The state behind a decision that was read back.

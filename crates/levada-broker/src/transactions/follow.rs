@@ -34,7 +34,7 @@ pub(super) enum Completion {
     /// The markers of a decided end were written where the journal does not keep them.
     Marked(Marking),
     /// The last word on a transaction whose end was decided before.
-    Ended { slot: Shared, after: Transaction, done: Option<Done<Producer>> },
+    Ended(Marking),
     /// The transactional id was forgotten.
     Forgotten { id: Str, slot: Shared },
 }
@@ -114,19 +114,7 @@ impl Transactions {
                 drop(done.send(kept.map(|()| producer)));
             }
             Completion::Added { done } => drop(done.send(kept)),
-            Completion::Ended { slot, after, done } => {
-                let producer = after.producer;
-                {
-                    let mut slot = slot.lock();
-                    slot.pending = false;
-                    if kept.is_ok() {
-                        slot.transaction = Some(after);
-                    }
-                }
-                if let Some(done) = done {
-                    drop(done.send(kept.map(|()| producer)));
-                }
-            }
+            Completion::Ended(marking) => self.settle_ended(marking, outcome),
             Completion::Forgotten { id, slot } => {
                 let mut slots = self.slots.lock();
                 let mut slot = slot.lock();

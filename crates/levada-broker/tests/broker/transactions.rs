@@ -1,5 +1,6 @@
 //! Transactions through the broker: what readers see, what a crash leaves, who is fenced.
 
+#[path = "stubborn.rs"]
 mod stubborn;
 
 use super::rig::*;

@@ -18,8 +18,9 @@ const KILL_AT: &str = "LEVADA_FAULT_KILL_AT";
 const SETTING: (&str, &str) = ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "300");
 const WRITERS: u32 = 12;
 const MOMENT_MS_MAX: u64 = 120;
-/// Two to the power of this many disk calls is how long a life lasts at most that ends at one.
-const CALLS_BITS: u64 = 11;
+/// A life that ends at a disk call lasts for up to two to the power of this many; a start takes some hundreds.
+const CALLS_BITS_MIN: u64 = 5;
+const CALLS_BITS_MAX: u64 = 13;
 const PROGRESS_LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(stage: &Stage) -> Result<Row> {
@@ -117,7 +118,8 @@ impl Victim {
         self.at_calls += u64::from(has_ended);
         self.deaths += 1;
         self.broker.kill()?;
-        let call = 1 + self.rng.next_u64() % (1 << (3 + self.rng.next_u64() % (CALLS_BITS - 2)));
+        let bits = CALLS_BITS_MIN + self.rng.next_u64() % (CALLS_BITS_MAX - CALLS_BITS_MIN + 1);
+        let call = 1 + self.rng.next_u64() % (1 << bits);
         let is_wanted = self.rng.next_u64().is_multiple_of(2);
         self.is_doomed = is_wanted && matches!(self.broker, Broker::Levada(_));
         self.set_fate(self.is_doomed.then_some(call));

@@ -1,5 +1,5 @@
-//! A producer with three transactional ids. It asks again whatever was not answered, as a client does, and knows of each
-//! transaction whether it was committed, whether it was certainly not, or that nobody can know.
+//! A producer with three transactional ids. It asks again whatever was not answered, as a client does, and knows of
+//! each transaction whether it was committed, whether it was certainly not, or that nobody can know.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -241,7 +241,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Sends the request that ended the last transaction once more, and its opposite: both are of an epoch that is gone.
+    /// Sends the request that ended the last transaction once more, and its opposite, both of an epoch that is gone.
     fn end_again(&mut self, lane: &Lane) {
         let Some(previous) = lane.previous else { return };
         let Some(connection) = &mut self.connection else { return };
