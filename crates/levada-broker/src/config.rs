@@ -150,7 +150,8 @@ pub struct Setting {
     pub rule: Rule,
     /// The value where none is set; empty is no value.
     pub default: &'static str,
-    /// For a topic's and a group's: the broker setting that gives the default. For a broker's: whether it can change at run time.
+    /// For a topic's and a group's: the broker setting that gives the default. For a broker's: whether it can change
+    /// at run time.
     pub scope: Scope,
     /// What it does.
     pub doc: &'static str,

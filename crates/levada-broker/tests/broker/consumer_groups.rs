@@ -2,7 +2,10 @@
 
 use crate::rig::{Rig, caller, join};
 use levada_broker::{
+    ValidateOnly,
+    admin::AlterConfigsError,
     auth::{op, res},
+    config::{AlterConfigs, ConfigOp},
     consumer_group::{Beat, BeatError, Beaten, CommitRule, ConsumerGroupState, MemberIdRule},
     coordinator::{
         CommitPartition, CommitTopic, CoordinatorError, DeleteGroupError, DeleteOffsetError, DeleteOffsets,
@@ -71,16 +74,16 @@ impl Rig {
         Some((group.state, group.epoch, group.assignment_epoch, group.members.len()))
     }
 
-    /// `a` and `b` share the four partitions of `orders`, both in epoch 2.
+    /// `a` and `b` share the four partitions of `orders`, both in epoch 3.
     async fn stable_pair() -> Self {
-        let rig = Self::new();
+        let rig = Self::with(&[("group.consumer.assignment.interval.ms", "0")]);
         rig.create("orders", 4, &[]).await.unwrap();
         assert_eq!(has(&rig.beat(joining("a", &["orders"])).await.unwrap()), [0, 1, 2, 3]);
         assert_eq!(has(&rig.beat(joining("b", &["orders"])).await.unwrap()), [0; 0]);
-        assert_eq!(has(&rig.beat(beat(&rig, "a", 1, &[0, 1, 2, 3])).await.unwrap()), [0, 1]);
-        assert_eq!(rig.beat(beat(&rig, "a", 1, &[0, 1])).await.unwrap().member_epoch, 2);
-        assert_eq!(has(&rig.beat(beat(&rig, "b", 2, &[])).await.unwrap()), [2, 3]);
-        assert_eq!(rig.described(), Some((ConsumerGroupState::Stable, 2, 2, 2)));
+        assert_eq!(has(&rig.beat(beat(&rig, "a", 2, &[0, 1, 2, 3])).await.unwrap()), [0, 1]);
+        assert_eq!(rig.beat(beat(&rig, "a", 2, &[0, 1])).await.unwrap().member_epoch, 3);
+        assert_eq!(has(&rig.beat(beat(&rig, "b", 3, &[])).await.unwrap()), [2, 3]);
+        assert_eq!(rig.described(), Some((ConsumerGroupState::Stable, 3, 3, 2)));
         rig
     }
 }
@@ -89,17 +92,18 @@ impl Rig {
 async fn a_group_outlives_power_cuts() {
     for seed in 0..3 {
         let rig = Rig::stable_pair().await;
-        rig.commit_as("a", 2, 41).await.unwrap();
+        rig.commit_as("a", 3, 41).await.unwrap();
         let rig = rig.power_cut(seed);
-        assert_eq!(rig.described(), Some((ConsumerGroupState::Stable, 2, 2, 2)));
+        assert_eq!(rig.described(), Some((ConsumerGroupState::Stable, 3, 3, 2)));
         assert_eq!(rig.committed_at(), Some(41));
-        let quiet = rig.beat(beat(&rig, "a", 2, &[0, 1])).await.unwrap();
-        assert_eq!((quiet.member_epoch, quiet.assignment), (2, None), "nobody notices");
-        rig.commit_as("a", 2, 42).await.unwrap();
+        let quiet = rig.beat(beat(&rig, "a", 3, &[0, 1])).await.unwrap();
+        assert_eq!((quiet.member_epoch, quiet.assignment), (3, None), "nobody notices");
+        rig.commit_as("a", 3, 42).await.unwrap();
         rig.beat(leaving("b")).await.unwrap();
         let rig = rig.power_cut(seed);
-        assert_eq!(rig.described(), Some((ConsumerGroupState::Assigning, 3, 2, 1)));
-        assert_eq!(has(&rig.beat(beat(&rig, "a", 2, &[0, 1])).await.unwrap()), [0, 1, 2, 3]);
+        assert_eq!(rig.described(), Some((ConsumerGroupState::Assigning, 4, 3, 1)));
+        rig.pass(Duration::from_secs(1)).await;
+        assert_eq!(has(&rig.beat(beat(&rig, "a", 3, &[0, 1])).await.unwrap()), [0, 1, 2, 3]);
     }
 }
 
@@ -113,17 +117,17 @@ async fn a_change_that_finds_no_space_was_never_there() {
         assert!(matches!(refused, Err(BeatError::Coordinator(CoordinatorError::NotAvailable(_)))), "{refused:?}");
         let refused = rig.beat(leaving("b")).await;
         assert!(matches!(refused, Err(BeatError::Coordinator(CoordinatorError::NotAvailable(_)))), "{refused:?}");
-        assert_eq!(rig.described(), Some((ConsumerGroupState::Stable, 2, 2, 2)));
-        assert_eq!(rig.beat(beat(&rig, "a", 2, &[0, 1])).await.unwrap().member_epoch, 2, "who changes nothing goes on");
+        assert_eq!(rig.described(), Some((ConsumerGroupState::Stable, 3, 3, 2)));
+        assert_eq!(rig.beat(beat(&rig, "a", 3, &[0, 1])).await.unwrap().member_epoch, 3, "who changes nothing goes on");
     }
     // Both at once: what the second builds on is lost.
     let (one, two) = tokio::join!(rig.beat(joining("c", &["orders"])), rig.beat(joining("d", &["orders"])));
     assert!(one.is_err() && two.is_err());
-    assert_eq!(rig.described(), Some((ConsumerGroupState::Stable, 2, 2, 2)));
+    assert_eq!(rig.described(), Some((ConsumerGroupState::Stable, 3, 3, 2)));
     rig.disk.clear_rules();
-    assert_eq!(rig.beat(joining("c", &["orders"])).await.unwrap().member_epoch, 3);
+    assert_eq!(rig.beat(joining("c", &["orders"])).await.unwrap().member_epoch, 4);
     let rig = rig.power_cut(0);
-    assert_eq!(rig.described(), Some((ConsumerGroupState::Reconciling, 3, 3, 3)));
+    assert_eq!(rig.described(), Some((ConsumerGroupState::Reconciling, 4, 4, 3)));
 }
 
 #[tokio::test]
@@ -220,7 +224,7 @@ fn alive(member_id: &Str, generation: i32) -> Heartbeat {
 #[tokio::test]
 async fn only_groups_without_members_are_deleted_and_stay_so() {
     let rig = Rig::stable_pair().await;
-    rig.commit_as("a", 2, 1).await.unwrap();
+    rig.commit_as("a", 3, 1).await.unwrap();
     let refused = rig.broker.delete_group(&rig.grant("g")).await;
     assert!(matches!(refused, Err(DeleteGroupError::NonEmptyGroup)));
     let deletes = || vec![DeleteOffsets { topic: rig.grant("orders"), partitions: vec![0] }];
@@ -228,7 +232,7 @@ async fn only_groups_without_members_are_deleted_and_stay_so() {
     assert_eq!(refused, [[Err(DeleteOffsetError::Subscribed)]]);
     rig.beat(leaving("a")).await.unwrap();
     rig.beat(leaving("b")).await.unwrap();
-    assert_eq!(rig.described(), Some((ConsumerGroupState::Empty, 4, 2, 0)));
+    assert_eq!(rig.described(), Some((ConsumerGroupState::Empty, 5, 3, 0)));
     let listed = rig.broker.list_groups(&caller()).unwrap();
     assert_eq!((listed[0].group_type.name(), listed[0].state.name()), ("consumer", "Empty"));
     assert_eq!(listed[0].protocol_type, "consumer");
@@ -247,15 +251,15 @@ async fn commits_of_strangers_and_of_the_past_are_refused() {
         Err(other) => panic!("{other}"),
         Ok(()) => None,
     };
-    assert_eq!(group(rig.commit_as("a", 2, 1).await), None);
-    assert_eq!(group(rig.commit_as("a", 1, 2).await), None, "it has had that partition since");
-    let stale = HeartbeatError::StaleMemberEpoch { sent: 1, current: 2 };
-    assert_eq!(group(rig.commit_as("b", 1, 3).await), Some(stale));
-    assert_eq!(group(rig.commit_as("x", 2, 4).await), Some(HeartbeatError::UnknownMember("x".into())));
+    assert_eq!(group(rig.commit_as("a", 3, 1).await), None);
+    assert_eq!(group(rig.commit_as("a", 2, 2).await), None, "it has had that partition since");
+    let stale = HeartbeatError::StaleMemberEpoch { sent: 2, current: 3 };
+    assert_eq!(group(rig.commit_as("b", 2, 3).await), Some(stale));
+    assert_eq!(group(rig.commit_as("x", 3, 4).await), Some(HeartbeatError::UnknownMember("x".into())));
     assert_eq!(rig.committed_at(), Some(2));
-    assert_eq!(rig.broker.check_offset_fetch(&rig.grant("g"), Some(&"a".into()), 2), Ok(()));
-    let stale = HeartbeatError::StaleMemberEpoch { sent: 1, current: 2 };
-    assert_eq!(rig.broker.check_offset_fetch(&rig.grant("g"), Some(&"a".into()), 1), Err(stale));
+    assert_eq!(rig.broker.check_offset_fetch(&rig.grant("g"), Some(&"a".into()), 3), Ok(()));
+    let stale = HeartbeatError::StaleMemberEpoch { sent: 2, current: 3 };
+    assert_eq!(rig.broker.check_offset_fetch(&rig.grant("g"), Some(&"a".into()), 2), Err(stale));
     let missing = rig.broker.commit_offsets(&rig.grant("none"), commit_in_epoch_1(&rig)).await;
     assert_eq!(missing, [[Err(OffsetCommitError::Group(HeartbeatError::UnknownGroup))]]);
 }
@@ -271,15 +275,15 @@ fn commit_in_epoch_1(rig: &Rig) -> OffsetCommit {
 async fn silence_is_noticed_by_the_clock_and_topics_by_the_next_heartbeat() {
     let rig = Rig::stable_pair().await;
     rig.pass(Duration::from_secs(30)).await;
-    rig.beat(beat(&rig, "a", 2, &[0, 1])).await.unwrap();
+    rig.beat(beat(&rig, "a", 3, &[0, 1])).await.unwrap();
     rig.pass(Duration::from_secs(16)).await;
-    assert_eq!(rig.described(), Some((ConsumerGroupState::Assigning, 3, 2, 1)));
-    assert_eq!(has(&rig.beat(beat(&rig, "a", 2, &[0, 1])).await.unwrap()), [0, 1, 2, 3]);
+    assert_eq!(rig.described(), Some((ConsumerGroupState::Assigning, 4, 3, 1)));
+    assert_eq!(has(&rig.beat(beat(&rig, "a", 3, &[0, 1])).await.unwrap()), [0, 1, 2, 3]);
     rig.broker.create_partitions(&rig.grant("orders"), 6, None, levada_broker::ValidateOnly::No).await.unwrap();
-    let grown = rig.beat(beat(&rig, "a", 3, &[0, 1, 2, 3])).await.unwrap();
-    assert_eq!((grown.member_epoch, has(&grown).len()), (4, 6));
+    let grown = rig.beat(beat(&rig, "a", 4, &[0, 1, 2, 3])).await.unwrap();
+    assert_eq!((grown.member_epoch, has(&grown).len()), (5, 6));
     rig.broker.delete_topic(&rig.grant("orders")).await.unwrap();
-    let gone = Beat { member_epoch: 4, ..leaving("a") };
+    let gone = Beat { member_epoch: 5, ..leaving("a") };
     assert_eq!(rig.beat(gone).await.unwrap().assignment.map(|assignment| assignment.len()), Some(0));
 }
 
@@ -289,10 +293,10 @@ async fn positions_expire_only_where_nobody_reads() {
     let rig = Rig::with(&settings);
     rig.create("orders", 4, &[]).await.unwrap();
     rig.beat(joining("a", &["orders"])).await.unwrap();
-    rig.commit_as("a", 1, 5).await.unwrap();
+    rig.commit_as("a", 2, 5).await.unwrap();
     for _ in 0..10 {
         rig.pass(Duration::from_secs(10)).await;
-        rig.beat(beat(&rig, "a", 1, &[0, 1, 2, 3])).await.unwrap();
+        rig.beat(beat(&rig, "a", 2, &[0, 1, 2, 3])).await.unwrap();
     }
     assert_eq!(rig.committed_at(), Some(5));
     rig.beat(leaving("a")).await.unwrap();
@@ -315,8 +319,8 @@ async fn the_log_of_groups_stays_short_and_whole() {
         rig.beat(joining("c", &["orders"])).await.unwrap();
         rig.beat(leaving("c")).await.unwrap();
     }
-    let mut epoch = rig.beat(beat(&rig, "a", 2, &[0, 1])).await.unwrap().member_epoch;
-    let mut told = rig.beat(beat(&rig, "b", 2, &[2, 3])).await.unwrap();
+    let mut epoch = rig.beat(beat(&rig, "a", 3, &[0, 1])).await.unwrap().member_epoch;
+    let mut told = rig.beat(beat(&rig, "b", 3, &[2, 3])).await.unwrap();
     while kept(&rig) > 200 {
         rig.pass(Duration::from_secs(1)).await;
         epoch = rig.beat(beat(&rig, "a", epoch, &[0, 1])).await.unwrap().member_epoch;
@@ -328,4 +332,40 @@ async fn the_log_of_groups_stays_short_and_whole() {
         assert_eq!(rig.described(), before);
         assert_eq!(rig.beat(beat(&rig, "a", epoch, &[0, 1])).await.unwrap().member_epoch, epoch);
     }
+}
+
+#[tokio::test]
+async fn settings_of_a_group_hold_from_the_next_heartbeat_on_and_outlive_power_cuts() {
+    let rig = Rig::new();
+    rig.create("orders", 4, &[]).await.unwrap();
+    let beaten = rig.beat(joining("a", &["orders"])).await.unwrap();
+    assert_eq!((beaten.member_epoch, beaten.heartbeat_interval), (2, Duration::from_secs(5)));
+    let set =
+        |name: &str, value: &str| AlterConfigs::Incremental(vec![(name.into(), ConfigOp::Set, Some(value.into()))]);
+    let interval = set("consumer.heartbeat.interval.ms", "7000");
+    let group = rig.grant("g");
+    rig.broker.alter_group_configs(&group, &interval, ValidateOnly::Yes).await.unwrap();
+    assert_eq!(rig.broker.configured_groups(), [""; 0], "it was only looked at");
+    rig.broker.alter_group_configs(&group, &interval, ValidateOnly::No).await.unwrap();
+    rig.broker
+        .alter_group_configs(&group, &set("consumer.session.timeout.ms", "60000"), ValidateOnly::No)
+        .await
+        .unwrap();
+    let beaten = rig.beat(beat(&rig, "a", 2, &[0, 1, 2, 3])).await.unwrap();
+    assert_eq!(beaten.heartbeat_interval, Duration::from_secs(7));
+    rig.pass(Duration::from_secs(59)).await;
+    assert_eq!(rig.described().unwrap().3, 1, "it may be silent for longer now");
+    let rig = rig.power_cut(0);
+    assert_eq!(rig.broker.configured_groups(), ["g"]);
+    rig.pass(Duration::from_secs(59)).await;
+    assert_eq!(rig.described().unwrap().3, 1);
+    rig.pass(Duration::from_secs(1)).await;
+    assert_eq!(rig.described().unwrap().3, 0);
+    let group = rig.grant("g");
+    for (name, value) in [("share.auto.offset.reset", "earliest"), ("no.such.setting", "1")] {
+        let refused = rig.broker.alter_group_configs(&group, &set(name, value), ValidateOnly::No).await;
+        assert!(matches!(refused, Err(AlterConfigsError::Config(_))), "{name}: {refused:?}");
+    }
+    rig.broker.alter_group_configs(&group, &AlterConfigs::Replace(Vec::new()), ValidateOnly::No).await.unwrap();
+    assert_eq!(rig.broker.configured_groups(), [""; 0]);
 }

@@ -333,9 +333,9 @@ async fn a_member_of_a_group_of_kip_848_is_held_to_its_epoch_in_a_transaction() 
     rig.broker.consumer_heartbeat(&rig.grant("readers"), &caller(), joining).await.unwrap();
     let group = rig.grant("readers");
     for (member, epoch, error) in [
-        ("m", 2, Some(HeartbeatError::IllegalGeneration { sent: 2, current: 1 })),
-        ("n", 1, Some(HeartbeatError::UnknownMember("n".into()))),
-        ("m", 1, None),
+        ("m", 3, Some(HeartbeatError::IllegalGeneration { sent: 3, current: 2 })),
+        ("n", 2, Some(HeartbeatError::UnknownMember("n".into()))),
+        ("m", 2, None),
         ("", -1, None),
     ] {
         let committer = Committer { member_id: member.into(), instance_id: None, generation: epoch };

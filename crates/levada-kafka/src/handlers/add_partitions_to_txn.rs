@@ -1,7 +1,7 @@
 //! AddPartitionsToTxn · key 24 · versions 0–5
 //!
 //! - 2: PRODUCER_FENCED. 3: flexible. 4: several transactions, for brokers, which may also only verify (KIP-890).
-//!   5: TRANSACTION_ABORTABLE.
+//!   5: nothing: TRANSACTION_ABORTABLE is told in 4, too.
 //! - All partitions of a transaction are added or none: where one is not there or not allowed, the others are told
 //!   OPERATION_NOT_ATTEMPTED.
 //!
@@ -11,7 +11,7 @@ use crate::{call::Context, errors};
 use levada_broker::{
     auth::{Grant, op, res},
     group::offsets::TopicPartition,
-    transaction::Producer,
+    transaction::{Producer, TransactionError},
 };
 use levada_model::{ProducerId, Str, TopicName};
 use levada_protocol::{
@@ -30,8 +30,6 @@ use std::collections::BTreeSet;
 const FENCED_FROM: i16 = 2;
 /// From this version on there are several transactions.
 const BATCHED_FROM: i16 = 4;
-/// From this version on clients know TRANSACTION_ABORTABLE.
-const ABORTABLE_FROM: i16 = 5;
 
 /// What is asked of one transaction.
 struct Asked {
@@ -99,8 +97,8 @@ async fn add(context: &Context, asked: Asked) -> Vec<AddPartitionsToTxnTopicResu
         Ok(verified) => {
             let mut verified = verified.into_iter();
             answer(&asked.topics, &mut |_, _| match verified.next() {
-                Some(Err(error)) if context.version < ABORTABLE_FROM => errors::transaction(&error),
-                Some(Err(_)) => ErrorCode::TransactionAbortable,
+                Some(Err(TransactionError::NotAdded)) => ErrorCode::TransactionAbortable,
+                Some(Err(error)) => errors::transaction(&error),
                 Some(Ok(())) | None => ErrorCode::None,
             })
         }

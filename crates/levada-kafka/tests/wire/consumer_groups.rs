@@ -61,9 +61,9 @@ async fn a_group_is_shown_by_the_requests_of_its_protocol_and_of_all() {
     let id = client.create_topic("t", 2).await;
     find(&mut client).await;
     let joined = client.call(1, &joining("m", &["t"])).await;
-    assert_eq!((joined.error_code, joined.member_epoch, joined.heartbeat_interval_ms), (0, 1, 5_000));
+    assert_eq!((joined.error_code, joined.member_epoch, joined.heartbeat_interval_ms), (0, 2, 5_000));
     assert_eq!((joined.member_id.as_deref(), assigned(&joined)), (Some("m"), Some([0, 1].into())));
-    let quiet = client.call(1, &beat("m", 1, id, &[0, 1].into())).await;
+    let quiet = client.call(1, &beat("m", 2, id, &[0, 1].into())).await;
     assert_eq!((quiet.error_code, quiet.assignment), (0, None));
 
     let request = ConsumerGroupDescribeRequest {
@@ -73,10 +73,10 @@ async fn a_group_is_shown_by_the_requests_of_its_protocol_and_of_all() {
     let described = client.call(1, &request).await;
     let (group, missing) = (&described.groups[0], &described.groups[1]);
     let shown = (group.group_state.as_str(), group.group_epoch, group.assignment_epoch, group.assignor_name.as_str());
-    assert_eq!((group.error_code, shown), (0, ("Stable", 1, 1, "uniform")));
+    assert_eq!((group.error_code, shown), (0, ("Stable", 2, 2, "uniform")));
     assert!(group.authorized_operations > 0);
     let member = &group.members[0];
-    assert_eq!((member.member_id.as_str(), member.member_epoch, member.member_type), ("m", 1, 1));
+    assert_eq!((member.member_id.as_str(), member.member_epoch, member.member_type), ("m", 2, 1));
     assert_eq!((member.client_host.as_str(), member.subscribed_topic_names[0].as_str()), ("/127.0.0.1", "t"));
     let assignment = &member.assignment.topic_partitions[0];
     assert_eq!(
@@ -121,25 +121,25 @@ async fn positions_are_taken_and_given_by_member_epoch() {
     find(&mut client).await;
     client.call(1, &joining("m", &["t"])).await;
     let cases = [
-        (9, "m", 1, ErrorCode::None),
-        (9, "m", 2, ErrorCode::StaleMemberEpoch),
-        (9, "n", 1, ErrorCode::UnknownMemberId),
-        (8, "m", 1, ErrorCode::UnsupportedVersion),
-        (8, "n", 1, ErrorCode::UnknownMemberId),
+        (9, "m", 2, ErrorCode::None),
+        (9, "m", 3, ErrorCode::StaleMemberEpoch),
+        (9, "n", 2, ErrorCode::UnknownMemberId),
+        (8, "m", 2, ErrorCode::UnsupportedVersion),
+        (8, "n", 2, ErrorCode::UnknownMemberId),
     ];
     for (version, member, epoch, error) in cases {
         let committed = client.call(version, &commit(member, epoch, "t", TopicId::ZERO)).await;
         assert_eq!(committed.topics[0].partitions[0].error_code, error.code(), "{version} {member} {epoch}");
     }
-    let by_id = client.call(10, &commit("m", 1, "", id)).await;
+    let by_id = client.call(10, &commit("m", 2, "", id)).await;
     assert_eq!(by_id.topics[0].partitions[0].error_code, 0);
     let missing = OffsetCommitRequest { group_id: "none".into(), ..commit("m", 1, "t", TopicId::ZERO) };
     let missing = client.call(9, &missing).await;
     assert_eq!(missing.topics[0].partitions[0].error_code, ErrorCode::GroupIdNotFound.code());
     for (member, epoch, error) in [
-        (Some("m"), 1, ErrorCode::None),
+        (Some("m"), 2, ErrorCode::None),
         (Some("m"), 3, ErrorCode::StaleMemberEpoch),
-        (Some("n"), 1, ErrorCode::UnknownMemberId),
+        (Some("n"), 2, ErrorCode::UnknownMemberId),
         (None, -1, ErrorCode::None),
     ] {
         let topic = OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0], ..Default::default() };
@@ -213,11 +213,11 @@ async fn requests_that_are_not_sound_are_refused_with_a_reason() {
     }
     assert_eq!(client.call(1, &good).await.error_code, 0, "none of it left a trace");
     // What a member says that it has is only looked up.
-    let nonsense = beat("m", 1, TopicId::ZERO, &[-5, i32::MAX].into());
+    let nonsense = beat("m", 2, TopicId::ZERO, &[-5, i32::MAX].into());
     assert_eq!(client.call(1, &nonsense).await.error_code, 0);
-    let ahead = client.call(1, &beat("m", 2, id, &BTreeSet::new())).await;
+    let ahead = client.call(1, &beat("m", 3, id, &BTreeSet::new())).await;
     assert_eq!(ahead.error_code, ErrorCode::FencedMemberEpoch.code());
-    assert!(ahead.error_message.is_some_and(|reason| reason.contains("greater member epoch (2)")));
+    assert!(ahead.error_message.is_some_and(|reason| reason.contains("greater member epoch (3)")));
     assert_eq!(server.stop().await, 0);
 }
 
@@ -259,8 +259,11 @@ struct Crowd {
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "it is the wall's time that is measured")]
 async fn a_hundred_members_settle_over_a_thousand_partitions() {
-    let settings =
-        [("group.consumer.min.heartbeat.interval.ms", "100"), ("group.consumer.heartbeat.interval.ms", "500")];
+    let settings = [
+        ("group.consumer.min.heartbeat.interval.ms", "100"),
+        ("group.consumer.heartbeat.interval.ms", "500"),
+        ("group.consumer.assignment.interval.ms", "0"),
+    ];
     let server = TestServer::with_broker(ServerConfig::default(), &settings).await;
     let mut client = server.client().await;
     let id = client.create_topic("t", 1_000).await;

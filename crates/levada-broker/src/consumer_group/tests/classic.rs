@@ -142,7 +142,7 @@ fn an_empty_group_takes_the_protocol_of_whoever_comes() {
     story.classic_leave("old", None).unwrap();
     assert!(story.kept.classic.is_some());
     story.join("new", &["foo"]);
-    assert_eq!((story.kept.classic.clone(), story.epochs()), (None, (1, 1)));
+    assert_eq!((story.kept.classic.clone(), story.epochs()), (None, (2, 2)));
 }
 
 #[test]
@@ -156,15 +156,15 @@ fn a_classic_member_joins_a_group_of_the_new_protocol() {
     };
     assert_eq!(story.classic_join(&step), Some(Err(JoinError::MemberIdRequired { member_id: str("given") })));
     let joined = story.classic_join(&classic_joining("given", "", says.clone())).unwrap().unwrap();
-    assert_eq!((joined.generation, story.epochs()), (2, (2, 2)));
-    assert_eq!(assigned(story.classic_sync("given", 2).unwrap().assignment), [0; 0]);
-    assert_eq!(story.classic_beat("given", 2), Ok(()), "what it waits for is not free");
+    assert_eq!((joined.generation, story.epochs()), (3, (3, 3)));
+    assert_eq!(assigned(story.classic_sync("given", 3).unwrap().assignment), [0; 0]);
+    assert_eq!(story.classic_beat("given", 3), Ok(()), "what it waits for is not free");
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
-    story.beat("new", 1, &all).unwrap();
-    story.beat("new", 1, &all[..3]).unwrap();
-    assert_eq!(story.classic_beat("given", 2), Err(HeartbeatError::RebalanceInProgress), "now it is");
+    story.beat("new", 2, &all).unwrap();
+    story.beat("new", 2, &all[..3]).unwrap();
+    assert_eq!(story.classic_beat("given", 3), Err(HeartbeatError::RebalanceInProgress), "now it is");
     story.classic_join(&classic_joining("given", "", says.clone())).unwrap().unwrap();
-    assert_eq!(assigned(story.classic_sync("given", 2).unwrap().assignment), [3, 4, 5]);
+    assert_eq!(assigned(story.classic_sync("given", 3).unwrap().assignment), [3, 4, 5]);
     let late = classic_joining("put-out", "", subscription(&["foo"], &[("foo", &[0])]));
     assert_eq!(story.classic_join(&late), Some(Err(JoinError::UnknownMember(str("put-out")))));
     let other = Join { protocols: vec![(str("else"), says)], ..classic_joining("third", "", bytes::Bytes::new()) };
@@ -173,7 +173,7 @@ fn a_classic_member_joins_a_group_of_the_new_protocol() {
     assert_eq!(story.classic_join(&malformed), Some(Err(JoinError::InconsistentProtocol)));
     assert_eq!(story.classic_leave("new", None), Err(LeaveError::UnknownMember(str("new"))), "not by LeaveGroup");
     assert_eq!(story.classic_leave("given", None), Ok(()));
-    assert_eq!(story.beat("new", 2, &all[..3]).unwrap().1.unwrap().len(), 6);
+    assert_eq!(story.beat("new", 3, &all[..3]).unwrap().1.unwrap().len(), 6);
 }
 
 #[test]

@@ -56,20 +56,20 @@ fn what_is_not_sound_is_refused_in_kafkas_words() {
 }
 
 #[test]
-fn the_first_member_has_everything_in_epoch_one() {
+fn the_first_member_has_everything_in_epoch_two() {
     let mut story = Story::new();
-    assert!(matches!(story.beat("a", 1, &[]), Err(BeatError::UnknownGroup(_))));
+    assert!(matches!(story.beat("a", 2, &[]), Err(BeatError::UnknownGroup(_))));
     assert!(matches!(story.leave("a", LEAVE_EPOCH), Err(BeatError::UnknownGroup(_))));
     assert!(matches!(story.group, AnyGroup::Classic(_)), "who is refused changes nothing");
     let (epoch, has) = story.join("a", &["bar"]);
-    assert_eq!((epoch, has), (1, vec!["bar-0".into(), "bar-1".into(), "bar-2".into()]));
-    assert_eq!((story.epochs(), story.state()), ((1, 1), ConsumerGroupState::Stable));
-    assert_eq!(story.beat("a", 1, &["bar-0", "bar-1", "bar-2"]), Ok((1, None)), "nothing is new");
+    assert_eq!((epoch, has), (2, vec!["bar-0".into(), "bar-1".into(), "bar-2".into()]));
+    assert_eq!((story.epochs(), story.state()), ((2, 2), ConsumerGroupState::Stable));
+    assert_eq!(story.beat("a", 2, &["bar-0", "bar-1", "bar-2"]), Ok((2, None)), "nothing is new");
     assert!(story.records.is_empty(), "and nothing is to be kept");
-    let full = Beat { member_epoch: 1, owned: Some(Vec::new()), ..joining("a", &["bar"]) };
+    let full = Beat { member_epoch: 2, owned: Some(Vec::new()), ..joining("a", &["bar"]) };
     assert!(story.send(&full).unwrap().assignment.is_some(), "who says everything is told everything");
     let again = story.join("a", &["bar"]);
-    assert_eq!((again.0, again.1.len(), story.epochs()), (1, 3, (1, 1)), "joining again changes nothing");
+    assert_eq!((again.0, again.1.len(), story.epochs()), (2, 3, (2, 2)), "joining again changes nothing");
 }
 
 #[test]
@@ -85,17 +85,17 @@ fn only_the_present_epoch_counts_or_the_one_before_if_its_answer_was_lost() {
     story.join("a", &["foo"]);
     story.join("b", &["foo"]);
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
-    assert_eq!(story.beat("a", 1, &all).unwrap().1.unwrap().len(), 3);
-    assert_eq!(story.beat("a", 1, &["foo-0", "foo-1", "foo-2"]), Ok((2, None)));
-    assert_eq!(story.beat("a", 3, &[]), Err(BeatError::FencedEpoch { sent: 3, current: 2 }));
-    assert_eq!(story.beat("a", 1, &["foo-0"]), Ok((2, None)), "the answer with the new epoch was lost");
-    assert_eq!(story.beat("a", 1, &["foo-5"]), Err(BeatError::FencedEpoch { sent: 1, current: 2 }));
-    let silent = Beat { member_epoch: 1, ..quiet("a") };
-    assert_eq!(story.send(&silent), Err(BeatError::FencedEpoch { sent: 1, current: 2 }));
+    assert_eq!(story.beat("a", 2, &all).unwrap().1.unwrap().len(), 3);
+    assert_eq!(story.beat("a", 2, &["foo-0", "foo-1", "foo-2"]), Ok((3, None)));
+    assert_eq!(story.beat("a", 4, &[]), Err(BeatError::FencedEpoch { sent: 4, current: 3 }));
+    assert_eq!(story.beat("a", 2, &["foo-0"]), Ok((3, None)), "the answer with the new epoch was lost");
+    assert_eq!(story.beat("a", 2, &["foo-5"]), Err(BeatError::FencedEpoch { sent: 2, current: 3 }));
+    let silent = Beat { member_epoch: 2, ..quiet("a") };
+    assert_eq!(story.send(&silent), Err(BeatError::FencedEpoch { sent: 2, current: 3 }));
     let unknown = BeatError::UnknownMember("Member c is not a member of group g.".into());
-    assert_eq!(story.beat("c", 1, &[]), Err(unknown));
-    let told = BeatError::FencedEpoch { sent: 1, current: 2 }.to_string();
-    assert!(told.starts_with("The consumer group member has a smaller member epoch (1) than the one known"), "{told}");
+    assert_eq!(story.beat("c", 2, &[]), Err(unknown));
+    let told = BeatError::FencedEpoch { sent: 2, current: 3 }.to_string();
+    assert!(told.starts_with("The consumer group member has a smaller member epoch (2) than the one known"), "{told}");
 }
 
 #[test]
@@ -105,14 +105,14 @@ fn who_leaves_is_gone_at_once_and_the_group_goes_on() {
     story.join("b", &["foo"]);
     let left = story.leave("b", LEAVE_EPOCH).unwrap();
     assert_eq!((left.member_epoch, left.assignment), (LEAVE_EPOCH, None));
-    assert_eq!((story.epochs(), story.state()), ((3, 2), ConsumerGroupState::Assigning));
+    assert_eq!((story.epochs(), story.state()), ((4, 3), ConsumerGroupState::Assigning));
     assert!(matches!(story.leave("b", LEAVE_EPOCH), Err(BeatError::UnknownMember(_))));
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
-    assert_eq!(story.beat("a", 1, &all), Ok((3, None)), "it never came to give anything up");
+    assert_eq!(story.beat("a", 2, &all), Ok((4, None)), "it never came to give anything up");
     story.leave("a", LEAVE_EPOCH).unwrap();
     assert_eq!((story.state(), story.group.is_empty()), (ConsumerGroupState::Empty, true));
     let (epoch, has) = story.join("c", &["foo"]);
-    assert_eq!((epoch, has.len()), (5, 6), "epochs go on");
+    assert_eq!((epoch, has.len()), (6, 6), "epochs go on");
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn silence_ends_a_membership() {
     assert_eq!(story.consumer().image().members.len(), 2);
     story.pass(Duration::from_secs(1));
     assert!(!story.consumer().image().members.contains_key("a"), "45 seconds after it was heard of");
-    assert!(matches!(story.beat("a", 1, &[]), Err(BeatError::UnknownMember(_))));
-    assert_eq!(story.beat("b", 2, &[]).unwrap().1.unwrap().len(), 6);
+    assert!(matches!(story.beat("a", 2, &[]), Err(BeatError::UnknownMember(_))));
+    assert_eq!(story.beat("b", 3, &[]).unwrap().1.unwrap().len(), 6);
 }
 
 #[test]
@@ -135,15 +135,15 @@ fn who_does_not_give_up_in_time_is_put_out() {
     story.join("a", &["foo"]);
     story.join("b", &["foo"]);
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
-    assert_eq!(story.beat("a", 1, &all).unwrap().1.unwrap().len(), 3);
+    assert_eq!(story.beat("a", 2, &all).unwrap().1.unwrap().len(), 3);
     for _ in 0..29 {
         story.pass(Duration::from_secs(1));
-        assert_eq!(story.beat("a", 1, &all), Ok((1, None)));
-        story.beat("b", 2, &[]).unwrap();
+        assert_eq!(story.beat("a", 2, &all), Ok((2, None)));
+        story.beat("b", 3, &[]).unwrap();
     }
     story.pass(Duration::from_secs(1));
-    assert!(matches!(story.beat("a", 1, &all), Err(BeatError::UnknownMember(_))));
-    assert_eq!(story.beat("b", 2, &[]).unwrap().1.unwrap().len(), 6);
+    assert!(matches!(story.beat("a", 2, &all), Err(BeatError::UnknownMember(_))));
+    assert_eq!(story.beat("b", 3, &[]).unwrap().1.unwrap().len(), 6);
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn a_deadline_of_an_epoch_that_is_past_puts_nobody_out() {
     story.join("a", &["foo"]);
     story.join("b", &["foo"]);
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
-    story.beat("a", 1, &all).unwrap();
-    assert_eq!(story.beat("a", 1, &["foo-0", "foo-1", "foo-2"]), Ok((2, None)));
+    story.beat("a", 2, &all).unwrap();
+    assert_eq!(story.beat("a", 2, &["foo-0", "foo-1", "foo-2"]), Ok((3, None)));
     story.pass(Duration::from_secs(31));
     assert_eq!(story.consumer().image().members.len(), 2);
 }
@@ -175,25 +175,25 @@ fn a_static_member_that_leaves_for_a_while_has_its_partitions_back() {
     story.send(&static_joining("a", "i", &["foo"])).unwrap();
     story.join("b", &["foo"]);
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
-    story.beat("a", 1, &all).unwrap();
-    assert_eq!(story.beat("a", 1, &all[..3]), Ok((2, None)));
-    assert_eq!(story.beat("b", 2, &[]).unwrap().1.unwrap().len(), 3);
+    story.beat("a", 2, &all).unwrap();
+    assert_eq!(story.beat("a", 2, &all[..3]), Ok((3, None)));
+    assert_eq!(story.beat("b", 3, &[]).unwrap().1.unwrap().len(), 3);
     let stranger = story.send(&static_joining("c", "i", &["foo"])).unwrap_err();
     let (member_id, instance_id, owner) = (str("c"), str("i"), str("a"));
     assert_eq!(stranger, BeatError::UnreleasedInstance { member_id, instance_id, owner });
 
     let away = Beat { instance_id: Some(str("i")), member_epoch: LEAVE_STATIC_EPOCH, ..quiet("a") };
     assert_eq!(story.send(&away).unwrap().member_epoch, LEAVE_STATIC_EPOCH);
-    assert_eq!(story.epochs(), (2, 2), "nobody else is told");
-    assert_eq!(story.beat("b", 2, &["foo-3", "foo-4", "foo-5"]), Ok((2, None)));
+    assert_eq!(story.epochs(), (3, 3), "nobody else is told");
+    assert_eq!(story.beat("b", 3, &["foo-3", "foo-4", "foo-5"]), Ok((3, None)));
     story.restart();
     let back = story.send(&static_joining("c", "i", &["foo"])).unwrap();
-    assert_eq!((back.member_epoch, story.shown(&back.assignment.unwrap()).len()), (2, 3));
-    assert_eq!(story.epochs(), (2, 2));
-    let old = Beat { instance_id: Some(str("i")), member_epoch: 2, ..quiet("a") };
+    assert_eq!((back.member_epoch, story.shown(&back.assignment.unwrap()).len()), (3, 3));
+    assert_eq!(story.epochs(), (3, 3));
+    let old = Beat { instance_id: Some(str("i")), member_epoch: 3, ..quiet("a") };
     let (member_id, instance_id, owner) = (str("a"), str("i"), str("c"));
     assert_eq!(story.send(&old), Err(BeatError::FencedInstance { member_id, instance_id, owner }));
-    let unknown = Beat { instance_id: Some(str("j")), member_epoch: 2, ..quiet("a") };
+    let unknown = Beat { instance_id: Some(str("j")), member_epoch: 3, ..quiet("a") };
     assert_eq!(story.send(&unknown), Err(BeatError::UnknownMember("Instance id j is unknown.".into())));
 }
 
@@ -217,7 +217,7 @@ fn a_static_member_that_comes_back_with_another_subscription_is_assigned_anew() 
     story.send(&away).unwrap();
     let back = story.send(&static_joining("b", "i", &["bar"])).unwrap();
     let (epoch, has) = (back.member_epoch, story.shown(&back.assignment.unwrap()));
-    assert_eq!((epoch, has), (2, vec!["bar-0".into(), "bar-1".into(), "bar-2".into()]));
+    assert_eq!((epoch, has), (3, vec!["bar-0".into(), "bar-1".into(), "bar-2".into()]));
     let left = Beat { instance_id: Some(str("i")), member_epoch: LEAVE_EPOCH, ..quiet("b") };
     story.send(&left).unwrap();
     assert!(story.group.is_empty());
@@ -237,11 +237,11 @@ fn members_have_a_whole_session_after_a_restart() {
     story.join("a", &["foo"]);
     story.join("b", &["foo"]);
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
-    story.beat("a", 1, &all).unwrap();
+    story.beat("a", 2, &all).unwrap();
     story.now.monotonic += Duration::from_secs(40);
     story.restart();
     story.pass(Duration::from_secs(29));
-    assert_eq!(story.beat("a", 1, &all), Ok((1, None)));
+    assert_eq!(story.beat("a", 2, &all), Ok((2, None)));
     story.pass(Duration::from_secs(1));
     assert!(!story.consumer().image().members.contains_key("a"), "its rebalance timeout goes on");
     story.pass(Duration::from_secs(15));

@@ -9,21 +9,21 @@ fn a_partition_goes_over_only_when_it_was_given_up() {
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
     assert_eq!(story.join("a", &["foo"]).1, all);
     let (epoch, has) = story.join("b", &["foo"]);
-    assert_eq!((epoch, has.len()), (2, 0), "it is in the new epoch and waits");
+    assert_eq!((epoch, has.len()), (3, 0), "it is in the new epoch and waits");
     let state = |story: &Story, id: &str| story.consumer().image().currents[&str(id)].state;
     assert_eq!(state(&story, "b"), MemberState::UnreleasedPartitions);
     assert_eq!(story.state(), ConsumerGroupState::Reconciling);
 
-    assert_eq!(story.beat("b", 2, &[]), Ok((2, None)));
-    let (epoch, keeps) = story.beat("a", 1, &all).unwrap();
-    assert_eq!((epoch, keeps.unwrap()), (1, vec!["foo-0".into(), "foo-1".into(), "foo-2".to_owned()]));
+    assert_eq!(story.beat("b", 3, &[]), Ok((3, None)));
+    let (epoch, keeps) = story.beat("a", 2, &all).unwrap();
+    assert_eq!((epoch, keeps.unwrap()), (2, vec!["foo-0".into(), "foo-1".into(), "foo-2".to_owned()]));
     assert_eq!(state(&story, "a"), MemberState::UnrevokedPartitions);
-    assert_eq!(story.beat("a", 1, &all), Ok((1, None)), "it is still giving up");
-    let silent = Beat { member_epoch: 1, ..quiet("a") };
-    assert_eq!(story.send(&silent).unwrap().member_epoch, 1, "who says nothing still has it");
-    assert_eq!(story.beat("b", 2, &[]), Ok((2, None)));
-    assert_eq!(story.beat("a", 1, &all[..3]), Ok((2, None)));
-    assert_eq!(story.beat("b", 2, &[]).unwrap().1.unwrap(), all[3..]);
+    assert_eq!(story.beat("a", 2, &all), Ok((2, None)), "it is still giving up");
+    let silent = Beat { member_epoch: 2, ..quiet("a") };
+    assert_eq!(story.send(&silent).unwrap().member_epoch, 2, "who says nothing still has it");
+    assert_eq!(story.beat("b", 3, &[]), Ok((3, None)));
+    assert_eq!(story.beat("a", 2, &all[..3]), Ok((3, None)));
+    assert_eq!(story.beat("b", 3, &[]).unwrap().1.unwrap(), all[3..]);
     assert_eq!(story.state(), ConsumerGroupState::Stable);
 }
 
@@ -40,7 +40,7 @@ fn three_members_come_to_an_end_one_by_one() {
         story.beat("a", epoch, &mine.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     }
     story.join("c", &["foo", "bar"]);
-    assert_eq!(story.epochs(), (3, 3));
+    assert_eq!(story.epochs(), (4, 4));
     // `b` takes part of what `a` gave up for it; of the rest it knows nothing yet.
     for _ in 0..3 {
         for id in ["a", "b", "c"] {
@@ -59,11 +59,11 @@ fn what_a_member_gave_up_and_gets_back_is_not_lost() {
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
     story.join("a", &["foo"]);
     story.join("b", &["foo"]);
-    story.beat("a", 1, &all).unwrap();
+    story.beat("a", 2, &all).unwrap();
     story.leave("b", LEAVE_EPOCH).unwrap();
     // It is still giving up, by its own account; what comes next needs all six again.
-    assert_eq!(story.beat("a", 1, &all), Ok((1, None)));
-    assert_eq!(story.beat("a", 1, &all[..3]).unwrap(), (3, Some(all.map(str::to_owned).into())));
+    assert_eq!(story.beat("a", 2, &all), Ok((2, None)));
+    assert_eq!(story.beat("a", 2, &all[..3]).unwrap(), (4, Some(all.map(str::to_owned).into())));
 }
 
 #[test]
@@ -72,21 +72,21 @@ fn a_member_that_joins_again_has_given_everything_up() {
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
     story.join("a", &["foo"]);
     story.join("b", &["foo"]);
-    story.beat("a", 1, &all).unwrap();
+    story.beat("a", 2, &all).unwrap();
     let (epoch, has) = story.join("a", &["foo"]);
-    assert_eq!((epoch, has), (2, vec!["foo-0".into(), "foo-1".into(), "foo-2".into()]));
-    assert_eq!(story.beat("b", 2, &[]).unwrap().1.unwrap(), all[3..]);
+    assert_eq!((epoch, has), (3, vec!["foo-0".into(), "foo-1".into(), "foo-2".into()]));
+    assert_eq!(story.beat("b", 3, &[]).unwrap().1.unwrap(), all[3..]);
 }
 
 #[test]
 fn whoever_reads_a_topic_no_more_gives_it_up_at_once() {
     let mut story = Story::new();
     story.join("a", &["foo", "bar"]);
-    let narrower = Beat { member_epoch: 1, topics: Some(vec![str("bar")]), ..quiet("a") };
+    let narrower = Beat { member_epoch: 2, topics: Some(vec![str("bar")]), ..quiet("a") };
     let beaten = story.send(&narrower).unwrap();
     let keeps = story.shown(&beaten.assignment.unwrap());
-    assert_eq!((beaten.member_epoch, keeps), (1, vec!["bar-0".into(), "bar-1".into(), "bar-2".into()]));
-    assert_eq!(story.beat("a", 1, &["bar-0", "bar-1", "bar-2"]), Ok((2, None)));
+    assert_eq!((beaten.member_epoch, keeps), (2, vec!["bar-0".into(), "bar-1".into(), "bar-2".into()]));
+    assert_eq!(story.beat("a", 2, &["bar-0", "bar-1", "bar-2"]), Ok((3, None)));
 }
 
 #[test]
@@ -95,12 +95,29 @@ fn an_epoch_of_assignment_stays_with_a_partition() {
     let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
     story.join("a", &["foo"]);
     story.join("b", &["foo"]);
-    story.beat("a", 1, &all).unwrap();
-    story.beat("a", 1, &all[..3]).unwrap();
-    story.beat("b", 2, &[]).unwrap();
-    story.leave("b", LEAVE_EPOCH).unwrap();
+    story.beat("a", 2, &all).unwrap();
     story.beat("a", 2, &all[..3]).unwrap();
+    story.beat("b", 3, &[]).unwrap();
+    story.leave("b", LEAVE_EPOCH).unwrap();
+    story.beat("a", 3, &all[..3]).unwrap();
     let owned = &story.consumer().image().currents[&str("a")].assigned;
     let epochs: Vec<i32> = owned.iter().map(|(_, _, epoch)| epoch).collect();
-    assert_eq!(epochs, [1, 1, 1, 3, 3, 3]);
+    assert_eq!(epochs, [2, 2, 2, 4, 4, 4]);
+}
+
+#[test]
+fn who_comes_soon_after_an_assignment_waits_for_the_next() {
+    let mut story = Story::new();
+    story.limits.consumer.paces.usual.assignment_interval = std::time::Duration::from_secs(1);
+    let all = ["foo-0", "foo-1", "foo-2", "foo-3", "foo-4", "foo-5"];
+    assert_eq!(story.join("a", &["foo"]).1, all, "the first is assigned at once");
+    assert_eq!(story.join("b", &["foo"]), (2, Vec::new()), "in the epoch that is assigned");
+    assert_eq!((story.epochs(), story.state()), ((3, 2), ConsumerGroupState::Assigning));
+    assert_eq!(story.beat("a", 2, &all), Ok((2, None)));
+    story.now.wall_ms += 999;
+    assert_eq!(story.beat("b", 2, &[]), Ok((2, None)));
+    story.now.wall_ms += 1;
+    assert_eq!(story.beat("b", 2, &[]), Ok((3, None)));
+    assert_eq!(story.beat("a", 2, &all).unwrap().1.unwrap(), all[..3]);
+    assert_eq!(story.epochs(), (3, 3));
 }
