@@ -1,0 +1,72 @@
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.StringSerializer;
+
+/**
+ * Sends a file's records in their order, so many a second, or from a line on stdin on as fast as it can. A line of the
+ * file is a topic, a partition or `-` for the one of the key, a timestamp, a key and, unless it is null, a value.
+ */
+final class Feeder {
+    private static final AtomicLong rate = new AtomicLong();
+
+    public static void main(String[] arguments) throws IOException, InterruptedException {
+        rate.set(Long.parseLong(arguments[1]));
+        Thread listener = new Thread(Feeder::hurryWhenAsked, "stdin");
+        listener.setDaemon(true);
+        listener.start();
+        AtomicReference<Exception> failure = new AtomicReference<>();
+        try (KafkaProducer<String, String> producer = producer()) {
+            long due = System.nanoTime();
+            for (String line : Files.readAllLines(Path.of(arguments[0]), StandardCharsets.UTF_8)) {
+                producer.send(record(line), (sent, error) -> failure.compareAndSet(null, error));
+                long each = rate.get() == 0 ? 0 : 1_000_000_000 / rate.get();
+                due += each;
+                long ahead = due - System.nanoTime();
+                if (each > 0 && ahead > 5_000_000) {
+                    Thread.sleep(ahead / 1_000_000);
+                }
+            }
+        }
+        if (failure.get() != null) {
+            throw new IllegalStateException("a record was not sent", failure.get());
+        }
+    }
+
+    private static void hurryWhenAsked() {
+        try {
+            if (System.in.read() >= 0) {
+                rate.set(0);
+            }
+        } catch (IOException error) {
+            System.err.println("nobody asks any more: " + error);
+        }
+    }
+
+    private static ProducerRecord<String, String> record(String line) {
+        String[] fields = line.split("\t");
+        Integer partition = fields[1].equals("-") ? null : Integer.valueOf(fields[1]);
+        String value = fields.length > 4 ? fields[4] : null;
+        return new ProducerRecord<>(fields[0], partition, Long.valueOf(fields[2]), fields[3], value);
+    }
+
+    /** Idempotent, and patient: a broker that dies is back in seconds, and what was sent again must not be there twice. */
+    private static KafkaProducer<String, String> producer() {
+        Map<String, Object> config = new HashMap<>();
+        config.put("bootstrap.servers", System.getenv("BOOTSTRAP"));
+        config.put("acks", "all");
+        config.put("enable.idempotence", true);
+        config.put("delivery.timeout.ms", 120_000);
+        config.put("request.timeout.ms", 10_000);
+        config.put("max.block.ms", 60_000);
+        config.put("linger.ms", 5);
+        return new KafkaProducer<>(config, new StringSerializer(), new StringSerializer());
+    }
+}
