@@ -18,6 +18,7 @@ use crate::process::{Process, append_to, free_port, run_logged, tail};
 pub(crate) const VERSION: &str = "4.3.1";
 
 const POM: &str = include_str!("../../clients/java/pom.xml");
+const STREAMS_POM: &str = include_str!("../../clients/java/streams/pom.xml");
 const CLUSTER_ID: &str = "TGV2YWRhUmlnS2Fma2E0Mw";
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(540);
 const FORMAT_LIMIT: Duration = Duration::from_secs(60);
@@ -73,8 +74,17 @@ pub(crate) struct Jars {
 impl Jars {
     /// Downloads the jars unless the cache has them.
     pub(crate) fn fetch(cache: &Cache) -> Result<Self> {
-        let folder = cache.install("kafka", POM, |folder| {
-            fs::write(folder.join("pom.xml"), POM)?;
+        Self::install(cache, "kafka", POM)
+    }
+
+    /// The jars of Kafka Streams instead, which nobody else needs: its store is larger than all the others.
+    pub(crate) fn fetch_streams(cache: &Cache) -> Result<Self> {
+        Self::install(cache, "kafka-streams", STREAMS_POM)
+    }
+
+    fn install(cache: &Cache, name: &str, pom: &str) -> Result<Self> {
+        let folder = cache.install(name, pom, |folder| {
+            fs::write(folder.join("pom.xml"), pom)?;
             let libs = folder.join("libs");
             if libs.exists() {
                 fs::remove_dir_all(&libs)?;
