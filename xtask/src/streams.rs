@@ -145,6 +145,8 @@ struct Deaths {
     after: Vec<u64>,
     /// Instances that ended by themselves.
     unasked: u64,
+    /// Threads of Streams that failed and were replaced.
+    threads: usize,
 }
 
 impl Rig<'_> {
@@ -209,6 +211,7 @@ impl Trial<'_> {
         let records = self.await_due(broker, &mut crew, begun)?;
         crew.kill_all()?;
         deaths.unasked = crew.unasked;
+        deaths.threads = crew.replaced_threads()?;
         Ok(Report { records, deaths, took: begun.elapsed() })
     }
 
@@ -319,6 +322,9 @@ impl fmt::Display for Report {
         }
         if deaths.unasked > 0 {
             write!(f, "; {} instances ended by themselves", deaths.unasked)?;
+        }
+        if deaths.threads > 0 {
+            write!(f, "; {} threads failed and were replaced", deaths.threads)?;
         }
         write!(f, "; {:.0} s", took.as_secs_f64())
     }

@@ -67,7 +67,8 @@ final class Instance {
         KStream<String, String> in = builder.stream(name + "-in");
         in.groupByKey()
             .windowedBy(TimeWindows.ofSizeAndGrace(Duration.ofSeconds(10), Duration.ofSeconds(5)))
-            .aggregate(() -> "0:0", (key, value, folded) -> fold(folded, value))
+            .aggregate(() -> "0:0", (key, value, folded) -> fold(folded, value),
+                Materialized.with(Serdes.String(), Serdes.String()))
             .suppress(Suppressed.untilWindowCloses(Suppressed.BufferConfig.unbounded()))
             .toStream((window, folded) -> window.key() + "@" + window.window().start())
             .to(name + "-out");

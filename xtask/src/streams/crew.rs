@@ -14,6 +14,8 @@ use crate::process::{Process, append_to, tail};
 
 /// Two, so that a death moves work from one to the other and back.
 pub(super) const INSTANCES: usize = 2;
+/// What an instance writes where it replaces a thread.
+const REPLACED: &str = "a thread is replaced after";
 const FEED_LIMIT: Duration = Duration::from_secs(150);
 
 /// The instances of one application.
@@ -39,10 +41,13 @@ impl<'a> Crew<'a> {
     }
 
     pub(super) fn start(&mut self, number: usize, bootstrap: &str) -> Result<()> {
-        let log = append_to(&self.folder.join(format!("instance-{number}.log")))?;
+        let log = append_to(&self.log(number))?;
+        // Its store in C++ would otherwise leave a library behind with each death.
+        let library = self.folder.join(format!("library-{number}"));
+        fs::create_dir_all(&library)?;
         let mut command = self.toolbox.java_streams("Instance")?;
         command.arg(self.topology).env("BOOTSTRAP", bootstrap).env("GUARANTEE", self.guarantee);
-        command.env("STATE", self.disk(number));
+        command.env("STATE", self.disk(number)).env("ROCKSDB_SHAREDLIB_DIR", library);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let process = Process::spawn("an instance", &mut command)?;
         *self.place(number)? = Some(process);
@@ -73,6 +78,19 @@ impl<'a> Crew<'a> {
             }
         }
         Ok(())
+    }
+
+    /// How many threads of the instances failed and were replaced.
+    pub(super) fn replaced_threads(&self) -> Result<usize> {
+        let count = |number| {
+            let text = fs::read(self.log(number))?;
+            Ok(String::from_utf8_lossy(&text).lines().filter(|line| line.starts_with(REPLACED)).count())
+        };
+        (0..INSTANCES).map(count).sum()
+    }
+
+    fn log(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("instance-{number}.log"))
     }
 
     fn place(&mut self, number: usize) -> Result<&mut Option<Process>> {
