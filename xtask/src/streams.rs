@@ -29,8 +29,6 @@ const CREATE_LIMIT: Duration = Duration::from_secs(60);
 const WORK_LIMIT: Duration = Duration::from_secs(15);
 /// Beyond that, so that a death comes at any point of the work.
 const PAUSE_SPAN_MS: u64 = 1_500;
-/// How long the input would last for each death; what is left after the last one comes at once.
-const SECONDS_EACH: u64 = 6;
 const DOWNTIME_SPAN_MS: u64 = 1_000;
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
 /// Longer than a session, a transaction and the restoration of a state together.
@@ -198,15 +196,15 @@ impl Trial<'_> {
         self.create_topics(broker)?;
         let mut crew = Crew::new(self.rig.toolbox, self.topology.name(), &self.rig.args.guarantee, &self.folder)?;
         let bootstrap = broker.bootstrap();
-        Feeder::start(&crew, &bootstrap, "before", &self.case.before, 0)?.finish()?;
+        let mut feeder = Feeder::start(&crew, &bootstrap, "before", &self.case.before, 1)?;
+        feeder.feed();
+        feeder.finish()?;
         for number in 0..INSTANCES {
             crew.start(number, &bootstrap)?;
         }
-        let seconds = self.kills * SECONDS_EACH;
-        let rate = u64::try_from(self.case.during.len())?.checked_div(seconds).unwrap_or_default();
-        let mut feeder = Feeder::start(&crew, &bootstrap, "during", &self.case.during, rate)?;
-        let mut deaths = self.kill_at_random(broker, &mut crew)?;
-        feeder.hurry();
+        let mut feeder = Feeder::start(&crew, &bootstrap, "during", &self.case.during, self.kills + 1)?;
+        let mut deaths = self.kill_at_random(broker, &mut crew, &mut feeder)?;
+        feeder.feed();
         feeder.finish()?;
         let records = self.await_due(broker, &mut crew, begun)?;
         crew.kill_all()?;
@@ -230,12 +228,13 @@ impl Trial<'_> {
         format!("{}-out", self.topology.name())
     }
 
-    /// An instance, the broker, an instance with its disk, both at once, and again: each after results that are newer
-    /// than the last death, so that it comes into work.
-    fn kill_at_random(&self, broker: &mut Broker, crew: &mut Crew<'_>) -> Result<Deaths> {
+    /// An instance, the broker, an instance with its disk, both at once, and again. For each there is a portion of the
+    /// input, and the death comes once there are results newer than the last one: into the work, at any point of it.
+    fn kill_at_random(&self, broker: &mut Broker, crew: &mut Crew<'_>, feeder: &mut Feeder) -> Result<Deaths> {
         let dice = SeededRng::new(self.rig.args.seed);
         let mut deaths = Deaths::default();
         for death in 0..self.kills {
+            feeder.feed();
             let results = self.await_work(broker, crew, deaths.after.last().copied().unwrap_or_default())?;
             deaths.after.push(results);
             sleep(Duration::from_millis(dice.next_u64() % PAUSE_SPAN_MS));

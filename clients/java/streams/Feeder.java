@@ -3,35 +3,36 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * Sends a file's records in their order, so many a second, or from a line on stdin on as fast as it can. A line of the
- * file is a topic, a partition or `-` for the one of the key, a timestamp, a key and, unless it is null, a value.
+ * Sends a file's records in their order: so many of them for each line on stdin, so many a second, or as fast as it can
+ * where that is 0. A line of the file is a topic, a partition or `-` for the one of the key, a timestamp, a key and,
+ * unless it is null, a value.
  */
 final class Feeder {
-    private static final AtomicLong rate = new AtomicLong();
-
     public static void main(String[] arguments) throws IOException, InterruptedException {
-        rate.set(Long.parseLong(arguments[1]));
-        Thread listener = new Thread(Feeder::hurryWhenAsked, "stdin");
-        listener.setDaemon(true);
-        listener.start();
+        List<String> lines = Files.readAllLines(Path.of(arguments[0]), StandardCharsets.UTF_8);
+        int portion = Integer.parseInt(arguments[1]);
+        long rate = Long.parseLong(arguments[2]);
         AtomicReference<Exception> failure = new AtomicReference<>();
         try (KafkaProducer<String, String> producer = producer()) {
-            long due = System.nanoTime();
-            for (String line : Files.readAllLines(Path.of(arguments[0]), StandardCharsets.UTF_8)) {
-                producer.send(record(line), (sent, error) -> failure.compareAndSet(null, error));
-                long each = rate.get() == 0 ? 0 : 1_000_000_000 / rate.get();
-                due += each;
-                long ahead = due - System.nanoTime();
-                if (each > 0 && ahead > 5_000_000) {
-                    Thread.sleep(ahead / 1_000_000);
+            for (int from = 0; from < lines.size(); from += portion) {
+                awaitLine();
+                long begun = System.nanoTime();
+                int sent = 0;
+                for (String line : lines.subList(from, Math.min(from + portion, lines.size()))) {
+                    producer.send(record(line), (metadata, error) -> failure.compareAndSet(null, error));
+                    sent++;
+                    long ahead = rate == 0 ? 0 : begun + sent * 1_000_000_000L / rate - System.nanoTime();
+                    if (ahead > 5_000_000) {
+                        Thread.sleep(ahead / 1_000_000);
+                    }
                 }
             }
         }
@@ -40,14 +41,11 @@ final class Feeder {
         }
     }
 
-    private static void hurryWhenAsked() {
-        try {
-            if (System.in.read() >= 0) {
-                rate.set(0);
-            }
-        } catch (IOException error) {
-            System.err.println("nobody asks any more: " + error);
-        }
+    private static void awaitLine() throws IOException {
+        int read;
+        do {
+            read = System.in.read();
+        } while (read >= 0 && read != '\n');
     }
 
     private static ProducerRecord<String, String> record(String line) {

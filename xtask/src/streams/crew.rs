@@ -16,7 +16,9 @@ use crate::process::{Process, append_to, tail};
 pub(super) const INSTANCES: usize = 2;
 /// What an instance writes where it replaces a thread.
 const REPLACED: &str = "a thread is replaced after";
-const FEED_LIMIT: Duration = Duration::from_secs(150);
+/// How long a portion of the input takes to be sent.
+const PORTION_SECONDS: u64 = 4;
+const FEED_LIMIT: Duration = Duration::from_secs(120);
 
 /// The instances of one application.
 pub(super) struct Crew<'a> {
@@ -109,19 +111,28 @@ pub(super) struct Feeder {
 }
 
 impl Feeder {
-    /// Sends `records`, `rate` a second, or as fast as it goes where that is 0.
-    pub(super) fn start(crew: &Crew<'_>, bootstrap: &str, name: &str, records: &[Record], rate: u64) -> Result<Self> {
+    /// Gets ready to send `records` in so many portions.
+    pub(super) fn start(
+        crew: &Crew<'_>,
+        bootstrap: &str,
+        name: &str,
+        records: &[Record],
+        portions: u64,
+    ) -> Result<Self> {
         let (file, log) = (crew.folder.join(name), crew.folder.join(format!("{name}.log")));
         input::write(records, &file)?;
         let output = append_to(&log)?;
+        let portion = u64::try_from(records.len())?.div_ceil(portions);
+        // One portion alone is nothing that anybody waits to disturb.
+        let rate = if portions == 1 { 0 } else { portion / PORTION_SECONDS };
         let mut command = crew.toolbox.java_streams("Feeder")?;
-        command.arg(&file).arg(rate.to_string()).env("BOOTSTRAP", bootstrap);
+        command.arg(&file).args([portion.to_string(), rate.to_string()]).env("BOOTSTRAP", bootstrap);
         command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
         Ok(Self { process: Process::spawn("the feeder", &mut command)?, log })
     }
 
-    /// Has it send the rest at once. Where it has ended already, [`Self::finish`] says how.
-    pub(super) fn hurry(&mut self) {
+    /// Has it send the next portion. Where it has ended, [`Self::finish`] says how.
+    pub(super) fn feed(&mut self) {
         if let Some(stdin) = self.process.child().stdin.as_mut() {
             drop(writeln!(stdin));
         }

@@ -161,9 +161,13 @@ impl Draft<'_> {
 
     /// Two tables change at once, and which of the states between is told of depends on who comes first. In the end,
     /// though, the table of results is the join of both tables as they ended, and the last update of each key says so.
+    ///
+    /// An order that was removed never comes back under its key: Streams answers the removal by way of the customer,
+    /// drops the answer where the order is back by then, and tells nothing of the new order where it has no customer.
+    /// The old result would stay, whatever the broker does.
     fn foreign_key(&self) -> Case {
         let mut during = Vec::new();
-        let (mut orders, mut customers) = (BTreeMap::new(), BTreeMap::new());
+        let (mut orders, mut customers, mut lives) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for number in 0..self.maker.records {
             let (time, dies) = (self.time(number * 10), self.below(10) == 0);
             if self.below(5) == 0 {
@@ -171,8 +175,10 @@ impl Draft<'_> {
                 customers.insert(customer.clone(), (!dies).then(|| row.clone()));
                 during.push(self.record("customers", time, &customer, (!dies).then_some(row)));
             } else {
-                let (order, customer) = (format!("o{}", self.below(3_000)), format!("c{}", self.below(220)));
-                let row = format!("{customer}/v{number}");
+                let (place, customer) = (self.below(3_000), format!("c{}", self.below(220)));
+                let life: &mut u64 = lives.entry(place).or_default();
+                let (order, row) = (format!("o{place}.{life}"), format!("{customer}/v{number}"));
+                *life += u64::from(dies);
                 orders.insert(order.clone(), (!dies).then(|| (customer, row.clone())));
                 during.push(self.record("orders", time, &order, (!dies).then_some(row)));
             }
