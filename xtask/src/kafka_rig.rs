@@ -18,6 +18,7 @@ use crate::process::{Process, append_to, free_port, run_logged, tail};
 pub(crate) const VERSION: &str = "4.3.1";
 
 const POM: &str = include_str!("../../clients/java/pom.xml");
+const STREAMS_POM: &str = include_str!("../../clients/java/streams/pom.xml");
 const CLUSTER_ID: &str = "TGV2YWRhUmlnS2Fma2E0Mw";
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(540);
 const FORMAT_LIMIT: Duration = Duration::from_secs(60);
@@ -79,11 +80,19 @@ impl Jars {
 
     /// As [`Self::fetch`], of another release.
     pub(crate) fn fetch_release(cache: &Cache, version: &str) -> Result<Self> {
-        let is_usual = version == VERSION;
-        let name = if is_usual { "kafka".to_owned() } else { format!("kafka-{version}") };
+        let name = if version == VERSION { "kafka".to_owned() } else { format!("kafka-{version}") };
         let pom = POM.replace(&format!("<version>{VERSION}</version>"), &format!("<version>{version}</version>"));
-        let folder = cache.install(&name, &pom, |folder| {
-            fs::write(folder.join("pom.xml"), &pom)?;
+        Self::install(cache, &name, version, &pom)
+    }
+
+    /// The jars of Kafka Streams instead, which nobody else needs: its store is larger than all the others.
+    pub(crate) fn fetch_streams(cache: &Cache) -> Result<Self> {
+        Self::install(cache, "kafka-streams", VERSION, STREAMS_POM)
+    }
+
+    fn install(cache: &Cache, name: &str, version: &str, pom: &str) -> Result<Self> {
+        let folder = cache.install(name, pom, |folder| {
+            fs::write(folder.join("pom.xml"), pom)?;
             let libs = folder.join("libs");
             if libs.exists() {
                 fs::remove_dir_all(&libs)?;

@@ -18,6 +18,7 @@ mod kafka_client;
 mod kafka_rig;
 mod levada_rig;
 mod process;
+mod streams;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +46,8 @@ enum Command {
     Crash(crash::Args),
     /// Kills programs that copy records in transactions, and their broker, and counts what came
     ExactlyOnce(exactly_once::Args),
+    /// Kills topologies of Kafka Streams, and their broker, and compares what they tell with an undisturbed Kafka
+    Streams(streams::Args),
     /// Asks Apache Kafka and Levada the same things and compares what they answer, field by field
     Diff(diff::Args),
     /// Checks the rules of the house that neither the compiler nor clippy hold
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Crash(args) => crash::run(&args),
         Command::ExactlyOnce(args) => exactly_once::run(&args),
+        Command::Streams(args) => streams::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Tidy => tidy::run(),
     }

@@ -146,10 +146,19 @@ impl Toolbox {
 
     /// A story in Java, compiled against Kafka's jars.
     pub(crate) fn java(&self, class: &str) -> Result<Command> {
-        let jars = Jars::fetch(&self.cache)?;
-        let sources = files(&self.stories().join("java"), "java")?;
+        self.java_in("java", &Jars::fetch(&self.cache)?, class)
+    }
+
+    /// A program of Kafka Streams, compiled against its jars.
+    pub(crate) fn java_streams(&self, class: &str) -> Result<Command> {
+        self.java_in("java/streams", &Jars::fetch_streams(&self.cache)?, class)
+    }
+
+    /// A class of the sources that lie in `folder`.
+    fn java_in(&self, folder: &str, jars: &Jars, class: &str) -> Result<Command> {
+        let sources = files(&self.stories().join(folder), "java")?;
         let recipe = sources.iter().map(|source| read(source)).collect::<Result<String>>()?;
-        let folder = self.cache.install("java", &recipe, |folder| {
+        let folder = self.cache.install(&folder.replace('/', "-"), &recipe, |folder| {
             let mut javac = Command::new("javac");
             javac.args(["-d"]).arg(folder.join("classes")).args(["-cp", &jars.classpath()]).args(&sources);
             run_logged("javac", &mut javac, &folder.join("install.log"), INSTALL_LIMIT)
