@@ -63,7 +63,7 @@ impl Scale {
                 groups_seconds: 10.0,
                 sessions_partitions: 1_000,
                 sessions_seconds: 15.0,
-                compaction: Compaction { records: 10_000_000, keys: 100_000, topics: 3, alone_seconds: 5.0 },
+                compaction: Compaction { records: 10_000_000, keys: 100_000, topics: 2, alone_seconds: 5.0 },
                 pairs_bytes: 1_000_000_000,
                 memory_bytes: 10_000_000_000,
                 recovery_bytes: 5_000_000_000,
