@@ -10,6 +10,10 @@ use crate::broker::Broker;
 
 const TRANSACT_PARTITIONS: i32 = 10;
 const GROUPS_PARTITIONS: i32 = 100;
+/// Few enough for Kafka, to which each fetch means all partitions of its session, not to be overloaded.
+pub(super) const SESSIONS_CONSUMERS: u32 = 5;
+/// Records a second.
+pub(super) const SESSIONS_RATE: u32 = 40;
 
 impl Bench<'_> {
     /// One transactional producer as fast as it can.
@@ -66,6 +70,8 @@ impl Bench<'_> {
         let mut arguments = Arguments::of("sessions", broker, topic);
         arguments.add("pid", &broker.pid().context("the broker does not run")?);
         arguments.add("partitions", &self.scale.sessions_partitions);
+        arguments.add("consumers", &SESSIONS_CONSUMERS);
+        arguments.add("rate", &SESSIONS_RATE);
         arguments.add("seconds", &self.scale.sessions_seconds);
         let answer = self.driver.run(self.folder, &arguments.0)?;
         Ok(vec![

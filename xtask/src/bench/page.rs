@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::cases::Case;
+use super::coordinators::{SESSIONS_CONSUMERS, SESSIONS_RATE};
 use super::results::Results;
 use super::scale::Scale;
 use super::systems::System;
@@ -133,9 +134,9 @@ fn note(case: &Case, scale: &Scale) -> Option<String> {
             scale.groups
         )),
         Case::Sessions => Some(format!(
-            "10 consumers, each with a session over all {} partitions, to which 100 records a second are sent; the \
-             times are from when a record was due to be sent until it was fetched. Each: a fetch, the sender's share \
-             of the broker's work included.",
+            "{SESSIONS_CONSUMERS} consumers, each with a session over all {} partitions, to which {SESSIONS_RATE} \
+             records a second are sent; the times are from when a record was due to be sent until it was fetched. \
+             Each: a fetch, the sender's share of the broker's work included.",
             scale.sessions_partitions
         )),
         Case::Compaction => {
