@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", conflicts_with = "planted")]
     levada: Option<PathBuf>,
     /// Kills Apache Kafka instead, whose word the test's clients and judge must take
-    #[arg(long, conflicts_with_all = ["planted", "levada", "only"])]
+    #[arg(long, conflicts_with_all = ["planted", "levada"])]
     apache: bool,
     /// Only these faults
     #[arg(long, value_enum, value_delimiter = ',')]

@@ -18,9 +18,10 @@ const KILL_AT: &str = "LEVADA_FAULT_KILL_AT";
 const SETTING: (&str, &str) = ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "300");
 const WRITERS: u32 = 12;
 const MOMENT_MS_MAX: u64 = 120;
-/// A life that ends at a disk call lasts for up to two to the power of this many; a start takes some hundreds.
-const CALLS_BITS_MIN: u64 = 5;
-const CALLS_BITS_MAX: u64 = 13;
+/// A first guess at how many calls to the disk a start makes.
+const START_CALLS: u64 = 256;
+/// How many more a life may have.
+const CALLS_MAX: u64 = 400;
 const PROGRESS_LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(stage: &Stage) -> Result<Row> {
@@ -76,6 +77,8 @@ struct Victim {
     rng: SeededRng,
     /// Whether this life ends at a disk call.
     is_doomed: bool,
+    /// About how many calls to the disk a start makes.
+    start_calls: u64,
     deaths: u64,
     at_calls: u64,
     at_starts: u64,
@@ -93,8 +96,8 @@ impl Victim {
             Recipe::Kafka(_) => stage.recipe.start_with(&stage.folder, &[SETTING])?,
         };
         let rng = SeededRng::new(stage.seed);
-        let (deaths, at_calls, at_starts) = (0, 0, 0);
-        Ok(Self { broker, rng, is_doomed: false, deaths, at_calls, at_starts, slowest: Duration::ZERO })
+        let (start_calls, deaths, at_calls, at_starts) = (START_CALLS, 0, 0, 0);
+        Ok(Self { broker, rng, is_doomed: false, start_calls, deaths, at_calls, at_starts, slowest: Duration::ZERO })
     }
 
     /// Waits until so many transactions have ended, or this life has.
@@ -118,14 +121,22 @@ impl Victim {
         self.at_calls += u64::from(has_ended);
         self.deaths += 1;
         self.broker.kill()?;
-        let bits = CALLS_BITS_MIN + self.rng.next_u64() % (CALLS_BITS_MAX - CALLS_BITS_MIN + 1);
-        let call = 1 + self.rng.next_u64() % (1 << bits);
+        let call = match self.rng.next_u64() % 4 {
+            0 => 1 + self.rng.next_u64() % self.start_calls,
+            _ => self.start_calls + 1 + self.rng.next_u64() % CALLS_MAX,
+        };
         let is_wanted = self.rng.next_u64().is_multiple_of(2);
         self.is_doomed = is_wanted && matches!(self.broker, Broker::Levada(_));
         self.set_fate(self.is_doomed.then_some(call));
         match self.broker.start_again() {
-            Ok(took) => self.slowest = self.slowest.max(took),
+            Ok(took) => {
+                self.slowest = self.slowest.max(took);
+                if self.is_doomed {
+                    self.start_calls = self.start_calls.min(call);
+                }
+            }
             Err(_) if self.is_doomed => {
+                self.start_calls = self.start_calls.max(call);
                 self.deaths += 1;
                 self.at_calls += 1;
                 self.at_starts += 1;
