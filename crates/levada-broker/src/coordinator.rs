@@ -14,6 +14,7 @@ pub(crate) mod consumer;
 pub mod consumer_records;
 mod journal;
 mod load;
+pub(crate) mod places;
 pub mod records;
 mod requests;
 mod shard;
@@ -35,6 +36,7 @@ use journal::Journal;
 use levada_model::{Clock, PartitionIndex, ProducerId, Rng, Str, TopicName};
 use levada_store::{Log, Store};
 use parking_lot::Mutex;
+use places::Places;
 use shard::Shard;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -87,6 +89,7 @@ pub(crate) struct Coordinator {
     rng: Arc<dyn Rng>,
     limits: GroupLimits,
     topic: TopicName,
+    places: Places,
     shards: Vec<Mutex<Shard>>,
     journal: Journal,
     /// Groups with offsets in open transactions.
@@ -112,6 +115,7 @@ impl Coordinator {
             rng,
             limits,
             topic: topic_name(),
+            places: Places::default(),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
             journal: Journal::default(),
             in_transactions: Mutex::default(),
@@ -233,6 +237,6 @@ impl Coordinator {
         let image = self.store.image();
         let topic = image.topic(self.topic.as_str())?;
         let count = i32::try_from(topic.logs.len()).ok().filter(|&count| count > 0)?;
-        topic.log(records::java_hash(group_id) % count).cloned()
+        topic.log(self.places.of(group_id, count)).cloned()
     }
 }

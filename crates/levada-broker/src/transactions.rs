@@ -25,7 +25,7 @@ pub(crate) use timers::TransactionSettings;
 
 use crate::{
     Runtime,
-    coordinator::{Coordinator, CoordinatorError, records::java_hash},
+    coordinator::{Coordinator, CoordinatorError, places::Places},
     transaction::{Producer, Transaction, TransactionError, records},
 };
 use follow::Follower;
@@ -111,6 +111,7 @@ pub(crate) struct Transactions {
     store: Store,
     clock: Arc<dyn Clock>,
     topic: TopicName,
+    places: Places,
     groups: Arc<Coordinator>,
     slots: Mutex<BTreeMap<Str, Shared>>,
     follower: Follower,
@@ -127,6 +128,7 @@ impl Transactions {
             store,
             clock,
             topic: topic_name(),
+            places: Places::default(),
             groups,
             slots: Mutex::default(),
             follower: Follower::default(),
@@ -218,7 +220,7 @@ impl Transactions {
         let image = self.store.image();
         let topic = image.topic(self.topic.as_str())?;
         let count = i32::try_from(topic.logs.len()).ok().filter(|&count| count > 0)?;
-        topic.log(java_hash(id) % count).cloned()
+        topic.log(self.places.of(id, count)).cloned()
     }
 
     /// The write that keeps the state of `id`; without one it is forgotten.

@@ -3,6 +3,7 @@
 //! thread panics, memory stays bounded, and others are served meanwhile.
 //!
 //! The list of APIs is asked of the server: a new one is tried by itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 #[allow(dead_code, reason = "shared with the tests over the wire, which need more of it")]
 #[path = "wire/client.rs"]
@@ -101,9 +102,9 @@ fn head(key: i16, version: i16) -> Bytes {
 async fn try_out(address: SocketAddr, frame: &Bytes, said_size: usize) -> bool {
     let mut client = Client::connect(address).await;
     // The server may end the connection before it has read all of it.
-    let _ = client.stream.write_i32(i32::try_from(said_size).unwrap()).await;
-    let _ = client.stream.write_all(frame).await;
-    let _ = client.stream.shutdown().await;
+    drop(client.stream.write_i32(i32::try_from(said_size).unwrap()).await);
+    drop(client.stream.write_all(frame).await);
+    drop(client.stream.shutdown().await);
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, client.stream.read_to_end(&mut answer));
     let read = read.await.unwrap_or_else(|_| panic!("neither answered nor closed: {:02x?}", &frame[..]));

@@ -63,7 +63,8 @@ impl ConsumerGroup {
         let rises = i32::from(classic.state() != GroupState::Stable);
         let next = GroupEpoch { epoch: epoch.saturating_add(rises), metadata_hash };
         group.change(&mut records, Record::Group(Some(next)));
-        let assignment = AssignmentEpoch { epoch, at_ms: view.now.wall_ms };
+        // It was not assigned here: whoever comes next is assigned at once.
+        let assignment = AssignmentEpoch { epoch, at_ms: 0 };
         group.change(&mut records, Record::AssignmentEpoch(Some(assignment)));
         Ok(Upgrade { group, records })
     }

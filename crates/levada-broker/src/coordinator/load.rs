@@ -46,7 +46,7 @@ impl Coordinator {
             if replay.skipped > 0 {
                 tracing::warn!(partition = log.partition(), records = replay.skipped, "records are not understood");
             }
-            count += self.install(replay, self.now());
+            count += self.install(replay, &log, self.now());
         }
         // A crash may have come between a topic's deletion and that of its offsets.
         drop(self.forget_topics(|topic| self.store.image().topic(topic.as_str()).is_none()));
@@ -57,7 +57,7 @@ impl Coordinator {
         tracing::info!(groups = count, ?took, "groups are loaded");
     }
 
-    fn install(&self, replay: Replay, now: Now) -> usize {
+    fn install(&self, replay: Replay, log: &Log, now: Now) -> usize {
         let Replay { mut groups, mut consumers, mut offsets, pending, .. } = replay;
         // What has no epoch is what a tombstone left of a group, or of its last members.
         consumers.retain(|_, image| image.group.is_some());
@@ -78,9 +78,12 @@ impl Coordinator {
             let group = ConsumerGroup::restore(id.clone(), image.clone(), now, pace);
             (id, AnyGroup::Consumer(group), image)
         });
+        let partitions = cluster.topic(self.topic.as_str()).map_or(0, |topic| topic.logs.len());
+        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
         let mut count = 0;
         for (group_id, group, kept) in classic.chain(consumers) {
             count += 1;
+            self.places.found(&group_id, log.partition(), partitions);
             let mut positions = Offsets::default();
             for (partition, committed) in offsets.remove(&group_id).unwrap_or_default() {
                 positions.apply(partition, Some(committed));

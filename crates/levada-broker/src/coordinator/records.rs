@@ -64,7 +64,9 @@ pub enum RecordError {
 /// Kafka's place for a group: the absolute value of Java's hash of its id.
 #[must_use]
 pub fn java_hash(text: &str) -> i32 {
-    text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit))) & i32::MAX
+    let hash = text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    // The smallest number has no absolute value; Kafka takes 0.
+    hash.checked_abs().unwrap_or(0)
 }
 
 /// The key of a position.
@@ -282,8 +284,8 @@ mod tests {
     fn groups_are_placed_as_java_hashes_them() {
         assert_eq!(java_hash("hello"), 99_162_322);
         assert_eq!(java_hash(""), 0);
-        // Its hash is negative in Java: the sign bit goes, as in Kafka.
         assert_eq!(java_hash("polygenelubricants"), 0);
+        assert_eq!(java_hash("fencing"), 967_719_762);
     }
 
     #[test]

@@ -21,13 +21,17 @@ impl Transactions {
         let image = self.store.image();
         let logs: Vec<Arc<Log>> = image.topic(self.topic.as_str()).map_or_else(Vec::new, |topic| topic.logs.clone());
         let mut found: BTreeMap<Str, Transaction> = BTreeMap::new();
+        let partitions = i32::try_from(logs.len()).unwrap_or(i32::MAX);
         for log in logs {
             if self.is_closed() {
                 return;
             }
-            let mut skipped = 0_u64;
-            let mut take = |item| skipped += u64::from(take(&mut found, item).is_none());
-            if let Err(reason) = internal_log::read(&log, &mut take) {
+            let (mut skipped, mut here) = (0_u64, BTreeMap::new());
+            let mut take = |item| skipped += u64::from(take(&mut here, item).is_none());
+            let read = internal_log::read(&log, &mut take);
+            here.keys().for_each(|id| self.places.found(id, log.partition(), partitions));
+            found.extend(here);
+            if let Err(reason) = read {
                 tracing::error!(partition = log.partition(), %reason, "transactions of this partition cannot be read");
                 self.unreadable.lock().insert(log.partition(), reason);
                 continue;
