@@ -146,16 +146,18 @@ impl Toolbox {
 
     /// A story in Java, compiled against Kafka's jars.
     pub(crate) fn java(&self, class: &str) -> Result<Command> {
-        self.java_in("java", &Jars::fetch(&self.cache)?, class)
+        self.java_in("java", &Jars::fetch(&self.cache)?, &[], class)
     }
 
     /// A program of Kafka Streams, compiled against its jars.
     pub(crate) fn java_streams(&self, class: &str) -> Result<Command> {
-        self.java_in("java/streams", &Jars::fetch_streams(&self.cache)?, class)
+        // It lives for seconds, over which a compiler that thinks longer never pays.
+        let options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+        self.java_in("java/streams", &Jars::fetch_streams(&self.cache)?, &options, class)
     }
 
     /// A class of the sources that lie in `folder`.
-    fn java_in(&self, folder: &str, jars: &Jars, class: &str) -> Result<Command> {
+    fn java_in(&self, folder: &str, jars: &Jars, options: &[&str], class: &str) -> Result<Command> {
         let sources = files(&self.stories().join(folder), "java")?;
         let recipe = sources.iter().map(|source| read(source)).collect::<Result<String>>()?;
         let folder = self.cache.install(&folder.replace('/', "-"), &recipe, |folder| {
@@ -166,7 +168,7 @@ impl Toolbox {
         let mut command = Command::new("java");
         let classpath = format!("{}:{}", folder.join("classes").display(), jars.classpath());
         let logging = format!("-Dlog4j2.configurationFile={}", self.stories().join("java/log4j2.properties").display());
-        command.args(["-Xmx512M", &logging, "-cp", &classpath, class]);
+        command.args(options).args(["-Xmx512M", &logging, "-cp", &classpath, class]);
         Ok(command)
     }
 

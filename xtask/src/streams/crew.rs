@@ -17,7 +17,7 @@ pub(super) const INSTANCES: usize = 2;
 /// What an instance writes where it replaces a thread.
 const REPLACED: &str = "a thread is replaced after";
 /// How long a portion of the input takes to be sent.
-const PORTION_SECONDS: u64 = 4;
+const PORTION_SECONDS: u64 = 3;
 const FEED_LIMIT: Duration = Duration::from_secs(120);
 
 /// The instances of one application.
