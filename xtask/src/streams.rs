@@ -31,11 +31,11 @@ const WORK_LIMIT: Duration = Duration::from_secs(30);
 const PAUSE_SPAN_MS: u64 = 1_500;
 const DOWNTIME_SPAN_MS: u64 = 1_000;
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
-/// Longer than a session, a transaction and the restoration of a state together.
-const SILENCE_LIMIT: Duration = Duration::from_secs(45);
+/// Longer than a session, a transaction and the restoration of a state together, on a machine that is busy.
+const SILENCE_LIMIT: Duration = Duration::from_secs(90);
 /// A result that is told twice would come within the time of a session.
 const SETTLE: Duration = Duration::from_secs(4);
-const RUN_LIMIT: Duration = Duration::from_secs(240);
+const RUN_LIMIT: Duration = Duration::from_secs(300);
 /// Shorter than what brokers allow as they ship: a dead instance is missed soon.
 const SETTINGS: [(&str, &str); 1] = [("group.min.session.timeout.ms", "3000")];
 const QUICK_RECORDS: i64 = 12_000;
