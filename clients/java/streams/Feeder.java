@@ -55,7 +55,7 @@ final class Feeder {
         return new ProducerRecord<>(fields[0], partition, Long.valueOf(fields[2]), fields[3], value);
     }
 
-    /** Idempotent, and patient: a broker that dies is back in seconds, and what was sent again must not be there twice. */
+    /** Idempotent, and patient: a broker that dies is back in seconds, and nothing may be there twice. */
     private static KafkaProducer<String, String> producer() {
         Map<String, Object> config = new HashMap<>();
         config.put("bootstrap.servers", System.getenv("BOOTSTRAP"));

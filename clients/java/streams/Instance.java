@@ -114,6 +114,8 @@ final class Instance {
         config.put("num.standby.replicas", 0);
         config.put("replication.factor", 1);
         config.put("commit.interval.ms", 100);
+        // Nothing waits for its commit before it is sent: who is killed leaves results behind that must not count.
+        config.put("producer.linger.ms", 0);
         // Every update is passed on: what comes out does not depend on when a cache was emptied.
         config.put("statestore.cache.max.bytes", 0);
         // What was read of the topics for repartition is deleted while the application runs.
