@@ -105,9 +105,21 @@ impl Transactions {
         shared: &Shared,
         new_id: ProducerId,
     ) -> Result<Option<oneshot::Receiver<Result<Producer, TransactError>>>, TransactError> {
+        self.abort_if(id, shared, new_id, |_| true)
+    }
+
+    /// As [`Self::abort`], of a transaction of which `is_meant` holds: another may have begun since the caller looked.
+    pub(super) fn abort_if(
+        &self,
+        id: &Str,
+        shared: &Shared,
+        new_id: ProducerId,
+        is_meant: impl FnOnce(&Transaction) -> bool,
+    ) -> Result<Option<oneshot::Receiver<Result<Producer, TransactError>>>, TransactError> {
         let mut slot = shared.lock();
         let now = self.clock.wall_ms();
-        let abort = slot.transaction.as_ref().filter(|_| !slot.pending).and_then(|it| it.abort(now, new_id));
+        let current = slot.transaction.as_ref().filter(|it| !slot.pending && is_meant(it));
+        let abort = current.and_then(|it| it.abort(now, new_id));
         abort.map(|end| self.write_end(id, shared, &mut slot, Outcome::Abort, end)).transpose()
     }
 

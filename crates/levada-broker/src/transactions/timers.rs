@@ -45,13 +45,11 @@ impl Transactions {
     pub(crate) async fn abort_overdue(&self) {
         let now = self.clock.wall_ms();
         for (id, slot) in self.all() {
-            let overdue = slot.lock().transaction.as_ref().is_some_and(|it| it.is_overdue(now));
-            if !overdue {
-                continue;
-            }
-            tracing::info!(transactional_id = %id, "transaction is aborted: it lasts longer than its timeout");
-            match self.abort(&id, &slot, NO_NEW_ID) {
-                Ok(Some(done)) => drop(settled(done).await),
+            match self.abort_if(&id, &slot, NO_NEW_ID, |it| it.is_overdue(now)) {
+                Ok(Some(done)) => {
+                    tracing::info!(transactional_id = %id, "transaction is aborted: it lasts longer than its timeout");
+                    drop(settled(done).await);
+                }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(transactional_id = %id, %error, "an overdue transaction goes on for now"),
             }

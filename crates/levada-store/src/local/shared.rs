@@ -435,7 +435,7 @@ impl Shared {
     /// Takes the directory of a deleted partition out of the way and has it removed.
     pub(crate) fn discard_dir(&self, dir: &Path, id: LogId) -> io::Result<()> {
         let Some(parent) = dir.parent() else { return Ok(()) };
-        let name = format!("{}-{}-delete", id.topic, self.clock.monotonic().as_nanos());
+        let name = format!("{}-{}-{}-delete", id.topic, id.partition, self.clock.monotonic().as_nanos());
         let target = parent.join(name);
         self.disk.rename(dir, &target)?;
         self.disk.sync_dir(parent)?;
