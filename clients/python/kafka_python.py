@@ -23,8 +23,15 @@ def producer(**config):
 
 
 def consumer(group=None, **config):
+    # A consumer that subscribes while the answer to its first metadata request comes in forgets that it has to ask for
+    # the topic (3.0.12), until its metadata are old: five minutes if nothing else is said.
     return KafkaConsumer(
-        bootstrap_servers=BOOTSTRAP, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest", **config
+        bootstrap_servers=BOOTSTRAP,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        metadata_max_age_ms=5_000,
+        **config,
     )
 
 
