@@ -42,7 +42,8 @@ fn joins(stream: &mut TcpStream, member: &str) {
 
 #[test]
 fn epochs_and_targets_are_shown_and_the_kind_of_the_group() {
-    let broker = Broker::start(&[]);
+    // Members that come one after the other are assigned at once.
+    let broker = Broker::start(&["--set", "group.consumer.assignment.interval.ms=0"]);
     broker.run(&["topic", "create", "t", "--partitions", "2"]);
     let mut stream = TcpStream::connect(&broker.address).unwrap();
     let find = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..FindCoordinatorRequest::default() };
@@ -53,13 +54,13 @@ fn epochs_and_targets_are_shown_and_the_kind_of_the_group() {
     assert_eq!(json!([listed[0]["kind"], listed[0]["protocol"]]), json!(["consumer", "consumer"]));
     let group = broker.json(&["group", "describe", "g"]);
     assert_eq!(json!([group["kind"], group["state"]]), json!(["consumer", "Reconciling"]));
-    assert_eq!(json!([group["epoch"], group["assignment_epoch"], group["assignor"]]), json!([2, 2, "uniform"]));
+    assert_eq!(json!([group["epoch"], group["assignment_epoch"], group["assignor"]]), json!([3, 3, "uniform"]));
     let (first, second) = (&group["members"][0], &group["members"][1]);
-    assert_eq!(json!([first["epoch"], second["epoch"]]), json!([1, 2]));
+    assert_eq!(json!([first["epoch"], second["epoch"]]), json!([2, 3]));
     assert_eq!(json!([first["partitions"], first["target"]]), json!([["t:0", "t:1"], ["t:0"]]));
     assert_eq!(json!([second["partitions"], second["target"]]), json!([[], ["t:1"]]));
     let shown = broker.run(&["group", "describe", "g"]);
-    assert!(shown.contains("kind         consumer\nepoch        2, assigned for 2\n"), "{shown}");
+    assert!(shown.contains("kind         consumer\nepoch        3, assigned for 3\n"), "{shown}");
     let rows: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert!(rows.contains(&vec!["b", "2", "by-hand", "/127.0.0.1", "-", "t:1"]), "{shown}");
+    assert!(rows.contains(&vec!["b", "3", "by-hand", "/127.0.0.1", "-", "t:1"]), "{shown}");
 }
