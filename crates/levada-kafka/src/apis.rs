@@ -140,9 +140,9 @@ where
 {
     let Call { context, mut decoder } = call;
     let request = R::decode(&mut decoder, context.version)?;
-    let started = Instant::now();
+    let started = context.broker().has_quotas().then(Instant::now);
     let response = handler(context.clone(), request);
-    let begun = started.elapsed();
+    let begun = started.map(|started| started.elapsed());
     Ok(Box::pin(async move {
         let (mut response, busy) = throttle::timed(response, begun).await;
         let mute = context.throttle(&mut response, None);
@@ -159,9 +159,9 @@ where
 {
     let Call { context, mut decoder } = call;
     let request = R::decode(&mut decoder, context.version)?;
-    let started = Instant::now();
+    let started = context.broker().has_quotas().then(Instant::now);
     let work = handler(context.clone(), request);
-    let begun = started.elapsed();
+    let begun = started.map(|started| started.elapsed());
     Ok(Box::pin(async move {
         let (answer, busy) = throttle::timed(work, begun).await;
         context.charge_time(busy);

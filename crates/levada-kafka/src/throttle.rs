@@ -20,10 +20,10 @@ fn whole(size: Duration) -> usize {
 const MUTATING: [(ApiKey, i16); 3] =
     [(ApiKey::CreateTopics, 6), (ApiKey::DeleteTopics, 5), (ApiKey::CreatePartitions, 3)];
 
-/// Drives `work`, and tells how long its thread was busy with it.
-pub(crate) async fn timed<F: Future>(work: F, before: Duration) -> (F::Output, Duration) {
+/// Drives `work`, and tells how long its thread was busy with it, `before` included; with no `before` nobody asks.
+pub(crate) async fn timed<F: Future>(work: F, before: Option<Duration>) -> (F::Output, Option<Duration>) {
+    let Some(mut busy) = before else { return (work.await, None) };
     let mut work = pin!(work);
-    let mut busy = before;
     let output = std::future::poll_fn(|context| {
         let started = Instant::now();
         let polled = work.as_mut().poll(context);
@@ -31,7 +31,7 @@ pub(crate) async fn timed<F: Future>(work: F, before: Duration) -> (F::Output, D
         polled
     })
     .await;
-    (output, busy)
+    (output, Some(busy))
 }
 
 impl Context {
@@ -72,8 +72,8 @@ impl Context {
     }
 
     /// Charges the client with the time for which it kept a thread busy.
-    pub(crate) fn charge_time(&self, busy: Duration) {
-        if self.broker().has_quotas() {
+    pub(crate) fn charge_time(&self, busy: Option<Duration>) {
+        if let Some(busy) = busy {
             let percent = busy.as_secs_f64() * 100.0;
             let _mute_of_the_next = self.broker().use_quota(&self.caller, Used::RequestTime, percent);
         }
