@@ -61,8 +61,8 @@ pub struct StoreConfig {
     pub checkpoint_bytes: u64,
     /// A checkpoint begins when so many bytes went to segments past the journal: after a crash they are read.
     pub checkpoint_direct_bytes: u64,
-    /// Batches of so many bytes, where they make up most of a round, go to their segment first, and the journal only
-    /// says so.
+    /// Batches of at least so many bytes go to their segment first, and the journal only says so, where those of one
+    /// partition are half of a round.
     pub placed_bytes_min: usize,
     /// A checkpoint begins at the latest after this time, if anything was written.
     pub checkpoint_interval: Duration,

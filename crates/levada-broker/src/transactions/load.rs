@@ -52,8 +52,8 @@ impl Transactions {
     }
 
     /// What a crash left open: decided ends are carried out, records of no transaction are aborted, and a transaction
-    /// that goes on has all partitions in which it has records. Whoever can have written what is aborted is fenced: its
-    /// next commit would be one of a part.
+    /// that goes on has all partitions in which it has records. Where records of a producer's current epoch are
+    /// aborted, the producer is fenced: it may believe that they are in its transaction, and commit the others alone.
     fn settle_logs(&self) {
         let mut by_producer: BTreeMap<ProducerId, (Str, Shared)> = BTreeMap::new();
         for (id, slot) in self.all() {
@@ -132,7 +132,8 @@ fn take(found: &mut BTreeMap<Str, Transaction>, item: Item) -> Option<()> {
 enum Adopted {
     /// They belong to the transaction that goes on, or whose end is decided; their partition is a part of it.
     Yes,
-    /// They are of its producer as it is now, and nothing says that it began a transaction: it has them for now.
+    /// Their epoch is the producer's current one, and no transaction of it is known. The transaction has them until
+    /// the caller aborts it.
     InDoubt,
     /// They are of an epoch that is over.
     No,

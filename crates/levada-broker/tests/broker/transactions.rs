@@ -1,7 +1,7 @@
 //! Transactions through the broker: what readers see, what a crash leaves, who is fenced.
 
-#[path = "stubborn.rs"]
-mod stubborn;
+#[path = "resend.rs"]
+mod resend;
 
 use super::rig::*;
 use bytes::Bytes;

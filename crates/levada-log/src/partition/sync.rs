@@ -68,7 +68,7 @@ impl DirtyFile {
         self.work.try_lock().is_none_or(|work| work.is_some())
     }
 
-    /// Whether batches would be lost without it. What is under way elsewhere may be.
+    /// [`Work::holds_batches`] of its work; true, too, while another thread syncs it.
     pub(super) fn holds_batches(&self) -> bool {
         self.work.try_lock().is_none_or(|work| work.as_ref().is_some_and(Work::holds_batches))
     }
@@ -112,7 +112,7 @@ impl DirtyFile {
 }
 
 impl Work {
-    /// Whether batches would be lost without it; what else there is can be built again from them.
+    /// Whether acknowledged batches need it on disk. All other files can be built again from the batches.
     pub(super) const fn holds_batches(&self) -> bool {
         match self {
             Self::Data { .. } | Self::Identity { .. } | Self::Names | Self::Place => true,

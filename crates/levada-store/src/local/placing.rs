@@ -48,7 +48,7 @@ struct Prefix {
 
 impl Round {
     /// Takes out the batches that are worth a sync of their own: of `bytes_min` each, before any other of their log,
-    /// and together at least half of the round.
+    /// and, those of one log together, at least half of the round.
     fn take_placing(&mut self, bytes_min: usize) -> Vec<Placing> {
         if self.largest < bytes_min {
             return Vec::new();
