@@ -2,6 +2,7 @@
 //! the history. What cannot run here is named as not run; what was planted must be found.
 
 mod build;
+mod course;
 mod report;
 mod scenarios;
 mod strace;

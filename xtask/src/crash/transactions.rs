@@ -10,14 +10,15 @@ mod tally;
 mod writer;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use levada_protocol::ErrorCode;
 
+use super::course::{Course, RETRY_INTERVAL};
 use super::workload::Finished;
 use crate::history::payload::{Place, topic_hash};
 use crate::history::{History, Log, Op};
@@ -26,7 +27,6 @@ pub(super) use tally::Tally;
 
 /// After the last fault everyone makes progress within this time.
 const LIVENESS_LIMIT: Duration = Duration::from_secs(60);
-const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// Readers of the committed.
 const READERS: u32 = 2;
 
@@ -61,52 +61,17 @@ struct Home {
 #[derive(Debug)]
 struct Shared {
     plan: Plan,
-    address: SocketAddr,
-    started: Instant,
+    course: Course,
     homes: Vec<Home>,
     begun: AtomicU64,
     ended: AtomicU64,
-    /// Writers are done, and so is everyone else.
-    finishing: AtomicBool,
-    /// After it nobody tries again.
-    give_up_at: Mutex<Option<Instant>>,
-    problems: Mutex<Vec<String>>,
     tally: Tally,
 }
 
 impl Shared {
-    fn now_ns(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// A connection, if the broker takes one now.
-    fn connect(&self) -> Option<Connection> {
-        let connection = Connection::open(self.address).ok();
-        if connection.is_none() {
-            sleep(RETRY_INTERVAL);
-        }
-        connection
-    }
-
-    fn is_finishing(&self) -> bool {
-        self.finishing.load(Ordering::SeqCst)
-    }
-
-    fn is_given_up(&self) -> bool {
-        let give_up_at = *self.give_up_at.lock().unwrap_or_else(PoisonError::into_inner);
-        give_up_at.is_some_and(|at| Instant::now() > at)
-    }
-
     /// Whether one more transaction is to be begun.
     fn take_turn(&self) -> bool {
         self.begun.fetch_add(1, Ordering::SeqCst) < self.plan.transactions
-    }
-
-    fn problem(&self, text: String) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if !problems.contains(&text) {
-            problems.push(text);
-        }
     }
 }
 
@@ -125,14 +90,10 @@ impl Load {
         let homes = homes(&plan);
         let shared = Arc::new(Shared {
             plan,
-            address,
-            started: Instant::now(),
+            course: Course::new(address),
             homes,
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
-            finishing: AtomicBool::new(false),
-            give_up_at: Mutex::new(None),
-            problems: Mutex::new(Vec::new()),
             tally: Tally::default(),
         });
         let mut load = Self { shared, writers: Vec::new(), others: Vec::new() };
@@ -167,16 +128,15 @@ impl Load {
     /// Waits until the writers are through against a healed broker, ends what they left open, reads everything, and
     /// answers what was seen.
     pub(super) fn finish(&mut self) -> Finished {
-        let give_up_at = Instant::now() + LIVENESS_LIMIT;
-        *self.shared.give_up_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(give_up_at);
+        self.shared.course.give_up_in(LIVENESS_LIMIT);
         let mut ops = self.join(true);
         ops.extend(closing::settle(&self.shared));
-        self.shared.finishing.store(true, Ordering::SeqCst);
+        self.shared.course.begin_finishing();
         ops.extend(self.join(false));
         ops.extend(closing::read(&self.shared));
         let name = |home: &Home| format!("{}-{}", home.partition.topic, home.partition.index);
         let logs = self.shared.homes.iter().map(name).collect();
-        let problems = self.shared.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let problems = self.shared.course.problems();
         Finished { history: History { logs, ops }, problems }
     }
 
@@ -186,7 +146,7 @@ impl Load {
         for thread in threads {
             match thread.join() {
                 Ok(recorded) => ops.extend(recorded),
-                Err(_) => self.shared.problem("a client of the test panicked".to_owned()),
+                Err(_) => self.shared.course.problem("a client of the test panicked".to_owned()),
             }
         }
         ops

@@ -15,14 +15,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use super::course::{Course, RETRY_INTERVAL};
 use crate::history::payload::{Place, topic_hash};
 use crate::history::{History, Log, Op};
-use crate::kafka_client::Connection;
 use crate::kafka_client::Partition;
 
 /// 30 s after the last fault everyone makes progress.
 const LIVENESS_LIMIT: Duration = Duration::from_secs(30);
-const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What the load is.
 #[derive(Clone, Debug)]
@@ -76,58 +75,25 @@ struct Topic {
 #[derive(Debug)]
 struct Shared {
     plan: Plan,
-    address: SocketAddr,
-    started: Instant,
+    course: Course,
     /// Whether the lasting topics exist.
     ready: AtomicBool,
-    finishing: AtomicBool,
-    give_up_at: Mutex<Option<Instant>>,
     acknowledged: AtomicU64,
     refused: AtomicU64,
     producers_done: AtomicU64,
     topics: Mutex<Vec<Topic>>,
-    problems: Mutex<Vec<String>>,
 }
 
 impl Shared {
-    fn now_ns(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    fn connect(&self) -> Option<Connection> {
-        let connection = Connection::open(self.address).ok();
-        if connection.is_none() {
-            sleep(RETRY_INTERVAL);
-        }
-        connection
-    }
-
-    fn is_finishing(&self) -> bool {
-        self.finishing.load(Ordering::SeqCst)
-    }
-
-    /// Whether the time to finish in is over.
-    fn is_given_up(&self) -> bool {
-        let give_up_at = *self.give_up_at.lock().unwrap_or_else(PoisonError::into_inner);
-        give_up_at.is_some_and(|at| Instant::now() > at)
-    }
-
     /// Waits for the lasting topics; `false` where the run ends before.
     fn wait_until_ready(&self) -> bool {
         while !self.ready.load(Ordering::SeqCst) {
-            if self.is_given_up() {
+            if self.course.is_given_up() {
                 return false;
             }
             sleep(RETRY_INTERVAL);
         }
         true
-    }
-
-    fn problem(&self, text: String) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if !problems.contains(&text) {
-            problems.push(text);
-        }
     }
 
     /// Makes places for a topic that is about to be created; answers its place in the list.
@@ -184,16 +150,12 @@ impl Workload {
     pub(super) fn start(plan: Plan, address: SocketAddr) -> Result<Self> {
         let shared = Arc::new(Shared {
             plan,
-            address,
-            started: Instant::now(),
+            course: Course::new(address),
             ready: AtomicBool::new(false),
-            finishing: AtomicBool::new(false),
-            give_up_at: Mutex::new(None),
             acknowledged: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             producers_done: AtomicU64::new(0),
             topics: Mutex::new(Vec::new()),
-            problems: Mutex::new(Vec::new()),
         });
         let mut workload = Self { shared, threads: Vec::new() };
         workload.spawn("admin", admin::run)?;
@@ -238,20 +200,19 @@ impl Workload {
 
     /// Ends the load against a healed broker, reads everything, and answers what was seen.
     pub(super) fn finish(self) -> Finished {
-        let give_up_at = Instant::now() + LIVENESS_LIMIT;
-        *self.shared.give_up_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(give_up_at);
-        self.shared.finishing.store(true, Ordering::SeqCst);
+        self.shared.course.give_up_in(LIVENESS_LIMIT);
+        self.shared.course.begin_finishing();
         let mut ops = Vec::new();
         for thread in self.threads {
             match thread.join() {
                 Ok(recorded) => ops.extend(recorded),
-                Err(_) => self.shared.problem("a client of the test panicked".to_owned()),
+                Err(_) => self.shared.course.problem("a client of the test panicked".to_owned()),
             }
         }
         ops.extend(reader::run(&self.shared));
         let name = |home: Home| format!("{}-{}", home.partition.topic, home.partition.index);
         let logs = self.shared.topics().into_iter().flat_map(|topic| topic.homes).map(name).collect();
-        let problems = self.shared.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let problems = self.shared.course.problems();
         Finished { history: History { logs, ops }, problems }
     }
 }

@@ -9,7 +9,8 @@ use levada_protocol::ErrorCode;
 
 use super::lane::{Kind, Lane};
 use super::reader::{read as read_of, take};
-use super::{Home, LIVENESS_LIMIT, RETRY_INTERVAL, Shared};
+use super::{Home, LIVENESS_LIMIT, Shared};
+use crate::crash::course::RETRY_INTERVAL;
 use crate::history::{Action, Op, Outcome, Process, Read};
 use crate::kafka_client::{Connection, Isolation, error_name};
 
@@ -24,7 +25,7 @@ const SILENCES_MAX: u32 = 3;
 pub(super) fn settle(shared: &Shared) -> Vec<Op> {
     let deadline = Instant::now() + SETTLE_LIMIT;
     loop {
-        let begun_ns = shared.now_ns();
+        let begun_ns = shared.course.now_ns();
         let last = Instant::now() > deadline;
         match ends(shared) {
             Ok(ends) if last || ends.iter().all(|&(_, stable, high)| stable == high) => {
@@ -32,7 +33,7 @@ pub(super) fn settle(shared: &Shared) -> Vec<Op> {
                 return ends.into_iter().map(|end| op(shared, begun_ns, action(end))).collect();
             }
             Err(error) if last => {
-                shared.problem(format!("the ends of the logs cannot be read: {error:#}"));
+                shared.course.problem(format!("the ends of the logs cannot be read: {error:#}"));
                 return Vec::new();
             }
             Ok(_) | Err(_) => sleep(SETTLE_INTERVAL),
@@ -41,7 +42,7 @@ pub(super) fn settle(shared: &Shared) -> Vec<Op> {
 }
 
 fn ends(shared: &Shared) -> Result<Vec<(&Home, i64, i64)>> {
-    let mut connection = Connection::open(shared.address)?;
+    let mut connection = Connection::open(shared.course.address)?;
     let mut ends = Vec::new();
     for home in &shared.homes {
         // Above the end there is nothing to be had, and the answer still says where the end is.
@@ -61,7 +62,7 @@ pub(super) fn read(shared: &Shared) -> Vec<Op> {
         match attempt(shared, &mut ops) {
             Ok(()) => return ops,
             Err(error) if Instant::now() > deadline => {
-                shared.problem(format!("not everything can be read: {error:#}"));
+                shared.course.problem(format!("not everything can be read: {error:#}"));
                 return ops;
             }
             Err(_) => sleep(RETRY_INTERVAL),
@@ -70,10 +71,10 @@ pub(super) fn read(shared: &Shared) -> Vec<Op> {
 }
 
 fn attempt(shared: &Shared, ops: &mut Vec<Op>) -> Result<()> {
-    let mut connection = Connection::open(shared.address)?;
+    let mut connection = Connection::open(shared.course.address)?;
     for isolation in [Isolation::Committed, Isolation::Uncommitted] {
         for home in &shared.homes {
-            let begun_ns = shared.now_ns();
+            let begun_ns = shared.course.now_ns();
             let reads = read_log(shared, &mut connection, isolation, home)?;
             let logs = vec![home.log];
             let action = match isolation {
@@ -85,7 +86,7 @@ fn attempt(shared: &Shared, ops: &mut Vec<Op>) -> Result<()> {
     }
     for (writer, kind) in (0..shared.plan.writers).flat_map(|writer| Kind::ALL.map(|kind| (writer, kind))) {
         let lane = Lane::new(shared, writer, kind);
-        let begun_ns = shared.now_ns();
+        let begun_ns = shared.course.now_ns();
         if let Some(value) = look(shared, &mut connection, &lane)? {
             ops.push(op(shared, begun_ns, Action::See { mark: lane.mark, value }));
         }
@@ -98,7 +99,7 @@ pub(super) fn look(shared: &Shared, connection: &mut Connection, lane: &Lane) ->
     match connection.committed_as(Isolation::Committed, &lane.group, &lane.at)? {
         Ok(value) => Ok(Some(value)),
         Err(code) if code == ErrorCode::UnstableOffsetCommit.code() => {
-            shared.problem(format!(
+            shared.course.problem(format!(
                 "the offset of `{}` waits for the end of a transaction, and none goes on",
                 lane.group
             ));
@@ -130,5 +131,5 @@ fn read_log(shared: &Shared, connection: &mut Connection, isolation: Isolation, 
 }
 
 fn op(shared: &Shared, begun_ns: u64, action: Action) -> Op {
-    Op { process: PROCESS, begun_ns, ended_ns: shared.now_ns(), outcome: Outcome::Ok, action }
+    Op { process: PROCESS, begun_ns, ended_ns: shared.course.now_ns(), outcome: Outcome::Ok, action }
 }

@@ -6,7 +6,8 @@ use std::thread::sleep;
 use anyhow::Result;
 use levada_protocol::ErrorCode;
 
-use super::{Home, RETRY_INTERVAL, Shared};
+use super::{Home, Shared};
+use crate::crash::course::RETRY_INTERVAL;
 use crate::history::payload::decode;
 use crate::history::{Action, Mark, Op, Outcome, Process, Read};
 use crate::kafka_client::{Connection, Fetched, Found, Isolation, Partition, error_name};
@@ -22,9 +23,9 @@ pub(super) fn run(shared: &Shared, index: u32) -> Vec<Op> {
         marks: BTreeMap::new(),
         ops: Vec::new(),
     };
-    while !shared.is_finishing() {
-        let Some(mut connection) = shared.connect() else { continue };
-        while !shared.is_finishing() {
+    while !shared.course.is_finishing() {
+        let Some(mut connection) = shared.course.connect() else { continue };
+        while !shared.course.is_finishing() {
             if reader.poll(&mut connection).is_err() {
                 sleep(RETRY_INTERVAL);
                 break;
@@ -48,7 +49,7 @@ impl Reader<'_> {
         let position = |home: &Home| self.positions.get(&home.partition).copied().unwrap_or(0);
         let asked: Vec<(Partition, i64)> =
             self.shared.homes.iter().map(|home| (home.partition.clone(), position(home))).collect();
-        let begun_ns = self.shared.now_ns();
+        let begun_ns = self.shared.course.now_ns();
         let fetched = connection.fetch_as(Isolation::Committed, &asked)?;
         let mut reads = Vec::new();
         for part in fetched {
@@ -71,7 +72,7 @@ impl Reader<'_> {
     }
 
     fn record(&mut self, begun_ns: u64, action: Action) {
-        let ended_ns = self.shared.now_ns();
+        let ended_ns = self.shared.course.now_ns();
         self.ops.push(Op { process: self.process, begun_ns, ended_ns, outcome: Outcome::Ok, action });
     }
 }
@@ -80,11 +81,14 @@ impl Reader<'_> {
 pub(super) fn take<'a>(shared: &Shared, part: &'a Fetched) -> Option<&'a Found> {
     if part.error != 0 {
         if !ErrorCode::from_code(part.error).is_some_and(ErrorCode::is_retriable) {
-            shared.problem(format!("fetch of {:?} was refused: {}", part.partition, error_name(part.error)));
+            shared.course.problem(format!("fetch of {:?} was refused: {}", part.partition, error_name(part.error)));
         }
         return None;
     }
-    part.records.as_ref().map_err(|error| shared.problem(format!("fetch of {:?}: {error:#}", part.partition))).ok()
+    part.records
+        .as_ref()
+        .map_err(|error| shared.course.problem(format!("fetch of {:?}: {error:#}", part.partition)))
+        .ok()
 }
 
 /// One record, as the history has it.

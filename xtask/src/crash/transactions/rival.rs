@@ -14,9 +14,9 @@ const REST_MS_MAX: u64 = 120;
 /// Runs until the run finishes. What it does is no operation of the history: those whose id it takes say so.
 pub(super) fn run(shared: &Shared) -> Vec<Op> {
     let rng = SeededRng::new(shared.plan.seed ^ 0x52_49_56_41_4c);
-    while !shared.is_finishing() {
-        let Some(mut connection) = shared.connect() else { continue };
-        while !shared.is_finishing() {
+    while !shared.course.is_finishing() {
+        let Some(mut connection) = shared.course.connect() else { continue };
+        while !shared.course.is_finishing() {
             sleep(Duration::from_millis(rng.next_u64() % REST_MS_MAX));
             let writer = u32::try_from(rng.next_u64() % u64::from(shared.plan.writers)).unwrap_or(0);
             let kind = Kind::Contested;

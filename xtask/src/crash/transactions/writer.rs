@@ -12,7 +12,8 @@ use levada_protocol::ErrorCode;
 use super::closing::look;
 use super::lane::{Batch, Kind, Lane, Open};
 use super::tally::count;
-use super::{Home, RETRY_INTERVAL, Shared};
+use super::{Home, Shared};
+use crate::crash::course::RETRY_INTERVAL;
 use crate::history::{Action, Op, Outcome, Process, Sent, Value};
 use crate::kafka_client::transactions::{Answer, Identity};
 use crate::kafka_client::{Connection, Partition, Produced, error_name};
@@ -27,7 +28,7 @@ pub(super) fn run(shared: &Shared, index: u32) -> Vec<Op> {
     let lanes = Kind::ALL.map(|kind| Lane::new(shared, index, kind));
     let mut writer = Writer { shared, index, rng, connection: None, values: 0, ops: Vec::new() };
     let [mut steady, mut hasty, mut contested] = lanes;
-    while !shared.is_given_up() && shared.take_turn() {
+    while !shared.course.is_given_up() && shared.take_turn() {
         let lane = match writer.below(10) {
             0..2 if writer.is_free(&hasty) => &mut hasty,
             7.. => &mut contested,
@@ -103,7 +104,7 @@ impl Writer<'_> {
             (90.., _) => Intent::WalkAway,
         };
         let offset = (self.below(5) < 3).then(|| lane.next_offset());
-        let begun_ns = self.shared.now_ns();
+        let begun_ns = self.shared.course.now_ns();
         let mut open = Open { begun_ns, since: Instant::now(), who, sends: Vec::new(), offset };
         match self.write(lane, &mut open) {
             Err(lost) => self.give_up(lane, open, lost),
@@ -249,7 +250,7 @@ impl Writer<'_> {
             match connection.end_transaction(lane.as_who(previous), committed) {
                 Ok(Err(_)) => count(&self.shared.tally.delayed_ends),
                 Ok(Ok(_)) => {
-                    self.shared.problem(format!("`{}`: a delayed end of a transaction was carried out", lane.id))
+                    self.shared.course.problem(format!("`{}`: a delayed end of a transaction was carried out", lane.id))
                 }
                 Err(_) => {
                     self.connection = None;
@@ -313,10 +314,10 @@ impl Writer<'_> {
             let zombie = lane.as_who(open.who);
             let produced = connection.produce_in(zombie, &late).unwrap_or_default();
             if produced.iter().any(|(_, produced)| produced.error == 0) {
-                self.shared.problem(format!("`{}`: a producer that was fenced could write", lane.id));
+                self.shared.course.problem(format!("`{}`: a producer that was fenced could write", lane.id));
             }
             if let Ok(Ok(_)) = connection.end_transaction(zombie, true) {
-                self.shared.problem(format!("`{}`: a producer that was fenced could commit", lane.id));
+                self.shared.course.problem(format!("`{}`: a producer that was fenced could commit", lane.id));
                 outcome = Outcome::Ok;
             }
         }
@@ -330,14 +331,14 @@ impl Writer<'_> {
 
     fn look_at_offset(&mut self, lane: &Lane) {
         let Some(connection) = &mut self.connection else { return };
-        let begun_ns = self.shared.now_ns();
+        let begun_ns = self.shared.course.now_ns();
         match look(self.shared, connection, lane) {
             Ok(Some(value)) => {
                 let action = Action::See { mark: lane.mark, value };
                 self.push(Op {
                     process: self.process(),
                     begun_ns,
-                    ended_ns: self.shared.now_ns(),
+                    ended_ns: self.shared.course.now_ns(),
                     outcome: Outcome::Ok,
                     action,
                 });
@@ -368,7 +369,7 @@ impl Writer<'_> {
         if lane.kind != Kind::Hasty {
             lane.forget();
             if self.identity(lane).is_none() {
-                self.shared.problem(format!("`{}`: no producer could be had in the end", lane.id));
+                self.shared.course.problem(format!("`{}`: no producer could be had in the end", lane.id));
             }
         }
     }
@@ -412,17 +413,17 @@ impl Writer<'_> {
 
     fn connect(&mut self) -> Result<(), Lost> {
         while self.connection.is_none() {
-            if self.shared.is_given_up() {
+            if self.shared.course.is_given_up() {
                 return Err(Lost::GivenUp);
             }
-            self.connection = self.shared.connect();
+            self.connection = self.shared.course.connect();
         }
         Ok(())
     }
 
     fn rest(&self) -> Result<(), Lost> {
         sleep(RETRY_INTERVAL);
-        if self.shared.is_given_up() { Err(Lost::GivenUp) } else { Ok(()) }
+        if self.shared.course.is_given_up() { Err(Lost::GivenUp) } else { Ok(()) }
     }
 
     fn verdict(&self, lane: &Lane, what: &str, code: i16) -> Verdict {
@@ -434,7 +435,7 @@ impl Writer<'_> {
             }
             Some(code) if code.is_retriable() => Verdict::Again,
             _ => {
-                self.shared.problem(format!("`{}`: {what} was refused with {}", lane.id, error_name(code)));
+                self.shared.course.problem(format!("`{}`: {what} was refused with {}", lane.id, error_name(code)));
                 Verdict::Lost(Lost::Refused)
             }
         }
@@ -445,7 +446,7 @@ impl Writer<'_> {
     }
 
     fn record(&mut self, lane: &Lane, open: Open, outcome: Outcome) {
-        let op = lane.op(self.process(), open, self.shared.now_ns(), outcome);
+        let op = lane.op(self.process(), open, self.shared.course.now_ns(), outcome);
         self.push(op);
     }
 

@@ -10,7 +10,8 @@ use levada_model::record::{BatchBuilder, NewRecord};
 use levada_model::{Clock, SystemClock};
 use levada_protocol::ErrorCode;
 
-use super::{Home, Presence, RETRY_INTERVAL, Shared};
+use super::{Home, Presence, Shared};
+use crate::crash::course::RETRY_INTERVAL;
 use crate::history::payload::encode;
 use crate::history::{Action, Op, Outcome, Process, Sent, Value};
 use crate::kafka_client::Connection;
@@ -31,8 +32,8 @@ pub(super) fn run(shared: &Shared) -> Vec<Op> {
         shared.register(&format!("lasting-{number}"), 0, shared.plan.partitions);
     }
     while let Err(error) = create_lasting(shared) {
-        if shared.is_given_up() {
-            shared.problem(format!("the topics were never created: {error:#}"));
+        if shared.course.is_given_up() {
+            shared.course.problem(format!("the topics were never created: {error:#}"));
             return Vec::new();
         }
         sleep(RETRY_INTERVAL);
@@ -40,10 +41,10 @@ pub(super) fn run(shared: &Shared) -> Vec<Op> {
     shared.ready.store(true, Ordering::SeqCst);
     let mut ops = Vec::new();
     for number in 0..TOPICS_MAX {
-        if shared.is_finishing() {
+        if shared.course.is_finishing() {
             break;
         }
-        let Some(mut connection) = shared.connect() else { continue };
+        let Some(mut connection) = shared.course.connect() else { continue };
         // Every third is deleted, and made again under its name by the next one.
         let (name, incarnation) = if number % 3 == 2 { (number - 1, 1) } else { (number, 0) };
         let delete = number % 3 == 1;
@@ -61,13 +62,13 @@ pub(super) fn run(shared: &Shared) -> Vec<Op> {
 }
 
 fn create_lasting(shared: &Shared) -> Result<()> {
-    let mut connection = Connection::open(shared.address)?;
+    let mut connection = Connection::open(shared.course.address)?;
     for number in 0..shared.plan.topics {
         let name = format!("lasting-{number}");
         let code = connection.create_topic(&name, shared.plan.partitions, &shared.plan.configs)?;
         let is_there = code == 0 || code == ErrorCode::TopicAlreadyExists.code();
         if !is_there && !ErrorCode::from_code(code).is_some_and(ErrorCode::is_retriable) {
-            shared.problem(format!("topic `{name}` was refused: {}", error_name(code)));
+            shared.course.problem(format!("topic `{name}` was refused: {}", error_name(code)));
         }
         ensure!(is_there, "topic `{name}`: {}", error_name(code));
         shared.set_presence(usize::try_from(number)?, Presence::There);
@@ -106,7 +107,7 @@ fn write(shared: &Shared, connection: &mut Connection, home: &Home, ops: &mut Ve
     let bytes = encode(home.place, value, RECORD_SIZE);
     let mut builder = BatchBuilder::new();
     builder.push(&NewRecord { timestamp: SystemClock.wall_ms(), value: Some(&bytes), ..NewRecord::default() });
-    let begun_ns = shared.now_ns();
+    let begun_ns = shared.course.now_ns();
     let answer = connection
         .send_batches(&[(home.partition.clone(), builder.finish())])
         .and_then(|sent| connection.receive_produced(sent));
@@ -114,6 +115,6 @@ fn write(shared: &Shared, connection: &mut Connection, home: &Home, ops: &mut Ve
     let offset = offset.map(|(_, produced)| produced.base_offset);
     let outcome = if offset.is_some() { Outcome::Ok } else { Outcome::Unknown };
     let action = Action::Send { sends: vec![Sent { log: home.log, value, offset }] };
-    ops.push(Op { process: PROCESS, begun_ns, ended_ns: shared.now_ns(), outcome, action });
+    ops.push(Op { process: PROCESS, begun_ns, ended_ns: shared.course.now_ns(), outcome, action });
     answer.map(drop)
 }

@@ -7,7 +7,8 @@ use std::thread::sleep;
 use anyhow::Result;
 use bytes::Bytes;
 
-use super::{Home, RETRY_INTERVAL, Shared};
+use super::{Home, Shared};
+use crate::crash::course::RETRY_INTERVAL;
 use crate::history::payload::decode;
 use crate::history::{Action, Log, Mark, Op, Outcome, Process, Read};
 use crate::kafka_client::Connection;
@@ -32,8 +33,8 @@ pub(super) fn run(shared: &Shared) -> Vec<Op> {
         polls: 0,
         ops: Vec::new(),
     };
-    while !shared.is_finishing() {
-        let Some(mut connection) = shared.connect() else { continue };
+    while !shared.course.is_finishing() {
+        let Some(mut connection) = shared.course.connect() else { continue };
         consumer.marks.clear();
         if consumer.consume(&mut connection).is_err() {
             sleep(RETRY_INTERVAL);
@@ -58,7 +59,7 @@ impl Consumer<'_> {
         for home in self.homes.clone() {
             self.look_at_commit(connection, &home)?;
         }
-        while !self.shared.is_finishing() {
+        while !self.shared.course.is_finishing() {
             self.poll(connection)?;
             self.polls += 1;
             if self.polls.is_multiple_of(POLLS_PER_COMMIT) {
@@ -78,7 +79,7 @@ impl Consumer<'_> {
     fn poll(&mut self, connection: &mut Connection) -> Result<()> {
         let asked = |home: &Home| (home.partition.clone(), self.position(&home.partition));
         let asked: Vec<(Partition, i64)> = self.homes.iter().map(asked).collect();
-        let begun_ns = self.shared.now_ns();
+        let begun_ns = self.shared.course.now_ns();
         let fetched = connection.fetch(&asked)?;
         let mut reads = Vec::new();
         for part in fetched {
@@ -107,7 +108,7 @@ impl Consumer<'_> {
     fn commit(&mut self, connection: &mut Connection, home: &Home) -> Result<()> {
         let value = self.position(&home.partition);
         let mark = Mark::Committed(GROUP_NUMBER, home.log);
-        let begun_ns = self.shared.now_ns();
+        let begun_ns = self.shared.course.now_ns();
         let answer = connection.commit(GROUP, &home.partition, value);
         let outcome = match answer {
             Ok(0) => Outcome::Ok,
@@ -118,7 +119,7 @@ impl Consumer<'_> {
     }
 
     fn look_at_commit(&mut self, connection: &mut Connection, home: &Home) -> Result<()> {
-        let begun_ns = self.shared.now_ns();
+        let begun_ns = self.shared.course.now_ns();
         if let Ok(value) = connection.committed(GROUP, &home.partition)? {
             self.record(begun_ns, Outcome::Ok, Action::See { mark: Mark::Committed(GROUP_NUMBER, home.log), value });
         }
@@ -126,7 +127,7 @@ impl Consumer<'_> {
     }
 
     fn record(&mut self, begun_ns: u64, outcome: Outcome, action: Action) {
-        self.ops.push(Op { process: PROCESS, begun_ns, ended_ns: self.shared.now_ns(), outcome, action });
+        self.ops.push(Op { process: PROCESS, begun_ns, ended_ns: self.shared.course.now_ns(), outcome, action });
     }
 }
 
@@ -136,14 +137,14 @@ pub(super) fn take(shared: &Shared, home: &Home, part: &Fetched) -> Option<Vec<R
     let error = levada_protocol::ErrorCode::from_code(part.error);
     if part.error != 0 {
         if !error.is_some_and(levada_protocol::ErrorCode::is_retriable) {
-            shared.problem(format!("fetch of {:?} was refused: {}", home.partition, error_name(part.error)));
+            shared.course.problem(format!("fetch of {:?} was refused: {}", home.partition, error_name(part.error)));
         }
         return None;
     }
     match &part.records {
         Ok(found) => Some(found.records.iter().map(|(offset, value)| read(home, home.log, *offset, value)).collect()),
         Err(error) => {
-            shared.problem(format!("fetch of {:?}: {error:#}", home.partition));
+            shared.course.problem(format!("fetch of {:?}: {error:#}", home.partition));
             None
         }
     }

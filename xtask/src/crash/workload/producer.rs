@@ -11,7 +11,8 @@ use levada_model::record::{BatchBuilder, NewRecord, ProducerStamp};
 use levada_model::{Clock, ProducerId, Rng, SeededRng, SystemClock};
 use levada_protocol::ErrorCode;
 
-use super::{Home, RETRY_INTERVAL, Shared};
+use super::{Home, Shared};
+use crate::crash::course::RETRY_INTERVAL;
 use crate::history::payload::encode;
 use crate::history::{Action, Log, Op, Outcome, Process, Sent, Value};
 use crate::kafka_client::Connection;
@@ -30,14 +31,14 @@ pub(super) fn run(shared: &Shared, index: u32) -> Vec<Op> {
     }
     let mut producer = Producer::new(shared, index);
     while !producer.is_done() {
-        let Some(mut connection) = shared.connect() else {
-            if shared.is_given_up() {
+        let Some(mut connection) = shared.course.connect() else {
+            if shared.course.is_given_up() {
                 break;
             }
             continue;
         };
         while !producer.is_done() {
-            if shared.is_given_up() {
+            if shared.course.is_given_up() {
                 break;
             }
             if producer.turn(&mut connection).is_err() {
@@ -46,7 +47,7 @@ pub(super) fn run(shared: &Shared, index: u32) -> Vec<Op> {
                 break;
             }
         }
-        if shared.is_given_up() {
+        if shared.course.is_given_up() {
             break;
         }
     }
@@ -101,7 +102,7 @@ impl<'a> Producer<'a> {
     }
 
     fn makes_more(&self) -> bool {
-        !self.shared.is_finishing() && self.shared.plan.requests_max.is_none_or(|most| self.made < most)
+        !self.shared.course.is_finishing() && self.shared.plan.requests_max.is_none_or(|most| self.made < most)
     }
 
     /// Fills the pipeline, then takes one answer.
@@ -166,7 +167,7 @@ impl<'a> Producer<'a> {
                 }
                 Settled::Never => {
                     let name = error_name(answer.error);
-                    self.shared.problem(format!("produce to {:?} was refused: {name}", batch.partition));
+                    self.shared.course.problem(format!("produce to {:?} was refused: {name}", batch.partition));
                     batch.refusals = REFUSALS_MAX;
                     open.push(batch);
                 }
@@ -185,7 +186,7 @@ impl<'a> Producer<'a> {
     /// Starts anew under another producer id: what is open will never be known.
     fn renew(&mut self) {
         if self.shared.plan.promises_durability {
-            self.shared.problem("the broker forgot an idempotent producer's sequence numbers".to_owned());
+            self.shared.course.problem("the broker forgot an idempotent producer's sequence numbers".to_owned());
         }
         self.abandon();
         self.identity = None;
@@ -207,7 +208,7 @@ impl<'a> Producer<'a> {
             offset: base_offset.map(|base| base + delta),
         });
         let action = Action::Send { sends: sends.collect() };
-        let (begun_ns, ended_ns) = (batch.begun_ns, self.shared.now_ns());
+        let (begun_ns, ended_ns) = (batch.begun_ns, self.shared.course.now_ns());
         self.ops.push(Op { process: Process(self.index), begun_ns, ended_ns, outcome, action });
         if outcome == Outcome::Ok {
             let count = u64::try_from(batch.values.len()).unwrap_or(u64::MAX);
@@ -218,7 +219,7 @@ impl<'a> Producer<'a> {
     fn make(&mut self, (id, epoch): (i64, i16)) -> Request {
         self.made += 1;
         let mut batches = Vec::new();
-        let begun_ns = self.shared.now_ns();
+        let begun_ns = self.shared.course.now_ns();
         let wanted = 1 + self.rng.next_u64() % 3;
         let first = self.rng.next_u64();
         let lanes = u64::try_from(self.lanes.len()).unwrap_or(u64::MAX);
@@ -234,7 +235,7 @@ impl<'a> Producer<'a> {
     fn end(mut self) -> Vec<Op> {
         if !self.requests.is_empty() {
             let count = self.requests.len();
-            self.shared.problem(format!("producer {}: {count} requests were never acknowledged", self.index));
+            self.shared.course.problem(format!("producer {}: {count} requests were never acknowledged", self.index));
             self.abandon();
         }
         self.ops

@@ -7,7 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::consumer::take;
-use super::{Home, LIVENESS_LIMIT, Presence, RETRY_INTERVAL, Shared, Topic};
+use super::{Home, LIVENESS_LIMIT, Presence, Shared, Topic};
+use crate::crash::course::RETRY_INTERVAL;
 use crate::history::{Action, Mark, Op, Outcome, Process, Read};
 use crate::kafka_client::Connection;
 use crate::kafka_client::error_name;
@@ -24,7 +25,7 @@ pub(super) fn run(shared: &Shared) -> Vec<Op> {
         match attempt(shared, &mut ops) {
             Ok(()) => return ops,
             Err(error) if Instant::now() > deadline => {
-                shared.problem(format!("the full read failed: {error:#}"));
+                shared.course.problem(format!("the full read failed: {error:#}"));
                 return ops;
             }
             Err(_) => sleep(RETRY_INTERVAL),
@@ -34,17 +35,17 @@ pub(super) fn run(shared: &Shared) -> Vec<Op> {
 
 fn attempt(shared: &Shared, ops: &mut Vec<Op>) -> Result<()> {
     ops.clear();
-    let mut connection = Connection::open(shared.address)?;
+    let mut connection = Connection::open(shared.course.address)?;
     let names = connection.topics()?;
     let topics = shared.topics();
     for topic in &topics {
         let is_last = topics.iter().rfind(|other| other.name == topic.name).is_some_and(|last| same(last, topic));
         match (topic.presence, names.contains(&topic.name)) {
             (Presence::There, false) => {
-                shared.problem(format!("topic `{}` was created, and is gone", topic.name));
+                shared.course.problem(format!("topic `{}` was created, and is gone", topic.name));
             }
             (Presence::Gone, true) if is_last => {
-                shared.problem(format!("topic `{}` was deleted, and is back", topic.name));
+                shared.course.problem(format!("topic `{}` was deleted, and is back", topic.name));
             }
             (Presence::There, true) if is_last => {
                 for home in &topic.homes {
@@ -62,7 +63,7 @@ fn same(one: &Topic, other: &Topic) -> bool {
 }
 
 fn read_log(shared: &Shared, connection: &mut Connection, home: &Home, ops: &mut Vec<Op>) -> Result<()> {
-    let begun_ns = shared.now_ns();
+    let begun_ns = shared.course.now_ns();
     let mut reads: Vec<Read> = Vec::new();
     let mut position = 0;
     let mut silences = 0;
@@ -79,7 +80,7 @@ fn read_log(shared: &Shared, connection: &mut Connection, home: &Home, ops: &mut
         }
         reads.extend(read);
     };
-    let ended_ns = shared.now_ns();
+    let ended_ns = shared.course.now_ns();
     let mut record = |action| ops.push(Op { process: PROCESS, begun_ns, ended_ns, outcome: Outcome::Ok, action });
     record(Action::See { mark: Mark::High(home.log), value: high_watermark });
     record(Action::FullRead { logs: vec![home.log], reads });
