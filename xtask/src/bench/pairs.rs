@@ -191,11 +191,12 @@ fn write(path: &Path, rows: &[Row], args: &Args, pairs: u32) -> Result<()> {
          to pair, and what is still to be written is synced between them. Each pair gives a ratio, new over old. \
          Shown are medians, with the lowest and the highest in parentheses; processor time is the broker's, user and \
          system. The bound is on the median ratio of processor time: at most {CPU_RATIO_MAX}.\n\nWritten by:\n\n\
-         ```\ncargo xtask bench pairs --old OLD --pairs {}{}\n```\n",
+         ```\ncargo xtask bench pairs --old OLD --pairs {}{}{}\n```\n",
         args.old_title,
         if pairs == 1 { "" } else { "s" },
         args.pairs,
         if args.quick { " --quick" } else { "" },
+        if args.only.is_empty() { String::new() } else { format!(" --only {}", args.only.join(",")) },
     )?;
     writeln!(page, "| | |\n|---|---|")?;
     for (name, value) in machine::describe(folder)? {
