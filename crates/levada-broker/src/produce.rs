@@ -221,6 +221,7 @@ impl Broker {
             partitions.insert(TopicPartition { topic: entry.log.topic().clone(), partition: entry.log.partition() });
         }
         let append = |admitted| {
+            let mut entries = std::mem::take(&mut entries);
             let begins_with_state = matches!(admitted, Admitted::Added(_));
             if let Admitted::Added(state) = admitted {
                 entries.insert(0, state);
@@ -237,6 +238,9 @@ impl Broker {
         match appended {
             Ok((ticket, begins_with_state)) => Produced { slots, begins_with_state, ticket: Some(ticket) },
             Err(error) => {
+                if error.is_passing() {
+                    entries.iter().for_each(|entry| entry.log.expect_again(entry.batch.header()));
+                }
                 let refuse = |slot| match slot {
                     Slot::Waiting => Slot::Refused(ProduceError::Transact(error.clone())),
                     refused @ Slot::Refused(_) => refused,

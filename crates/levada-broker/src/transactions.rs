@@ -74,6 +74,11 @@ pub enum TransactError {
 }
 
 impl TransactError {
+    /// Whether the same request may succeed later.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Transaction(TransactionError::Concurrent) | Self::Coordinator(_))
+    }
+
     fn not_available(reason: &str) -> Self {
         Self::Coordinator(CoordinatorError::NotAvailable(reason.to_owned()))
     }

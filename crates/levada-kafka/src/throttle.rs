@@ -11,7 +11,7 @@ use levada_protocol::{ApiKey, ErrorCode, Response};
 use std::{pin::pin, task::Poll, time::Duration};
 use tokio::time::Instant;
 
-/// A number of bytes that was carried as seconds, which are checked when they are made of a float.
+/// A number of bytes, carried as seconds: a float has no checked conversion to an integer, only one to a duration.
 fn whole(size: Duration) -> usize {
     usize::try_from(size.as_secs()).unwrap_or(usize::MAX)
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use levada_model::{LeaderEpoch, LogId, Offset, TopicName};
+use levada_model::{LeaderEpoch, LogId, Offset, TopicName, batch::BatchHeader};
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
@@ -316,6 +316,12 @@ impl Log {
     /// What is remembered of those that produce to it, by id.
     pub fn producers(&self) -> Vec<(ProducerId, ProducerState)> {
         self.append.lock().producers.iter().map(|(id, state)| (id, state.clone())).collect()
+    }
+
+    /// Takes note of a client's batch that was refused for now: what its producer sent behind it does not come before
+    /// it. See [`levada_log::partition::producer::ProducerTable::expect_again`].
+    pub fn expect_again(&self, header: &BatchHeader) {
+        self.append.lock().producers.expect_again(header);
     }
 
     /// Whether batches pass the journal by.

@@ -26,6 +26,7 @@ use levada_model::{
     batch::{Attributes, Batch, HEADER_SIZE},
     record::{BatchBuilder, NewRecord, ProducerStamp, Records},
 };
+use levada_store::AppendError;
 use std::{collections::BTreeSet, time::Duration};
 
 const TIMEOUT_MS: i32 = 60_000;
@@ -236,6 +237,40 @@ async fn in_the_first_generation_partitions_are_added_before_they_are_written() 
     let nobody: Grant<op::Write, res::TransactionalId> = rig.grant("nobody");
     let ended = rig.broker.end_transaction(&nobody, producer, Outcome::Commit, Generation::First).await;
     assert_eq!(ended, Err(TransactionError::InvalidMapping.into()));
+}
+
+#[tokio::test]
+async fn what_came_too_early_keeps_its_place_before_what_was_sent_behind_it() {
+    let rig = Rig::new();
+    rig.create("orders", 2, &[]).await.unwrap();
+    let producer = init(&rig).await;
+    let send = |partition, sequence, value| {
+        produce(&rig, Generation::First, producer, ("orders", partition), (sequence, value))
+    };
+    add(&rig, producer, "orders", &[0]).await.unwrap();
+    send(0, 0, "before").await.unwrap();
+    let mut ending = Box::pin(end(&rig, producer, Outcome::Commit, Generation::First));
+    tokio::select! {
+        biased;
+        _ = &mut ending => panic!("nobody has told it yet that its write is done"),
+        () = std::future::ready(()) => {}
+    }
+    let mut early = Box::pin(send(1, 0, "a"));
+    tokio::select! {
+        biased;
+        outcome = &mut early => {
+            assert_eq!(outcome, Err(ProduceError::Transact(TransactionError::Concurrent.into())));
+        }
+        () = std::future::ready(()) => panic!("a refusal does not wait"),
+    }
+    ending.await.unwrap();
+    add(&rig, producer, "orders", &[1]).await.unwrap();
+    let expected = AppendError::OutOfOrderSequence { producer: producer.id, sent: 1, expected: 0 };
+    assert_eq!(send(1, 1, "b").await, Err(expected.into()));
+    send(1, 0, "a").await.unwrap();
+    send(1, 1, "b").await.unwrap();
+    end(&rig, producer, Outcome::Commit, Generation::First).await.unwrap();
+    assert_eq!((committed(&rig, "orders", 0), committed(&rig, "orders", 1).len()), (vec!["before".to_owned()], 2));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! Pure. Five batches a producer are remembered, so that a retried one is answered with its original offset.
 //!
-//! Source: KIP-98, KIP-360, `ProducerAppendInfo` of Kafka 4.3.1.
+//! Source: KIP-98, KIP-360, `ProducerAppendInfo` of Kafka 4.3.1; KAFKA-14359 for what must not overtake a refused batch.
 
 mod encoding;
 pub mod snapshot;
@@ -150,6 +150,15 @@ pub struct ProducerTable {
     /// Who was active when: the first is the first to be forgotten.
     by_activity: BTreeMap<u64, ProducerId>,
     activity: u64,
+    /// Producers that are not known and whose first batch was refused for now, at most `count_max`.
+    expected: BTreeMap<ProducerId, Expected>,
+}
+
+/// The earliest batch that was refused for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expected {
+    epoch: ProducerEpoch,
+    base_sequence: i32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +171,13 @@ impl ProducerTable {
     /// No producer; remembers `count_max` of them.
     #[must_use]
     pub const fn new(count_max: usize) -> Self {
-        Self { count_max, producers: BTreeMap::new(), by_activity: BTreeMap::new(), activity: 0 }
+        Self {
+            count_max,
+            producers: BTreeMap::new(),
+            by_activity: BTreeMap::new(),
+            activity: 0,
+            expected: BTreeMap::new(),
+        }
     }
 
     /// How many producers are remembered.
@@ -196,11 +211,12 @@ impl ProducerTable {
 
     /// What to do with a client's batch.
     ///
-    /// A producer that is not known may begin with any sequence: its records may have fallen to retention.
+    /// A producer that is not known may begin with any sequence: its records may have fallen to retention. Only what
+    /// it sent behind a batch that was refused for now waits for that batch.
     #[must_use]
     pub fn check(&self, header: &BatchHeader) -> Verdict {
         let Some(producer) = header.producer() else { return Verdict::Append };
-        let Some(state) = self.get(producer) else { return Verdict::Append };
+        let Some(state) = self.get(producer) else { return self.check_first(producer, header) };
         if let Some(batch) = state.duplicate_of(header) {
             return Verdict::Duplicate {
                 base_offset: batch.base_offset(),
@@ -227,10 +243,44 @@ impl ProducerTable {
         }
     }
 
+    fn check_first(&self, producer: ProducerId, header: &BatchHeader) -> Verdict {
+        let sent = header.base_sequence;
+        match self.expected.get(&producer) {
+            Some(&Expected { epoch, base_sequence: expected }) if epoch == header.producer_epoch && sent > expected => {
+                Verdict::Refused(ProducerError::OutOfOrderSequence { producer, sent, expected })
+            }
+            _ => Verdict::Append,
+        }
+    }
+
+    /// Takes note of a client's batch that was refused for now: where its producer is not known, those that it sent
+    /// behind it must not come before it, for then it could never be appended.
+    ///
+    /// Not encoded: after a restart clients send again in order.
+    pub fn expect_again(&mut self, header: &BatchHeader) {
+        let Some(producer) = header.producer().filter(|producer| !self.producers.contains_key(producer)) else {
+            return;
+        };
+        if header.attributes.is_control() {
+            return;
+        }
+        let refused = Expected { epoch: header.producer_epoch, base_sequence: header.base_sequence };
+        let earliest = self.expected.entry(producer).or_insert(refused);
+        if refused.epoch > earliest.epoch {
+            *earliest = refused;
+        } else if refused.epoch == earliest.epoch {
+            earliest.base_sequence = earliest.base_sequence.min(refused.base_sequence);
+        }
+        if self.expected.len() > self.count_max {
+            self.expected.pop_first();
+        }
+    }
+
     /// Takes note of a batch that was appended at `base_offset` at the broker's time `now_ms`. Where it is a marker,
     /// returns the first offset of the transaction that it ends.
     pub fn apply(&mut self, header: &BatchHeader, base_offset: Offset, now_ms: Timestamp) -> Option<Offset> {
         let producer = header.producer()?;
+        self.expected.remove(&producer);
         let mut ended = None;
         let mut state = self.remove(producer).unwrap_or_else(|| ProducerState::new(header.producer_epoch));
         if state.epoch != header.producer_epoch {

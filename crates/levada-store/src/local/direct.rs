@@ -66,6 +66,7 @@ pub(crate) fn try_now(shared: &Shared, mut set: AppendSet) -> Result<Answer, Res
 pub(crate) fn append(shared: &Shared, entry: AppendEntry) -> Result<Written, AppendEntry> {
     let log = Arc::clone(&entry.log);
     if entry.origin == Origin::Client && shared.lacks_space() {
+        log.expect_again(entry.batch.header());
         return Ok(Err(AppendError::NoSpace).into());
     }
     // Held across the write: batches must reach the segment in the order of their offsets.

@@ -93,7 +93,10 @@ impl Round {
             let entry = answer.outcomes.len();
             let outcome = match shared.poison() {
                 Some(reason) => Err(AppendError::Poisoned(reason.to_owned())),
-                None if append.origin == Origin::Client && shared.lacks_space() => Err(AppendError::NoSpace),
+                None if append.origin == Origin::Client && shared.lacks_space() => {
+                    append.log.expect_again(append.batch.header());
+                    Err(AppendError::NoSpace)
+                }
                 None => self.admit_one(append, Slot { request, entry }, now),
             };
             answer.outcomes.push(outcome);
@@ -274,12 +277,15 @@ pub(crate) enum Admission {
     New(Admitted, Appended),
 }
 
-/// Takes back one batch that was admitted and not written; the newest of its log.
+/// Takes back one batch that was admitted and not written; the newest of its log. Its producer sends it again.
 pub(crate) fn undo(batch: &Admitted) {
     let mut state = batch.log.append.lock();
     state.next_offset = batch.next_offset_before;
     if let Some((producer, before)) = &batch.producer_before {
         state.producers.restore(*producer, before.clone());
+    }
+    if let Some(header) = batch.stored.header() {
+        state.producers.expect_again(&header);
     }
 }
 

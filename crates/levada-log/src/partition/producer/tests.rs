@@ -31,6 +31,37 @@ fn the_next_sequence_is_appended_and_a_gap_is_refused() {
 }
 
 #[test]
+fn what_was_refused_for_now_comes_before_what_was_sent_behind_it() {
+    let mut table = ProducerTable::new(10);
+    table.expect_again(&header(1, 0, 3, 2));
+    table.expect_again(&header(1, 0, 5, 1));
+    let error = refused(table.check(&header(1, 0, 5, 1)));
+    assert_eq!(error, ProducerError::OutOfOrderSequence { producer: ProducerId(1), sent: 5, expected: 3 });
+    assert_eq!(table.check(&header(1, 0, 0, 3)), Verdict::Append, "one before it may come");
+    assert_eq!(table.check(&header(1, 1, 7, 1)), Verdict::Append, "the producer may give it up under a new epoch");
+    assert_eq!(table.check(&header(2, 0, 5, 1)), Verdict::Append, "another producer may begin anywhere");
+    assert_eq!(table.check(&header(1, 0, 3, 2)), Verdict::Append);
+    table.apply(&header(1, 0, 3, 2), 0, 1);
+    assert_eq!(table.check(&header(1, 0, 5, 1)), Verdict::Append);
+    table.restore(ProducerId(1), None);
+    assert_eq!(table.check(&header(1, 0, 9, 1)), Verdict::Append, "what came is not expected any more");
+}
+
+#[test]
+fn only_what_unknown_producers_sent_is_expected_again_and_not_of_too_many() {
+    let mut table = ProducerTable::new(2);
+    table.apply(&header(1, 0, 0, 1), 0, 1);
+    table.expect_again(&header(1, 0, 5, 1));
+    assert_eq!(table.check(&header(1, 0, 1, 1)), Verdict::Append);
+    for id in 2..5 {
+        table.expect_again(&header(id, 0, 0, 1));
+    }
+    assert_eq!(table.check(&header(2, 0, 1, 1)), Verdict::Append, "the oldest producer is forgotten");
+    refused(table.check(&header(3, 0, 1, 1)));
+    refused(table.check(&header(4, 0, 1, 1)));
+}
+
+#[test]
 fn any_of_the_last_five_batches_is_a_duplicate_with_its_first_offset() {
     let mut table = ProducerTable::new(10);
     for index in 0..7 {

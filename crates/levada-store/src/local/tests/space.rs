@@ -4,6 +4,7 @@ use super::*;
 use crate::append::{AppendError, Appended};
 use levada_log::disk::sim::SimDisk;
 
+const OS: &[(&str, &str)] = &[("durability", "os")];
 /// The journal, the reserve, and some room for segments.
 const CAPACITY: u64 = (1536 << 10) + (4 << 20) + (5 << 20);
 
@@ -158,4 +159,33 @@ fn a_round_that_does_not_fit_loses_only_what_clients_sent() {
     assert_eq!(append_in_time(&store, &orders, "last").map(|appended| appended.base_offset), Some(end));
     assert_eq!(read_all(&offsets), numbered(0..40));
     store.close();
+}
+
+#[test]
+fn the_first_batch_of_a_producer_keeps_its_place_while_there_is_no_space() {
+    for (configs, refused_at_the_door) in [(&[][..], false), (&[], true), (OS, false), (OS, true)] {
+        let sim = SimDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+        let (store, _) = open_on(&disk);
+        let log = create(&store, 1, "orders", configs);
+        append(&store, &log, &["so that there are files and offsets"]).unwrap();
+        let value = "x".repeat(100 << 10);
+        let send = |id: i64, base_sequence: i32| {
+            let stamp = ProducerStamp { id: ProducerId(id), epoch: 0, base_sequence };
+            store.append(set(&log, batch(&[&value], Some(stamp)))).wait().unwrap().pop().unwrap()
+        };
+        sim.set_capacity(Some(0));
+        let mut producer = (0..10_000).find(|&id| send(id, 0).is_err()).unwrap();
+        if refused_at_the_door {
+            producer += 1;
+            assert_eq!(send(producer, 0), Err(AppendError::NoSpace));
+        }
+        sim.set_capacity(None);
+        let end = append_in_time(&store, &log, "another's").unwrap().base_offset + 1;
+        let early = send(producer, 1);
+        assert!(matches!(early, Err(AppendError::OutOfOrderSequence { sent: 1, expected: 0, .. })), "{early:?}");
+        assert_eq!(send(producer, 0), Ok(Appended::at(end, 0)));
+        assert_eq!(send(producer, 1), Ok(Appended::at(end + 1, 0)));
+        store.close();
+    }
 }
