@@ -181,9 +181,9 @@ impl Stage {
 /// How much of a broker's log is shown where it broke a promise.
 const LOG_LINES: usize = 12;
 const RECORD_SIZE_MAX: u64 = 2_000;
-/// A small journal and frequent checkpoints, so that short runs have all of them; and the larger half of the batches is
-/// synced in its segments first.
+/// A small journal and frequent checkpoints, so that short runs have all of them; and large batches are synced in their
+/// segments first.
 const SETTINGS: [&str; 4] =
-    ["journal-file-size=1MiB", "checkpoint-interval=300ms", "file.delete.delay.ms=200ms", "journal-bypass-min=3KiB"];
+    ["journal-file-size=1MiB", "checkpoint-interval=300ms", "file.delete.delay.ms=200ms", "journal-bypass-min=12KiB"];
 /// Kafka's smallest.
 const SEGMENT_BYTES: &str = "1048576";

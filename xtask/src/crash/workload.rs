@@ -146,6 +146,11 @@ pub(super) struct Finished {
 }
 
 impl Workload {
+    /// The partitions of the lasting topics.
+    pub(super) fn lasting(&self) -> Vec<Partition> {
+        self.shared.lasting().into_iter().map(|home| home.partition).collect()
+    }
+
     /// Starts the load against a broker that is, or soon will be, at `address`.
     pub(super) fn start(plan: Plan, address: SocketAddr) -> Result<Self> {
         let shared = Arc::new(Shared {

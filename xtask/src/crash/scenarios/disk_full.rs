@@ -37,7 +37,7 @@ pub(super) fn run(stage: &Stage) -> Result<Row, Skipped> {
             row.problems.push("the disk is full, and nothing was refused".to_owned());
         }
         sleep(FULL_WATCH);
-        if let Err(error) = read_something(address) {
+        if let Err(error) = read_something(address, &workload) {
             row.problems.push(format!("reads failed while the disk was full: {error:#}"));
         }
         if round % 2 == 1 {

@@ -43,7 +43,7 @@ pub(super) fn fail(stage: &Stage) -> Result<Row, Skipped> {
         if workload.acknowledged() != before {
             row.problems.push("after a failed sync writes went on without a restart".to_owned());
         }
-        if let Err(error) = read_something(address) {
+        if let Err(error) = read_something(address, &workload) {
             row.problems.push(format!("after a failed sync reads failed: {error:#}"));
         }
         if !says_so(&broker, log_size)? {
@@ -84,7 +84,7 @@ pub(super) fn no_space(stage: &Stage) -> Result<Row, Skipped> {
         workload.wait_for(PROGRESS)?;
         let strace = attach(&broker, WRITES, "error=ENOSPC")?;
         let is_refused = wait_for_refusal(&workload);
-        let read = read_something(address);
+        let read = read_something(address, &workload);
         strace.detach()?;
         if !is_refused {
             row.problems.push("writes fail with ENOSPC, and nothing was refused".to_owned());
@@ -134,13 +134,15 @@ fn wait_for_refusal(workload: &Workload) -> bool {
     workload.refused() != before
 }
 
-/// Reads the first records of a partition over a fresh connection.
-pub(super) fn read_something(address: SocketAddr) -> Result<()> {
-    let partition = Partition { topic: "lasting-0".to_owned(), index: 0 };
-    let fetched = Connection::open(address)?.fetch(&[(partition, 0)])?;
-    let part = fetched.into_iter().next().context("an answer without a partition")?;
-    ensure!(part.error == 0, "{}", crate::kafka_client::error_name(part.error));
-    ensure!(!part.records?.records.is_empty(), "nothing was read");
+/// Reads the first records of the lasting topics over a fresh connection.
+pub(super) fn read_something(address: SocketAddr, workload: &Workload) -> Result<()> {
+    let asked: Vec<(Partition, i64)> = workload.lasting().into_iter().map(|partition| (partition, 0)).collect();
+    let mut count = 0;
+    for part in Connection::open(address)?.fetch(&asked)? {
+        ensure!(part.error == 0, "{}", crate::kafka_client::error_name(part.error));
+        count += part.records?.records.len();
+    }
+    ensure!(count > 0, "nothing was read");
     Ok(())
 }
 

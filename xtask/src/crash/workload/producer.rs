@@ -21,6 +21,9 @@ use crate::kafka_client::{Partition, Produced, error_name};
 /// Requests in flight; a broker remembers five batches of a producer.
 const DEPTH: usize = 3;
 const RECORDS_MAX: u64 = 5;
+/// The same of a large one, of which one request in so many has just one.
+const RECORDS_LARGE_MAX: u64 = 60;
+const LARGE_EVERY: u64 = 6;
 /// How often a sequence number is refused before the broker is held to have forgotten the producer.
 const REFUSALS_MAX: u32 = 5;
 
@@ -220,14 +223,17 @@ impl<'a> Producer<'a> {
         self.made += 1;
         let mut batches = Vec::new();
         let begun_ns = self.shared.course.now_ns();
-        let wanted = 1 + self.rng.next_u64() % 3;
+        // Now and then a batch that is most of its round, and goes to its segment first.
+        let is_large = self.rng.next_u64().is_multiple_of(LARGE_EVERY);
+        let (wanted, records_max) =
+            if is_large { (1, RECORDS_LARGE_MAX) } else { (1 + self.rng.next_u64() % 3, RECORDS_MAX) };
         let first = self.rng.next_u64();
         let lanes = u64::try_from(self.lanes.len()).unwrap_or(u64::MAX);
         for nth in 0..wanted.min(lanes) {
             let index = usize::try_from((first.wrapping_add(nth)) % lanes).unwrap_or(0);
             let Some(lane) = self.lanes.get_mut(index) else { continue };
             let size_max = self.shared.plan.record_size_max;
-            batches.push(lane.fill(&self.rng, size_max, self.index, (ProducerId(id), epoch), begun_ns));
+            batches.push(lane.fill(&self.rng, (records_max, size_max), self.index, (ProducerId(id), epoch), begun_ns));
         }
         Request { batches, sent: None }
     }
@@ -246,7 +252,7 @@ impl Lane {
     fn fill(
         &mut self,
         rng: &SeededRng,
-        size_max: u64,
+        (records_max, size_max): (u64, u64),
         producer: u32,
         (id, epoch): (ProducerId, i16),
         begun_ns: u64,
@@ -254,7 +260,7 @@ impl Lane {
         let stamp = ProducerStamp { id, epoch, base_sequence: self.sequence };
         let mut builder = BatchBuilder::new().with_producer(stamp);
         let mut values = Vec::new();
-        for _ in 0..=rng.next_u64() % RECORDS_MAX {
+        for _ in 0..=rng.next_u64() % records_max {
             let value = Value { producer, sequence: self.value };
             let size = usize::try_from(rng.next_u64() % size_max).unwrap_or(0);
             let bytes = encode(self.home.place, value, size);
