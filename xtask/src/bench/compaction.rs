@@ -90,12 +90,18 @@ impl Bench<'_> {
     /// Lets the producer write alone, then compacts the topic.
     fn turn(&self, broker: &Broker, topic: &str) -> Result<Turn> {
         let pid = broker.pid().context("the broker does not run")?;
-        let begun_ms = unix_ms()?;
-        sleep(Duration::from_secs_f64(self.scale.compaction.alone_seconds));
-        let without = Window { begun_ms, ended_ms: unix_ms()? };
         let mut connection = connect(broker)?;
-        let size_before = connection.log_size(topic, 0)?;
         let cleaner = self.system.cleaner();
+        let alone = Duration::from_secs_f64(self.scale.compaction.alone_seconds);
+        let (begun, begun_ms) = (Instant::now(), unix_ms()?);
+        // Looking takes time, too: both times have the same of it.
+        while begun.elapsed() < alone {
+            sleep(POLL_INTERVAL);
+            connection.log_size(topic, 0)?;
+            thread_seconds(pid, cleaner)?;
+        }
+        let without = Window { begun_ms, ended_ms: unix_ms()? };
+        let size_before = connection.log_size(topic, 0)?;
         let cpu_before = thread_seconds(pid, cleaner)?;
         let code = connection.set_topic_config(topic, "cleanup.policy", "compact")?;
         ensure!(code == 0, "`{topic}` is not to be compacted: {}", error_name(code));
