@@ -49,7 +49,7 @@ pub(crate) struct Config {
     pub(crate) binary: PathBuf,
     /// Holds `data/` and `levada.log`.
     pub(crate) data_dir: PathBuf,
-    /// Flags beyond `--data-dir`, `--kafka` and `--http`.
+    /// Flags beyond `--data-dir`, `--kafka`, `--http` and `--registry`.
     pub(crate) flags: Vec<String>,
     /// Environment variables beyond our own.
     pub(crate) variables: Vec<(String, String)>,
@@ -82,6 +82,8 @@ pub(crate) struct Levada {
 struct Addresses {
     kafka: String,
     http: String,
+    /// Older binaries have no schema registry.
+    registry: Option<String>,
 }
 
 impl Levada {
@@ -96,7 +98,8 @@ impl Levada {
     pub(crate) fn prepare(config: Config) -> Result<Self> {
         fs::create_dir_all(&config.data_dir)?;
         let kafka = format!("127.0.0.1:{}", config.kafka_port);
-        Ok(Self { config, addresses: Addresses { kafka, http: "127.0.0.1:0".to_owned() }, process: None })
+        let registry = has_registry(&config.binary)?.then(|| "127.0.0.1:0".to_owned());
+        Ok(Self { config, addresses: Addresses { kafka, http: "127.0.0.1:0".to_owned(), registry }, process: None })
     }
 
     /// Sets the environment variables of the next start.
@@ -145,6 +148,9 @@ impl Levada {
         let mut command = Command::new(&self.config.binary);
         command.arg("serve").arg("--data-dir").arg(self.config.data_dir.join("data"));
         command.args(["--kafka", &self.addresses.kafka, "--http", &self.addresses.http]);
+        if let Some(registry) = &self.addresses.registry {
+            command.args(["--registry", registry]);
+        }
         command.args(&self.config.flags).envs(self.config.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let started = Instant::now();
@@ -174,6 +180,12 @@ impl Levada {
     }
 }
 
+/// Whether a binary serves schemas, too.
+fn has_registry(binary: &Path) -> Result<bool> {
+    let help = Command::new(binary).args(["serve", "--help"]).output()?;
+    Ok(String::from_utf8_lossy(&help.stdout).contains("--registry"))
+}
+
 /// The first line of stdout, or `None` when it ends or stays silent. A thread keeps reading, so that
 /// the broker never blocks on a full pipe.
 fn ready_line(stdout: ChildStdout) -> Result<Option<String>> {
@@ -194,7 +206,7 @@ fn ready_line(stdout: ChildStdout) -> Result<Option<String>> {
 fn parse_ready(line: &str) -> Option<Addresses> {
     let fields = line.strip_prefix("levada ready ")?;
     let field = |name: &str| fields.split(' ').find_map(|field| field.strip_prefix(name)).map(str::to_owned);
-    Some(Addresses { kafka: field("kafka=")?, http: field("http=")? })
+    Some(Addresses { kafka: field("kafka=")?, http: field("http=")?, registry: field("registry=") })
 }
 
 #[cfg(test)]
@@ -202,10 +214,12 @@ mod tests {
     use super::parse_ready;
 
     #[test]
-    fn the_ready_line_names_both_addresses() {
+    fn the_ready_line_names_all_addresses() {
         let addresses = parse_ready("levada ready kafka=127.0.0.1:9092 http=127.0.0.1:8080 registry=127.0.0.1:8081");
         let addresses = addresses.unwrap();
         assert_eq!((addresses.kafka.as_str(), addresses.http.as_str()), ("127.0.0.1:9092", "127.0.0.1:8080"));
+        assert_eq!(addresses.registry.as_deref(), Some("127.0.0.1:8081"));
+        assert_eq!(parse_ready("levada ready kafka=a:1 http=b:2").unwrap().registry, None);
         assert!(parse_ready("levada starting").is_none());
     }
 }

@@ -77,6 +77,8 @@ pub enum ResourceKind {
     Cluster,
     /// A transactional producer.
     TransactionalId,
+    /// A subject of the schema registry.
+    Subject,
 }
 
 /// One thing by kind and name.
@@ -145,7 +147,7 @@ markers!(
 );
 markers!(
     /// Resources as types.
-    res, Res, KIND, ResourceKind: Topic, Group, Cluster, TransactionalId
+    res, Res, KIND, ResourceKind: Topic, Group, Cluster, TransactionalId, Subject
 );
 
 /// Proof that someone may do `O` to the `R` of this name.

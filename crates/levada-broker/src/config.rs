@@ -12,7 +12,7 @@ pub mod topic;
 pub use alter::{AlterConfigs, ConfigOp};
 pub use broker::BrokerConfig;
 pub use describe::{ConfigSource, DescribedConfig, Synonym};
-pub use topic::{TopicConfig, TopicDefaults, resolve};
+pub use topic::{TopicConfig, TopicDefaults, WRITER, resolve};
 
 /// The type of a setting, as clients are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

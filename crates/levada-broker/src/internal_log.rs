@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use levada_model::{
-    Outcome, ProducerId,
+    Offset, Outcome, ProducerId,
     batch::{self, BatchHeader, HEADER_SIZE},
     marker::Marker,
     record::Records,
@@ -25,8 +25,13 @@ pub(crate) enum Item {
 
 /// Hands everything below the high watermark to `take`.
 pub(crate) fn read(log: &Log, take: &mut dyn FnMut(Item)) -> Result<(), String> {
+    read_from(log, log.tail().log_start_offset, take).map(drop)
+}
+
+/// Hands what lies from `offset` on, below the high watermark, to `take`; answers where to go on.
+pub(crate) fn read_from(log: &Log, offset: Offset, take: &mut dyn FnMut(Item)) -> Result<Offset, String> {
     let tail = log.tail();
-    let mut offset = tail.log_start_offset;
+    let mut offset = offset.max(tail.log_start_offset);
     while offset < tail.high_watermark {
         let read = log.read(offset, CHUNK_SIZE, ReadUntil::HighWatermark, true).map_err(|error| error.to_string())?;
         let mut bytes = BytesMut::with_capacity(read.size);
@@ -43,7 +48,7 @@ pub(crate) fn read(log: &Log, take: &mut dyn FnMut(Item)) -> Result<(), String> 
             return Err(format!("nothing is read at offset {offset}"));
         }
     }
-    Ok(())
+    Ok(offset)
 }
 
 fn read_batch(header: &BatchHeader, bytes: &Bytes, take: &mut dyn FnMut(Item)) -> Result<(), String> {

@@ -16,6 +16,7 @@ pub mod group;
 mod groups;
 mod internal_log;
 mod nap;
+pub mod own_topic;
 pub mod produce;
 pub mod producers;
 pub mod quotas;

@@ -253,7 +253,7 @@ impl Broker {
 }
 
 fn check(log: &Log, config: &TopicConfig, records: Option<Bytes>, now: Timestamp) -> Result<Batch, ProduceError> {
-    if log.topic().is_internal() {
+    if log.topic().is_internal() || config.is_ours {
         return Err(ProduceError::InvalidRecord(format!("`{}` is written by the broker alone", log.topic())));
     }
     let records = records.ok_or_else(|| ProduceError::Corrupt("no record batch".to_owned()))?;

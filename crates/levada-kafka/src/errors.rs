@@ -27,6 +27,8 @@ pub(crate) const fn denied(error: &Denied) -> ErrorCode {
         ResourceKind::Group => ErrorCode::GroupAuthorizationFailed,
         ResourceKind::Cluster => ErrorCode::ClusterAuthorizationFailed,
         ResourceKind::TransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
+        // No request of Kafka's names one.
+        ResourceKind::Subject => ErrorCode::ClusterAuthorizationFailed,
     }
 }
 

@@ -8,7 +8,7 @@ mod metrics;
 
 pub(crate) use metrics::{Metric, MetricKind, render};
 
-use listener::BoundedListener;
+pub(crate) use listener::BoundedListener;
 
 use axum::{
     Json, Router,

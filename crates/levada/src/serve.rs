@@ -1,5 +1,6 @@
 //! `levada serve`: the options, and the wiring of store, broker and listeners.
 
+mod registry;
 mod wiring;
 
 use crate::{
@@ -21,6 +22,9 @@ pub(crate) struct ServeArgs {
     /// Where health and metrics are served over HTTP; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Where the schema registry is served over HTTP; port 0 picks a free one, `off` serves none [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    registry: Option<String>,
     /// The address that clients are told to connect to, for brokers behind NAT or in a container
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
@@ -66,6 +70,7 @@ impl ServeArgs {
             ("data-dir", &self.data_dir),
             ("kafka", &self.kafka),
             ("http", &self.http),
+            ("registry", &self.registry),
             ("advertise", &self.advertise),
         ];
         for (key, value) in texts {

@@ -302,7 +302,8 @@ fn parse(key: &Key, text: &str) -> Result<Value, String> {
         Kind::Text if text.is_empty() => Err("it is empty".to_owned()),
         Kind::Text => Ok(Value::Text(text.to_owned())),
         Kind::Flag => text.parse().map(Value::Flag).map_err(|_| format!("`{text}` is neither `true` nor `false`")),
-        Kind::Address => address(text).map(|()| Value::Text(text.to_owned())),
+        Kind::AddressOrOff if text == "off" => Ok(Value::Text(text.to_owned())),
+        Kind::Address | Kind::AddressOrOff => address(text).map(|()| Value::Text(text.to_owned())),
         Kind::Number => text.parse().map(Value::Number).map_err(|_| format!("`{text}` is not a whole number")),
         Kind::Size => match text.parse() {
             Ok(number) => Ok(Value::Number(number)),

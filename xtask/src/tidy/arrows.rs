@@ -3,12 +3,14 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("levada-model", &[]),
     ("levada-compress", &["levada-model"]),
     ("levada-protocol", &["levada-model"]),
     ("levada-log", &["levada-model", "levada-compress"]),
     ("levada-store", &["levada-log", "levada-model", "levada-compress"]),
+    ("levada-schema", &["levada-avro", "levada-json-schema", "levada-protobuf"]),
+    ("levada-registry", &["levada-broker", "levada-schema", "levada-model"]),
     ("levada-broker", &["levada-store", "levada-model", "levada-compress"]),
     ("levada-kafka", &["levada-broker", "levada-protocol", "levada-model"]),
     ("levada-client", &["levada-protocol", "levada-model", "levada-compress"]),

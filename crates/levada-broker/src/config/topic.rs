@@ -16,6 +16,9 @@ const fn without_effect(name: &'static str, kind: ConfigKind, default: &'static 
 use ConfigKind::{Boolean, Int, List, Long};
 use Scope::TopicWithDefault;
 
+/// The setting that makes a topic of schemas ours.
+pub const WRITER: &str = "levada.registry.writer";
+
 /// Every setting of a topic, by name.
 pub const TOPIC: &[Setting] = &[
     setting(
@@ -82,6 +85,13 @@ pub const TOPIC: &[Setting] = &[
     without_effect("follower.replication.throttled.replicas", List, "", "There is one replica: nothing is replicated."),
     without_effect("index.interval.bytes", Int, "4096", "Bytes of records between two entries of an offset index."),
     without_effect("leader.replication.throttled.replicas", List, "", "There is one replica: nothing is replicated."),
+    setting(
+        WRITER,
+        Rule::Boolean,
+        "false",
+        Scope::Topic,
+        "Whether this broker's schema registry writes the topic, and nobody else does. Set it on a topic of schemas that was mirrored in, once nobody else writes to it.",
+    ),
     without_effect("local.retention.bytes", Long, "-2", "There is no remote storage: `retention.bytes` holds."),
     without_effect("local.retention.ms", Long, "-2", "There is no remote storage: `retention.ms` holds."),
     setting(
@@ -192,6 +202,8 @@ pub struct TopicConfig {
     pub compression: Option<Codec>,
     /// Whether records are kept by key (they need one, then).
     pub is_compacted: bool,
+    /// Whether the schema registry writes the topic, and no client does.
+    pub is_ours: bool,
 }
 
 /// The defaults of topics as the broker's configuration has them.
@@ -250,6 +262,7 @@ impl TopicDefaults {
                 name => Codec::by_name(name),
             },
             is_compacted: has("compact"),
+            is_ours: values.text(WRITER) == "true",
         }
     }
 

@@ -22,7 +22,7 @@ const CONNECTION_COUNT_MAX: usize = 1_000;
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// Accepts a bounded number of connections.
-pub(super) struct BoundedListener {
+pub(crate) struct BoundedListener {
     listener: TcpListener,
     room: Arc<Semaphore>,
     idle_max: Duration,
@@ -30,7 +30,7 @@ pub(super) struct BoundedListener {
 
 impl BoundedListener {
     /// Over `listener`; a connection on which nothing comes or goes for `idle_max` is closed.
-    pub(super) fn new(listener: TcpListener, idle_max: Duration) -> Self {
+    pub(crate) fn new(listener: TcpListener, idle_max: Duration) -> Self {
         Self { listener, room: Arc::new(Semaphore::new(CONNECTION_COUNT_MAX)), idle_max }
     }
 }
@@ -61,7 +61,7 @@ impl axum::serve::Listener for BoundedListener {
 }
 
 /// A connection that ends when nothing comes or goes for too long.
-pub(super) struct BoundedStream {
+pub(crate) struct BoundedStream {
     stream: TcpStream,
     idle: Pin<Box<Sleep>>,
     idle_max: Duration,

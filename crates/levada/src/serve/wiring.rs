@@ -1,5 +1,6 @@
 //! Puts store, broker and listeners together, says when clients are served, and ends in good order.
 
+use super::registry;
 use crate::{
     http::{self, Faces, Metric, MetricKind, Readiness},
     output::{Format, Output, note},
@@ -44,7 +45,8 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let broker_config = BrokerConfig::from_settings(names.iter().map(|(name, value)| (*name, value.as_str())))?;
     let server_config = server_config(settings)?;
     server_config.validate()?;
-    let http_listener = listen_http(settings).await?;
+    let http_listener = listen(settings, "http").await?;
+    let registry_listener = registry::listen(settings).await?;
 
     let data_dir = PathBuf::from(settings.text("data-dir").unwrap_or_default());
     std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot create `{}`", data_dir.display()))?;
@@ -69,9 +71,10 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let kafka = *server.addresses().first().context("no Kafka listener")?;
     let http = http_listener.local_addr()?;
     start_http(&tasks, http_listener, &store, Arc::clone(&broker), server.metrics());
+    let registry = registry_listener.map(|listener| registry::start(&tasks, listener, &broker)).transpose()?;
     // Whoever reads that clients are served may stop the server at once.
     let stop = stop_requested();
-    announce(settings, kafka, http, &data_dir)?;
+    announce(settings, Addresses { kafka, http, registry }, &data_dir)?;
     if settings.flag("demo") {
         crate::demo::start(&tasks, kafka);
     }
@@ -188,13 +191,14 @@ fn server_config(settings: &Settings) -> anyhow::Result<ServerConfig> {
     })
 }
 
-async fn listen_http(settings: &Settings) -> anyhow::Result<tokio::net::TcpListener> {
-    let text = settings.text("http").unwrap_or_default();
-    let address = text.to_socket_addrs()?.next().with_context(|| format!("`http` is `{text}`"))?;
+/// Listens where the setting `name` says.
+pub(super) async fn listen(settings: &Settings, name: &str) -> anyhow::Result<tokio::net::TcpListener> {
+    let text = settings.text(name).unwrap_or_default();
+    let address = text.to_socket_addrs()?.next().with_context(|| format!("`{name}` is `{text}`"))?;
     if !address.ip().is_loopback() && !settings.flag("allow-anonymous") {
-        anyhow::bail!("`http` is `{address}`, which other machines reach: add --allow-anonymous to allow that");
+        anyhow::bail!("`{name}` is `{address}`, which other machines reach: add --allow-anonymous to allow that");
     }
-    let hint = "another program has the port; choose another with --http ADDR, port 0 for a free one";
+    let hint = format!("another program has the port; choose another with --{name} ADDR, port 0 for a free one");
     tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`: {hint}"))
 }
 
@@ -283,20 +287,28 @@ fn store_metrics(store: &Store) -> Vec<Metric> {
     ]
 }
 
-/// The line for machines on stdout, what a newcomer needs on stderr.
-fn announce(
-    settings: &Settings,
+/// Where clients connect.
+#[derive(Clone, Copy)]
+struct Addresses {
     kafka: SocketAddr,
     http: SocketAddr,
-    data_dir: &std::path::Path,
-) -> anyhow::Result<()> {
+    registry: Option<SocketAddr>,
+}
+
+/// The line for machines on stdout, what a newcomer needs on stderr.
+fn announce(settings: &Settings, addresses: Addresses, data_dir: &std::path::Path) -> anyhow::Result<()> {
+    let Addresses { kafka, http, registry } = addresses;
     let mut output = Output::new(Format::Table);
-    output.line(format_args!("levada ready kafka={kafka} http={http}"))?;
+    let registry_field = registry.map_or_else(String::new, |address| format!(" registry={address}"));
+    output.line(format_args!("levada ready kafka={kafka} http={http}{registry_field}"))?;
     output.flush()?;
     let defaults = settings.broker();
     let durability = defaults.iter().find(|(name, _)| *name == "log.durability").map_or("fsync", |(_, mode)| mode);
     note(format_args!("  Kafka       {kafka}"));
     note(format_args!("  HTTP        http://{http}  (/health/ready, /metrics)"));
+    if let Some(registry) = registry {
+        note(format_args!("  schemas     http://{registry}"));
+    }
     note(format_args!("  data        {}", data_dir.display()));
     note(format_args!(
         "  durability  {durability}{}",

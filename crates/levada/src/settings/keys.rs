@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Flag,
     /// `HOST:PORT`.
     Address,
+    /// `HOST:PORT`, or `off`.
+    AddressOrOff,
     /// A whole number.
     Number,
     /// Bytes, also as `64MiB`.
@@ -85,6 +87,7 @@ const OWN: &[Key] = &[
     Key { name: "data-dir", kind: Kind::Text, default: "./levada-data" },
     Key { name: "kafka", kind: Kind::Address, default: "127.0.0.1:9092" },
     Key { name: "http", kind: Kind::Address, default: "127.0.0.1:8080" },
+    Key { name: "registry", kind: Kind::AddressOrOff, default: "127.0.0.1:8081" },
     Key { name: "advertise", kind: Kind::Address, default: "" },
     Key { name: "allow-anonymous", kind: Kind::Flag, default: "false" },
     Key { name: "demo", kind: Kind::Flag, default: "false" },

@@ -114,7 +114,8 @@ impl Drop for Broker {
 
 /// Starts a server and waits for its ready line.
 fn serve(dir: &Path, address: &str, options: &[String]) -> (Child, String) {
-    let mut command = command(&["serve", "--kafka", address, "--http", "127.0.0.1:0", "--data-dir"]);
+    let mut command =
+        command(&["serve", "--kafka", address, "--http", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--data-dir"]);
     let mut process = command.arg(dir).args(options).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();

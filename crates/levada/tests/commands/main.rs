@@ -155,7 +155,17 @@ fn errors_name_the_thing_and_say_what_to_try() {
 fn a_second_server_on_the_same_directory_is_refused() {
     let broker = Broker::start(&[]);
     let dir = broker.data_dir();
-    let error = levada_fails(&["serve", "--data-dir", &dir, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    let error = levada_fails(&[
+        "serve",
+        "--data-dir",
+        &dir,
+        "--kafka",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+        "--registry",
+        "off",
+    ]);
     assert!(error.contains("is in use by another levada"), "{error}");
 }
 

@@ -1,0 +1,138 @@
+//! A topic in which a part of the platform keeps its state, the schema registry say: made when it is first needed,
+//! durable and compacted, and written by nobody else.
+//!
+//! Another's topic of that name, one that is mirrored in, is not ours until it is claimed
+//! ([`WRITER`](crate::config::WRITER)): two writers would contradict each other.
+
+use crate::{
+    Broker,
+    config::WRITER,
+    internal_log::{self, Item},
+};
+use bytes::Bytes;
+use levada_model::{
+    Offset, TopicId, TopicName,
+    batch::Batch,
+    record::{BatchBuilder, NewRecord},
+};
+use levada_store::{Acks, AppendEntry, AppendError, AppendSet, Change, CommitError, Log, Origin};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The largest batch.
+const BATCH_SIZE_MAX: usize = 16 << 20;
+
+/// A record of a topic of the platform's own: a key, and a value or a tombstone.
+pub type OwnRecord = (Bytes, Option<Bytes>);
+
+/// Why nothing was written or read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OwnTopicError {
+    /// The topic is another's.
+    #[error("topic `{0}` is not ours: set `{WRITER}` to `true` once nobody else writes to it")]
+    NotOurs(TopicName),
+    /// The records do not fit into a batch.
+    #[error("the records take {size} bytes, at most {BATCH_SIZE_MAX} are written at once")]
+    TooLarge {
+        /// How many they take.
+        size: usize,
+    },
+    /// The topic could not be made.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The records could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The topic cannot be read.
+    #[error("topic cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// One topic of one partition.
+#[derive(Clone)]
+pub struct OwnTopic {
+    broker: Arc<Broker>,
+    name: TopicName,
+}
+
+impl OwnTopic {
+    /// The topic `name`, which need not exist yet.
+    #[must_use]
+    pub const fn new(broker: Arc<Broker>, name: TopicName) -> Self {
+        Self { broker, name }
+    }
+
+    /// Its partition, where it exists.
+    #[must_use]
+    pub fn log(&self) -> Option<Arc<Log>> {
+        self.broker.store.image().topic(self.name.as_str()).and_then(|topic| topic.log(0).cloned())
+    }
+
+    /// Whether we write to it: it does not exist yet, or was claimed.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        let image = self.broker.store.image();
+        let Some(topic) = image.topic(self.name.as_str()) else { return true };
+        topic.configs.get(WRITER).is_some_and(|value| value == "true")
+    }
+
+    /// Hands what lies from `offset` on, below the high watermark, to `take`; answers where to go on. Blocks.
+    ///
+    /// # Errors
+    /// [`OwnTopicError::Unreadable`].
+    pub fn read(
+        &self,
+        offset: Offset,
+        take: &mut dyn FnMut(Option<Bytes>, Option<Bytes>),
+    ) -> Result<Offset, OwnTopicError> {
+        let Some(log) = self.log() else { return Ok(0) };
+        let mut each = |item| match item {
+            Item::Record { key, value, .. } => take(key, value),
+            Item::End { .. } => {}
+        };
+        internal_log::read_from(&log, offset, &mut each).map_err(OwnTopicError::Unreadable)
+    }
+
+    /// Writes records, all or none, and answers when they are durable; the topic is made where it is missing.
+    ///
+    /// # Errors
+    /// [`OwnTopicError`].
+    pub async fn append(&self, records: &[OwnRecord]) -> Result<(), OwnTopicError> {
+        if !self.is_ours() {
+            return Err(OwnTopicError::NotOurs(self.name.clone()));
+        }
+        let log = match self.log() {
+            Some(log) => log,
+            None => self.create().await?,
+        };
+        let timestamp = self.broker.clock.wall_ms();
+        let mut builder = BatchBuilder::new();
+        for (key, value) in records {
+            builder.push(&NewRecord { timestamp, key: Some(key), value: value.as_deref(), headers: &[] });
+        }
+        let size = builder.records_size();
+        if size > BATCH_SIZE_MAX {
+            return Err(OwnTopicError::TooLarge { size });
+        }
+        let batch = Batch::check(builder.finish()).expect("a batch that was just built is sound");
+        let entries = vec![AppendEntry { log, batch, origin: Origin::Coordinator }];
+        let ticket = self.broker.store.append(AppendSet { entries, acks: Acks::Durable });
+        let outcome = ticket.await.and_then(|mut outcomes| outcomes.pop());
+        outcome.unwrap_or(Err(AppendError::Closed))?;
+        Ok(())
+    }
+
+    async fn create(&self) -> Result<Arc<Log>, OwnTopicError> {
+        {
+            let _one_at_a_time = self.broker.admin.lock().await;
+            if self.log().is_none() {
+                let configs = [("cleanup.policy", "compact"), ("durability", "fsync"), (WRITER, "true")];
+                let configs: BTreeMap<String, String> =
+                    configs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+                let id = TopicId::random(&*self.broker.rng);
+                let create = Change::CreateTopic { id, name: self.name.clone(), partitions: 1, configs };
+                self.broker.commit(vec![create]).await?;
+            }
+        }
+        self.log().filter(|_| self.is_ours()).ok_or_else(|| OwnTopicError::NotOurs(self.name.clone()))
+    }
+}

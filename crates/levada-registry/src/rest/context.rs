@@ -1,0 +1,113 @@
+//! Which context a request is about, and who asks.
+
+use super::{
+    Shared,
+    answer::{Problem, Refusal},
+};
+use axum::{
+    extract::{FromRequestParts, Request},
+    http::{Uri, request::Parts, uri::PathAndQuery},
+};
+use levada_broker::auth::{Caller, Grant, Op, Principal, res};
+use levada_model::Str;
+use levada_schema::{Context, Registry, Subject};
+use percent_encoding::percent_decode_str;
+use std::{convert::Infallible, sync::Arc};
+
+/// The context that the path named.
+#[derive(Clone, Debug)]
+struct Named(Context);
+
+/// Takes `/contexts/NAME` off the front of the path; what follows is routed as if it had not been there.
+pub(super) fn taken_out(mut request: Request) -> Request {
+    if let Some((context, uri)) = split(request.uri()) {
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(Named(context));
+    }
+    request
+}
+
+fn split(uri: &Uri) -> Option<(Context, Uri)> {
+    let rest = uri.path().strip_prefix("/contexts/")?;
+    let (name, path) = rest.split_once('/')?;
+    if path.is_empty() {
+        return None;
+    }
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    // `:.name:` is the context, too.
+    let name = name.trim_matches(':');
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(format!("/{path}{query}")).ok()?);
+    Some((Context::named(name), Uri::from_parts(parts).ok()?))
+}
+
+/// One request: its context, its caller, and the registry that answers.
+pub(super) struct Asked {
+    pub(super) shared: Shared,
+    /// Where subjects without a context are.
+    pub(super) context: Context,
+    caller: Caller,
+}
+
+impl FromRequestParts<Shared> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Infallible> {
+        let context = parts.extensions.get::<Named>().map_or_else(Context::default_context, |named| named.0.clone());
+        let caller = Caller {
+            principal: Principal::anonymous(),
+            client_id: Str::from_static("schema-registry"),
+            client_host: Str::from_static("/127.0.0.1"),
+        };
+        Ok(Self { shared: shared.clone(), context, caller })
+    }
+}
+
+impl Asked {
+    /// A subject by its name, in the request's context where it names none, and under the name that an alias means.
+    pub(super) fn subject(&self, registry: &Registry, name: &str) -> Subject {
+        registry.resolve_alias(&self.named(name))
+    }
+
+    /// A subject by its name, in the request's context where it names none.
+    pub(super) fn named(&self, name: &str) -> Subject {
+        Subject::parse_in(&self.context, name)
+    }
+
+    /// The state, once it is there.
+    pub(super) fn registry(&self) -> Result<Arc<Registry>, Refusal> {
+        self.shared.service.registry().ok_or_else(|| Refusal::from(Problem::Loading))
+    }
+
+    /// Whether the caller may do `O` to a subject, to a context or to all of it.
+    pub(super) fn may<O: Op>(&self, subject: Option<&Subject>) -> Result<Grant<O, res::Subject>, Refusal> {
+        let name = subject.map_or_else(|| "*".to_owned(), Subject::qualified);
+        let granted = self.shared.broker.authorize::<O, res::Subject>(&self.caller, &Str::from(name.clone()));
+        granted.map_err(|_| Problem::Denied(name).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(path: &str) -> (Option<String>, String) {
+        let request = taken_out(Request::builder().uri(path).body(axum::body::Body::empty()).unwrap());
+        let context = request.extensions().get::<Named>().map(|named| named.0.to_string());
+        (context, request.uri().to_string())
+    }
+
+    #[test]
+    fn a_context_in_front_is_taken_out() {
+        let taken_from = |path: &str| taken(path);
+        assert_eq!(taken_from("/subjects?deleted=true"), (None, "/subjects?deleted=true".to_owned()));
+        let found = taken_from("/contexts/.mobile/subjects/a%2Fb/versions?deleted=true");
+        assert_eq!(found, (Some(".mobile".to_owned()), "/subjects/a%2Fb/versions?deleted=true".to_owned()));
+        assert_eq!(taken_from("/contexts/%3A.m%3A/subjects").0, Some(".m".to_owned()));
+        assert_eq!(taken_from("/contexts/web/config").0, Some(".web".to_owned()));
+        for path in ["/contexts", "/contexts/.m", "/contexts/.m/"] {
+            assert_eq!(taken_from(path), (None, path.to_owned()));
+        }
+    }
+}

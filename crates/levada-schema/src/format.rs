@@ -1,0 +1,138 @@
+//! The three languages, as one.
+
+use crate::{
+    schema::{Reference, Schema, SchemaType},
+    settings::{Compatibility, CompatibilityPolicy},
+};
+
+/// A schema that was understood.
+#[derive(Clone, Debug)]
+pub enum Parsed {
+    /// Apache Avro.
+    Avro(Box<levada_avro::Schema>),
+    /// JSON Schema.
+    Json(Box<levada_json_schema::Schema>),
+    /// Protocol Buffers.
+    Protobuf(Box<levada_protobuf::Schema>),
+}
+
+/// A schema that another one refers to.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Under which name.
+    pub name: String,
+    /// Its text.
+    pub text: std::sync::Arc<str>,
+}
+
+impl Parsed {
+    /// Understands a schema. `references` has all that it refers to, dependencies first.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(schema_type: SchemaType, text: &str, references: &[Resolved]) -> Result<Self, String> {
+        match schema_type {
+            SchemaType::Avro => {
+                let references: Vec<_> = references
+                    .iter()
+                    .map(|reference| levada_avro::Reference { name: &reference.name, text: &reference.text })
+                    .collect();
+                let schema = levada_avro::parse(text, &references).map_err(|error| error.to_string())?;
+                Ok(Self::Avro(Box::new(schema)))
+            }
+            SchemaType::Json => {
+                let references: Vec<_> = references
+                    .iter()
+                    .map(|reference| levada_json_schema::Reference { name: &reference.name, text: &reference.text })
+                    .collect();
+                let schema = levada_json_schema::parse(text, &references).map_err(|error| error.to_string())?;
+                Ok(Self::Json(Box::new(schema)))
+            }
+            SchemaType::Protobuf => {
+                let references: Vec<_> = references
+                    .iter()
+                    .map(|reference| levada_protobuf::Reference { name: &reference.name, text: &reference.text })
+                    .collect();
+                let schema = levada_protobuf::parse(text, &references).map_err(|error| error.to_string())?;
+                Ok(Self::Protobuf(Box::new(schema)))
+            }
+        }
+    }
+
+    /// Its text as it is kept: equal schemas have equal texts.
+    #[must_use]
+    pub fn text(&self, normalized: bool) -> String {
+        match (self, normalized) {
+            (Self::Avro(schema), false) => schema.canonical().to_string(),
+            (Self::Avro(schema), true) => schema.normalized(),
+            (Self::Json(schema), false) => schema.canonical().to_string(),
+            (Self::Json(schema), true) => schema.normalized(),
+            (Self::Protobuf(schema), false) => schema.canonical().to_string(),
+            (Self::Protobuf(schema), true) => schema.normalized(),
+        }
+    }
+
+    /// The full name of its record or message, or its title.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Avro(schema) => schema.name(),
+            Self::Json(schema) => schema.name(),
+            Self::Protobuf(schema) => schema.name(),
+        }
+    }
+
+    /// All that keeps `reader` from reading what was written with `writer`, in words.
+    #[must_use]
+    pub fn incompatibilities(reader: &Self, writer: &Self, policy: CompatibilityPolicy) -> Vec<String> {
+        let policy = match policy {
+            CompatibilityPolicy::Strict => levada_json_schema::Policy::Strict,
+            CompatibilityPolicy::Lenient => levada_json_schema::Policy::Lenient,
+        };
+        match (reader, writer) {
+            (Self::Avro(reader), Self::Avro(writer)) => {
+                levada_avro::incompatibilities(reader, writer).iter().map(ToString::to_string).collect()
+            }
+            (Self::Json(reader), Self::Json(writer)) => {
+                levada_json_schema::incompatibilities(reader, writer, policy).iter().map(ToString::to_string).collect()
+            }
+            (Self::Protobuf(reader), Self::Protobuf(writer)) => {
+                levada_protobuf::incompatibilities(reader, writer).iter().map(ToString::to_string).collect()
+            }
+            _ => vec!["Incompatible because of different schema type".to_owned()],
+        }
+    }
+}
+
+/// One earlier schema of a subject.
+pub(crate) struct Earlier<'a> {
+    pub(crate) version: i32,
+    pub(crate) schema: &'a Schema,
+    pub(crate) parsed: Parsed,
+}
+
+/// What of `level` keeps `new` from following `earlier`, in words.
+pub(crate) fn against(
+    level: Compatibility,
+    policy: CompatibilityPolicy,
+    new: &Parsed,
+    earlier: &Earlier<'_>,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    if level.is_backward() {
+        found.extend(Parsed::incompatibilities(new, &earlier.parsed, policy));
+    }
+    if level.is_forward() {
+        found.extend(Parsed::incompatibilities(&earlier.parsed, new, policy));
+    }
+    if !found.is_empty() {
+        found.push(format!("{{oldSchemaVersion: {}}}", earlier.version));
+        found.push(format!("{{oldSchema: '{}'}}", earlier.schema.text));
+    }
+    found
+}
+
+/// A name for errors.
+pub(crate) fn describe(reference: &Reference) -> String {
+    format!("{} (subject {}, version {})", reference.name, reference.subject, reference.version)
+}

@@ -1,0 +1,44 @@
+//! A schema registry as a pure state machine.
+//!
+//! [`Registry`] is what the records of the `_schemas` topic come to. Requests ([`Registry::register`],
+//! [`Registry::delete_version`], …) change nothing: they answer with the records that would carry them out, or with the
+//! [`Error`] that clients know. Whoever owns the registry writes the records, waits until they are durable, and applies
+//! them.
+//!
+//! | part | what |
+//! |---|---|
+//! | `subject` | contexts and subjects |
+//! | `schema`, `contract` | a schema, its identity, metadata and rules |
+//! | `settings` | compatibility, modes and the rest of the configuration |
+//! | `record` | Confluent's format of the topic |
+//! | `registry` | the state, and what can be asked of it |
+//! | `register`, `lookup`, `compatibility`, `delete`, `configure` | the requests |
+//! | `format` | Avro, JSON Schema and Protobuf as one |
+//! | `error` | what goes wrong, with its code |
+//!
+//! Source: Confluent Schema Registry's REST API and the format of its topic, versions 7.9 and 8.
+
+mod compatibility;
+mod configure;
+mod contract;
+mod delete;
+mod error;
+mod format;
+mod lookup;
+mod record;
+mod register;
+mod registry;
+mod schema;
+mod settings;
+mod subject;
+
+pub use compatibility::{Against, Checked};
+pub use contract::{CONFLUENT_VERSION, ContractError, Metadata, Rule, RuleKind, RuleMode, RuleSet};
+pub use error::Error;
+pub use format::{Parsed, Resolved};
+pub use record::{Record, RecordError, Version};
+pub use register::{Register, Registered};
+pub use registry::{Deleted, Registry, VersionId};
+pub use schema::{Guid, Reference, Schema, SchemaType};
+pub use settings::{Compatibility, CompatibilityPolicy, Config, Mode};
+pub use subject::{Context, Subject, SubjectFilter};
