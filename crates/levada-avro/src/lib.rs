@@ -1,4 +1,4 @@
-//! Avro: schemas as text, which of them read which.
+//! Avro: schemas as text, which of them read which, and values in the binary encoding.
 //!
 //! [`parse`] reads a schema as Java's parser does, [`Schema::canonical`] prints it as Java does, and
 //! [`incompatibilities`] judges as Java's `SchemaCompatibility` does, which is what registries are compared with.
@@ -8,6 +8,7 @@
 
 mod canonical;
 mod compatibility;
+pub mod datum;
 mod defaults;
 mod error;
 mod fingerprint;
