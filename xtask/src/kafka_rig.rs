@@ -19,6 +19,7 @@ pub(crate) const VERSION: &str = "4.3.1";
 
 const POM: &str = include_str!("../../clients/java/pom.xml");
 const STREAMS_POM: &str = include_str!("../../clients/java/streams/pom.xml");
+const AVRO_POM: &str = include_str!("../../clients/java/avro/pom.xml");
 const CLUSTER_ID: &str = "TGV2YWRhUmlnS2Fma2E0Mw";
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(540);
 const FORMAT_LIMIT: Duration = Duration::from_secs(60);
@@ -88,6 +89,11 @@ impl Jars {
     /// The jars of Kafka Streams instead, which nobody else needs: its store is larger than all the others.
     pub(crate) fn fetch_streams(cache: &Cache) -> Result<Self> {
         Self::install(cache, "kafka-streams", VERSION, STREAMS_POM)
+    }
+
+    /// The jars of Apache Avro, which have nothing to do with Kafka's.
+    pub(crate) fn fetch_avro(cache: &Cache) -> Result<Self> {
+        Self::install(cache, "avro", VERSION, AVRO_POM)
     }
 
     fn install(cache: &Cache, name: &str, version: &str, pom: &str) -> Result<Self> {

@@ -5,6 +5,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "a command's result belongs on stdout")]
 
+mod avro_judge;
 mod bench;
 mod broker;
 mod cache;
@@ -50,6 +51,8 @@ enum Command {
     Streams(streams::Args),
     /// Asks Apache Kafka and Levada the same things and compares what they answer, field by field
     Diff(diff::Args),
+    /// Judges random pairs of Avro schemas beside Apache Avro's own Java, and keeps its verdicts for the tests
+    AvroJudge(avro_judge::Args),
     /// Checks the rules of the house that neither the compiler nor clippy hold
     Tidy,
 }
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Command::ExactlyOnce(args) => exactly_once::run(&args),
         Command::Streams(args) => streams::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::AvroJudge(args) => avro_judge::run(&args),
         Command::Tidy => tidy::run(),
     }
 }

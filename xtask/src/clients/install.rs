@@ -156,6 +156,11 @@ impl Toolbox {
         self.java_in("java/streams", &Jars::fetch_streams(&self.cache)?, &options, class)
     }
 
+    /// A program that asks Apache Avro.
+    pub(crate) fn java_avro(&self, class: &str) -> Result<Command> {
+        self.java_in("java/avro", &Jars::fetch_avro(&self.cache)?, &[], class)
+    }
+
     /// A class of the sources that lie in `folder`.
     fn java_in(&self, folder: &str, jars: &Jars, options: &[&str], class: &str) -> Result<Command> {
         let sources = files(&self.stories().join(folder), "java")?;

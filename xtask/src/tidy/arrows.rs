@@ -3,8 +3,9 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("levada-model", &[]),
+    ("levada-avro", &[]),
     ("levada-compress", &["levada-model"]),
     ("levada-protocol", &["levada-model"]),
     ("levada-log", &["levada-model", "levada-compress"]),
