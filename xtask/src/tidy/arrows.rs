@@ -3,9 +3,10 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("levada-model", &[]),
     ("levada-compress", &["levada-model"]),
+    ("levada-json-schema", &[]),
     ("levada-protocol", &["levada-model"]),
     ("levada-log", &["levada-model", "levada-compress"]),
     ("levada-store", &["levada-log", "levada-model", "levada-compress"]),
