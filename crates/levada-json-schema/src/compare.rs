@@ -200,6 +200,10 @@ impl<'a> Comparison<'a> {
         }
         let how = How { fills_defaults: how.fills_defaults && self.can_fill_defaults(&demands), ..how };
         let read = self.read_types(&promises, &demands, types, &mut found);
+        if writers.len() > 1 {
+            // What only several schemas together say is no difference to any one of them.
+            found.retain(|difference| difference.kind != Kind::TypeExtended && difference.kind != Kind::SumTypeExtended);
+        }
         let is_listed = self.lists_only_accepted(&promises, reader, types)?;
         if is_listed {
             found.retain(|difference| difference.kind.is_compatible(how.policy));

@@ -41,7 +41,7 @@ impl Comparison<'_> {
     pub(super) fn read_types(&self, promises: &[Ref], demands: &[Ref], types: Types, found: &mut Found) -> Types {
         let written = self.across_drafts(promises, demands, types);
         let read = self.declared(demands);
-        let declared = self.declared(promises).and(types.or(written));
+        let declared = self.declared(promises);
         let kind = if written.is_within(read) {
             let is_wider = declared.is_within(read) && declared != read;
             let is_sum = read != Types::ALL && read.count() > declared.count();

@@ -9,13 +9,13 @@ const PATTERNS: [&str; 4] = ["^a", "b$", "^.$", "c"];
 const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
 const DEPTH_MAX: u32 = 3;
 
-pub struct Generator<'a> {
+pub(crate) struct Generator<'a> {
     rng: &'a dyn Rng,
     draft: Option<&'static str>,
 }
 
 impl<'a> Generator<'a> {
-    pub fn new(rng: &'a dyn Rng) -> Self {
+    pub(crate) fn new(rng: &'a dyn Rng) -> Self {
         let drafts = [
             None,
             None,
@@ -53,7 +53,7 @@ impl<'a> Generator<'a> {
     }
 
     /// A schema, whose `definitions` its parts refer to.
-    pub fn schema(&self) -> Value {
+    pub(crate) fn schema(&self) -> Value {
         let mut schema = self.object_schema(0);
         if let Some(draft) = self.draft {
             schema.insert("$schema".to_owned(), json!(draft));
@@ -79,6 +79,9 @@ impl<'a> Generator<'a> {
         let mut schema = Map::new();
         if !self.one_in(5) {
             schema.insert("type".to_owned(), self.types());
+        }
+        if schema.get("type") == Some(&json!("object")) && self.one_in(3) {
+            schema.insert("additionalProperties".to_owned(), json!(false));
         }
         for _ in 0..self.below(4) {
             self.keyword(&mut schema, depth);
@@ -126,7 +129,7 @@ impl<'a> Generator<'a> {
         let (key, value) = match self.below(12) {
             0..=3 => ("properties", properties(1 + self.below(3))),
             4 => ("required", json!([self.pick(&NAMES)])),
-            5 => ("additionalProperties", if self.one_in(2) { json!(false) } else { self.part(depth + 1) }),
+            5 => ("additionalProperties", if !self.one_in(3) { json!(false) } else { self.part(depth + 1) }),
             6 => ("patternProperties", json!({self.pick(&PATTERNS): self.part(depth + 1)})),
             7 => ("minProperties", json!(self.below(3))),
             8 => ("maxProperties", json!(1 + self.below(3))),
@@ -160,7 +163,8 @@ impl<'a> Generator<'a> {
             4 => ("minItems", json!(self.below(3))),
             5 => ("maxItems", json!(1 + self.below(3))),
             6 => ("uniqueItems", json!(true)),
-            7 if !self.is_draft_4() => ("contains", self.part(depth + 1)),
+            // The other validator evaluates by `contains` in draft 2019-09 too, which is for 2020-12 only.
+            7 if !self.is_draft_4() && (self.is_latest() || !self.is_later()) => ("contains", self.part(depth + 1)),
             8 if self.is_later() => {
                 ("unevaluatedItems", if self.one_in(2) { json!(false) } else { self.part(depth + 1) })
             }
@@ -230,11 +234,18 @@ impl<'a> Generator<'a> {
     }
 
     /// The schema after a few edits, most of which people would make.
-    pub fn evolved(&self, schema: &Value) -> Value {
+    pub(crate) fn evolved(&self, schema: &Value) -> Value {
         let mut evolved = schema.clone();
         for _ in 0..=self.below(3) {
             let mut places = Vec::new();
             collect(&evolved, String::new(), 0, &mut places);
+            let text = evolved.to_string();
+            // What nothing refers to is not worth an edit.
+            let is_used = |name: &str| text.contains(&format!("\"#/definitions/{name}\""));
+            places.retain(|(place, _)| {
+                let definition = place.strip_prefix("/definitions/");
+                definition.is_none_or(|rest| is_used(rest.split('/').next().unwrap_or("")))
+            });
             let (place, depth) = places[self.below(places.len())].clone();
             let Some(part) = evolved.pointer_mut(&place) else { continue };
             self.edit(part, depth);
@@ -258,6 +269,10 @@ impl<'a> Generator<'a> {
             return;
         }
         let Some(object) = part.as_object_mut() else { return };
+        if object.get("type") == Some(&json!("object")) && self.one_in(4) {
+            self.describe(object, depth);
+            return;
+        }
         let keys: Vec<String> = object.keys().filter(|key| *key != "$schema" && *key != "definitions").cloned().collect();
         match self.below(3) {
             0 if !keys.is_empty() => {
@@ -265,6 +280,24 @@ impl<'a> Generator<'a> {
             }
             1 if !keys.is_empty() => self.change(object, &keys[self.below(keys.len())], depth),
             _ => self.keyword(object, depth),
+        }
+    }
+
+    /// What people do most: another property, required or not, with a default or without.
+    fn describe(&self, object: &mut Map<String, Value>, depth: u32) {
+        let name = self.pick(&NAMES);
+        let mut property = self.part(depth + 1);
+        if let (Some(property), true) = (property.as_object_mut(), self.one_in(2)) {
+            let sample = Value::Object(property.clone());
+            property.insert("default".to_owned(), self.instance(&sample));
+        }
+        let entry = |key: &str| Value::Object(Map::from_iter([(key.to_owned(), property.clone())]));
+        match object.get_mut("properties").and_then(Value::as_object_mut) {
+            Some(properties) => drop(properties.insert(name.to_owned(), property)),
+            None => drop(object.insert("properties".to_owned(), entry(name))),
+        }
+        if self.one_in(2) {
+            object.insert("required".to_owned(), json!([name]));
         }
     }
 
@@ -318,7 +351,7 @@ impl<'a> Generator<'a> {
     }
 
     /// A value that the schema is likely to take.
-    pub fn instance(&self, schema: &Value) -> Value {
+    pub(crate) fn instance(&self, schema: &Value) -> Value {
         self.likely(schema, schema, 0)
     }
 
@@ -412,7 +445,7 @@ fn collect(schema: &Value, place: String, depth: u32, places: &mut Vec<(String, 
 }
 
 /// The instance, with those properties that the schema requires, has a default for, and does not find.
-pub fn filled(schema: &Value, instance: &Value) -> Value {
+pub(crate) fn filled(schema: &Value, instance: &Value) -> Value {
     let mut instance = instance.clone();
     fill(schema, schema, &mut instance);
     instance
