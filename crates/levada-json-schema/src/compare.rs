@@ -6,7 +6,7 @@
 //!
 //! Recursive schemas: a pair that is met again while it is compared is taken to hold. That is sound, since schemas
 //! apply themselves only to parts of their instances (`compile::bounds` sees to it), so that the proof is one by
-//! induction over instances. What was found with the help of such an assumption is not remembered beyond it.
+//! induction over instances. What was found with the help of such an assumption is forgotten with it.
 
 mod array;
 mod combined;
@@ -50,6 +50,8 @@ pub(crate) fn differences(reader: &Graph, writer: &Graph, policy: Policy) -> Res
         open: Vec::new(),
         assumed: usize::MAX,
         known: BTreeMap::new(),
+        supposed: BTreeMap::new(),
+        supposed_in_order: Vec::new(),
         possible: BTreeMap::new(),
     };
     let how = How { policy, fills_defaults: true };
@@ -135,6 +137,9 @@ struct Comparison<'a> {
     /// The outermost of the open questions whose answer was assumed.
     assumed: usize,
     known: BTreeMap<Question, Rc<[Difference]>>,
+    /// Answers that hold if an open question is answered with yes, the outermost of which is named.
+    supposed: BTreeMap<Question, (Rc<[Difference]>, usize)>,
+    supposed_in_order: Vec<Question>,
     /// The types that instances of a node can have.
     possible: BTreeMap<Ref, Types>,
 }
@@ -160,11 +165,31 @@ impl<'a> Comparison<'a> {
     /// What keeps the reader from taking, or distinguishes it in taking, instances of those types for which all the
     /// writers hold.
     fn compare(&mut self, writers: &[Ref], reader: Ref, types: Types, how: How) -> Result<Rc<[Difference]>, TooComplex> {
+        let followed: Vec<Ref> = writers.iter().map(|writer| self.followed(*writer)).collect();
+        let wish = self.followed(reader);
+        let found = self.compare_once((followed, wish, types, how))?;
+        let Some(first) = writers.first().copied() else { return Ok(found) };
+        let mut labels = Found::new();
+        if (first, reader) != (self.followed(first), wish) {
+            self.labels(first, reader, &mut labels);
+        }
+        if labels.is_empty() {
+            return Ok(found);
+        }
+        labels.extend(found.iter().cloned());
+        Ok(labels.into())
+    }
+
+    /// Answers each question once, as far as its answer does not hinge on a question that is still open.
+    fn compare_once(&mut self, question: Question) -> Result<Rc<[Difference]>, TooComplex> {
         self.spend(1 + self.open.len() / 4)?;
-        let question = (writers.to_vec(), reader, types, how);
         if let Some(found) = self.known.get(&question).map(Rc::clone) {
             self.spend(found.len())?;
             return Ok(found);
+        }
+        if let Some((found, assumed)) = self.supposed.get(&question) {
+            self.assumed = self.assumed.min(*assumed);
+            return Ok(Rc::clone(found));
         }
         if let Some(index) = self.open.iter().position(|open| *open == question) {
             self.assumed = self.assumed.min(index);
@@ -174,17 +199,44 @@ impl<'a> Comparison<'a> {
         if index >= DEPTH_MAX {
             return Err(TooComplex);
         }
-        self.open.push(question);
+        self.open.push(question.clone());
         let outer = std::mem::replace(&mut self.assumed, usize::MAX);
-        let found: Rc<[Difference]> = self.answer(writers, reader, types, how)?.into();
+        let since = self.supposed_in_order.len();
+        let (writers, reader, types, how) = &question;
+        let found: Rc<[Difference]> = self.answer(writers, *reader, *types, *how)?.into();
+        self.open.pop();
         self.spend(found.len())?;
-        let question = self.open.pop();
-        if let Some(question) = question.filter(|_| self.assumed >= index) {
-            self.known.insert(question, Rc::clone(&found));
-            self.assumed = usize::MAX;
-        }
+        self.settle(question, &found, index, since);
         self.assumed = self.assumed.min(outer);
         Ok(found)
+    }
+
+    /// Remembers an answer. One that is incompatible stands whatever was assumed, since assumptions only help; and
+    /// with it falls what was supposed since its question was asked.
+    fn settle(&mut self, question: Question, found: &Rc<[Difference]>, index: usize, since: usize) {
+        let is_compatible = question.3.is_compatible(found);
+        let is_free = self.assumed >= index;
+        if !is_compatible || is_free {
+            for supposed in self.supposed_in_order.drain(since..) {
+                let Some((found, _)) = self.supposed.remove(&supposed) else { continue };
+                if is_compatible {
+                    self.known.insert(supposed, found);
+                }
+            }
+            self.known.insert(question, Rc::clone(found));
+        } else {
+            // What hinged on this question hinges on what it hinges on.
+            for supposed in self.supposed_in_order.get(since..).unwrap_or_default() {
+                if let Some((_, assumed)) = self.supposed.get_mut(supposed) {
+                    *assumed = self.assumed;
+                }
+            }
+            self.supposed.insert(question.clone(), (Rc::clone(found), self.assumed));
+            self.supposed_in_order.push(question);
+        }
+        if is_free {
+            self.assumed = usize::MAX;
+        }
     }
 
     fn answer(&mut self, writers: &[Ref], reader: Ref, types: Types, how: How) -> Result<Found, TooComplex> {
@@ -209,8 +261,7 @@ impl<'a> Comparison<'a> {
             found.retain(|difference| difference.kind.is_compatible(how.policy));
         }
         if !read.is_empty() {
-            let (promise, wish) = (self.followed(first), self.followed(reader));
-            self.removals(promise, wish, &mut found);
+            self.removals(first, reader, &mut found);
             for (index, demand) in demands.iter().enumerate() {
                 for part in Part::ALL {
                     let more = self.demand(&promises, index, *demand, part, read, how, &[])?;
@@ -218,7 +269,7 @@ impl<'a> Comparison<'a> {
                     found.extend(more.into_iter().filter(|one| !is_listed || one.kind.is_compatible(how.policy)));
                 }
             }
-            let is_longer = self.node(wish).logic.all_of.len() > self.node(promise).logic.all_of.len();
+            let is_longer = self.node(reader).logic.all_of.len() > self.node(first).logic.all_of.len();
             if is_longer && !how.is_compatible(&found) {
                 found.note(Kind::ProductTypeExtended, "");
             }

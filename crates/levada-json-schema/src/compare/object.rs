@@ -43,14 +43,14 @@ impl Comparison<'_> {
     }
 
     fn required(&mut self, pair: &Pair<'_>, name: &str, found: &mut Found) -> Result<(), TooComplex> {
-        let (written, read) = (&self.node(pair.promise).object, &self.node(pair.demand).object);
+        let read = &self.node(pair.demand).object;
         let path = format!("required/{name}");
-        match (written.required.contains(name), read.required.contains(name)) {
+        match (self.is_promised(pair, name), read.required.contains(name)) {
             (true, false) => found.note(Kind::RequiredAttributeRemoved, &path),
             (false, true) => {
-                let is_new = read.properties.contains_key(name) && !written.properties.contains_key(name);
-                let is_open = self.takes_anything(pair.promise, name)?;
-                let is_free = self.takes_anything(pair.demand, name)?;
+                let is_new = read.properties.contains_key(name) && !self.is_named(pair, name);
+                let (written, wanted) = (self.written_view(pair, name)?, self.view(pair.demand, name)?);
+                let (is_open, is_free) = (self.is_any(&written.schemas), self.is_any(&wanted.schemas));
                 let fills = self.fills_default(pair, name)?;
                 // What is new to the reader is told where it is described.
                 let kind = match (is_new && !(is_open && is_free), fills) {
@@ -65,10 +65,9 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Whether any value of a property is accepted.
-    fn takes_anything(&mut self, at: Ref, name: &str) -> Result<bool, TooComplex> {
-        let view = self.view(at, name)?;
-        Ok(view.schemas.iter().all(|schema| self.node(*schema).is_always()))
+    /// Whether these accept anything.
+    fn is_any(&self, schemas: &[Ref]) -> bool {
+        schemas.iter().all(|schema| self.node(*schema).is_always())
     }
 
     /// Whether the reader, before it checks, fills in a valid default where the property is missing.
@@ -105,19 +104,18 @@ impl Comparison<'_> {
     }
 
     fn property(&mut self, pair: &Pair<'_>, name: &str, found: &mut Found) -> Result<(), TooComplex> {
-        let written = self.node(pair.promise).object.properties.get(name).copied();
         let read = self.node(pair.demand).object.properties.get(name).copied();
         let path = format!("properties/{name}");
-        match (written, read) {
-            (Some(_), Some(read)) => {
-                let writers = self.view(pair.promise, name)?.schemas;
+        match (self.is_named(pair, name), read) {
+            (true, Some(read)) => {
+                let writers = self.written_view(pair, name)?.schemas;
                 let (more, _) = self.part_of(&writers, pair.demand.to(read), pair.how)?;
                 found.add(&path, &more);
                 self.covered_by_patterns(pair, name, &writers, found)
             }
-            (Some(_), None) => self.removed(pair, name, &path, found),
-            (None, Some(_)) => self.added(pair, name, &path, found),
-            (None, None) => Ok(()),
+            (true, None) => self.removed(pair, name, &path, found),
+            (false, Some(_)) => self.added(pair, name, &path, found),
+            (false, None) => Ok(()),
         }
     }
 
@@ -140,7 +138,7 @@ impl Comparison<'_> {
     }
 
     fn removed(&mut self, pair: &Pair<'_>, name: &str, path: &str, found: &mut Found) -> Result<(), TooComplex> {
-        let writers = self.view(pair.promise, name)?.schemas;
+        let writers = self.written_view(pair, name)?.schemas;
         let mut readers = self.view(pair.demand, name)?.schemas;
         readers.retain(|reader| !self.node(*reader).is_always());
         let is_excluded = writers.iter().any(|writer| self.node(*writer).is_never());
@@ -171,13 +169,12 @@ impl Comparison<'_> {
     }
 
     fn added(&mut self, pair: &Pair<'_>, name: &str, path: &str, found: &mut Found) -> Result<(), TooComplex> {
-        let writers = self.view(pair.promise, name)?.schemas;
+        let writers = self.written_view(pair, name)?.schemas;
         let readers = self.view(pair.demand, name)?.schemas;
-        let is_required = self.node(pair.demand).object.required.contains(name)
-            && !self.node(pair.promise).object.required.contains(name);
+        let is_required = self.node(pair.demand).object.required.contains(name) && !self.is_promised(pair, name);
         let fills = self.fills_default(pair, name)?;
-        if self.takes_anything(pair.promise, name)? {
-            let kind = if self.takes_anything(pair.demand, name)? {
+        if self.is_any(&writers) {
+            let kind = if self.is_any(&readers) {
                 Kind::PropertyWithEmptySchemaAddedToOpenContentModel
             } else if !is_required {
                 Kind::OptionalPropertyAddedToOpenContentModel

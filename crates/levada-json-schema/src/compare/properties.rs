@@ -1,6 +1,6 @@
 //! The content model of an object: what one node says of a property of a given name.
 
-use super::{Comparison, Ref, TooComplex};
+use super::{Comparison, Pair, Ref, TooComplex};
 use crate::node::NodeId;
 
 /// What holds for a property.
@@ -34,6 +34,29 @@ impl Comparison<'_> {
             }
         }
         Ok(View { schemas })
+    }
+
+    /// What the writer says of the property `name`: one promise first, and then all that hold beside it.
+    pub(super) fn written_view(&mut self, pair: &Pair<'_>, name: &str) -> Result<View, TooComplex> {
+        let mut all = self.view(pair.promise, name)?;
+        for promise in pair.promises.iter().filter(|promise| **promise != pair.promise) {
+            for schema in self.view(*promise, name)?.schemas {
+                if !all.schemas.contains(&schema) {
+                    all.schemas.push(schema);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether the writer names the property.
+    pub(super) fn is_named(&self, pair: &Pair<'_>, name: &str) -> bool {
+        pair.promises.iter().any(|promise| self.node(*promise).object.properties.contains_key(name))
+    }
+
+    /// Whether the writer requires the property.
+    pub(super) fn is_promised(&self, pair: &Pair<'_>, name: &str) -> bool {
+        pair.promises.iter().any(|promise| self.node(*promise).object.required.contains(name))
     }
 
     /// The schemas of those of `patternProperties` that match.

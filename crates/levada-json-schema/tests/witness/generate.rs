@@ -122,7 +122,7 @@ impl<'a> Generator<'a> {
     }
 
     fn object_keyword(&self, schema: &mut Map<String, Value>, depth: u32) {
-        let mut properties = |count: usize| {
+        let properties = |count: usize| {
             let entries = (0..count).map(|_| (self.pick(&NAMES).to_owned(), self.property(depth + 1)));
             Value::Object(entries.collect())
         };
