@@ -3,10 +3,11 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("levada-model", &[]),
     ("levada-avro", &[]),
     ("levada-compress", &["levada-model"]),
+    ("levada-json-schema", &[]),
     ("levada-protocol", &["levada-model"]),
     ("levada-log", &["levada-model", "levada-compress"]),
     ("levada-store", &["levada-log", "levada-model", "levada-compress"]),
