@@ -3,7 +3,7 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("levada-model", &[]),
     ("levada-compress", &["levada-model"]),
     ("levada-protocol", &["levada-model"]),
@@ -12,6 +12,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("levada-broker", &["levada-store", "levada-model", "levada-compress"]),
     ("levada-kafka", &["levada-broker", "levada-protocol", "levada-model"]),
     ("levada-client", &["levada-protocol", "levada-model", "levada-compress"]),
+    ("levada-protobuf", &[]),
 ];
 const BINARY: &str = "levada";
 
