@@ -3,7 +3,7 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("levada-model", &[]),
     ("levada-avro", &[]),
     ("levada-compress", &["levada-model"]),
@@ -16,6 +16,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("levada-broker", &["levada-store", "levada-model", "levada-compress"]),
     ("levada-kafka", &["levada-broker", "levada-protocol", "levada-model"]),
     ("levada-client", &["levada-protocol", "levada-model", "levada-compress"]),
+    ("levada-protobuf", &[]),
 ];
 const BINARY: &str = "levada";
 

@@ -1,0 +1,104 @@
+//! From a file to descriptors: names are resolved, numbers and options checked. Nothing is read from anywhere but the
+//! references that are given, the well-known types and the two files that the Confluent registry brings.
+
+use crate::{ast::File, error::ParseError, print};
+use prost_reflect::{DescriptorPool, FileDescriptor};
+use protox::{
+    Compiler,
+    file::{File as SourceFile, FileResolver, GoogleFileResolver},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// Files that may be imported without a reference, besides the well-known types.
+const BUILTIN: [(&str, &str); 2] = [
+    ("confluent/meta.proto", include_str!("builtin/meta.proto")),
+    ("confluent/type/decimal.proto", include_str!("builtin/decimal.proto")),
+];
+/// What the well-known types' files begin with.
+const WELL_KNOWN: &str = "google/protobuf/";
+
+/// A file that fits together.
+#[derive(Clone, Debug)]
+pub(crate) struct Compiled {
+    /// It and all that it imports.
+    pub(crate) pool: DescriptorPool,
+    /// It.
+    pub(crate) file: FileDescriptor,
+}
+
+/// The files that others refer to, by the name that they are imported by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Imports(HashMap<String, Arc<File>>);
+
+impl Imports {
+    /// Adds a file; the first of a name counts.
+    pub(crate) fn add(&mut self, name: &str, file: File) {
+        self.0.entry(name.to_owned()).or_insert_with(|| Arc::new(file));
+    }
+
+    /// A name that no file has.
+    fn free_name(&self) -> String {
+        let mut name = "default".to_owned();
+        while self.0.contains_key(&name) {
+            name.push('_');
+        }
+        name
+    }
+
+    /// The files whose types a file that imports `names` sees: those, and what they pass on, and so on.
+    pub(crate) fn visible(&self, names: &[&str]) -> Vec<String> {
+        let mut visible: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut known: HashSet<String> = visible.iter().cloned().collect();
+        let mut index = 0;
+        while let Some(name) = visible.get(index) {
+            let passed_on = self.0.get(name).map(|file| file.public_imports.clone()).unwrap_or_default();
+            visible.extend(passed_on.into_iter().filter(|name| known.insert(name.clone())));
+            index += 1;
+        }
+        visible
+    }
+
+    /// The text of a file for the compiler, to which no file passes on what it imports: it would follow each way that
+    /// leads to a file, and there may be a great many. Instead each file imports all that it sees.
+    fn text(&self, file: &File) -> String {
+        let imports = self.visible(&file.all_imports());
+        let mut file = file.clone();
+        (file.imports, file.public_imports, file.weak_imports) = (imports, Vec::new(), Vec::new());
+        print::print_for_compiler(&file)
+    }
+}
+
+impl FileResolver for Imports {
+    fn open_file(&self, name: &str) -> Result<SourceFile, protox::Error> {
+        if let Some((_, text)) = BUILTIN.iter().find(|(known, _)| *known == name) {
+            return SourceFile::from_source(name, text);
+        }
+        let well_known = name.starts_with(WELL_KNOWN).then(|| GoogleFileResolver::new().open_file(name));
+        match (well_known, self.0.get(name)) {
+            (Some(Ok(file)), _) => Ok(file),
+            (_, Some(file)) => SourceFile::from_source(name, &self.text(file)),
+            (_, None) => Err(protox::Error::file_not_found(name)),
+        }
+    }
+}
+
+/// Compiles `file`.
+pub(crate) fn compile(file: &File, mut imports: Imports) -> Result<Compiled, ParseError> {
+    let name = imports.free_name();
+    imports.add(&name, file.clone());
+    let pool = pool_of(imports, &[name.as_str()])?;
+    let file = pool.get_file_by_name(&name).ok_or_else(|| ParseError::invalid("the compiler dropped the file"))?;
+    Ok(Compiled { pool, file })
+}
+
+/// The descriptors of the files `names` and of all that they import.
+pub(crate) fn pool_of(imports: Imports, names: &[impl AsRef<str>]) -> Result<DescriptorPool, ParseError> {
+    let mut compiler = Compiler::with_file_resolver(imports);
+    for name in names {
+        compiler.open_file(name.as_ref()).map_err(ParseError::invalid)?;
+    }
+    Ok(compiler.descriptor_pool())
+}
