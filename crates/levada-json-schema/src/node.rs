@@ -189,7 +189,12 @@ impl Node {
             && object.names.is_none()
             && object.dependent_required.is_empty()
             && object.unevaluated.is_none();
-        self.types == Types::ALL && self.values.is_none() && is_any_number && is_any_string && is_any_array && is_any_object
+        self.types == Types::ALL
+            && self.values.is_none()
+            && is_any_number
+            && is_any_string
+            && is_any_array
+            && is_any_object
     }
 
     /// The schemas it applies to the same instance, whether or not they must hold.

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// A schema that was understood.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Parsed {
     /// Apache Avro.
     Avro(Box<levada_avro::Schema>),
@@ -63,11 +63,11 @@ impl Parsed {
     #[must_use]
     pub fn text(&self, normalized: bool) -> String {
         match (self, normalized) {
-            (Self::Avro(schema), false) => schema.canonical().to_string(),
+            (Self::Avro(schema), false) => schema.canonical().to_owned(),
             (Self::Avro(schema), true) => schema.normalized(),
-            (Self::Json(schema), false) => schema.canonical().to_string(),
-            (Self::Json(schema), true) => schema.normalized(),
-            (Self::Protobuf(schema), false) => schema.canonical().to_string(),
+            (Self::Json(schema), false) => schema.canonical().to_owned(),
+            (Self::Json(schema), true) => schema.normalized().to_owned(),
+            (Self::Protobuf(schema), false) => schema.canonical().to_owned(),
             (Self::Protobuf(schema), true) => schema.normalized(),
         }
     }
@@ -77,7 +77,7 @@ impl Parsed {
     pub fn name(&self) -> Option<String> {
         match self {
             Self::Avro(schema) => schema.name(),
-            Self::Json(schema) => schema.name(),
+            Self::Json(schema) => schema.name().map(str::to_owned),
             Self::Protobuf(schema) => schema.name(),
         }
     }
@@ -90,17 +90,23 @@ impl Parsed {
             CompatibilityPolicy::Lenient => levada_json_schema::Policy::Lenient,
         };
         match (reader, writer) {
-            (Self::Avro(reader), Self::Avro(writer)) => {
-                levada_avro::incompatibilities(reader, writer).iter().map(ToString::to_string).collect()
-            }
+            (Self::Avro(reader), Self::Avro(writer)) => in_words(levada_avro::incompatibilities(reader, writer)),
             (Self::Json(reader), Self::Json(writer)) => {
-                levada_json_schema::incompatibilities(reader, writer, policy).iter().map(ToString::to_string).collect()
+                in_words(levada_json_schema::incompatibilities(reader, writer, policy))
             }
             (Self::Protobuf(reader), Self::Protobuf(writer)) => {
-                levada_protobuf::incompatibilities(reader, writer).iter().map(ToString::to_string).collect()
+                in_words(Ok::<_, std::convert::Infallible>(levada_protobuf::incompatibilities(reader, writer)))
             }
             _ => vec!["Incompatible because of different schema type".to_owned()],
         }
+    }
+}
+
+/// What cannot be judged is not let pass.
+fn in_words<T: ToString, E: ToString>(found: Result<Vec<T>, E>) -> Vec<String> {
+    match found {
+        Ok(found) => found.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![error.to_string()],
     }
 }
 

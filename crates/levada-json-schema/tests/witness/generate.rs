@@ -97,7 +97,11 @@ impl<'a> Generator<'a> {
             }
         }
         // Mostly what has the most keywords.
-        json!(self.pick(&["object", "object", "object", "array", "array", "string", "integer", "number", "null", "boolean"]))
+        json!(
+            self.pick(&[
+                "object", "object", "object", "array", "array", "string", "integer", "number", "null", "boolean"
+            ])
+        )
     }
 
     fn keyword(&self, schema: &mut Map<String, Value>, depth: u32) {
@@ -273,7 +277,8 @@ impl<'a> Generator<'a> {
             self.describe(object, depth);
             return;
         }
-        let keys: Vec<String> = object.keys().filter(|key| *key != "$schema" && *key != "definitions").cloned().collect();
+        let keys: Vec<String> =
+            object.keys().filter(|key| *key != "$schema" && *key != "definitions").cloned().collect();
         match self.below(3) {
             0 if !keys.is_empty() => {
                 object.remove(&keys[self.below(keys.len())]);
@@ -307,8 +312,19 @@ impl<'a> Generator<'a> {
         match value {
             Value::Number(number) if key != "multipleOf" => {
                 let changed = number.as_f64().unwrap_or(0.0) + self.pick(&[-1.0, 1.0, 1.0]);
-                let is_count = key.contains("Items") || key.contains("Length") || key.contains("Prop") || key.contains("Cont");
-                *value = if is_count { json!(if changed < 1.0 { 0 } else if changed < 2.0 { 1 } else { 2 }) } else { json!(changed) };
+                let is_count =
+                    key.contains("Items") || key.contains("Length") || key.contains("Prop") || key.contains("Cont");
+                *value = if is_count {
+                    json!(if changed < 1.0 {
+                        0
+                    } else if changed < 2.0 {
+                        1
+                    } else {
+                        2
+                    })
+                } else {
+                    json!(changed)
+                };
             }
             Value::Array(list) if list.len() > 1 && self.one_in(2) => {
                 list.remove(self.below(list.len()));
@@ -367,7 +383,9 @@ impl<'a> Generator<'a> {
             return values[self.below(values.len())].clone();
         }
         for key in ["anyOf", "oneOf", "allOf"] {
-            if let Some(list) = object.get(key).and_then(Value::as_array).filter(|list| !list.is_empty() && !self.one_in(3)) {
+            if let Some(list) =
+                object.get(key).and_then(Value::as_array).filter(|list| !list.is_empty() && !self.one_in(3))
+            {
                 let value = self.likely(root, &list[self.below(list.len())], depth + 1);
                 return self.with_properties(root, object, value, depth);
             }
@@ -406,7 +424,8 @@ impl<'a> Generator<'a> {
         let Some(object) = value.as_object_mut() else { return value };
         let described = schema.get("properties").and_then(Value::as_object);
         for name in NAMES {
-            let required = schema.get("required").and_then(Value::as_array).is_some_and(|list| list.contains(&json!(name)));
+            let required =
+                schema.get("required").and_then(Value::as_array).is_some_and(|list| list.contains(&json!(name)));
             let property = described.and_then(|described| described.get(name));
             let is_there = required || self.one_in(if property.is_some() { 2 } else { 6 });
             if is_there && !object.contains_key(name) {
@@ -474,7 +493,8 @@ fn fill(root: &Value, schema: &Value, instance: &mut Value) {
     match instance {
         Value::Object(values) => {
             let described = object.get("properties").and_then(Value::as_object);
-            for name in object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            for name in object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+            {
                 let default = described.and_then(|described| described.get(name)).and_then(|part| part.get("default"));
                 if let Some(default) = default.filter(|_| !values.contains_key(name)) {
                     values.insert(name.to_owned(), default.clone());

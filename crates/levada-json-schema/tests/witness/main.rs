@@ -95,8 +95,10 @@ fn what_is_called_compatible_has_no_witness_against_it() {
 fn a_witness_would_be_found() {
     let rng = SeededRng::new(3);
     let generator = Generator::new(&rng);
-    let (writer, reader) = (json!({"type": "integer", "maximum": 5}), oracle(&json!({"type": "integer", "maximum": 2})));
+    let (writer, reader) =
+        (json!({"type": "integer", "maximum": 5}), oracle(&json!({"type": "integer", "maximum": 2})));
     let written = oracle(&writer);
-    let found = (0..200).map(|_| generator.instance(&writer)).any(|one| written.is_valid(&one) && !reader.is_valid(&one));
+    let found =
+        (0..200).map(|_| generator.instance(&writer)).any(|one| written.is_valid(&one) && !reader.is_valid(&one));
     assert!(found && rng.next_u64() > 0);
 }

@@ -68,6 +68,8 @@ pub(super) enum Format {
     Kept,
     /// A Protobuf file's descriptor.
     Serialized,
+    /// An Avro schema with what it refers to.
+    Resolved,
 }
 
 impl Format {
@@ -76,18 +78,26 @@ impl Format {
         match name {
             "" | "default" => Ok(Self::Kept),
             "serialized" => Ok(Self::Serialized),
+            "resolved" => Ok(Self::Resolved),
             other => Err(Problem::Malformed(format!("schemas are not given in the format `{other}`")).into()),
         }
     }
 
     /// The text of a version in this shape.
     pub(super) fn text(self, registry: &Registry, subject: &Subject, schema: &Schema) -> Result<String, Refusal> {
-        if self == Self::Serialized
-            && let Parsed::Protobuf(parsed) = registry.parse(subject.context(), schema)?
-        {
-            return Ok(parsed.serialized());
+        if self == Self::Kept {
+            return Ok(schema.text.to_string());
         }
-        Ok(schema.text.to_string())
+        match (self, registry.parse(subject.context(), schema)?) {
+            (Self::Serialized, Parsed::Protobuf(parsed)) => Ok(parsed.serialized()),
+            (Self::Resolved, Parsed::Avro(parsed)) => {
+                Ok(parsed.resolved().map_err(|problem| Problem::Malformed(problem.to_string()))?)
+            }
+            _ => {
+                let language = schema.schema_type.name();
+                Err(Problem::Malformed(format!("schemas of type {language} are not given in this format")).into())
+            }
+        }
     }
 }
 

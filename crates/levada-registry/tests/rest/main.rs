@@ -170,6 +170,42 @@ async fn names_may_have_any_letters_and_answers_have_the_media_type_that_was_ask
 }
 
 #[tokio::test]
+async fn schemas_are_given_in_the_format_that_is_asked_for() {
+    let rig = Rig::new().await;
+    rig.register("id", r#"{"type":"record","name":"Id","fields":[{"name":"n","type":"long"}]}"#).await;
+    let user = r#"{"type":"record","name":"User","fields":[{"name":"id","type":"Id"}]}"#;
+    let references = json!([{ "name": "Id", "subject": "id", "version": 1 }]);
+    let sent = json!({ "schema": user, "references": references });
+    assert_eq!(rig.ask("POST", "/subjects/user/versions", Some(sent)).await.0, 200);
+    assert_eq!(rig.get("/subjects/user/versions/1").await.1["references"], references);
+    let (_, resolved) = rig.get("/subjects/user/versions/1?format=resolved").await;
+    let inlined = r#"{"type":"record","name":"User","fields":[{"name":"id","type":{"type":"record","name":"Id","fields":[{"name":"n","type":"long"}]}}]}"#;
+    assert_eq!(resolved["schema"], json!(inlined));
+    assert_eq!(rig.get("/subjects/id/versions/1/referencedby").await.1, json!([2]));
+    assert_eq!(refused(rig.ask("DELETE", "/subjects/id", None).await), (422, 42206));
+    let proto = "syntax = \"proto3\";\nmessage Paid { int64 cents = 1; }";
+    let sent = json!({ "schema": proto, "schemaType": "PROTOBUF" });
+    assert_eq!(rig.ask("POST", "/subjects/paid/versions", Some(sent)).await.0, 200);
+    let (_, found) = rig.get("/subjects/paid/versions/1").await;
+    assert_eq!(found["schemaType"], json!("PROTOBUF"));
+    assert!(found["schema"].as_str().unwrap().contains("message Paid {\n  int64 cents = 1;\n}"), "{found}");
+    let (_, serialized) = rig.get("/subjects/paid/versions/1?format=serialized").await;
+    let again = json!({ "schema": serialized["schema"], "schemaType": "PROTOBUF" });
+    assert_eq!(rig.ask("POST", "/subjects/paid", Some(again)).await.1["id"], found["id"], "it is the same schema");
+    assert_eq!(refused(rig.get("/subjects/paid/versions/1?format=resolved").await), (400, 400));
+    let json_schema =
+        r#"{"type": "object", "properties": {"cents": {"type": "integer"}}, "additionalProperties": false}"#;
+    let sent = json!({ "schema": json_schema, "schemaType": "JSON" });
+    assert_eq!(rig.ask("POST", "/subjects/paid-json/versions", Some(sent)).await.0, 200);
+    let (_, found) = rig.get("/subjects/paid-json/versions/1").await;
+    assert_eq!(found["schema"], json!(json_schema.replace(": ", ":").replace(", ", ",")));
+    let narrower = r#"{"type":"object","properties":{"cents":{"type":"string"}},"additionalProperties":false}"#;
+    let sent = json!({ "schema": narrower, "schemaType": "JSON" });
+    let (status, body) = rig.ask("POST", "/subjects/paid-json/versions", Some(sent)).await;
+    assert_eq!((status, body["message"].as_str().unwrap().contains("TYPE_CHANGED")), (409, true), "{body}");
+}
+
+#[tokio::test]
 async fn metadata_and_rules_are_kept_word_for_word() {
     let rig = Rig::new().await;
     let rule = json!({ "name": "pii", "kind": "TRANSFORM", "mode": "WRITEREAD", "type": "ENCRYPT", "tags": ["PII"],
