@@ -1,4 +1,10 @@
 //! What clients see of the registry's requests.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on fails, and requests are made in place"
+)]
 
 use levada_schema::{
     Against, Compatibility, Context, Deleted, Error, Metadata, Mode, Record, Reference, Register, Registered, Registry,

@@ -76,7 +76,7 @@ async fn list(asked: Asked, Query(params): Query<ListParams>) -> Result<Json<Val
         found.retain(|(_, version)| version.schema.rule_set.as_ref().is_some_and(|rules| rules.has_type(wanted)));
     }
     let show = |(subject, version): (&Subject, &Arc<Version>)| {
-        let mut shown = shapes::version(subject, version, version.schema.text.to_string());
+        let mut shown = shapes::version(subject, version, &version.schema.text);
         let names: Vec<String> = if params.aliases {
             registry.aliases_of(subject).iter().map(Subject::qualified).collect()
         } else {
@@ -110,7 +110,7 @@ async fn by_id(asked: Asked, Path(id): Path<String>, Query(params): Query<Params
     asked.may::<op::Read>(Some(&place))?;
     let (subject, version) = with_id(&registry, &id, &place)?;
     let text = Format::named(&params.format)?.text(&registry, subject, &version.schema)?;
-    let mut shown = shapes::content(&version.schema, text);
+    let mut shown = shapes::content(&version.schema, &text);
     if params.fetch_max_id {
         shown.insert("maxId".to_owned(), json!(registry.id_max(subject.context())));
     }
@@ -165,7 +165,7 @@ async fn by_guid(asked: Asked, Path(text): Path<String>, Query(params): Query<Pa
     let first = ids.first().and_then(|(context, id)| registry.by_id(*id, &Subject::of_context(context.clone())));
     let (subject, version) = first.ok_or(Error::SchemaNotFound(Some(text)))?;
     let text = Format::named(&params.format)?.text(&registry, subject, &version.schema)?;
-    Ok(Json(Value::Object(shapes::content(&version.schema, text))))
+    Ok(Json(Value::Object(shapes::content(&version.schema, &text))))
 }
 
 async fn ids(asked: Asked, Path(text): Path<String>) -> Result<Json<Value>, Refusal> {

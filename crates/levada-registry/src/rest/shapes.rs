@@ -102,7 +102,7 @@ impl Format {
 }
 
 /// What is the same about a schema wherever it is shown.
-pub(super) fn content(schema: &Schema, text: String) -> Map<String, Value> {
+pub(super) fn content(schema: &Schema, text: &str) -> Map<String, Value> {
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
     put("guid", json!(schema.guid().to_string()));
@@ -123,7 +123,7 @@ pub(super) fn content(schema: &Schema, text: String) -> Map<String, Value> {
 }
 
 /// A version of a subject.
-pub(super) fn version(subject: &Subject, version: &Version, text: String) -> Value {
+pub(super) fn version(subject: &Subject, version: &Version, text: &str) -> Value {
     let mut members = Map::new();
     members.insert("subject".to_owned(), json!(subject.qualified()));
     members.insert("version".to_owned(), json!(version.version));

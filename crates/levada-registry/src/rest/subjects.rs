@@ -116,7 +116,7 @@ async fn version(
     asked.may::<op::Read>(Some(&subject))?;
     let (subject, version) = found(&registry, &subject, &number, params.deleted())?;
     let text = Format::named(&params.format)?.text(&registry, &subject, &version.schema)?;
-    Ok(Json(shapes::version(&subject, &version, text)))
+    Ok(Json(shapes::version(&subject, &version, &text)))
 }
 
 /// The schema alone: JSON where it is JSON, text where it is not.
@@ -174,7 +174,7 @@ async fn register(
     answer.insert("version".to_owned(), json!(version));
     let schema = &registered.version.schema;
     if registered.is_completed {
-        answer.extend(shapes::content(schema, schema.text.to_string()));
+        answer.extend(shapes::content(schema, &schema.text));
     } else {
         answer.insert("guid".to_owned(), json!(schema.guid().to_string()));
     }
@@ -194,7 +194,7 @@ async fn look_up(
     match registry.lookup_anywhere(&subject, &schema, params.normalize, params.deleted())? {
         Some((subject, version)) => {
             let text = Format::named(&params.format)?.text(&registry, &subject, &version.schema)?;
-            Ok(Json(shapes::version(&subject, &version, text)))
+            Ok(Json(shapes::version(&subject, &version, &text)))
         }
         None if registry.has_subjects(&subject, params.deleted()) => Err(Error::SchemaNotFound(None).into()),
         None => Err(Error::SubjectNotFound(subject).into()),
@@ -221,7 +221,7 @@ async fn latest_with(
     let found = registry.latest_with(&subject, &properties, deleted).ok_or(Error::SchemaNotFound(None))?;
     let format = Format::named(all("format").first().map_or("", String::as_str))?;
     let text = format.text(&registry, &subject, &found.schema)?;
-    Ok(Json(shapes::version(&subject, found, text)))
+    Ok(Json(shapes::version(&subject, found, &text)))
 }
 
 async fn delete(asked: Asked, Path(name): Path<String>, Query(params): Query<Params>) -> Result<Json<Value>, Refusal> {
