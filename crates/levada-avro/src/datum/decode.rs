@@ -5,7 +5,7 @@
 
 use super::cursor::Cursor;
 use super::record::Plan;
-use super::{DEPTH_MAX, Limits, default, float, number, text_of, wrap};
+use super::{DEPTH_MAX, Limits, default, number, text_of, wrap};
 use crate::compatibility::{Judge, Pair, is_promotion, is_same_name};
 use crate::schema::{Enum, Kind, Schema, TypeId};
 use serde_json::{Map, Value};
@@ -148,6 +148,9 @@ impl<'a> Decoder<'a> {
             return Ok(branch);
         }
         let writer = pair.1;
+        if std::ptr::eq(self.reader, self.writer) && branches.contains(&writer) {
+            return Ok(writer);
+        }
         let (reader_schema, writer_schema) = (self.reader, self.writer);
         let other = writer_schema.kind(writer);
         let rank = |branch: &TypeId| {
@@ -263,10 +266,11 @@ impl Reading<'_, '_, '_> {
             },
             (Kind::Int | Kind::Long, Kind::Int) => self.cursor.int()?.into(),
             (Kind::Long, _) => self.cursor.long()?.into(),
-            (Kind::Float, Kind::Int | Kind::Long) => float(self.whole(other)? as f32),
+            (Kind::Float, Kind::Int | Kind::Long) => number(f64::from(self.whole(other)? as f32)),
             (Kind::Double, Kind::Int | Kind::Long) => number(self.whole(other)? as f64),
-            (Kind::Float, _) => float(f32::from_le_bytes(self.cursor.array()?)),
-            (Kind::Double, Kind::Float) => number(f64::from(f32::from_le_bytes(self.cursor.array()?))),
+            (Kind::Float, _) | (Kind::Double, Kind::Float) => {
+                number(f64::from(f32::from_le_bytes(self.cursor.array()?)))
+            }
             (Kind::Double, _) => number(f64::from_le_bytes(self.cursor.array()?)),
             (Kind::Bytes, _) => {
                 let bytes = self.cursor.sized()?;
