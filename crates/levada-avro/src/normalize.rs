@@ -11,6 +11,7 @@ use crate::json::{Json, sort_as_java};
 use crate::logical;
 use crate::name::Name;
 use crate::schema::{Kind, Node, Schema, TypeId};
+use std::collections::HashMap;
 
 impl Schema {
     /// The schema with all that is a matter of taste taken out of it.
@@ -92,15 +93,16 @@ fn typed(nodes: &[Node], id: TypeId, default: &Json) -> Json {
         (Kind::Map(inner), Json::Object(members)) => {
             Json::Object(members.iter().map(|(name, value)| (name.clone(), typed(nodes, *inner, value))).collect())
         }
-        (Kind::Record(record), Json::Object(members)) => Json::Object(
-            members
-                .iter()
-                .map(|(name, value)| {
-                    let field = record.fields.iter().find(|field| field.name == *name);
-                    (name.clone(), field.map_or_else(|| value.clone(), |field| typed(nodes, field.schema, value)))
-                })
-                .collect(),
-        ),
+        (Kind::Record(record), Json::Object(members)) => {
+            let fields: HashMap<&str, TypeId> =
+                record.fields.iter().map(|field| (field.name.as_str(), field.schema)).collect();
+            let member = |(name, value): &(String, Json)| {
+                let value =
+                    fields.get(name.as_str()).map_or_else(|| value.clone(), |&field| typed(nodes, field, value));
+                (name.clone(), value)
+            };
+            Json::Object(members.iter().map(member).collect())
+        }
         _ => default.clone(),
     }
 }

@@ -10,7 +10,7 @@ use crate::compatibility::{Judge, Pair, is_promotion, is_same_name};
 use crate::schema::{Enum, Kind, Schema, TypeId};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a value takes beside its text, in memory.
 const VALUE_BYTES: usize = 32;
@@ -111,7 +111,7 @@ pub struct Decoder<'a> {
     judge: Judge<'a>,
     /// For a reader's union and a writer's type, the branch that takes it.
     branches: HashMap<Pair, TypeId>,
-    plans: HashMap<Pair, Rc<Plan>>,
+    plans: HashMap<Pair, Arc<Plan>>,
 }
 
 /// One value being read.
@@ -180,16 +180,16 @@ impl<'a> Decoder<'a> {
         Ok(branch)
     }
 
-    fn plan(&mut self, pair: Pair) -> Result<Rc<Plan>, Problem> {
+    fn plan(&mut self, pair: Pair) -> Result<Arc<Plan>, Problem> {
         if let Some(plan) = self.plans.get(&pair) {
-            return Ok(Rc::clone(plan));
+            return Ok(Arc::clone(plan));
         }
         let plan = match (self.reader.kind(pair.0), self.writer.kind(pair.1)) {
             (Kind::Record(own), Kind::Record(other)) => Plan::new(own, other),
             _ => return Err(self.mismatch(pair)),
         };
-        let plan = Rc::new(plan);
-        self.plans.insert(pair, Rc::clone(&plan));
+        let plan = Arc::new(plan);
+        self.plans.insert(pair, Arc::clone(&plan));
         Ok(plan)
     }
 
