@@ -184,6 +184,34 @@ fn defaults_in_circles_are_refused() {
 }
 
 #[test]
+fn many_choices_and_many_values_do_not_multiply() {
+    // By the square, each of these would take minutes.
+    const COUNT: usize = 60_000;
+    let symbols: Vec<String> = (0..COUNT).map(|i| format!("\"S{i}\"")).collect();
+    let text = format!(r#"{{"type":"array","items":{{"type":"enum","name":"E","symbols":[{}]}}}}"#, symbols.join(","));
+    let (schema, reader) = (parse(&text, &[]).unwrap(), parse(&text, &[]).unwrap());
+    let last = serde_json::Value::Array(vec![format!("S{}", COUNT - 1).into(); COUNT]);
+    let bytes = encode(&schema, &last).unwrap();
+    assert_eq!(Decoder::new(&reader, &schema).decode(&bytes, &Limits::default()).unwrap(), last);
+    assert!(incompatibilities(&reader, &schema).unwrap().is_empty());
+
+    let fields: Vec<String> = (0..COUNT).map(|i| format!(r#"{{"name":"f{i}","type":"double"}}"#)).collect();
+    let members: Vec<String> = (0..COUNT).rev().map(|i| format!(r#""f{i}":1"#)).collect();
+    let inner = format!(r#"{{"type":"record","name":"I","fields":[{}]}}"#, fields.join(","));
+    let outer = format!(
+        r#"{{"type":"record","name":"O","fields":[{{"name":"i","type":{inner},"default":{{{}}}}}]}}"#,
+        members.join(",")
+    );
+    let schema = parse(&outer, &[]).unwrap();
+    assert!(schema.normalized().contains(r#""f59999":1.0"#));
+    assert!(incompatibilities(&schema, &schema).unwrap().is_empty());
+    let error = parse_with(&outer, &[], Validation::NewSchema).unwrap_err();
+    assert!(matches!(*error.problem, Problem::DefaultsTooComplex { .. }));
+    let empty = parse(r#"{"type":"record","name":"O","fields":[]}"#, &[]).unwrap();
+    assert!(Decoder::new(&schema, &empty).decode(&[], &Limits::default()).is_err());
+}
+
+#[test]
 fn random_bytes_are_read_or_refused() {
     let rng = SeededRng::new(11);
     let schema = parse(RICH, &[]).unwrap();

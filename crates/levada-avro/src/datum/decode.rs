@@ -9,7 +9,7 @@ use super::{DEPTH_MAX, Limits, default, number, text_of, wrap};
 use crate::compatibility::{Judge, Pair, is_promotion, is_same_name};
 use crate::schema::{Enum, Kind, Schema, TypeId};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What a value takes beside its text, in memory.
@@ -112,6 +112,8 @@ pub struct Decoder<'a> {
     /// For a reader's union and a writer's type, the branch that takes it.
     branches: HashMap<Pair, TypeId>,
     plans: HashMap<Pair, Arc<Plan>>,
+    /// The symbols of enums that were met.
+    symbols: HashMap<TypeId, HashSet<&'a str>>,
 }
 
 /// One value being read.
@@ -124,7 +126,14 @@ impl<'a> Decoder<'a> {
     /// Reads as `reader` has it what was written with `writer`.
     #[must_use]
     pub fn new(reader: &'a Schema, writer: &'a Schema) -> Self {
-        Self { reader, writer, judge: Judge::new(reader, writer), branches: HashMap::new(), plans: HashMap::new() }
+        Self {
+            reader,
+            writer,
+            judge: Judge::new(reader, writer),
+            branches: HashMap::new(),
+            plans: HashMap::new(),
+            symbols: HashMap::new(),
+        }
     }
 
     /// Reads `bytes`, which are one value.
@@ -203,7 +212,7 @@ impl<'a> Decoder<'a> {
 
 type Outcome<T> = Result<T, Problem>;
 
-impl Reading<'_, '_, '_> {
+impl<'a> Reading<'_, 'a, '_> {
     fn value(&mut self, pair: Pair, depth: usize) -> Outcome<Value> {
         if depth > DEPTH_MAX {
             return Err(Problem::TooDeep);
@@ -225,7 +234,7 @@ impl Reading<'_, '_, '_> {
             (Kind::Map(own), Kind::Map(other)) => self.map((*own, *other), depth),
             _ if own.name().is_some() && !is_same_name(own, other) => Err(self.decoder.mismatch(pair)),
             (Kind::Record(_), Kind::Record(_)) => self.record(pair, depth),
-            (Kind::Enum(own), Kind::Enum(other)) => self.symbol(own, other),
+            (Kind::Enum(own), Kind::Enum(other)) => self.symbol(pair.0, own, other),
             (Kind::Fixed(own), Kind::Fixed(other)) if own.size == other.size => {
                 let bytes = self.cursor.take(own.size)?;
                 self.bytes(bytes)
@@ -241,9 +250,11 @@ impl Reading<'_, '_, '_> {
         choice.ok_or_else(|| Problem::NoSuchChoice { of: of.to_owned(), index })
     }
 
-    fn symbol(&mut self, own: &Enum, other: &Enum) -> Outcome<Value> {
+    fn symbol(&mut self, id: TypeId, own: &'a Enum, other: &Enum) -> Outcome<Value> {
         let written = self.choice(&other.symbols, other.name.full())?;
-        let known = if own.symbols.contains(written) { Some(written) } else { own.default.as_ref() };
+        let symbols = self.decoder.symbols.entry(id);
+        let symbols = symbols.or_insert_with(|| own.symbols.iter().map(String::as_str).collect());
+        let known = if symbols.contains(written.as_str()) { Some(written) } else { own.default.as_ref() };
         let symbol =
             known.ok_or_else(|| Problem::UnknownSymbol { symbol: written.clone(), of: own.name.full().to_owned() })?;
         self.cursor.charge(symbol.len())?;

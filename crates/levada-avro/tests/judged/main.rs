@@ -1,6 +1,6 @@
 //! Random pairs of schemas, judged as Apache Avro's own Java judged them: `cargo xtask avro-judge` ran it, and keeps of
-//! each of its verdicts 16 bits in `testdata/verdicts.bin`. A verdict is both canonical lines, whether they are valid as
-//! new schemas, all incompatibilities with their paths and messages, in order, and what becomes of a value.
+//! each of its verdicts 16 bits in `testdata/verdicts.bin`. A verdict is both canonical lines, whether they are valid
+//! as new schemas, all incompatibilities with their paths and messages, in order, and what becomes of a value.
 
 mod pairs;
 mod values;

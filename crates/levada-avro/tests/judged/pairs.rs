@@ -291,7 +291,8 @@ impl Maker {
         let schema = self.schema(depth);
         let default = match self.below(100) {
             0..40 => default(&schema),
-            40..43 => Some(self.pick(&LITERALS).to_owned()),
+            // For a type that is defined later, Java takes no other default than it would for a record of no fields.
+            40..43 if !matches!(schema, Tree::Reference(_)) => Some(self.pick(&LITERALS).to_owned()),
             _ => None,
         };
         let aliases = if self.chance(8) { vec![self.pick(&FIELDS)] } else { Vec::new() };
