@@ -1,8 +1,8 @@
 //! Schemas that mean the same, made the same: properties, aliases and members of defaults sorted, numbers written as
 //! their type has them, empty docs of types left out, errors as records.
 //!
-//! Confluent's registry prints and parses again, by which a type of no namespace falls into the one around it. Here
-//! every type keeps its name.
+//! Confluent's registry does more than it means to: a type of no namespace falls into the one around it, and a default
+//! that is no value of a union's first branch is lost. Here every type keeps its name, and every field its default.
 //!
 //! Source: `AvroSchema.normalize` of Confluent's registry 8.x, whose behaviour this follows.
 
