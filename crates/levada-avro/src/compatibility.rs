@@ -18,7 +18,7 @@ use crate::schema::{Schema, TypeId};
 use plan::{Manner, Part, Plan};
 pub(crate) use plan::{is_promotion, is_same_name};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// How many pairs of types may be looked at.
 pub const STEPS_MAX: usize = 1_000_000;
@@ -58,7 +58,7 @@ pub fn incompatibilities(reader: &Schema, writer: &Schema) -> Result<Vec<Incompa
 /// A reader's type and a writer's.
 pub(crate) type Pair = (TypeId, TypeId);
 /// What was found, shared by all that lead there.
-pub(crate) type Findings = Rc<[Rc<Incompatibility>]>;
+pub(crate) type Findings = Arc<[Arc<Incompatibility>]>;
 
 /// Judges pairs of types, each once.
 pub(crate) struct Judge<'a> {
@@ -76,7 +76,7 @@ struct Waiting {
     path: PathId,
     manner: Manner,
     parts: std::vec::IntoIter<Part>,
-    found: Vec<Rc<Incompatibility>>,
+    found: Vec<Arc<Incompatibility>>,
 }
 
 impl<'a> Judge<'a> {
@@ -107,12 +107,12 @@ impl<'a> Judge<'a> {
                 }
                 None => {
                     let findings: Findings = top.found.into();
-                    self.verdicts.insert(top.pair, Some(Rc::clone(&findings)));
+                    self.verdicts.insert(top.pair, Some(Arc::clone(&findings)));
                     verdict = Some(findings);
                 }
             }
         }
-        Ok(verdict.unwrap_or_else(|| Rc::new([])))
+        Ok(verdict.unwrap_or_else(|| Arc::new([])))
     }
 
     /// The verdict on a pair, if there is one; otherwise it waits for its parts.
@@ -123,7 +123,7 @@ impl<'a> Judge<'a> {
         waiting: &mut Vec<Waiting>,
     ) -> Result<Option<Findings>, CompatibilityError> {
         if let Some(verdict) = self.verdicts.get(&pair) {
-            return Ok(Some(verdict.clone().unwrap_or_else(|| Rc::new([]))));
+            return Ok(Some(verdict.clone().unwrap_or_else(|| Arc::new([]))));
         }
         // Counted before anything is built of them.
         self.steps += 1 + plan::size(self.reader.kind(pair.0)) + plan::size(self.writer.kind(pair.1));
@@ -142,13 +142,13 @@ impl Waiting {
     fn next(&mut self, paths: &mut Paths) -> Option<(Pair, PathId)> {
         loop {
             match self.parts.next() {
-                Some(Part::Found(found)) => self.add(Rc::new(found)),
+                Some(Part::Found(found)) => self.add(Arc::new(found)),
                 Some(Part::Pair(pair, path)) => return Some((pair, path)),
                 None => break,
             }
         }
         if let Manner::Any(missing) = &self.manner {
-            self.add(Rc::new(missing.at(paths.pointer(self.path))));
+            self.add(Arc::new(missing.at(paths.pointer(self.path))));
             self.manner = Manner::All;
         }
         None
@@ -157,11 +157,11 @@ impl Waiting {
     /// Hears the verdict on the part that was next.
     fn hear(&mut self, findings: &Findings, paths: &mut Paths) {
         match &mut self.manner {
-            Manner::All => findings.iter().for_each(|found| self.add(Rc::clone(found))),
+            Manner::All => findings.iter().for_each(|found| self.add(Arc::clone(found))),
             Manner::Each(missing) => {
                 let missing = missing.pop_front();
                 if let Some((missing, path)) = missing.filter(|_| !findings.is_empty()) {
-                    self.add(Rc::new(missing.at(paths.pointer(path))));
+                    self.add(Arc::new(missing.at(paths.pointer(path))));
                 }
             }
             Manner::Any(_) if findings.is_empty() => {
@@ -172,7 +172,7 @@ impl Waiting {
         }
     }
 
-    fn add(&mut self, found: Rc<Incompatibility>) {
+    fn add(&mut self, found: Arc<Incompatibility>) {
         if self.found.len() < INCOMPATIBILITIES_MAX {
             self.found.push(found);
         }

@@ -2,7 +2,7 @@
 //!
 //! In the JSON encoding, as Avro's own tools have it, a union's value is `null` or `{"branch": value}`, with the full
 //! name of a named branch; bytes and fixed are strings of the characters up to U+00FF. What JSON has no number for is
-//! one of the strings `NaN`, `Infinity` and `-Infinity`.
+//! one of the strings `NaN`, `Infinity` and `-Infinity`. A float is written as the double that it is, as Java does it.
 
 mod cursor;
 mod decode;
@@ -10,7 +10,7 @@ mod default;
 mod encode;
 mod record;
 
-pub use decode::{DecodeError, Decoder, decode};
+pub use decode::{DecodeError, Decoder, Problem, decode};
 pub use encode::{EncodeError, encode};
 
 use crate::schema::{Kind, Schema, TypeId};
@@ -43,11 +43,6 @@ fn number(value: f64) -> Value {
         None if value.is_nan() => NAN.into(),
         None => (if value > 0.0 { INFINITY } else { NEGATIVE_INFINITY }).into(),
     }
-}
-
-/// A float as JSON has it: with its own digits, not with those of the double next to it.
-fn float(value: f32) -> Value {
-    number(if value.is_finite() { value.to_string().parse().unwrap_or_default() } else { f64::from(value) })
 }
 
 /// Bytes as JSON has them: each is a character.

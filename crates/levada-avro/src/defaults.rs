@@ -9,7 +9,7 @@ use crate::schema::{Kind, Node, TypeId};
 /// How many values may be compared with types, all defaults together.
 const STEPS_MAX: usize = 1_000_000;
 /// How deep defaults may lead: those of fields that a default leaves out count too, and can go in circles.
-const DEPTH_MAX: usize = 500;
+const DEPTH_MAX: usize = 300;
 
 /// Checks the defaults of the records since the type numbered `first`.
 pub(crate) fn check(nodes: &[Node], first: usize) -> Result<(), Problem> {

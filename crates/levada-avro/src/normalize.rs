@@ -1,8 +1,8 @@
 //! Schemas that mean the same, made the same: properties, aliases and members of defaults sorted, numbers written as
 //! their type has them, empty docs of types left out, errors as records.
 //!
-//! Confluent's registry prints and parses again, by which a type of no namespace falls into the one around it. Here
-//! every type keeps its name.
+//! Confluent's registry does more than it means to: a type of no namespace falls into the one around it, and a default
+//! that is no value of a union's first branch is lost. Here every type keeps its name, and every field its default.
 //!
 //! Source: `AvroSchema.normalize` of Confluent's registry 8.x, whose behaviour this follows.
 
@@ -11,6 +11,7 @@ use crate::json::{Json, sort_as_java};
 use crate::logical;
 use crate::name::Name;
 use crate::schema::{Kind, Node, Schema, TypeId};
+use std::collections::HashMap;
 
 impl Schema {
     /// The schema with all that is a matter of taste taken out of it.
@@ -92,15 +93,16 @@ fn typed(nodes: &[Node], id: TypeId, default: &Json) -> Json {
         (Kind::Map(inner), Json::Object(members)) => {
             Json::Object(members.iter().map(|(name, value)| (name.clone(), typed(nodes, *inner, value))).collect())
         }
-        (Kind::Record(record), Json::Object(members)) => Json::Object(
-            members
-                .iter()
-                .map(|(name, value)| {
-                    let field = record.fields.iter().find(|field| field.name == *name);
-                    (name.clone(), field.map_or_else(|| value.clone(), |field| typed(nodes, field.schema, value)))
-                })
-                .collect(),
-        ),
+        (Kind::Record(record), Json::Object(members)) => {
+            let fields: HashMap<&str, TypeId> =
+                record.fields.iter().map(|field| (field.name.as_str(), field.schema)).collect();
+            let member = |(name, value): &(String, Json)| {
+                let value =
+                    fields.get(name.as_str()).map_or_else(|| value.clone(), |&field| typed(nodes, field, value));
+                (name.clone(), value)
+            };
+            Json::Object(members.iter().map(member).collect())
+        }
         _ => default.clone(),
     }
 }

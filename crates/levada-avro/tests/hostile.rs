@@ -1,6 +1,6 @@
 //! Texts from strangers: whatever they are, they cost little and never the process.
 
-use levada_avro::datum::{Decoder, Limits, decode};
+use levada_avro::datum::{Decoder, Limits, decode, encode};
 use levada_avro::{
     CompatibilityError, INCOMPATIBILITIES_MAX, Problem, Reference, Validation, incompatibilities, parse, parse_with,
 };
@@ -56,7 +56,7 @@ fn mutated_and_cut_schemas_are_read_or_refused() {
 #[test]
 fn nesting_is_refused_before_it_is_followed() {
     let nested = format!("{}\"int\"{}", "{\"type\":\"array\",\"items\":".repeat(100_000), "}".repeat(100_000));
-    assert!(parse(&nested, &[]).unwrap_err().to_string().contains("nested deeper than 500"));
+    assert!(parse(&nested, &[]).unwrap_err().to_string().contains("nested deeper than 300"));
     // Flat in the text, deep in the line: each is printed where the one before it uses it.
     let chain: Vec<String> = (0..1_000)
         .map(|i| {
@@ -64,7 +64,50 @@ fn nesting_is_refused_before_it_is_followed() {
         })
         .collect();
     let error = parse(&format!("[{}]", chain.join(",")), &[]).unwrap_err();
-    assert_eq!(*error.problem, Problem::TooDeep { limit: 500 });
+    assert_eq!(*error.problem, Problem::TooDeep { limit: 300 });
+}
+
+#[test]
+fn the_deepest_schemas_and_values_need_little_stack() {
+    const STACK_BYTES: usize = 1 << 20;
+    let run = || {
+        let nested = |depth: usize, inner: &str| {
+            format!("{}{inner}{}", r#"{"type":"array","items":"#.repeat(depth), "}".repeat(depth))
+        };
+        let deepest = nested(300, "\"int\"");
+        let schema = parse_with(&deepest, &[], Validation::NewSchema).unwrap();
+        assert_eq!(schema.canonical(), deepest);
+        assert_eq!(schema.normalized(), deepest);
+        assert!(schema.fingerprint().is_ok());
+        let other = parse(&nested(300, "\"string\""), &[]).unwrap();
+        assert_eq!(incompatibilities(&schema, &other).unwrap().len(), 1);
+        assert!(decode(&schema, &[2; 600], &Limits::default()).unwrap_err().to_string().contains("deeper than 250"));
+        assert!(parse(&nested(301, "\"int\""), &[]).is_err());
+        let records = |depth: usize| {
+            let opened: String = (0..depth)
+                .map(|i| format!(r#"{{"type":"record","name":"R{i}","fields":[{{"name":"f","type":"#))
+                .collect();
+            format!("{opened}\"int\"{}", "}]}".repeat(depth))
+        };
+        let schema = parse(&records(100), &[]).unwrap();
+        assert_eq!(parse(schema.canonical(), &[]).unwrap().normalized(), schema.normalized());
+        let value = decode(&schema, &[2], &Limits::default()).unwrap();
+        assert_eq!(encode(&schema, &value).unwrap(), [2]);
+    };
+    std::thread::Builder::new().stack_size(STACK_BYTES).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_schema_has_limits() {
+    let references = vec![Reference { name: "r", text: "\"int\"" }; 1_001];
+    assert_eq!(parse("\"int\"", &references).unwrap_err().to_string(), "references exceed the limit of 1000");
+    let long = format!("\"int\"{}", " ".repeat(8 << 20));
+    assert_eq!(parse(&long, &[]).unwrap_err().to_string(), "bytes of text exceed the limit of 8388608");
+    let longs = [Reference { name: "r", text: &long }];
+    assert_eq!(parse("\"int\"", &longs).unwrap_err().to_string(), "bytes of references exceed the limit of 8388608");
+    let fields: Vec<String> = (0..200_001).map(|i| format!(r#"{{"name":"f{i}","type":"int"}}"#)).collect();
+    let wide = format!(r#"{{"type":"record","name":"R","fields":[{}]}}"#, fields.join(","));
+    assert!(parse(&wide, &[]).unwrap_err().to_string().starts_with("types exceed the limit of 200000"));
 }
 
 #[test]
@@ -78,7 +121,7 @@ fn a_chain_of_references_is_left_as_names() {
     let references: Vec<Reference<'_>> = texts.iter().map(|text| Reference { name: "r", text }).collect();
     let schema = parse("[\"null\",\"R899\"]", &references).unwrap();
     assert_eq!(schema.canonical(), "[\"null\",\"R899\"]");
-    assert_eq!(schema.resolved().unwrap_err(), Problem::TooDeep { limit: 500 });
+    assert_eq!(schema.resolved().unwrap_err(), Problem::TooDeep { limit: 300 });
     assert!(schema.parsing_canonical_form().is_err());
     assert!(incompatibilities(&schema, &schema).unwrap().is_empty());
 }
@@ -94,7 +137,7 @@ fn cycles_of_different_lengths_cost_steps_and_no_stack() {
         let text = text.replace("\"fields\"", "\"doc\":\"d\",\"fields\"");
         parse(&text, &[]).unwrap()
     };
-    let (left, right) = (cycle(97), cycle(89));
+    let (left, right) = (cycle(67), cycle(61));
     let found = incompatibilities(&left, &right).unwrap();
     assert!(!found.is_empty());
 }
@@ -138,6 +181,34 @@ fn defaults_in_circles_are_refused() {
     let empty = parse(r#"{"type":"record","name":"R","fields":[]}"#, &[]).unwrap();
     assert!(Decoder::new(&schema, &empty).decode(&[], &Limits::default()).is_err());
     assert!(decode(&schema, &[], &Limits::default()).is_err());
+}
+
+#[test]
+fn many_choices_and_many_values_do_not_multiply() {
+    // By the square, each of these would take minutes.
+    const COUNT: usize = 60_000;
+    let symbols: Vec<String> = (0..COUNT).map(|i| format!("\"S{i}\"")).collect();
+    let text = format!(r#"{{"type":"array","items":{{"type":"enum","name":"E","symbols":[{}]}}}}"#, symbols.join(","));
+    let (schema, reader) = (parse(&text, &[]).unwrap(), parse(&text, &[]).unwrap());
+    let last = serde_json::Value::Array(vec![format!("S{}", COUNT - 1).into(); COUNT]);
+    let bytes = encode(&schema, &last).unwrap();
+    assert_eq!(Decoder::new(&reader, &schema).decode(&bytes, &Limits::default()).unwrap(), last);
+    assert!(incompatibilities(&reader, &schema).unwrap().is_empty());
+
+    let fields: Vec<String> = (0..COUNT).map(|i| format!(r#"{{"name":"f{i}","type":"double"}}"#)).collect();
+    let members: Vec<String> = (0..COUNT).rev().map(|i| format!(r#""f{i}":1"#)).collect();
+    let inner = format!(r#"{{"type":"record","name":"I","fields":[{}]}}"#, fields.join(","));
+    let outer = format!(
+        r#"{{"type":"record","name":"O","fields":[{{"name":"i","type":{inner},"default":{{{}}}}}]}}"#,
+        members.join(",")
+    );
+    let schema = parse(&outer, &[]).unwrap();
+    assert!(schema.normalized().contains(r#""f59999":1.0"#));
+    assert!(incompatibilities(&schema, &schema).unwrap().is_empty());
+    let error = parse_with(&outer, &[], Validation::NewSchema).unwrap_err();
+    assert!(matches!(*error.problem, Problem::DefaultsTooComplex { .. }));
+    let empty = parse(r#"{"type":"record","name":"O","fields":[]}"#, &[]).unwrap();
+    assert!(Decoder::new(&schema, &empty).decode(&[], &Limits::default()).is_err());
 }
 
 #[test]

@@ -5,12 +5,12 @@
 
 use super::cursor::Cursor;
 use super::record::Plan;
-use super::{DEPTH_MAX, Limits, default, float, number, text_of, wrap};
+use super::{DEPTH_MAX, Limits, default, number, text_of, wrap};
 use crate::compatibility::{Judge, Pair, is_promotion, is_same_name};
 use crate::schema::{Enum, Kind, Schema, TypeId};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// What a value takes beside its text, in memory.
 const VALUE_BYTES: usize = 32;
@@ -111,7 +111,9 @@ pub struct Decoder<'a> {
     judge: Judge<'a>,
     /// For a reader's union and a writer's type, the branch that takes it.
     branches: HashMap<Pair, TypeId>,
-    plans: HashMap<Pair, Rc<Plan>>,
+    plans: HashMap<Pair, Arc<Plan>>,
+    /// The symbols of enums that were met.
+    symbols: HashMap<TypeId, HashSet<&'a str>>,
 }
 
 /// One value being read.
@@ -124,7 +126,14 @@ impl<'a> Decoder<'a> {
     /// Reads as `reader` has it what was written with `writer`.
     #[must_use]
     pub fn new(reader: &'a Schema, writer: &'a Schema) -> Self {
-        Self { reader, writer, judge: Judge::new(reader, writer), branches: HashMap::new(), plans: HashMap::new() }
+        Self {
+            reader,
+            writer,
+            judge: Judge::new(reader, writer),
+            branches: HashMap::new(),
+            plans: HashMap::new(),
+            symbols: HashMap::new(),
+        }
     }
 
     /// Reads `bytes`, which are one value.
@@ -148,6 +157,9 @@ impl<'a> Decoder<'a> {
             return Ok(branch);
         }
         let writer = pair.1;
+        if std::ptr::eq(self.reader, self.writer) && branches.contains(&writer) {
+            return Ok(writer);
+        }
         let (reader_schema, writer_schema) = (self.reader, self.writer);
         let other = writer_schema.kind(writer);
         let rank = |branch: &TypeId| {
@@ -177,16 +189,16 @@ impl<'a> Decoder<'a> {
         Ok(branch)
     }
 
-    fn plan(&mut self, pair: Pair) -> Result<Rc<Plan>, Problem> {
+    fn plan(&mut self, pair: Pair) -> Result<Arc<Plan>, Problem> {
         if let Some(plan) = self.plans.get(&pair) {
-            return Ok(Rc::clone(plan));
+            return Ok(Arc::clone(plan));
         }
         let plan = match (self.reader.kind(pair.0), self.writer.kind(pair.1)) {
             (Kind::Record(own), Kind::Record(other)) => Plan::new(own, other),
             _ => return Err(self.mismatch(pair)),
         };
-        let plan = Rc::new(plan);
-        self.plans.insert(pair, Rc::clone(&plan));
+        let plan = Arc::new(plan);
+        self.plans.insert(pair, Arc::clone(&plan));
         Ok(plan)
     }
 
@@ -200,7 +212,7 @@ impl<'a> Decoder<'a> {
 
 type Outcome<T> = Result<T, Problem>;
 
-impl Reading<'_, '_, '_> {
+impl<'a> Reading<'_, 'a, '_> {
     fn value(&mut self, pair: Pair, depth: usize) -> Outcome<Value> {
         if depth > DEPTH_MAX {
             return Err(Problem::TooDeep);
@@ -222,7 +234,7 @@ impl Reading<'_, '_, '_> {
             (Kind::Map(own), Kind::Map(other)) => self.map((*own, *other), depth),
             _ if own.name().is_some() && !is_same_name(own, other) => Err(self.decoder.mismatch(pair)),
             (Kind::Record(_), Kind::Record(_)) => self.record(pair, depth),
-            (Kind::Enum(own), Kind::Enum(other)) => self.symbol(own, other),
+            (Kind::Enum(own), Kind::Enum(other)) => self.symbol(pair.0, own, other),
             (Kind::Fixed(own), Kind::Fixed(other)) if own.size == other.size => {
                 let bytes = self.cursor.take(own.size)?;
                 self.bytes(bytes)
@@ -238,9 +250,11 @@ impl Reading<'_, '_, '_> {
         choice.ok_or_else(|| Problem::NoSuchChoice { of: of.to_owned(), index })
     }
 
-    fn symbol(&mut self, own: &Enum, other: &Enum) -> Outcome<Value> {
+    fn symbol(&mut self, id: TypeId, own: &'a Enum, other: &Enum) -> Outcome<Value> {
         let written = self.choice(&other.symbols, other.name.full())?;
-        let known = if own.symbols.contains(written) { Some(written) } else { own.default.as_ref() };
+        let symbols = self.decoder.symbols.entry(id);
+        let symbols = symbols.or_insert_with(|| own.symbols.iter().map(String::as_str).collect());
+        let known = if symbols.contains(written.as_str()) { Some(written) } else { own.default.as_ref() };
         let symbol =
             known.ok_or_else(|| Problem::UnknownSymbol { symbol: written.clone(), of: own.name.full().to_owned() })?;
         self.cursor.charge(symbol.len())?;
@@ -263,10 +277,11 @@ impl Reading<'_, '_, '_> {
             },
             (Kind::Int | Kind::Long, Kind::Int) => self.cursor.int()?.into(),
             (Kind::Long, _) => self.cursor.long()?.into(),
-            (Kind::Float, Kind::Int | Kind::Long) => float(self.whole(other)? as f32),
+            (Kind::Float, Kind::Int | Kind::Long) => number(f64::from(self.whole(other)? as f32)),
             (Kind::Double, Kind::Int | Kind::Long) => number(self.whole(other)? as f64),
-            (Kind::Float, _) => float(f32::from_le_bytes(self.cursor.array()?)),
-            (Kind::Double, Kind::Float) => number(f64::from(f32::from_le_bytes(self.cursor.array()?))),
+            (Kind::Float, _) | (Kind::Double, Kind::Float) => {
+                number(f64::from(f32::from_le_bytes(self.cursor.array()?)))
+            }
             (Kind::Double, _) => number(f64::from_le_bytes(self.cursor.array()?)),
             (Kind::Bytes, _) => {
                 let bytes = self.cursor.sized()?;

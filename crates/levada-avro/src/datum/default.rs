@@ -4,7 +4,7 @@
 use super::cursor::Cursor;
 use super::decode::Problem;
 use super::encode::bytes_of;
-use super::{DEPTH_MAX, float, number, wrap};
+use super::{DEPTH_MAX, number, wrap};
 use crate::json::Json;
 use crate::schema::{Kind, Schema, TypeId};
 use serde_json::{Map, Value};
@@ -73,7 +73,7 @@ impl Maker<'_, '_, '_> {
             (Kind::Long, &Json::Integer(value)) => Some(value.into()),
             (Kind::Double, _) => double(json).map(number),
             #[allow(clippy::cast_possible_truncation, reason = "to the nearest float is meant")]
-            (Kind::Float, _) => double(json).map(|value| float(value as f32)),
+            (Kind::Float, _) => double(json).map(|value| number(f64::from(value as f32))),
             (Kind::Enum(symbols), Json::String(text)) if !symbols.symbols.contains(text) => None,
             (Kind::Bytes, Json::String(text)) if bytes_of(text).is_none() => None,
             (Kind::Fixed(fixed), Json::String(text))

@@ -4,6 +4,7 @@ use super::cursor::put_long;
 use super::{DEPTH_MAX, INFINITY, NAN, NEGATIVE_INFINITY};
 use crate::schema::{Enum, Kind, Record, Schema, TypeId};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// Why a JSON value is no value of a schema, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,30 +34,32 @@ impl EncodeError {
 /// # Errors
 /// [`EncodeError`] where it is no value of `schema`.
 pub fn encode(schema: &Schema, value: &Value) -> Result<Vec<u8>, EncodeError> {
-    let mut encoder = Encoder { schema, out: Vec::new() };
+    let mut encoder = Encoder { schema, choices: HashMap::new(), out: Vec::new() };
     encoder.value(schema.root(), value, 0)?;
     Ok(encoder.out)
 }
 
 struct Encoder<'a> {
     schema: &'a Schema,
+    /// Of the enums and unions that were met, which choice has which name.
+    choices: HashMap<TypeId, HashMap<&'a str, usize>>,
     out: Vec<u8>,
 }
 
 type Outcome = Result<(), EncodeError>;
 
-impl Encoder<'_> {
+impl<'a> Encoder<'a> {
     fn value(&mut self, id: TypeId, value: &Value, depth: usize) -> Outcome {
         if depth > DEPTH_MAX {
             return Err(EncodeError::new(format!("nested deeper than {DEPTH_MAX}")));
         }
         let schema = self.schema;
         match (schema.kind(id), value) {
-            (Kind::Union(branches), _) => self.union(branches, value, depth),
+            (Kind::Union(branches), _) => self.union(id, branches, value, depth),
             (Kind::Record(record), Value::Object(members)) => self.record(record, members, depth),
             (Kind::Array(element), Value::Array(elements)) => self.array(*element, elements, depth),
             (Kind::Map(inner), Value::Object(members)) => self.map(*inner, members, depth),
-            (Kind::Enum(symbols), Value::String(symbol)) => self.symbol(symbols, symbol),
+            (Kind::Enum(symbols), Value::String(symbol)) => self.symbol(id, symbols, symbol),
             (kind, _) => match self.primitive(kind, value) {
                 Some(()) => Ok(()),
                 None => Err(EncodeError::new(format!("not a value of {}", schema.full_name(id)))),
@@ -101,8 +104,22 @@ impl Encoder<'_> {
         self.out.extend(bytes);
     }
 
-    fn symbol(&mut self, symbols: &Enum, symbol: &str) -> Outcome {
-        match symbols.symbols.iter().position(|known| known == symbol) {
+    /// The choice of that name, of an enum or a union.
+    fn choice(&mut self, id: TypeId, name: &str) -> Option<usize> {
+        let schema = self.schema;
+        let choices = self.choices.entry(id).or_insert_with(|| {
+            let names: Vec<&'a str> = match schema.kind(id) {
+                Kind::Enum(symbols) => symbols.symbols.iter().map(String::as_str).collect(),
+                Kind::Union(branches) => branches.iter().map(|&branch| schema.full_name(branch)).collect(),
+                _ => Vec::new(),
+            };
+            names.into_iter().enumerate().map(|(index, name)| (name, index)).collect()
+        });
+        choices.get(name).copied()
+    }
+
+    fn symbol(&mut self, id: TypeId, symbols: &Enum, symbol: &str) -> Outcome {
+        match self.choice(id, symbol) {
             Some(index) => self.count(index),
             None => return Err(EncodeError::new(format!("`{symbol}` is no symbol of {}", symbols.name.full()))),
         }
@@ -147,7 +164,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn union(&mut self, branches: &[TypeId], value: &Value, depth: usize) -> Outcome {
+    fn union(&mut self, id: TypeId, branches: &[TypeId], value: &Value, depth: usize) -> Outcome {
         let (name, inner) = match value {
             Value::Null => ("null", value),
             Value::Object(members) if members.len() == 1 => {
@@ -155,11 +172,10 @@ impl Encoder<'_> {
             }
             _ => return Err(EncodeError::new("a union's value is `null` or an object with one member, its branch")),
         };
-        let schema = self.schema;
-        let Some(index) = branches.iter().position(|&branch| schema.full_name(branch) == name) else {
+        let choice = self.choice(id, name).and_then(|index| branches.get(index).map(|&branch| (index, branch)));
+        let Some((index, branch)) = choice else {
             return Err(EncodeError::new(format!("the union has no branch `{name}`")));
         };
-        let Some(&branch) = branches.get(index) else { return Ok(()) };
         self.count(index);
         self.value(branch, inner, depth + 1).map_err(|error| if value.is_null() { error } else { error.under(name) })
     }

@@ -3,8 +3,8 @@
 use super::Json;
 use std::collections::BTreeMap;
 
-/// How deep arrays and objects may be nested.
-pub(crate) const DEPTH_MAX: usize = 500;
+/// How deep arrays and objects may be nested: a hundred records within each other, in a stack of 1 MiB.
+pub(crate) const DEPTH_MAX: usize = 300;
 
 /// Where a text stops being JSON, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

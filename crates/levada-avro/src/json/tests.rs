@@ -65,5 +65,5 @@ fn nesting_is_bounded_before_it_is_followed() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(matches!(read(&nested(super::reader::DEPTH_MAX)), Ok(Json::Array(_))));
     let error = read(&nested(1_000_000)).unwrap_err();
-    assert!(error.to_string().contains("nested deeper than 500"), "{error}");
+    assert!(error.to_string().contains("nested deeper than 300"), "{error}");
 }

@@ -10,8 +10,12 @@ pub(crate) struct Pair {
     pub(crate) writer: String,
 }
 
-/// The pair of that number.
+/// The pair of that number; the first were thought of.
 pub(crate) fn pair(number: u64) -> Pair {
+    let thought_of = usize::try_from(number).ok().and_then(|number| THOUGHT_OF.get(number));
+    if let Some((reader, writer)) = thought_of {
+        return Pair { reader: (*reader).to_owned(), writer: (*writer).to_owned() };
+    }
     let mut maker =
         Maker { rng: SeededRng::new(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xa5a5), names: Vec::new() };
     let depth = 1 + maker.below(4);
@@ -21,7 +25,10 @@ pub(crate) fn pair(number: u64) -> Pair {
     for _ in 0..maker.pick(&mutations) {
         maker.mutate(&mut second);
     }
-    let (first, second) = (text(&first), text(&second));
+    let (mut first, second) = (text(&first), text(&second));
+    if maker.chance(12) {
+        first = maker.garbled(&first);
+    }
     if maker.chance(50) { Pair { reader: first, writer: second } } else { Pair { reader: second, writer: first } }
 }
 
@@ -60,6 +67,86 @@ const SYMBOLS: [&str; 6] = ["RED", "GREEN", "BLUE", "S1", "S2", "S3"];
 const NAMESPACES: [Option<&str>; 6] = [None, None, None, Some("n"), Some("m.k"), Some("")];
 const NAMES: [&str; 7] = ["R", "Node", "Leaf", "E", "F", "X", "Y"];
 
+/// Pairs that chance does not find.
+const THOUGHT_OF: [(&str, &str); 14] = [
+    // What is found of a reader's union and a branch is remembered from where the branch was in a union.
+    (
+        r#"{"type":"record","name":"T","fields":[{"name":"p","type":{"type":"record","name":"R","fields":[{"name":"f","type":["null",{"type":"enum","name":"E","symbols":["A"]}]}]}},{"name":"q","type":"R"}]}"#,
+        r#"{"type":"record","name":"T","fields":[{"name":"p","type":{"type":"record","name":"n.R","fields":[{"name":"f","type":["null",{"type":"enum","name":"n.E","symbols":["B"]}]}]}},{"name":"q","type":{"type":"record","name":"m.R","fields":[{"name":"f","type":"n.E"}]}}]}"#,
+    ),
+    // A pair is taken for compatible while it is judged, and what follows from that is remembered.
+    (
+        r#"{"type":"record","name":"A","fields":[{"name":"u","type":["null",{"type":"record","name":"B","fields":[{"name":"a","type":"A"}]}]},{"name":"b","type":"B"},{"name":"x","type":"int"}]}"#,
+        r#"{"type":"record","name":"A","fields":[{"name":"u","type":["null",{"type":"record","name":"B","fields":[{"name":"a","type":"A"}]}]},{"name":"b","type":"B"},{"name":"x","type":"string"}]}"#,
+    ),
+    // An enum with a default, but without one as a field, is compared with the writer's record.
+    (
+        r#"{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":["A"],"default":"A"}}]}"#,
+        r#"{"type":"record","name":"R","fields":[]}"#,
+    ),
+    // Used before they are defined; names that read as types; a type of no namespace within one.
+    (
+        r#"{"type":"record","name":"n.R","fields":[{"name":"a","type":"Late"},{"name":"b","type":{"type":"fixed","name":"Late","size":1}},{"name":"c","type":{"type":"enum","name":"record","symbols":["X"]}},{"name":"d","type":"n.record"},{"name":"e","type":{"type":"fixed","name":"Z","namespace":"","size":2}},{"name":"f","type":"Z"}]}"#,
+        r#"{"type":"record","name":"R","fields":[{"name":"a","type":"Gone"}]}"#,
+    ),
+    ("\"string\"", "string"),
+    ("{\"type\":{\"type\":\"string\"}}", "{\"type\":[\"null\",\"string\"]}"),
+    ("[]", "[\"null\"]"),
+    ("{\"type\":\"int\"} // comment", "/* comment */ {\"type\":\"int\"}"),
+    (
+        r#"{"type":"record","name":"R","fields":[{"name":"f","type":"float","default":" -Infinity "},{"name":"d","type":"double","default":"1.5d"},{"name":"g","type":"double","default":1E400}]}"#,
+        r#"{"type":"record","name":"R","fields":[{"name":"é_ß","type":"float","default":"abc"}]}"#,
+    ),
+    (
+        r#"{"type":"record","name":"Ж","fields":[{"name":"é_ß","type":"int","order":"Ignore","doc":5,"aliases":["b","b"]}],"name":"Й","fields":[]}"#,
+        r#"{"type":"record","name":"a.b","namespace":"n","fields":[],"symbols":["dropped"],"default":1}"#,
+    ),
+    (
+        "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2147483639}",
+        "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2147483640}",
+    ),
+    ("{\"type\":\"fixed\",\"name\":\"F\",\"size\":1.0}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}"),
+    (
+        r#"{"type":"enum","name":"E","symbols":["A"],"default":null,"x":{"b":[1.0,-0.0,1e-7,123456789012345678901234567890,"\/"]}}"#,
+        r#"{"type":"enum","name":"E","symbols":["A",null]}"#,
+    ),
+    // Two fields of the reader take what one of the writer is.
+    (
+        r#"{"type":"record","name":"R","fields":[{"name":"a","type":"long","aliases":["c"]},{"name":"b","type":["double","null"],"aliases":["c"]}]}"#,
+        r#"{"type":"record","name":"R","fields":[{"name":"c","type":"int"}]}"#,
+    ),
+];
+
+/// What gets into a text that is garbled.
+const PIECES: [&str; 24] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "null",
+    "true",
+    "-0",
+    "1.0E-5",
+    "0.00012",
+    "12345678901234567890",
+    "/*c*/",
+    " ",
+    "//",
+    "\"doc\":\"d\",",
+    "\"order\":\"DESCENDING\",",
+    "\"aliases\":[\"q\",\"q\"],",
+    "\"default\":0.1e-3,",
+    "\"type\":\"error\",",
+    "\"logicalType\":\"uuid\",",
+    "\"x.y\\/\":\"\\u001F\\n\\u00e9\",",
+];
+/// Defaults for any type: of few they are values.
+const LITERALS: [&str; 8] = ["null", "1", "-2147483649", "1.5", "\"NaN\"", "[]", "{}", "[\"x\"]"];
+
 struct Maker {
     rng: SeededRng,
     /// Names of the types that were made.
@@ -81,9 +168,37 @@ impl Maker {
         choices.get(index).or(choices.first()).expect("there is a choice").clone()
     }
 
+    /// The text with some edits.
+    fn garbled(&mut self, text: &str) -> String {
+        let mut text: Vec<char> = text.chars().collect();
+        for _ in 0..1 + self.below(2) {
+            let at = self.below(text.len());
+            let end = (at + 1 + self.below(12)).min(text.len());
+            match self.below(4) {
+                0 => drop(text.drain(at..end)),
+                1 => {
+                    let copy: Vec<char> = text.get(at..end).unwrap_or_default().to_vec();
+                    text.splice(at..at, copy);
+                }
+                _ => {
+                    // Behind a brace or comma, where members may stand.
+                    let places: Vec<usize> =
+                        (1..=text.len()).filter(|&at| text.get(at - 1).is_some_and(|c| "{,".contains(*c))).collect();
+                    let at = if places.is_empty() { at } else { self.pick(&places) };
+                    text.splice(at..at, self.pick(&PIECES).chars());
+                }
+            }
+        }
+        text.into_iter().collect()
+    }
+
     fn schema(&mut self, depth: usize) -> Tree {
         if depth == 0 {
             return self.leaf();
+        }
+        if !self.names.is_empty() && self.chance(20) {
+            let names = self.names.clone();
+            return Tree::Reference(self.pick(&names));
         }
         match self.below(10) {
             0 => self.leaf(),
@@ -128,7 +243,8 @@ impl Maker {
         }
         let names = self.names.clone();
         let known = if names.is_empty() { "Old".to_owned() } else { self.pick(&names) };
-        vec![self.pick(&["Old".to_owned(), "n.Old".to_owned(), ".Dotted".to_owned(), known])]
+        let dotted = format!(".{}", known.rsplit('.').next().unwrap_or_default());
+        vec![self.pick(&["Old".to_owned(), "n.Old".to_owned(), dotted, known])]
     }
 
     fn named_leaf(&mut self) -> Tree {
@@ -173,7 +289,12 @@ impl Maker {
 
     fn field(&mut self, name: &'static str, depth: usize) -> Field {
         let schema = self.schema(depth);
-        let default = if self.chance(40) { default(&schema) } else { None };
+        let default = match self.below(100) {
+            0..40 => default(&schema),
+            // For a type that is defined later, Java takes no other default than it would for a record of no fields.
+            40..43 if !matches!(schema, Tree::Reference(_)) => Some(self.pick(&LITERALS).to_owned()),
+            _ => None,
+        };
         let aliases = if self.chance(8) { vec![self.pick(&FIELDS)] } else { Vec::new() };
         Field { name, aliases, schema, default }
     }
@@ -315,10 +436,15 @@ impl Maker {
     }
 
     fn rename(&mut self, named: &mut Named) {
-        match self.below(4) {
+        match self.below(5) {
             0 => named.namespace = self.pick(&NAMESPACES),
             1 => named.aliases.push(named.name.clone()),
             2 => named.name.push('2'),
+            3 => {
+                named.aliases.push(format!(".{}", named.name));
+                named.name.push('4');
+                named.namespace = self.pick(&NAMESPACES);
+            }
             _ => {
                 let full = match named.namespace {
                     Some(namespace) if !namespace.is_empty() => format!("{namespace}.{}", named.name),

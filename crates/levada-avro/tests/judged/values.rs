@@ -16,7 +16,7 @@ pub(crate) fn value(schema: &Schema, id: TypeId, rng: &SeededRng, depth: usize) 
         Kind::Boolean => json!(below(2) == 1),
         Kind::Int => json!([0, 1, -1, i32::MAX, i32::MIN][below(5)]),
         Kind::Long => json!([0, 300, -70_000, i64::MAX, i64::MIN][below(5)]),
-        Kind::Float => [json!(0.5), json!(-1.1), json!("NaN"), json!("Infinity")][below(4)].clone(),
+        Kind::Float => [json!(0.5), json!(-1.100_000_023_841_858), json!("NaN"), json!("Infinity")][below(4)].clone(),
         Kind::Double => [json!(0.0), json!(1e300), json!(-0.1), json!("-Infinity")][below(4)].clone(),
         Kind::Bytes => json!(["", "\u{0}\u{ff}\u{80}", "ab"][below(3)]),
         Kind::String => json!(["", "é😀", "text"][below(3)]),
