@@ -164,7 +164,13 @@ impl<'a> Comparison<'a> {
 
     /// What keeps the reader from taking, or distinguishes it in taking, instances of those types for which all the
     /// writers hold.
-    fn compare(&mut self, writers: &[Ref], reader: Ref, types: Types, how: How) -> Result<Rc<[Difference]>, TooComplex> {
+    fn compare(
+        &mut self,
+        writers: &[Ref],
+        reader: Ref,
+        types: Types,
+        how: How,
+    ) -> Result<Rc<[Difference]>, TooComplex> {
         let followed: Vec<Ref> = writers.iter().map(|writer| self.followed(*writer)).collect();
         let wish = self.followed(reader);
         let found = self.compare_once((followed, wish, types, how))?;
@@ -254,7 +260,8 @@ impl<'a> Comparison<'a> {
         let read = self.read_types(&promises, &demands, types, &mut found);
         if writers.len() > 1 {
             // What only several schemas together say is no difference to any one of them.
-            found.retain(|difference| difference.kind != Kind::TypeExtended && difference.kind != Kind::SumTypeExtended);
+            found
+                .retain(|difference| difference.kind != Kind::TypeExtended && difference.kind != Kind::SumTypeExtended);
         }
         let is_listed = self.lists_only_accepted(&promises, reader, types)?;
         if is_listed {
@@ -317,9 +324,11 @@ impl<'a> Comparison<'a> {
     /// Where a chain of nodes ends that do nothing but refer.
     fn followed(&self, from: Ref) -> Ref {
         let mut at = from;
-        while let ([next], true, 1) =
-            (self.node(at).logic.references.as_slice(), self.node(at).is_plainly_always(), self.node(at).in_place().count())
-        {
+        while let ([next], true, 1) = (
+            self.node(at).logic.references.as_slice(),
+            self.node(at).is_plainly_always(),
+            self.node(at).in_place().count(),
+        ) {
             at = at.to(*next);
         }
         at

@@ -101,9 +101,7 @@ impl Decimal {
             (true, true) => Ordering::Equal,
             (true, false) => Ordering::Less,
             (false, true) => Ordering::Greater,
-            (false, false) => {
-                self.magnitude().cmp(&other.magnitude()).then_with(|| self.digits.cmp(&other.digits))
-            }
+            (false, false) => self.magnitude().cmp(&other.magnitude()).then_with(|| self.digits.cmp(&other.digits)),
         }
     }
 }
@@ -146,7 +144,9 @@ mod tests {
 
     #[test]
     fn multiples_are_exact() {
-        for (number, divisor) in [("0.3", "0.1"), ("10", "2.5"), ("0", "7"), ("-9", "3"), ("1e40", "1e39"), ("1e9000", "7e2")] {
+        for (number, divisor) in
+            [("0.3", "0.1"), ("10", "2.5"), ("0", "7"), ("-9", "3"), ("1e40", "1e39"), ("1e9000", "7e2")]
+        {
             let is_multiple = !number.contains("9000");
             assert_eq!(decimal(number).is_multiple_of(&decimal(divisor)), is_multiple, "{number} of {divisor}");
         }

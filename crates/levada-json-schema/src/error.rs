@@ -38,7 +38,9 @@ pub enum ParseError {
     },
     /// A reference leads nowhere: neither into the schema nor to a given reference nor to a meta-schema, or, for the
     /// dynamic ones, to more than one place.
-    #[error("at `{path}`: `{keyword}` `{reference}` leads to nothing in the schema, in its references or in a meta-schema")]
+    #[error(
+        "at `{path}`: `{keyword}` `{reference}` leads to nothing in the schema, in its references or in a meta-schema"
+    )]
     Unresolved {
         /// Where.
         path: String,

@@ -64,7 +64,7 @@ pub use error::ParseError;
 pub use json::parser::JsonError;
 pub use kind::{Difference, Kind, Policy};
 pub use schema::{
-    INSTANCE_BYTES_MAX, REFERENCES_BYTES_MAX, Reference, SCHEMA_BYTES_MAX, Schema, differences, incompatibilities, parse,
-    reserved_differences,
+    INSTANCE_BYTES_MAX, REFERENCES_BYTES_MAX, Reference, SCHEMA_BYTES_MAX, Schema, differences, incompatibilities,
+    parse, reserved_differences,
 };
 pub use validate::{VALIDATION_STEPS_MAX, VIOLATIONS_MAX, ValidateError, Violation};

@@ -20,6 +20,7 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    /// The node of an id, which is one of this graph's.
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         static ANY: std::sync::LazyLock<Node> = std::sync::LazyLock::new(|| Node::new(Draft::Draft7));
         self.nodes.get(id).unwrap_or(&ANY)
@@ -189,7 +190,12 @@ impl Node {
             && object.names.is_none()
             && object.dependent_required.is_empty()
             && object.unevaluated.is_none();
-        self.types == Types::ALL && self.values.is_none() && is_any_number && is_any_string && is_any_array && is_any_object
+        self.types == Types::ALL
+            && self.values.is_none()
+            && is_any_number
+            && is_any_string
+            && is_any_array
+            && is_any_object
     }
 
     /// The schemas it applies to the same instance, whether or not they must hold.

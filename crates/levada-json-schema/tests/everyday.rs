@@ -1,4 +1,5 @@
 //! What people do to their schemas, and what the two policies say of it, in both directions.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 use levada_json_schema::{Policy, Reference, Schema, incompatibilities, parse};
 
@@ -44,7 +45,8 @@ fn to_the_lenient_policy_optional_properties_come_and_go() {
 
 #[test]
 fn a_required_property_with_a_default_can_be_added_to_a_closed_model() {
-    let with_default = CLOSED_AND_MORE.replace(r#"["id"]"#, r#"["id","note"]"#).replace(r#""string""#, r#""string","default":"""#);
+    let with_default =
+        CLOSED_AND_MORE.replace(r#"["id"]"#, r#"["id","note"]"#).replace(r#""string""#, r#""string","default":"""#);
     assert_eq!(verdicts(CLOSED, &with_default, Policy::Strict), (true, false));
     let without = CLOSED_AND_MORE.replace(r#"["id"]"#, r#"["id","note"]"#);
     let expected = ["REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL #/properties/note"];
@@ -59,10 +61,8 @@ fn a_partially_open_model_takes_what_it_covers() {
     let after = r#"{"type":"object","additionalProperties":{"type":"string"},"properties":{"b":{"type":"string"}}}"#;
     assert_eq!(verdicts(before, after, Policy::Strict), (true, true));
     let other = after.replace(r#""b":{"type":"string"}"#, r#""b":{"type":"integer"}"#);
-    let expected = [
-        "TYPE_CHANGED #/properties/b",
-        "PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL #/properties/b",
-    ];
+    let expected =
+        ["TYPE_CHANGED #/properties/b", "PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL #/properties/b"];
     assert_eq!(backward(before, &other, Policy::Strict), expected);
     let patterns = r#"{"type":"object","patternProperties":{"^x_":{"type":"string"}},"additionalProperties":false}"#;
     let more = r#"{"type":"object","properties":{"x_a":{"type":"string"}},"patternProperties":{"^x_":{"type":"string"}},"additionalProperties":false}"#;
@@ -87,7 +87,10 @@ fn unions_grow() {
     let text = r#"{"type":"string"}"#;
     assert_eq!(verdicts(text, r#"{"type":["null","string"]}"#, Policy::Strict), (true, false));
     assert_eq!(verdicts(text, r#"{"oneOf":[{"type":"null"},{"type":"string"}]}"#, Policy::Strict), (true, false));
-    assert_eq!(verdicts(text, r#"{"anyOf":[{"type":"null"},{"type":"string","maxLength":9}]}"#, Policy::Strict), (false, false));
+    assert_eq!(
+        verdicts(text, r#"{"anyOf":[{"type":"null"},{"type":"string","maxLength":9}]}"#, Policy::Strict),
+        (false, false)
+    );
     // The same, said in two ways.
     let (one, other) = (r#"{"type":["null","string"]}"#, r#"{"oneOf":[{"type":"null"},{"type":"string"}]}"#);
     assert_eq!(verdicts(one, other, Policy::Strict), (true, true));
@@ -104,7 +107,9 @@ fn events_that_can_be_told_apart_are_added_to_one_of() {
     assert_eq!(verdicts(&before, &after, Policy::Strict), (true, false));
     // Closed objects are told apart by what they require.
     let closed = |name: &str| {
-        format!(r#"{{"type":"object","properties":{{"{name}":true}},"required":["{name}"],"additionalProperties":false}}"#)
+        format!(
+            r#"{{"type":"object","properties":{{"{name}":true}},"required":["{name}"],"additionalProperties":false}}"#
+        )
     };
     let before = format!(r#"{{"oneOf":[{}]}}"#, closed("a"));
     let after = format!(r#"{{"oneOf":[{},{}]}}"#, closed("a"), closed("b"));
@@ -173,7 +178,8 @@ fn a_schema_may_move_to_another_draft() {
     );
     assert_eq!(verdicts(old, new, Policy::Strict), (true, true));
     // Draft 4 does not call `1.0` an integer.
-    let (old, new) = (r#"{"$schema":"http://json-schema.org/draft-04/schema#","type":"integer"}"#, r#"{"type":"integer"}"#);
+    let (old, new) =
+        (r#"{"$schema":"http://json-schema.org/draft-04/schema#","type":"integer"}"#, r#"{"type":"integer"}"#);
     assert_eq!(verdicts(old, new, Policy::Strict), (true, false));
 }
 

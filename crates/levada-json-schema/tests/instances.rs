@@ -1,4 +1,5 @@
 //! Validation of instances: every keyword, with the place and the reason of what is wrong.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 use levada_json_schema::{JsonError, ValidateError, Violation, parse};
 
@@ -38,7 +39,8 @@ fn numbers_are_exact() {
 
 #[test]
 fn combined_schemas_say_how_many_hold() {
-    let schema = r#"{"anyOf":[{"type":"null"},{"minimum":5}],"oneOf":[{"maximum":10},{"minimum":7}],"not":{"const":6}}"#;
+    let schema =
+        r#"{"anyOf":[{"type":"null"},{"minimum":5}],"oneOf":[{"maximum":10},{"minimum":7}],"not":{"const":6}}"#;
     assert_eq!(violations(schema, "8"), ["at `#`: 2 of the schemas of `oneOf` hold, not one"]);
     assert_eq!(violations(schema, "6"), ["at `#`: what `not` excludes holds"]);
     assert_eq!(violations(schema, "1"), ["at `#`: none of the 2 schemas of `anyOf` holds"]);
@@ -55,7 +57,8 @@ fn what_is_evaluated_elsewhere_is_not_unevaluated() {
     );
     assert!(violations(&schema, r#"{"a":1,"b":1}"#).is_empty());
     assert_eq!(violations(&schema, r#"{"a":1,"b":2}"#), ["at `#/b`: nothing is allowed here"]);
-    let schema = format!(r#"{{{latest},"prefixItems":[true],"contains":{{"const":9}},"unevaluatedItems":{{"type":"string"}}}}"#);
+    let schema =
+        format!(r#"{{{latest},"prefixItems":[true],"contains":{{"const":9}},"unevaluatedItems":{{"type":"string"}}}}"#);
     assert!(violations(&schema, r#"[1,9,"a",9]"#).is_empty());
     assert_eq!(violations(&schema, "[1,9,2]"), ["at `#/2`: the type is another"]);
 }
@@ -86,6 +89,9 @@ fn validation_is_bounded() {
     let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
     assert!(matches!(parse("true", &[]).unwrap().validate(&deep), Err(ValidateError::Json(JsonError::TooDeep { .. }))));
     let many = format!("[{}]", vec!["1"; 1_000].join(","));
-    let Err(ValidateError::Invalid(found)) = parse(r#"{"items":{"type":"string"}}"#, &[]).unwrap().validate(&many) else { panic!() };
+    let Err(ValidateError::Invalid(found)) = parse(r#"{"items":{"type":"string"}}"#, &[]).unwrap().validate(&many)
+    else {
+        panic!()
+    };
     assert_eq!(found.len(), levada_json_schema::VIOLATIONS_MAX);
 }

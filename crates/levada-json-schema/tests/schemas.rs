@@ -1,4 +1,5 @@
 //! What is read as a schema and how it is written; what is refused, and why.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 use levada_json_schema::{Draft, JsonError, ParseError, Reference, SCHEMA_BYTES_MAX, parse};
 
@@ -22,6 +23,14 @@ fn the_canonical_text_keeps_the_order_and_the_normalized_one_sorts() {
 }
 
 #[test]
+fn a_schema_can_be_shared_between_threads() {
+    let schema = std::sync::Arc::new(parse(r#"{"pattern":"a"}"#, &[]).unwrap());
+    let other = std::sync::Arc::clone(&schema);
+    assert!(std::thread::spawn(move || other.validate(r#""b""#).is_err()).join().unwrap());
+    assert!(schema.validate(r#""a""#).is_ok());
+}
+
+#[test]
 fn keys_sort_as_java_sorts_them() {
     // U+FF61 is above the surrogates of U+10000, by which Java sorts it.
     let schema = parse("{\"properties\":{\"\u{ff61}\":{},\"\u{10000}\":{}}}", &[]).unwrap();
@@ -30,14 +39,16 @@ fn keys_sort_as_java_sorts_them() {
 
 #[test]
 fn the_draft_decides_what_a_keyword_is() {
-    let old = parse(r#"{"$schema":"http://json-schema.org/draft-04/schema#","const":1,"if":false,"then":false}"#, &[]).unwrap();
+    let old = parse(r#"{"$schema":"http://json-schema.org/draft-04/schema#","const":1,"if":false,"then":false}"#, &[])
+        .unwrap();
     assert_eq!(old.draft(), Draft::Draft4);
     assert!(old.validate("2").is_ok());
     let current = parse(r#"{"const":1}"#, &[]).unwrap();
     assert_eq!(current.draft(), Draft::Draft7);
     assert!(current.validate("2").is_err());
     // Beside `$ref`, nothing counts before 2019-09.
-    let referring = r##"{"definitions":{"a":{"type":"string"}},"properties":{"x":{"$ref":"#/definitions/a","maxLength":1}}}"##;
+    let referring =
+        r##"{"definitions":{"a":{"type":"string"}},"properties":{"x":{"$ref":"#/definitions/a","maxLength":1}}}"##;
     assert!(parse(referring, &[]).unwrap().validate(r#"{"x":"long"}"#).is_ok());
     let later = referring.replacen('{', r#"{"$schema":"https://json-schema.org/draft/2019-09/schema","#, 1);
     assert!(parse(&later, &[]).unwrap().validate(r#"{"x":"long"}"#).is_err());
@@ -46,8 +57,14 @@ fn the_draft_decides_what_a_keyword_is() {
 #[test]
 fn references_lead_by_name_by_id_and_by_anchor() {
     let references = [
-        Reference { name: "b.json", text: r##"{"$id":"http://example.com/b","definitions":{"n":{"$id":"#n","type":"integer"}}}"## },
-        Reference { name: "folder/a-b.json", text: r##"{"properties":{"n":{"$ref":"http://example.com/b#n"}},"required":["n"]}"## },
+        Reference {
+            name: "b.json",
+            text: r##"{"$id":"http://example.com/b","definitions":{"n":{"$id":"#n","type":"integer"}}}"##,
+        },
+        Reference {
+            name: "folder/a-b.json",
+            text: r##"{"properties":{"n":{"$ref":"http://example.com/b#n"}},"required":["n"]}"##,
+        },
     ];
     for reference in ["folder/a-b.json", "./folder/a-b.json", "folder/a-b.json#"] {
         let text = format!(r#"{{"items":{{"$ref":"{reference}"}}}}"#);
@@ -88,7 +105,8 @@ fn dynamic_references_are_followed_where_they_lead_to_one_place() {
     let extending = r##"{"$schema":"https://json-schema.org/draft/2020-12/schema","$dynamicAnchor":"node","$ref":"tree","required":["of"]}"##;
     let error = parse(extending, &[Reference { name: "tree", text: tree }]).unwrap_err();
     assert!(matches!(error, ParseError::Unresolved { keyword: "$dynamicRef", .. }), "{error}");
-    let recursive = r##"{"$schema":"https://json-schema.org/draft/2019-09/schema","items":{"$recursiveRef":"#"},"type":"array"}"##;
+    let recursive =
+        r##"{"$schema":"https://json-schema.org/draft/2019-09/schema","items":{"$recursiveRef":"#"},"type":"array"}"##;
     assert!(parse(recursive, &[]).unwrap().validate("[[1]]").is_err());
 }
 
@@ -140,9 +158,16 @@ fn everything_is_bounded() {
     assert!(matches!(error(r#"{"multipleOf":0.1234567890123456789012345678901234567}"#), ParseError::Divisor { .. }));
     assert!(matches!(error(r#"{"maximum":1e20000}"#), ParseError::Json(JsonError::Syntax { .. })));
     // Each definition applies the next twice: 2^30 in the end.
-    let doubling: Vec<String> =
-        (0..30).map(|index| format!(r##""d{index}":{{"allOf":[{{"$ref":"#/definitions/d{0}"}},{{"$ref":"#/definitions/d{0}"}}]}}"##, index + 1)).collect();
-    let text = format!(r##"{{"allOf":[{{"$ref":"#/definitions/d0"}}],"definitions":{{{},"d30":{{}}}}}}"##, doubling.join(","));
+    let doubling: Vec<String> = (0..30)
+        .map(|index| {
+            format!(
+                r##""d{index}":{{"allOf":[{{"$ref":"#/definitions/d{0}"}},{{"$ref":"#/definitions/d{0}"}}]}}"##,
+                index + 1
+            )
+        })
+        .collect();
+    let text =
+        format!(r##"{{"allOf":[{{"$ref":"#/definitions/d0"}}],"definitions":{{{},"d30":{{}}}}}}"##, doubling.join(","));
     assert!(matches!(error(&text), ParseError::TooManyBranches { .. }));
     let chain: Vec<String> =
         (0..500).map(|index| format!(r##""d{index}":{{"$ref":"#/definitions/d{}"}}"##, index + 1)).collect();

@@ -123,7 +123,8 @@ impl Comparison<'_> {
 
     fn contains(&mut self, pair: &Pair<'_>, found: &mut Found) -> Result<(), TooComplex> {
         let (written, read) = (&self.node(pair.promise).array, &self.node(pair.demand).array);
-        let (before, after) = (written.contains.map(|id| pair.promise.to(id)), read.contains.map(|id| pair.demand.to(id)));
+        let (before, after) =
+            (written.contains.map(|id| pair.promise.to(id)), read.contains.map(|id| pair.demand.to(id)));
         let (Some(before), Some(after)) = (before, after) else {
             if before.is_some() {
                 found.note(Kind::MinContainsRemoved, "contains");

@@ -29,7 +29,9 @@ impl Comparison<'_> {
         if depth > DEPTH_MAX {
             return Ok(false);
         }
-        if self.have_disjoint_values(&ours, &theirs)? || self.have_disjoint_alternatives(&ours, &theirs, types, depth)? {
+        if self.have_disjoint_values(&ours, &theirs)?
+            || self.have_disjoint_alternatives(&ours, &theirs, types, depth)?
+        {
             return Ok(true);
         }
         for our in &ours {

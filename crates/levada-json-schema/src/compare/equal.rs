@@ -53,7 +53,8 @@ fn says_the_same(one: &Node, other: &Node) -> bool {
         && a.min_items == b.min_items
         && a.max_items == b.max_items
         && a.is_unique == b.is_unique;
-    let patterns = |node: &Node| node.object.patterns.iter().map(|(pattern, _)| pattern.text.clone()).collect::<Vec<_>>();
+    let patterns =
+        |node: &Node| node.object.patterns.iter().map(|(pattern, _)| pattern.text.clone()).collect::<Vec<_>>();
     let (a, b) = (&one.object, &other.object);
     let has_equal_objects = a.required == b.required
         && a.min_properties == b.min_properties

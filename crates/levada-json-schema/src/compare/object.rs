@@ -92,7 +92,8 @@ impl Comparison<'_> {
 
     /// Whether defaults are filled in at an instance for which these hold: nothing may hinge on what is missing.
     pub(super) fn can_fill_defaults(&self, demands: &[Ref]) -> bool {
-        let saying: Vec<&Node> = demands.iter().map(|at| self.node(*at)).filter(|node| !node.is_plainly_always()).collect();
+        let saying: Vec<&Node> =
+            demands.iter().map(|at| self.node(*at)).filter(|node| !node.is_plainly_always()).collect();
         let is_bare = |node: &&Node| {
             let logic = &node.logic;
             let is_bare = logic.any_of.is_empty() && logic.one_of.is_empty() && logic.not.is_none();

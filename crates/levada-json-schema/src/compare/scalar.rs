@@ -79,10 +79,7 @@ pub(super) fn values(promise: &Node, demand: &Node, types: Types, found: &mut Fo
             found.note(kind, read.keyword);
         }
         (None, Some(read)) => {
-            let all = [
-                (Types::NULL, vec![Json::Null]),
-                (Types::BOOLEAN, vec![Json::Bool(false), Json::Bool(true)]),
-            ];
+            let all = [(Types::NULL, vec![Json::Null]), (Types::BOOLEAN, vec![Json::Bool(false), Json::Bool(true)])];
             let is_finite = types.is_within(Types::NULL.or(Types::BOOLEAN));
             let mut possible = all.iter().filter(|(one, _)| types.meets(*one)).flat_map(|(_, values)| values);
             let is_all = is_finite && possible.all(|value| read.allowed.contains(value));

@@ -31,9 +31,11 @@ impl Comparison<'_> {
         let is_excluding = self.node(read).is_never();
         let object = &self.node(pair.promise).object;
         let closing = object.additional.or(object.unevaluated).map(|id| pair.promise.to(id));
-        let writers = if object.additional.is_some() { Some(vec![pair.promise]) } else { self.evaluable(pair.promise)? };
+        let writers =
+            if object.additional.is_some() { Some(vec![pair.promise]) } else { self.evaluable(pair.promise)? };
         let (Some(closing), Some(writers)) = (closing, writers) else {
-            let kind = if is_excluding { Kind::UnevaluatedPropertiesRemoved } else { Kind::UnevaluatedPropertiesNarrowed };
+            let kind =
+                if is_excluding { Kind::UnevaluatedPropertiesRemoved } else { Kind::UnevaluatedPropertiesNarrowed };
             found.note(kind, path);
             return Ok(());
         };
@@ -47,13 +49,18 @@ impl Comparison<'_> {
         for writer in writers {
             for (name, id) in &self.node(writer).object.properties {
                 let is_never = self.node(writer.to(*id)).is_never();
-                if !is_never && !self.names_surely(&surely, name)? && !self.part_of(&[writer.to(*id)], read, pair.how.without_defaults())?.1 {
+                if !is_never
+                    && !self.names_surely(&surely, name)?
+                    && !self.part_of(&[writer.to(*id)], read, pair.how.without_defaults())?.1
+                {
                     found.note(Kind::PropertyRemovedFromClosedContentModel, &format!("properties/{name}"));
                 }
             }
             for (pattern, id) in &self.node(writer).object.patterns {
-                let has_it = |at: &Ref| self.node(*at).object.patterns.iter().any(|(other, _)| other.text == pattern.text);
-                if !surely.iter().any(has_it) && !self.part_of(&[writer.to(*id)], read, pair.how.without_defaults())?.1 {
+                let has_it =
+                    |at: &Ref| self.node(*at).object.patterns.iter().any(|(other, _)| other.text == pattern.text);
+                if !surely.iter().any(has_it) && !self.part_of(&[writer.to(*id)], read, pair.how.without_defaults())?.1
+                {
                     let path = format!("patternProperties/{}", pattern.text);
                     found.note(Kind::PropertyRemovedFromClosedContentModel, &path);
                 }

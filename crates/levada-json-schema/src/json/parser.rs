@@ -275,7 +275,8 @@ mod tests {
 
     #[test]
     fn a_document_is_written_as_it_was_read_without_its_spaces() {
-        let text = "{ \"b\" : [ 1.50 , -0, 1E3, true,\nfalse, null ],\t\"a\": \"\\u00e9\\/\\ud83d\\ude00\\u001f\\\"\" }";
+        let text =
+            "{ \"b\" : [ 1.50 , -0, 1E3, true,\nfalse, null ],\t\"a\": \"\\u00e9\\/\\ud83d\\ude00\\u001f\\\"\" }";
         let json = parse(text, BOUNDS).unwrap();
         assert_eq!(json.to_string(), r#"{"b":[1.50,-0,1E3,true,false,null],"a":"é/😀\u001F\""}"#);
     }

@@ -10,7 +10,11 @@ impl<'a> Run<'a> {
         let mut holds = true;
         if !Types::of(instance, node.draft).is_within(node.types) {
             holds = self.fail(|| {
-                if node.types.is_empty() { "nothing is allowed here".to_owned() } else { "the type is another".to_owned() }
+                if node.types.is_empty() {
+                    "nothing is allowed here".to_owned()
+                } else {
+                    "the type is another".to_owned()
+                }
             });
         }
         if let Some(values) = &node.values {

@@ -97,7 +97,11 @@ impl<'a> Generator<'a> {
             }
         }
         // Mostly what has the most keywords.
-        json!(self.pick(&["object", "object", "object", "array", "array", "string", "integer", "number", "null", "boolean"]))
+        json!(
+            self.pick(&[
+                "object", "object", "object", "array", "array", "string", "integer", "number", "null", "boolean"
+            ])
+        )
     }
 
     fn keyword(&self, schema: &mut Map<String, Value>, depth: u32) {
@@ -238,7 +242,7 @@ impl<'a> Generator<'a> {
         let mut evolved = schema.clone();
         for _ in 0..=self.below(3) {
             let mut places = Vec::new();
-            collect(&evolved, String::new(), 0, &mut places);
+            collect(&evolved, "", 0, &mut places);
             let text = evolved.to_string();
             // What nothing refers to is not worth an edit.
             let is_used = |name: &str| text.contains(&format!("\"#/definitions/{name}\""));
@@ -273,7 +277,8 @@ impl<'a> Generator<'a> {
             self.describe(object, depth);
             return;
         }
-        let keys: Vec<String> = object.keys().filter(|key| *key != "$schema" && *key != "definitions").cloned().collect();
+        let keys: Vec<String> =
+            object.keys().filter(|key| *key != "$schema" && *key != "definitions").cloned().collect();
         match self.below(3) {
             0 if !keys.is_empty() => {
                 object.remove(&keys[self.below(keys.len())]);
@@ -307,8 +312,19 @@ impl<'a> Generator<'a> {
         match value {
             Value::Number(number) if key != "multipleOf" => {
                 let changed = number.as_f64().unwrap_or(0.0) + self.pick(&[-1.0, 1.0, 1.0]);
-                let is_count = key.contains("Items") || key.contains("Length") || key.contains("Prop") || key.contains("Cont");
-                *value = if is_count { json!(if changed < 1.0 { 0 } else if changed < 2.0 { 1 } else { 2 }) } else { json!(changed) };
+                let is_count =
+                    key.contains("Items") || key.contains("Length") || key.contains("Prop") || key.contains("Cont");
+                *value = if is_count {
+                    json!(if changed < 1.0 {
+                        0
+                    } else if changed < 2.0 {
+                        1
+                    } else {
+                        2
+                    })
+                } else {
+                    json!(changed)
+                };
             }
             Value::Array(list) if list.len() > 1 && self.one_in(2) => {
                 list.remove(self.below(list.len()));
@@ -355,6 +371,32 @@ impl<'a> Generator<'a> {
         self.likely(schema, schema, 0)
     }
 
+    /// Every other time, the instance with one thing in it more, less, or other.
+    pub(crate) fn varied(&self, mut instance: Value) -> Value {
+        if self.one_in(2) {
+            return instance;
+        }
+        match &mut instance {
+            Value::Object(object) => match self.below(3) {
+                0 => drop(object.insert(self.pick(&NAMES).to_owned(), self.value(1))),
+                1 => drop(object.remove(self.pick(&NAMES))),
+                _ => {
+                    let count = object.len().max(1);
+                    if let Some(value) = object.values_mut().nth(self.below(count)) {
+                        *value = self.varied(value.take());
+                    }
+                }
+            },
+            Value::Array(items) if self.one_in(2) => items.push(self.value(1)),
+            Value::Array(items) if !items.is_empty() => {
+                let index = self.below(items.len());
+                items[index] = self.varied(items[index].take());
+            }
+            _ => instance = self.value(1),
+        }
+        instance
+    }
+
     fn likely(&self, root: &Value, schema: &Value, depth: u32) -> Value {
         let Some(object) = schema.as_object().filter(|_| depth < 7 && !self.one_in(12)) else { return self.value(2) };
         if let Some(target) = object.get("$ref").and_then(Value::as_str) {
@@ -367,7 +409,9 @@ impl<'a> Generator<'a> {
             return values[self.below(values.len())].clone();
         }
         for key in ["anyOf", "oneOf", "allOf"] {
-            if let Some(list) = object.get(key).and_then(Value::as_array).filter(|list| !list.is_empty() && !self.one_in(3)) {
+            if let Some(list) =
+                object.get(key).and_then(Value::as_array).filter(|list| !list.is_empty() && !self.one_in(3))
+            {
                 let value = self.likely(root, &list[self.below(list.len())], depth + 1);
                 return self.with_properties(root, object, value, depth);
             }
@@ -406,7 +450,8 @@ impl<'a> Generator<'a> {
         let Some(object) = value.as_object_mut() else { return value };
         let described = schema.get("properties").and_then(Value::as_object);
         for name in NAMES {
-            let required = schema.get("required").and_then(Value::as_array).is_some_and(|list| list.contains(&json!(name)));
+            let required =
+                schema.get("required").and_then(Value::as_array).is_some_and(|list| list.contains(&json!(name)));
             let property = described.and_then(|described| described.get(name));
             let is_there = required || self.one_in(if property.is_some() { 2 } else { 6 });
             if is_there && !object.contains_key(name) {
@@ -420,24 +465,24 @@ impl<'a> Generator<'a> {
 }
 
 /// Where the subschemas are, and how deep.
-fn collect(schema: &Value, place: String, depth: u32, places: &mut Vec<(String, u32)>) {
-    places.push((place.clone(), depth));
+fn collect(schema: &Value, place: &str, depth: u32, places: &mut Vec<(String, u32)>) {
+    places.push((place.to_owned(), depth));
     let Some(object) = schema.as_object() else { return };
     for (key, value) in object {
         let below = format!("{place}/{key}");
         match (key.as_str(), value) {
             ("properties" | "patternProperties" | "definitions", Value::Object(map)) => {
                 for (name, part) in map {
-                    collect(part, format!("{below}/{name}"), depth + 1, places);
+                    collect(part, &format!("{below}/{name}"), depth + 1, places);
                 }
             }
             ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(list)) => {
                 for (index, part) in list.iter().enumerate() {
-                    collect(part, format!("{below}/{index}"), depth + 1, places);
+                    collect(part, &format!("{below}/{index}"), depth + 1, places);
                 }
             }
             ("not" | "items" | "additionalProperties" | "contains" | "if" | "then" | "else", Value::Object(_)) => {
-                collect(value, below, depth + 1, places);
+                collect(value, &below, depth + 1, places);
             }
             _ => {}
         }
@@ -474,7 +519,8 @@ fn fill(root: &Value, schema: &Value, instance: &mut Value) {
     match instance {
         Value::Object(values) => {
             let described = object.get("properties").and_then(Value::as_object);
-            for name in object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            for name in object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+            {
                 let default = described.and_then(|described| described.get(name)).and_then(|part| part.get("default"));
                 if let Some(default) = default.filter(|_| !values.contains_key(name)) {
                     values.insert(name.to_owned(), default.clone());
