@@ -75,9 +75,7 @@ impl Compiler {
             return Err(ParseError::TooMany { what: "regular expressions", limit: PATTERNS_MAX });
         }
         Pattern::compile(text, &mut self.large_patterns_left).map_err(|error| match error {
-            PatternError::Large => {
-                ParseError::TooMany { what: "large regular expressions", limit: LARGE_PATTERNS_MAX }
-            }
+            PatternError::Large => ParseError::TooMany { what: "large regular expressions", limit: LARGE_PATTERNS_MAX },
             PatternError::Wrong(reason) => {
                 ParseError::Pattern { path: format!("#{}", place.pointer), pattern: text.to_owned(), reason }
             }

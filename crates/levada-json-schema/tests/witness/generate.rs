@@ -7,6 +7,15 @@ use serde_json::{Map, Value, json};
 const NAMES: [&str; 4] = ["a", "b", "ab", "c"];
 const PATTERNS: [&str; 4] = ["^a", "b$", "^.$", "c"];
 const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
+/// Without one, it is draft 7.
+const DRAFTS: [Option<&str>; 6] = [
+    None,
+    None,
+    Some("http://json-schema.org/draft-04/schema#"),
+    Some("https://json-schema.org/draft/2019-09/schema"),
+    Some("https://json-schema.org/draft/2020-12/schema"),
+    Some("https://json-schema.org/draft/2020-12/schema"),
+];
 const DEPTH_MAX: u32 = 3;
 
 pub(crate) struct Generator<'a> {
@@ -16,15 +25,7 @@ pub(crate) struct Generator<'a> {
 
 impl<'a> Generator<'a> {
     pub(crate) fn new(rng: &'a dyn Rng) -> Self {
-        let drafts = [
-            None,
-            None,
-            Some("http://json-schema.org/draft-04/schema#"),
-            Some("https://json-schema.org/draft/2019-09/schema"),
-            Some("https://json-schema.org/draft/2020-12/schema"),
-            Some("https://json-schema.org/draft/2020-12/schema"),
-        ];
-        let draft = drafts[usize::try_from(rng.next_u64() % 6).unwrap()];
+        let draft = DRAFTS[usize::try_from(rng.next_u64() >> 11).unwrap() % DRAFTS.len()];
         Self { rng, draft }
     }
 
@@ -50,6 +51,11 @@ impl<'a> Generator<'a> {
 
     fn is_latest(&self) -> bool {
         self.draft.is_some_and(|draft| draft.contains("2020"))
+    }
+
+    /// Whether this time the reader is a schema of its own.
+    pub(crate) fn is_unrelated(&self) -> bool {
+        self.one_in(8)
     }
 
     /// A schema, whose `definitions` its parts refer to.
@@ -237,9 +243,15 @@ impl<'a> Generator<'a> {
         };
     }
 
-    /// The schema after a few edits, most of which people would make.
+    /// The schema after a few edits, most of which people would make; now and then of another draft.
     pub(crate) fn evolved(&self, schema: &Value) -> Value {
         let mut evolved = schema.clone();
+        if let Some(object) = evolved.as_object_mut().filter(|_| self.one_in(12)) {
+            drop(object.remove("$schema"));
+            if let Some(draft) = self.pick(&DRAFTS) {
+                object.insert("$schema".to_owned(), json!(draft));
+            }
+        }
         for _ in 0..=self.below(3) {
             let mut places = Vec::new();
             collect(&evolved, "", 0, &mut places);
