@@ -92,6 +92,12 @@ impl<'a> Generator<'a> {
         for _ in 0..self.below(4) {
             self.keyword(&mut schema, depth);
         }
+        let has_parts = ["allOf", "anyOf", "oneOf", "if"].iter().any(|key| schema.contains_key(*key));
+        if self.is_later() && has_parts && self.one_in(2) {
+            let key =
+                if schema.get("type") == Some(&json!("array")) { "unevaluatedItems" } else { "unevaluatedProperties" };
+            schema.insert(key.to_owned(), if self.one_in(3) { self.part(depth + 1) } else { json!(false) });
+        }
         schema
     }
 
