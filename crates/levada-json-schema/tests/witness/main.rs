@@ -12,7 +12,7 @@ use levada_model::{Rng, SeededRng};
 use serde_json::{Value, json};
 
 const PAIRS: u64 = 20_000;
-const INSTANCES_PER_PAIR: usize = 10;
+const INSTANCES_PER_PAIR: usize = 8;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
