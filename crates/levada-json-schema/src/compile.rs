@@ -7,7 +7,7 @@ use crate::documents::{Documents, Place, at};
 use crate::error::ParseError;
 use crate::json::Json;
 use crate::node::{Graph, Node, NodeId};
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, PatternError};
 use crate::types::Types;
 use keywords::Reader;
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(crate) const NODES_MAX: usize = 10_000;
 /// Regular expressions of one schema.
 pub(crate) const PATTERNS_MAX: usize = 500;
+/// Of these, those that compile to much.
+const LARGE_PATTERNS_MAX: usize = 16;
 /// Ids in all texts.
 const IDS_MAX: usize = 2_000;
 /// Bytes of the path to a subschema.
@@ -27,7 +29,7 @@ pub(crate) fn compile(documents: &mut Documents, document: usize) -> Result<Grap
     if documents.ids() > IDS_MAX {
         return Err(ParseError::TooMany { what: "ids", limit: IDS_MAX });
     }
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler { large_patterns_left: LARGE_PATTERNS_MAX, ..Compiler::default() };
     compiler.id(Place { document, pointer: String::new() })?;
     while let Some(place) = compiler.places.get(compiler.graph.nodes.len()).cloned() {
         let node = compiler.node(documents, &place)?;
@@ -46,6 +48,7 @@ struct Compiler {
     places: Vec<Place>,
     ids: BTreeMap<Place, NodeId>,
     pattern_count: usize,
+    large_patterns_left: usize,
 }
 
 impl Compiler {
@@ -71,10 +74,11 @@ impl Compiler {
         if self.pattern_count > PATTERNS_MAX {
             return Err(ParseError::TooMany { what: "regular expressions", limit: PATTERNS_MAX });
         }
-        Pattern::compile(text).map_err(|reason| ParseError::Pattern {
-            path: format!("#{}", place.pointer),
-            pattern: text.to_owned(),
-            reason,
+        Pattern::compile(text, &mut self.large_patterns_left).map_err(|error| match error {
+            PatternError::Large => ParseError::TooMany { what: "large regular expressions", limit: LARGE_PATTERNS_MAX },
+            PatternError::Wrong(reason) => {
+                ParseError::Pattern { path: format!("#{}", place.pointer), pattern: text.to_owned(), reason }
+            }
         })
     }
 

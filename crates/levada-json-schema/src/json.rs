@@ -1,7 +1,7 @@
 //! [`Json`]: a document as it was written. The order of keys and the texts of numbers are kept.
 //!
 //! `serde_json` keeps both only by features that would change every crate of the workspace. Reading is in
-//! [`parser`], writing in [`print`].
+//! [`parser`], writing in `print`.
 
 pub(crate) mod parser;
 mod print;

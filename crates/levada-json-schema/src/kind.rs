@@ -1,6 +1,6 @@
 //! [`Kind`]: Confluent's types of differences, and which of them are compatible under which [`Policy`].
 //!
-//! Source: `Difference.Type` and `SchemaDiff` of Confluent's `json-schema-provider` 8.x, for the names and the policies.
+//! Source: `Difference.Type` and `SchemaDiff` of Confluent's `json-schema-provider` 8.x, for names and policies.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -20,6 +20,7 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    /// The node of an id, which is one of this graph's.
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         static ANY: std::sync::LazyLock<Node> = std::sync::LazyLock::new(|| Node::new(Draft::Draft7));
         self.nodes.get(id).unwrap_or(&ANY)

@@ -16,7 +16,7 @@ use crate::node::{Graph, Node, NodeId};
 use seen::Seen;
 
 /// Steps that one validation may take; one is some tens of nanoseconds.
-pub const VALIDATION_STEPS_MAX: u64 = 5_000_000;
+pub const VALIDATION_STEPS_MAX: u64 = 2_000_000;
 /// How deep schemas may apply each other to an instance and what is in it.
 const DEPTH_MAX: usize = 400;
 /// Violations that are told of one instance.

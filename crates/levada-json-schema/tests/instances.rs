@@ -1,4 +1,5 @@
 //! Validation of instances: every keyword, with the place and the reason of what is wrong.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 use levada_json_schema::{JsonError, ValidateError, Violation, parse};
 

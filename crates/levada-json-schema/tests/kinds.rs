@@ -1,4 +1,5 @@
 //! Every documented kind of difference, by a pair of schemas that shows it, with its place and its verdict.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 use levada_json_schema::{Difference, Kind, Policy, differences, incompatibilities, parse, reserved_differences};
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
 //! What is read as a schema and how it is written; what is refused, and why.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 use levada_json_schema::{Draft, JsonError, ParseError, Reference, SCHEMA_BYTES_MAX, parse};
 
@@ -19,6 +20,14 @@ fn the_canonical_text_keeps_the_order_and_the_normalized_one_sorts() {
     assert_eq!(schema.name(), Some("Té"));
     assert_eq!(schema.property_names().collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!(parse("true", &[]).unwrap().canonical(), "true");
+}
+
+#[test]
+fn a_schema_can_be_shared_between_threads() {
+    let schema = std::sync::Arc::new(parse(r#"{"pattern":"a"}"#, &[]).unwrap());
+    let other = std::sync::Arc::clone(&schema);
+    assert!(std::thread::spawn(move || other.validate(r#""b""#).is_err()).join().unwrap());
+    assert!(schema.validate(r#""a""#).is_ok());
 }
 
 #[test]

@@ -7,6 +7,15 @@ use serde_json::{Map, Value, json};
 const NAMES: [&str; 4] = ["a", "b", "ab", "c"];
 const PATTERNS: [&str; 4] = ["^a", "b$", "^.$", "c"];
 const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
+/// Without one, it is draft 7.
+const DRAFTS: [Option<&str>; 6] = [
+    None,
+    None,
+    Some("http://json-schema.org/draft-04/schema#"),
+    Some("https://json-schema.org/draft/2019-09/schema"),
+    Some("https://json-schema.org/draft/2020-12/schema"),
+    Some("https://json-schema.org/draft/2020-12/schema"),
+];
 const DEPTH_MAX: u32 = 3;
 
 pub(crate) struct Generator<'a> {
@@ -16,15 +25,7 @@ pub(crate) struct Generator<'a> {
 
 impl<'a> Generator<'a> {
     pub(crate) fn new(rng: &'a dyn Rng) -> Self {
-        let drafts = [
-            None,
-            None,
-            Some("http://json-schema.org/draft-04/schema#"),
-            Some("https://json-schema.org/draft/2019-09/schema"),
-            Some("https://json-schema.org/draft/2020-12/schema"),
-            Some("https://json-schema.org/draft/2020-12/schema"),
-        ];
-        let draft = drafts[usize::try_from(rng.next_u64() % 6).unwrap()];
+        let draft = DRAFTS[usize::try_from(rng.next_u64() >> 11).unwrap() % DRAFTS.len()];
         Self { rng, draft }
     }
 
@@ -50,6 +51,11 @@ impl<'a> Generator<'a> {
 
     fn is_latest(&self) -> bool {
         self.draft.is_some_and(|draft| draft.contains("2020"))
+    }
+
+    /// Whether this time the reader is a schema of its own.
+    pub(crate) fn is_unrelated(&self) -> bool {
+        self.one_in(8)
     }
 
     /// A schema, whose `definitions` its parts refer to.
@@ -85,6 +91,12 @@ impl<'a> Generator<'a> {
         }
         for _ in 0..self.below(4) {
             self.keyword(&mut schema, depth);
+        }
+        let has_parts = ["allOf", "anyOf", "oneOf", "if"].iter().any(|key| schema.contains_key(*key));
+        if self.is_later() && has_parts && self.one_in(2) {
+            let key =
+                if schema.get("type") == Some(&json!("array")) { "unevaluatedItems" } else { "unevaluatedProperties" };
+            schema.insert(key.to_owned(), if self.one_in(3) { self.part(depth + 1) } else { json!(false) });
         }
         schema
     }
@@ -237,12 +249,18 @@ impl<'a> Generator<'a> {
         };
     }
 
-    /// The schema after a few edits, most of which people would make.
+    /// The schema after a few edits, most of which people would make; now and then of another draft.
     pub(crate) fn evolved(&self, schema: &Value) -> Value {
         let mut evolved = schema.clone();
+        if let Some(object) = evolved.as_object_mut().filter(|_| self.one_in(12)) {
+            drop(object.remove("$schema"));
+            if let Some(draft) = self.pick(&DRAFTS) {
+                object.insert("$schema".to_owned(), json!(draft));
+            }
+        }
         for _ in 0..=self.below(3) {
             let mut places = Vec::new();
-            collect(&evolved, String::new(), 0, &mut places);
+            collect(&evolved, "", 0, &mut places);
             let text = evolved.to_string();
             // What nothing refers to is not worth an edit.
             let is_used = |name: &str| text.contains(&format!("\"#/definitions/{name}\""));
@@ -277,6 +295,14 @@ impl<'a> Generator<'a> {
             self.describe(object, depth);
             return;
         }
+<<<<<<< HEAD
+=======
+        if self.is_later() && self.one_in(8) {
+            let key = self.pick(&["unevaluatedProperties", "unevaluatedProperties", "unevaluatedItems"]);
+            object.insert(key.to_owned(), if self.one_in(3) { self.part(depth + 1) } else { json!(false) });
+            return;
+        }
+>>>>>>> json-schema
         let keys: Vec<String> =
             object.keys().filter(|key| *key != "$schema" && *key != "definitions").cloned().collect();
         match self.below(3) {
@@ -371,6 +397,32 @@ impl<'a> Generator<'a> {
         self.likely(schema, schema, 0)
     }
 
+    /// Every other time, the instance with one thing in it more, less, or other.
+    pub(crate) fn varied(&self, mut instance: Value) -> Value {
+        if self.one_in(2) {
+            return instance;
+        }
+        match &mut instance {
+            Value::Object(object) => match self.below(3) {
+                0 => drop(object.insert(self.pick(&NAMES).to_owned(), self.value(1))),
+                1 => drop(object.remove(self.pick(&NAMES))),
+                _ => {
+                    let count = object.len().max(1);
+                    if let Some(value) = object.values_mut().nth(self.below(count)) {
+                        *value = self.varied(value.take());
+                    }
+                }
+            },
+            Value::Array(items) if self.one_in(2) => items.push(self.value(1)),
+            Value::Array(items) if !items.is_empty() => {
+                let index = self.below(items.len());
+                items[index] = self.varied(items[index].take());
+            }
+            _ => instance = self.value(1),
+        }
+        instance
+    }
+
     fn likely(&self, root: &Value, schema: &Value, depth: u32) -> Value {
         let Some(object) = schema.as_object().filter(|_| depth < 7 && !self.one_in(12)) else { return self.value(2) };
         if let Some(target) = object.get("$ref").and_then(Value::as_str) {
@@ -439,24 +491,24 @@ impl<'a> Generator<'a> {
 }
 
 /// Where the subschemas are, and how deep.
-fn collect(schema: &Value, place: String, depth: u32, places: &mut Vec<(String, u32)>) {
-    places.push((place.clone(), depth));
+fn collect(schema: &Value, place: &str, depth: u32, places: &mut Vec<(String, u32)>) {
+    places.push((place.to_owned(), depth));
     let Some(object) = schema.as_object() else { return };
     for (key, value) in object {
         let below = format!("{place}/{key}");
         match (key.as_str(), value) {
             ("properties" | "patternProperties" | "definitions", Value::Object(map)) => {
                 for (name, part) in map {
-                    collect(part, format!("{below}/{name}"), depth + 1, places);
+                    collect(part, &format!("{below}/{name}"), depth + 1, places);
                 }
             }
             ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(list)) => {
                 for (index, part) in list.iter().enumerate() {
-                    collect(part, format!("{below}/{index}"), depth + 1, places);
+                    collect(part, &format!("{below}/{index}"), depth + 1, places);
                 }
             }
             ("not" | "items" | "additionalProperties" | "contains" | "if" | "then" | "else", Value::Object(_)) => {
-                collect(value, below, depth + 1, places);
+                collect(value, &below, depth + 1, places);
             }
             _ => {}
         }
