@@ -45,6 +45,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// All that differs between `writer` and `reader`, in a fixed order: first the file, then what it imports.
 pub(crate) fn differences(reader: &FileDescriptor, writer: &FileDescriptor) -> Vec<Difference> {
+    differences_within(COMPARED_FIELDS_MAX, reader, writer)
+}
+
+/// The same, where `budget` fields of imported types may be looked at.
+fn differences_within(budget: usize, reader: &FileDescriptor, writer: &FileDescriptor) -> Vec<Difference> {
     let mut comparison = Comparison {
         files: (writer.clone(), reader.clone()),
         path: Vec::new(),
@@ -53,7 +58,7 @@ pub(crate) fn differences(reader: &FileDescriptor, writer: &FileDescriptor) -> V
         uses: Vec::new(),
         pairs: HashMap::new(),
         pending: VecDeque::new(),
-        budget: COMPARED_FIELDS_MAX,
+        budget,
         beyond: HashSet::new(),
     };
     if writer.package_name() != reader.package_name() {
@@ -240,4 +245,22 @@ fn local_name(message: &MessageDescriptor) -> String {
     let (package, full) = (message.package_name(), message.full_name());
     let local = full.strip_prefix(package).and_then(|rest| rest.strip_prefix('.'));
     local.unwrap_or(full).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Reference, Schema, parse};
+
+    #[test]
+    fn imported_types_beyond_the_budget_are_taken_for_changed() {
+        let root = "syntax = \"proto3\"; import \"i.proto\"; message M { shared.A a = 1; shared.B b = 2; }";
+        let import = "syntax = \"proto3\"; package shared; message A { int32 a = 1; } message B { int32 a = 1; }";
+        let schema: Schema = parse(root, &[Reference { name: "i.proto", text: import }]).unwrap();
+        let file = &schema.compiled.file;
+        assert_eq!(differences_within(4, file, file), []);
+        let changed = |path: &str| Difference { kind: DifferenceKind::FieldNamedTypeChanged, path: path.to_owned() };
+        assert_eq!(differences_within(3, file, file), [changed("#/M/2")]);
+        assert_eq!(differences_within(0, file, file), [changed("#/M/1"), changed("#/M/2")]);
+    }
 }

@@ -19,6 +19,8 @@ const BUILTIN: [(&str, &str); 2] = [
 ];
 /// What the well-known types' files begin with.
 const WELL_KNOWN: &str = "google/protobuf/";
+/// How much of a line an error shows.
+const LINE_CHARS_MAX: usize = 120;
 
 /// A file that fits together.
 #[derive(Clone, Debug)]
@@ -89,16 +91,35 @@ impl FileResolver for Imports {
 pub(crate) fn compile(file: &File, mut imports: Imports) -> Result<Compiled, ParseError> {
     let name = imports.free_name();
     imports.add(&name, file.clone());
-    let pool = pool_of(imports, &[name.as_str()])?;
+    let pool = pool_of(&imports, &[name.as_str()])?;
     let file = pool.get_file_by_name(&name).ok_or_else(|| ParseError::invalid("the compiler dropped the file"))?;
     Ok(Compiled { pool, file })
 }
 
 /// The descriptors of the files `names` and of all that they import.
-pub(crate) fn pool_of(imports: Imports, names: &[impl AsRef<str>]) -> Result<DescriptorPool, ParseError> {
-    let mut compiler = Compiler::with_file_resolver(imports);
+pub(crate) fn pool_of(imports: &Imports, names: &[impl AsRef<str>]) -> Result<DescriptorPool, ParseError> {
+    let mut compiler = Compiler::with_file_resolver(imports.clone());
     for name in names {
-        compiler.open_file(name.as_ref()).map_err(ParseError::invalid)?;
+        compiler.open_file(name.as_ref()).map_err(|error| explained(&error, imports, name.as_ref()))?;
     }
     Ok(compiler.descriptor_pool())
+}
+
+/// What a compiler says of the file `name`, with the line that it says it of.
+fn explained(error: &protox::Error, imports: &Imports, name: &str) -> ParseError {
+    // `file:line:column: message`, where the compiler knows the place.
+    let placed = format!("{error:?}");
+    let file = error.file().filter(|file| !file.is_empty()).unwrap_or(name);
+    let line =
+        placed.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')).and_then(|rest| rest.split(':').next());
+    let line = line.and_then(|line| line.parse::<usize>().ok()).and_then(|line| line.checked_sub(1));
+    let text = imports.0.get(file).map(|file| imports.text(file)).unwrap_or_default();
+    let reason = match line.and_then(|line| text.lines().nth(line)) {
+        Some(line) => {
+            let line: String = line.trim().chars().take(LINE_CHARS_MAX).collect();
+            ParseError::invalid(format_args!("{error}, in `{line}`"))
+        }
+        None => ParseError::invalid(error),
+    };
+    if file == name { reason } else { reason.within(file) }
 }

@@ -50,7 +50,7 @@ fn file_of(bytes: &[u8], proto: &FileDescriptorProto, imports: &Imports) -> Resu
     names::check(proto)?;
     let direct: Vec<&str> = proto.dependency.iter().map(String::as_str).collect();
     let visible = imports.visible(&direct);
-    let mut pool = pool_of(imports.clone(), &visible)?;
+    let mut pool = pool_of(imports, &visible)?;
     let name = proto.name().to_owned();
     if pool.get_file_by_name(&name).is_some() {
         return Err(ParseError::invalid(format_args!("the file `{name}` imports a file of its own name")));

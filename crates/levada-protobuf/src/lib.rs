@@ -28,6 +28,7 @@ use ast::{File, Message, full_name};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use compile::{Compiled, Imports};
 use limits::{REFERENCES_MAX, TEXT_BYTES_MAX, TOTAL_BYTES_MAX};
+use std::fmt;
 
 /// A schema that others refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct Reference<'a> {
 }
 
 /// A schema that was read, and all of whose types are known.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Schema {
     file: File,
     canonical: String,
@@ -81,6 +82,12 @@ fn read(text: &str, imports: &Imports) -> Result<(File, String), ParseError> {
         return Err(ParseError::too_large("bytes of a schema as it is printed", TEXT_BYTES_MAX));
     }
     Ok((file, canonical))
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Schema").field(&self.canonical).finish()
+    }
 }
 
 impl Schema {

@@ -7,9 +7,10 @@
 //! Source: `ProtobufSchemaUtils.toNormalizedString` of Confluent's registry.
 
 use crate::ast::{
-    Enum, Field, FieldType, File, Message, MethodType, Oneof, OptionElement, OptionValue, Reserved, Service, Type,
-    full_name,
+    Enum, Field, FieldType, File, MapEntry, Message, MethodType, Oneof, OptionElement, OptionValue, Reserved, Service,
+    Type, full_name,
 };
+use std::collections::HashSet;
 
 /// The names of the scalar types.
 const SCALARS: [&str; 15] = [
@@ -103,17 +104,21 @@ impl Normalizer<'_> {
 
 /// Writes `map<…>` for what clients print as messages of their own.
 fn write_maps(message: &mut Message, scope: &str) {
-    let mut entries: Vec<String> = Vec::new();
-    let mut fields = message.fields.clone();
-    for field in &mut fields {
-        if let Some(map) = message.entry_of(field, scope) {
-            entries.push(map.entry.name.clone());
-            field.label = None;
-            field.kind = FieldType::Map { key: map.key.to_owned(), value: map.value.to_owned() };
-        }
+    let maps = message.maps(scope);
+    let entries: HashSet<usize> = maps.iter().flatten().map(|map| map.place).collect();
+    if entries.is_empty() {
+        return;
     }
-    message.fields = fields;
-    message.types.retain(|declared| !matches!(declared, Type::Message(nested) if entries.contains(&nested.name)));
+    let written =
+        |(field, map): (&Field, Option<MapEntry<'_>>)| map.map_or_else(|| field.clone(), |map| map.written(field));
+    message.fields = message.fields.iter().zip(maps).map(written).collect();
+    let mut place = 0;
+    message.types.retain(|declared| {
+        let is_message = matches!(declared, Type::Message(_));
+        let is_entry = is_message && entries.contains(&place);
+        place += usize::from(is_message);
+        !is_entry
+    });
 }
 
 fn enumeration(declared: &mut Enum) {
