@@ -9,6 +9,7 @@ use protox::{
 };
 use std::{
     collections::{HashMap, HashSet},
+    path::Path,
     sync::Arc,
 };
 
@@ -74,6 +75,11 @@ impl Imports {
 }
 
 impl FileResolver for Imports {
+    /// A name is a name, whatever a path of that spelling would mean.
+    fn resolve_path(&self, path: &Path) -> Option<String> {
+        path.to_str().map(str::to_owned)
+    }
+
     fn open_file(&self, name: &str) -> Result<SourceFile, protox::Error> {
         if let Some((_, text)) = BUILTIN.iter().find(|(known, _)| *known == name) {
             return SourceFile::from_source(name, text);

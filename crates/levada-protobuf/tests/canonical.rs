@@ -326,3 +326,21 @@ fn imports_go_through_a_descriptor() {
     assert_eq!(schema.canonical(), text);
     assert_eq!(parse(&schema.serialized(), &references).unwrap().canonical(), text);
 }
+
+#[test]
+fn a_reference_may_have_any_name_that_leads_nowhere_else() {
+    let texts = |name: &str| format!("syntax = \"proto3\"; import \"{name}\"; message M {{ A a = 1; }}");
+    for name in ["a", "default", "a b/c", "ä.proto", "C:a"] {
+        let reference = [Reference { name, text: "syntax = \"proto3\"; message A {}" }];
+        let schema = parse(&texts(name), &reference).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(parse(&schema.serialized(), &reference).unwrap().normalized(), schema.normalized(), "{name}");
+    }
+    for name in ["", "/a.proto", "../a.proto", "a/./b.proto", "a//b.proto", "a/", "a\\\\b.proto"] {
+        let error = parse(&texts(name), &[Reference { name, text: "" }]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 1, column 27: the name of a file is made of names with `/` between",
+            "{name}"
+        );
+    }
+}
