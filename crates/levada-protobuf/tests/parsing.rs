@@ -127,6 +127,19 @@ fn every_limit_is_kept() {
 }
 
 #[test]
+fn what_is_normalised_may_be_registered_again() {
+    let package = ["p"; 100].map(|part| part.repeat(9)).join(".");
+    let text = |count: i32| {
+        let fields: String = (1..=count).map(|number| format!("M f{number} = {number};")).collect();
+        format!("syntax = \"proto3\"; package {package}; message M {{ {fields} }}")
+    };
+    let (small, large) = (read(&text(900)), read(&text(1_100)));
+    assert_ne!(small.normalized(), small.canonical());
+    assert_eq!(read(&small.normalized()).normalized(), small.normalized());
+    assert_eq!(large.normalized(), large.canonical());
+}
+
+#[test]
 fn the_largest_schemas_are_read() {
     let fields: String = (1..=18_000).map(|number| format!("int32 f{number} = {number};")).collect();
     assert!(read(&format!("syntax = \"proto3\"; message M {{ {fields} }}")).canonical().len() > 100_000);
