@@ -13,9 +13,12 @@ use std::{
     sync::Arc,
 };
 
+/// The options by which the Confluent registry's clients describe schemas; they may be used without an import, too.
+pub(crate) const META: &str = "confluent/meta.proto";
+const META_OPTIONS: [&str; 2] = ["(confluent.", "(.confluent."];
 /// Files that may be imported without a reference, besides the well-known types.
 const BUILTIN: [(&str, &str); 2] = [
-    ("confluent/meta.proto", include_str!("builtin/meta.proto")),
+    (META, include_str!("builtin/meta.proto")),
     ("confluent/type/decimal.proto", include_str!("builtin/decimal.proto")),
 ];
 /// What the well-known types' files begin with.
@@ -70,6 +73,12 @@ impl Imports {
         let imports = self.visible(&file.all_imports());
         let mut file = file.clone();
         (file.imports, file.public_imports, file.weak_imports) = (imports, Vec::new(), Vec::new());
+        let text = print::print_for_compiler(&file);
+        let uses_meta = META_OPTIONS.iter().any(|name| text.contains(name));
+        if !uses_meta || file.imports.iter().any(|name| name == META) {
+            return text;
+        }
+        file.imports.push(META.to_owned());
         print::print_for_compiler(&file)
     }
 }

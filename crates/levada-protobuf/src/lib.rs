@@ -94,21 +94,23 @@ impl Schema {
     /// The text that a registry stores and returns: without comments, laid out the same way whoever wrote it.
     ///
     /// The layout is the Confluent registry's. What that leaves out although it has a meaning is printed here: `weak`
-    /// imports, what is reserved in enums, extensions within messages, options and types within groups.
+    /// imports, and what else than fields is within groups.
     #[must_use]
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
 
     /// The text that schemas of equal meaning share: sorted, with full names. Messages, enums and services keep their
-    /// order, for producers count messages; so does the first value of an enum, which is its default.
+    /// order, for producers count messages; so does the first value of an enum that is not its smallest, for it is the
+    /// default.
     ///
     /// Where full names would make it longer than a schema may be, it is [`canonical`](Self::canonical).
     #[must_use]
     pub fn normalized(&self) -> String {
         let pool = &self.compiled.pool;
         let is_type = |name: &str| pool.get_message_by_name(name).is_some() || pool.get_enum_by_name(name).is_some();
-        let text = print::print(&normal::normalize(&self.file, &is_type));
+        let is_extension = |name: &str| pool.get_extension_by_name(name).is_some();
+        let text = print::print(&normal::normalize(&self.file, &is_type, &is_extension));
         if text.len() > TEXT_BYTES_MAX { self.canonical.clone() } else { text }
     }
 

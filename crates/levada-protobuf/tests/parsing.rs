@@ -201,7 +201,10 @@ message M {
   ];
 }
 ";
-    let schema = read(text);
-    assert_eq!(schema.canonical(), text);
-    assert_eq!(read(&schema.serialized()).canonical(), text);
+    for text in [text, &text.replace("import \"confluent/meta.proto\";\n\n", "")] {
+        let schema = read(text);
+        assert_eq!(schema.canonical(), text);
+        assert_eq!(read(&schema.serialized()).canonical(), text);
+    }
+    assert!(refused("option (gone.by) = 1;").contains("gone.by"));
 }

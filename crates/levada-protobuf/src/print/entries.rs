@@ -26,6 +26,7 @@ impl Printer {
         self.section(&message.oneofs, Self::oneof);
         self.section(&message.groups, Self::group);
         self.section(&message.extensions, Self::extensions);
+        self.section(&message.extends, Self::extend);
         for (place, nested) in message.messages().enumerate() {
             if !nested.is_map_entry() {
                 self.message(nested);
