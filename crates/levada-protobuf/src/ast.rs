@@ -2,7 +2,10 @@
 //!
 //! Names of types stay as they were written; what they resolve to, `compile` knows. Comments are not kept.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 /// A file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,32 +88,56 @@ impl Message {
         self.options.iter().any(is_set)
     }
 
-    /// The entry message of the map that `field` is, where it is written as clients print what they compiled:
-    /// `repeated Outer.NameEntry name`, with `NameEntry` among the messages within. `scope` is the full name of this
-    /// message.
-    pub(crate) fn entry_of(&self, field: &Field, scope: &str) -> Option<MapEntry<'_>> {
-        let (Some(Label::Repeated), FieldType::Named(written)) = (field.label, &field.kind) else { return None };
-        let last = written.rsplit('.').next().unwrap_or_default();
-        let entry = self.messages().find(|message| message.name == last).filter(|message| message.is_map_entry())?;
-        let full = format!("{scope}.{last}");
-        let is_meant = match written.strip_prefix('.') {
-            Some(absolute) => absolute == full,
-            None => format!(".{full}").ends_with(&format!(".{written}")),
+    /// For each field the entry message of the map that it is, where it is written as clients print what they
+    /// compiled: `repeated Outer.NameEntry name`, with `NameEntry` among the messages within. `scope` is the full name
+    /// of this message.
+    pub(crate) fn maps(&self, scope: &str) -> Vec<Option<MapEntry<'_>>> {
+        let entries = self.messages().enumerate().filter(|(_, message)| message.is_map_entry());
+        let entries: HashMap<&str, MapEntry<'_>> = entries
+            .filter_map(|(place, message)| Some((message.name.as_str(), MapEntry::of(place, message)?)))
+            .collect();
+        if entries.is_empty() {
+            return vec![None; self.fields.len()];
+        }
+        let of = |field: &Field| {
+            let (Some(Label::Repeated), FieldType::Named(written)) = (field.label, &field.kind) else { return None };
+            let last = written.rsplit('.').next().unwrap_or_default();
+            let full = format!(".{scope}.{last}");
+            let is_meant = if written.starts_with('.') {
+                full == *written
+            } else {
+                full.strip_suffix(written.as_str()).is_some_and(|before| before.ends_with('.'))
+            };
+            entries.get(last).copied().filter(|_| is_meant)
         };
-        let member = |number: i32| entry.fields.iter().find(|member| member.number == number);
-        let (FieldType::Named(key), FieldType::Named(value)) = (&member(1)?.kind, &member(2)?.kind) else {
-            return None;
-        };
-        (is_meant && entry.fields.len() == 2).then_some(MapEntry { entry, key, value })
+        self.fields.iter().map(of).collect()
     }
 }
 
 /// The entries of a map, as a message of their own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MapEntry<'a> {
-    pub(crate) entry: &'a Message,
-    pub(crate) key: &'a str,
-    pub(crate) value: &'a str,
+    /// Its place among the messages next to it.
+    pub(crate) place: usize,
+    key: &'a str,
+    value: &'a str,
+}
+
+impl<'a> MapEntry<'a> {
+    fn of(place: usize, entry: &'a Message) -> Option<Self> {
+        let member = |number: i32| match entry.fields.iter().find(|member| member.number == number).map(|it| &it.kind) {
+            Some(FieldType::Named(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        let (key, value) = (member(1)?, member(2)?);
+        (entry.fields.len() == 2).then_some(Self { place, key, value })
+    }
+
+    /// The map that `field` is.
+    pub(crate) fn written(&self, field: &Field) -> Field {
+        let kind = FieldType::Map { key: self.key.to_owned(), value: self.value.to_owned() };
+        Field { label: None, kind, ..field.clone() }
+    }
 }
 
 /// The messages among `types`, in order.

@@ -6,28 +6,7 @@
 //! type. A comparison looks at [`COMPARED_FIELDS_MAX`] fields of imported types at most; what lies beyond is taken for
 //! changed.
 //!
-//! # What is promised
-//!
-//! Where [`incompatibilities`] is empty, a message that was written with the one schema and is read with the other
-//! decodes, has all that the other requires, and has in each field that both know the value that was written, or what
-//! the Protobuf documentation says becomes of it when the type changes. These documented exceptions lose data, are the
-//! Confluent registry's too, and are kept because everyday evolution relies on them:
-//!
-//! * `int32`, `int64`, `uint32`, `uint64`, `bool` and enums are cast into each other, as are `sint32` and `sint64`,
-//!   `fixed32` and `sfixed32`, `fixed64` and `sfixed64`: a value that does not fit is cut off;
-//! * `bytes` become `string`: what is no UTF-8 does not decode;
-//! * a `repeated` field of text, bytes or messages becomes a single one: the last is read, messages are merged;
-//! * a value leaves an enum: readers with closed enums take it for unknown;
-//! * a field leaves, together with its number, or a whole oneof does: what was written is not read;
-//! * the default value changes, or a file moves from proto3 to proto2: what was not written reads as another default.
-//!
-//! Where Confluent's rules say less than that, these say more. Stricter than there:
-//!
-//! * groups are compared like messages, and with them: there they are not looked at;
-//! * a label is what it means, not how it is written: a numeric field of proto3 without a label that becomes
-//!   `repeated`, or was, has changed its label, for single values and packed lists are encoded differently;
-//! * a field that becomes `required` is `REQUIRED_FIELD_ADDED`;
-//! * extension fields are compared like fields of the message that they extend.
+//! What the verdict promises is said at [`incompatibilities`](crate::incompatibilities).
 //!
 //! Source: `SchemaDiff`, `MessageSchemaDiff` and `FieldSchemaDiff` of Confluent's registry;
 //! <https://protobuf.dev/programming-guides/proto3/#updating>.
@@ -45,6 +24,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// All that differs between `writer` and `reader`, in a fixed order: first the file, then what it imports.
 pub(crate) fn differences(reader: &FileDescriptor, writer: &FileDescriptor) -> Vec<Difference> {
+    differences_within(COMPARED_FIELDS_MAX, reader, writer)
+}
+
+/// The same, where `budget` fields of imported types may be looked at.
+fn differences_within(budget: usize, reader: &FileDescriptor, writer: &FileDescriptor) -> Vec<Difference> {
     let mut comparison = Comparison {
         files: (writer.clone(), reader.clone()),
         path: Vec::new(),
@@ -53,7 +37,7 @@ pub(crate) fn differences(reader: &FileDescriptor, writer: &FileDescriptor) -> V
         uses: Vec::new(),
         pairs: HashMap::new(),
         pending: VecDeque::new(),
-        budget: COMPARED_FIELDS_MAX,
+        budget,
         beyond: HashSet::new(),
     };
     if writer.package_name() != reader.package_name() {
@@ -240,4 +224,22 @@ fn local_name(message: &MessageDescriptor) -> String {
     let (package, full) = (message.package_name(), message.full_name());
     let local = full.strip_prefix(package).and_then(|rest| rest.strip_prefix('.'));
     local.unwrap_or(full).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Reference, Schema, parse};
+
+    #[test]
+    fn imported_types_beyond_the_budget_are_taken_for_changed() {
+        let root = "syntax = \"proto3\"; import \"i.proto\"; message M { shared.A a = 1; shared.B b = 2; }";
+        let import = "syntax = \"proto3\"; package shared; message A { int32 a = 1; } message B { int32 a = 1; }";
+        let schema: Schema = parse(root, &[Reference { name: "i.proto", text: import }]).unwrap();
+        let file = &schema.compiled.file;
+        assert_eq!(differences_within(4, file, file), []);
+        let changed = |path: &str| Difference { kind: DifferenceKind::FieldNamedTypeChanged, path: path.to_owned() };
+        assert_eq!(differences_within(3, file, file), [changed("#/M/2")]);
+        assert_eq!(differences_within(0, file, file), [changed("#/M/1"), changed("#/M/2")]);
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
         Enum, EnumValue, Extend, Extensions, Field, FieldType, File, Group, Label, Message, Method, MethodType, Oneof,
         OptionElement, OptionValue, Reserved, Service, Syntax, Type,
     },
-    compile::{Imports, pool_of},
+    compile::{Imports, META, pool_of},
     error::{ParseError, Position},
     lexer::{Lexer, Token},
     limits::TEXT_BYTES_MAX,
@@ -27,6 +27,9 @@ use prost_reflect::{
         field_descriptor_proto::{Label as ProtoLabel, Type as ProtoType},
     },
 };
+
+/// What an option of `confluent/meta.proto`, field 1088, begins with.
+const META_KEY: [u8; 2] = [0x82, 0x44];
 
 /// Reads `text` where it is base64 of a descriptor; `None` where it is something else.
 pub(crate) fn read(text: &str, imports: &Imports) -> Option<Result<File, ParseError>> {
@@ -49,8 +52,12 @@ fn file_of(bytes: &[u8], proto: &FileDescriptorProto, imports: &Imports) -> Resu
     };
     names::check(proto)?;
     let direct: Vec<&str> = proto.dependency.iter().map(String::as_str).collect();
-    let visible = imports.visible(&direct);
-    let mut pool = pool_of(imports.clone(), &visible)?;
+    let mut visible = imports.visible(&direct);
+    let has_meta = bytes.windows(META_KEY.len()).any(|bytes| bytes == META_KEY);
+    if has_meta && !visible.iter().any(|name| name == META) {
+        visible.push(META.to_owned());
+    }
+    let mut pool = pool_of(imports, &visible)?;
     let name = proto.name().to_owned();
     if pool.get_file_by_name(&name).is_some() {
         return Err(ParseError::invalid(format_args!("the file `{name}` imports a file of its own name")));

@@ -4,7 +4,6 @@ use std::fmt;
 
 /// In what two schemas differ; the names are those of the Confluent registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
 pub enum DifferenceKind {
     /// The package has another name.
     PackageChanged,

@@ -20,7 +20,7 @@ pub enum ParseError {
     Invalid {
         /// The reference that it is in.
         file: Option<String>,
-        /// What does not fit; positions refer to the text as it is printed.
+        /// What does not fit, and the line that it is in as it is printed.
         reason: String,
     },
     /// The text is written in an edition.

@@ -28,6 +28,7 @@ use ast::{File, Message, full_name};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use compile::{Compiled, Imports};
 use limits::{REFERENCES_MAX, TEXT_BYTES_MAX, TOTAL_BYTES_MAX};
+use std::fmt;
 
 /// A schema that others refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct Reference<'a> {
 }
 
 /// A schema that was read, and all of whose types are known.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Schema {
     file: File,
     canonical: String,
@@ -83,19 +84,34 @@ fn read(text: &str, imports: &Imports) -> Result<(File, String), ParseError> {
     Ok((file, canonical))
 }
 
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Schema").field(&self.canonical).finish()
+    }
+}
+
 impl Schema {
     /// The text that a registry stores and returns: without comments, laid out the same way whoever wrote it.
+    ///
+    /// The layout is the Confluent registry's. What that leaves out although it has a meaning is printed here: `weak`
+    /// imports, and what else than fields is within groups.
     #[must_use]
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
 
-    /// The text that schemas of equal meaning share: sorted, with full names.
+    /// The text that schemas of equal meaning share: sorted, with full names. Messages, enums and services keep their
+    /// order, for producers count messages; so does the first value of an enum that is not its smallest, for it is the
+    /// default.
+    ///
+    /// Where full names would make it longer than a schema may be, it is [`canonical`](Self::canonical).
     #[must_use]
     pub fn normalized(&self) -> String {
         let pool = &self.compiled.pool;
         let is_type = |name: &str| pool.get_message_by_name(name).is_some() || pool.get_enum_by_name(name).is_some();
-        print::print(&normal::normalize(&self.file, &is_type))
+        let is_extension = |name: &str| pool.get_extension_by_name(name).is_some();
+        let text = print::print(&normal::normalize(&self.file, &is_type, &is_extension));
+        if text.len() > TEXT_BYTES_MAX { self.canonical.clone() } else { text }
     }
 
     /// The base64-encoded `FileDescriptorProto`, as clients ask for with `format=serialized`.
@@ -144,6 +160,29 @@ impl Schema {
 }
 
 /// All that keeps `reader` from reading what was written with `writer`, in a fixed order; empty: compatible.
+///
+/// # What is promised
+///
+/// Where this is empty, a message that was written with `writer` and is read with `reader` decodes, has all that
+/// `reader` requires, and has in each field that both know the value that was written, or what the Protobuf
+/// documentation says becomes of it when the type changes. These documented exceptions lose data, are the Confluent
+/// registry's too, and are kept because everyday evolution relies on them:
+///
+/// * `int32`, `int64`, `uint32`, `uint64`, `bool` and enums are cast into each other, as are `sint32` and `sint64`,
+///   `fixed32` and `sfixed32`, `fixed64` and `sfixed64`: a value that does not fit is cut off;
+/// * `bytes` become `string`: what is no UTF-8 does not decode;
+/// * a `repeated` field of text, bytes or messages becomes a single one: the last is read, messages are merged;
+/// * a value leaves an enum: readers with closed enums take it for unknown;
+/// * a field leaves, together with its number, or a whole oneof does: what was written is not read;
+/// * the default value changes, or a file moves from proto3 to proto2: what was not written reads as another default.
+///
+/// Where the Confluent registry's rules promise less, these are stricter:
+///
+/// * groups are compared like messages; there they are not looked at;
+/// * a label is what it means, not how it is written: a numeric field of proto3 without a label that becomes
+///   `repeated`, or was, has changed its label, for single values and packed lists are encoded differently;
+/// * a field that becomes `required` is [`DifferenceKind::RequiredFieldAdded`];
+/// * extension fields are compared like fields of the message that they extend.
 #[must_use]
 pub fn incompatibilities(reader: &Schema, writer: &Schema) -> Vec<Difference> {
     let mut found = differences(reader, writer);

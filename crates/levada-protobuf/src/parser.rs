@@ -101,8 +101,8 @@ impl Parser<'_> {
             &mut file.imports
         };
         let at = self.at;
-        let name = String::from_utf8(self.text("the name of a file")?);
-        list.push(name.map_err(|_| syntax(at, "the name of a file is no UTF-8"))?);
+        let name = String::from_utf8(self.text("the name of a file")?).ok().filter(|name| is_file_name(name));
+        list.push(name.ok_or_else(|| syntax(at, "the name of a file is made of names with `/` between"))?);
         self.count_member()?;
         self.expect(';')
     }
@@ -337,4 +337,9 @@ impl Parser<'_> {
         self.nesting -= 1;
         read
     }
+}
+
+/// Whether a file may be imported by `name`: nothing in it leads out of where it is looked for.
+fn is_file_name(name: &str) -> bool {
+    name.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\\'))
 }

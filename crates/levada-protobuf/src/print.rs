@@ -3,11 +3,10 @@
 //! The order of the elements, the blank lines and the indentation are those of Square Wire's `ProtoFileElement` as the
 //! Confluent registry prints it: first line by line what a file says of itself, then its messages, its enums, its
 //! extensions, its services; within a message reserved numbers, options, fields, oneofs, groups, extension ranges,
-//! messages, enums. A blank line within a message is indented like the message. Comments are left out.
+//! extensions, messages, enums. A blank line within a message is indented like the message. Comments are left out.
 //!
-//! Unlike there nothing that has a meaning is left out or becomes invalid: `weak` imports, what is reserved in enums,
-//! extensions within messages, options and types within groups are printed, strings are escaped everywhere, and bytes
-//! that are no UTF-8 are written as octal escapes.
+//! Unlike there nothing that has a meaning is left out or becomes invalid: `weak` imports and what else than fields is
+//! within groups are printed, strings are escaped everywhere, and bytes that are no UTF-8 are written as octal escapes.
 //!
 //! Source: `ProtobufSchemaUtils.toString` of Confluent's registry, `toSchema` of Wire's elements.
 
@@ -165,12 +164,12 @@ impl Printer {
             self.section(&message.oneofs, Self::oneof);
             self.section(&message.groups, Self::group);
             self.section(&message.extensions, Self::extensions);
+            self.section(&message.extends, Self::extend);
             if !message.types.is_empty() {
                 self.blank();
                 self.types(&message.types);
             }
         }
-        self.section(&message.extends, Self::extend);
         self.scope = outer;
     }
 

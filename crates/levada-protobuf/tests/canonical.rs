@@ -250,6 +250,58 @@ service S {
 }
 
 #[test]
+fn normalising_gathers_extensions_and_spells_options_out() {
+    let text = r#"syntax = "proto2"; package a.b; import "google/protobuf/descriptor.proto";
+        extend google.protobuf.FieldOptions { optional string note = 50001; }
+        message M { extensions 100 to 199; optional int32 a = 1 [(note) = "x", deprecated = true];
+          message N { extend M { optional N z = 103; } extend b.M { optional E y = 102; } } }
+        extend M { optional string x = 101 [(.a.b.note) = "y"]; }
+        enum E { B = 1; A = 1; C = 0; option allow_alias = true; }
+        enum F { F_B = 1; F_A = 1; F_C = 2; option allow_alias = true; }"#;
+    let expected = "package a.b;
+
+import \"google/protobuf/descriptor.proto\";
+
+message M {
+  optional int32 a = 1 [
+    (a.b.note) = \"x\",
+    deprecated = true
+  ];
+
+  extensions 100 to 199;
+
+  message N {
+    extend .a.b.M {
+      optional .a.b.E y = 102;
+      optional .a.b.M.N z = 103;
+    }
+  }
+}
+enum E {
+  option allow_alias = true;
+  B = 1;
+  C = 0;
+  A = 1;
+}
+enum F {
+  option allow_alias = true;
+  F_A = 1;
+  F_B = 1;
+  F_C = 2;
+}
+
+extend .a.b.M {
+  optional string x = 101 [(a.b.note) = \"y\"];
+}
+extend .google.protobuf.FieldOptions {
+  optional string note = 50001;
+}
+";
+    assert_eq!(parse(text, &[]).unwrap().normalized(), expected);
+    assert_eq!(parse(expected, &[]).unwrap().normalized(), expected);
+}
+
+#[test]
 fn the_default_of_an_enum_survives_normalising() {
     let schema = parse("syntax = \"proto3\"; enum E { ZERO = 0; BELOW = -1; }", &[]).unwrap();
     assert_eq!(parse(&schema.normalized(), &[]).unwrap().normalized(), schema.normalized());
@@ -325,4 +377,22 @@ fn imports_go_through_a_descriptor() {
     let schema = parse(text, &references).unwrap();
     assert_eq!(schema.canonical(), text);
     assert_eq!(parse(&schema.serialized(), &references).unwrap().canonical(), text);
+}
+
+#[test]
+fn a_reference_may_have_any_name_that_leads_nowhere_else() {
+    let texts = |name: &str| format!("syntax = \"proto3\"; import \"{name}\"; message M {{ A a = 1; }}");
+    for name in ["a", "default", "a b/c", "ä.proto", "C:a"] {
+        let reference = [Reference { name, text: "syntax = \"proto3\"; message A {}" }];
+        let schema = parse(&texts(name), &reference).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(parse(&schema.serialized(), &reference).unwrap().normalized(), schema.normalized(), "{name}");
+    }
+    for name in ["", "/a.proto", "../a.proto", "a/./b.proto", "a//b.proto", "a/", "a\\\\b.proto"] {
+        let error = parse(&texts(name), &[Reference { name, text: "" }]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 1, column 27: the name of a file is made of names with `/` between",
+            "{name}"
+        );
+    }
 }

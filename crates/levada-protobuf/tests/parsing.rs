@@ -28,7 +28,12 @@ fn an_error_says_what_is_wrong_and_where() {
     assert_eq!(refused("import \"a.proto"), "line 1, column 8: the string does not end");
     assert_eq!(refused("/* open"), "line 1, column 1: the comment does not end");
     assert!(refused("edition = \"2023\"; message M {}").contains("editions are not supported"));
-    assert!(refused("syntax = \"proto3\"; message M { N n = 1; }").contains("'N'"));
+    assert_eq!(refused("syntax = \"proto3\"; message M { N n = 1; }"), "name 'N' is not defined, in `N n = 1;`");
+    let references = [Reference { name: "a.proto", text: "syntax = \"proto3\"; message A { B b = 1; }" }];
+    assert_eq!(
+        parse("import \"a.proto\"; message M {}", &references).unwrap_err().to_string(),
+        "reference `a.proto`: name 'B' is not defined, in `B b = 1;`"
+    );
     assert!(refused("syntax = \"proto3\"; message M { int32 a = 1; int32 b = 1; }").contains('1'));
     assert!(refused("syntax = \"proto3\"; message M { required int32 a = 1; }").contains("required"));
     assert!(refused("message M { int32 a = 1; }").contains("label"));
@@ -122,10 +127,23 @@ fn every_limit_is_kept() {
 }
 
 #[test]
+fn what_is_normalised_may_be_registered_again() {
+    let package = ["p"; 100].map(|part| part.repeat(9)).join(".");
+    let text = |count: i32| {
+        let fields: String = (1..=count).map(|number| format!("M f{number} = {number};")).collect();
+        format!("syntax = \"proto3\"; package {package}; message M {{ {fields} }}")
+    };
+    let (small, large) = (read(&text(900)), read(&text(1_100)));
+    assert_ne!(small.normalized(), small.canonical());
+    assert_eq!(read(&small.normalized()).normalized(), small.normalized());
+    assert_eq!(large.normalized(), large.canonical());
+}
+
+#[test]
 fn the_largest_schemas_are_read() {
-    let fields: String = (1..=8_000).map(|number| format!("int32 f{number} = {number};")).collect();
+    let fields: String = (1..=18_000).map(|number| format!("int32 f{number} = {number};")).collect();
     assert!(read(&format!("syntax = \"proto3\"; message M {{ {fields} }}")).canonical().len() > 100_000);
-    let types: String = (0..2_000).map(|index| format!("message M{index} {{ M0 a = 1; }} ")).collect();
+    let types: String = (0..4_000).map(|index| format!("message M{index} {{ M0 a = 1; }} ")).collect();
     let schema = read(&format!("syntax = \"proto3\"; {types}"));
     assert_eq!(levada_protobuf::differences(&schema, &schema), []);
 }
@@ -183,7 +201,10 @@ message M {
   ];
 }
 ";
-    let schema = read(text);
-    assert_eq!(schema.canonical(), text);
-    assert_eq!(read(&schema.serialized()).canonical(), text);
+    for text in [text, &text.replace("import \"confluent/meta.proto\";\n\n", "")] {
+        let schema = read(text);
+        assert_eq!(schema.canonical(), text);
+        assert_eq!(read(&schema.serialized()).canonical(), text);
+    }
+    assert!(refused("option (gone.by) = 1;").contains("gone.by"));
 }

@@ -6,8 +6,19 @@ use crate::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use levada_protobuf::{Reference, differences};
+use std::time::{Duration, Instant};
 
 const MUTATIONS: u64 = 6_000;
+/// Far more than any of it takes on a busy machine, far less than what has no end.
+const LONG: Duration = Duration::from_secs(60);
+
+#[allow(clippy::disallowed_methods, reason = "the harness of a test")]
+fn in_no_long_time<T>(work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let done = work();
+    assert!(start.elapsed() < LONG, "it took {:?}", start.elapsed());
+    done
+}
 
 /// Cuts, doubles, swaps or overwrites a part.
 fn mutilate(bytes: &mut Vec<u8>, draw: &Draw) {
@@ -39,7 +50,7 @@ fn mutilated_text_is_read_or_refused() {
             mutilate(&mut bytes, &draw);
         }
         let text = String::from_utf8_lossy(&bytes);
-        match levada_protobuf::parse(&text, &[Reference { name: IMPORT, text: &import }]) {
+        match in_no_long_time(|| levada_protobuf::parse(&text, &[Reference { name: IMPORT, text: &import }])) {
             Ok(schema) => {
                 read += 1;
                 let again = parse(&(schema.canonical().to_owned(), import.clone()));
@@ -66,7 +77,7 @@ fn mutilated_descriptors_are_read_or_refused() {
         let mut bytes = STANDARD.decode(parse(&texts).serialized()).unwrap();
         mutilate(&mut bytes, &draw);
         let references = [Reference { name: IMPORT, text: &texts.1 }];
-        match levada_protobuf::parse(&STANDARD.encode(&bytes), &references) {
+        match in_no_long_time(|| levada_protobuf::parse(&STANDARD.encode(&bytes), &references)) {
             Ok(schema) => {
                 read += 1;
                 let again = levada_protobuf::parse(schema.canonical(), &references).unwrap();
@@ -100,7 +111,7 @@ fn imports_that_pass_on_imports_are_read_in_no_long_time() {
     let all: String = files.iter().map(|(name, _)| format!("import \"{name}\";")).collect();
     for imports in [all, format!("import \"{}\";", name(0, 0))] {
         let text = format!("syntax = \"proto3\"; {imports} message M {{ F{}_1 a = 1; }}", steps - 1);
-        let schema = levada_protobuf::parse(&text, &references).unwrap();
+        let schema = in_no_long_time(|| levada_protobuf::parse(&text, &references)).unwrap();
         assert!(schema.normalized().contains(".F31_1 a = 1;"));
         let again = levada_protobuf::parse(&schema.serialized(), &references).unwrap();
         assert_eq!(again.normalized(), schema.normalized());
@@ -122,6 +133,36 @@ fn types_that_refer_to_each_other_in_every_way_are_compared_in_no_long_time() {
     let root = format!("syntax = \"proto3\"; import \"{IMPORT}\"; message M {{ shared.I0 a = 1; }}");
     let (old, new) = (parse(&(root.clone(), file("int32"))), parse(&(root, file("string"))));
     assert_eq!(levada_protobuf::incompatibilities(&old, &old), []);
-    let found = levada_protobuf::incompatibilities(&new, &old);
+    let found = in_no_long_time(|| levada_protobuf::incompatibilities(&new, &old));
     assert_eq!(found.len(), count + count * count + 1);
+}
+
+#[test]
+fn maps_written_as_messages_are_read_in_no_long_time_however_many() {
+    let count = 3_000;
+    let mut text = String::from("syntax = \"proto3\"; message M {");
+    for index in 0..count {
+        let name = count - index;
+        text.push_str(&format!("message E{index} {{ option map_entry = true; string key = 1; int32 value = 2; }}"));
+        text.push_str(&format!("repeated E{} f{name} = {};", name - 1, index + 1));
+    }
+    text.push('}');
+    let schema = in_no_long_time(|| levada_protobuf::parse(&text, &[])).unwrap();
+    assert_eq!(schema.normalized().matches("  map<string, int32> f").count(), count);
+}
+
+#[test]
+fn as_much_as_the_limits_allow_is_read_in_no_long_time() {
+    let files: Vec<(String, String)> = (0..100)
+        .map(|file| {
+            let before: String = (0..file).map(|before| format!("import \"f{before}.proto\";")).collect();
+            let fields: String = (1..1_400).map(|number| format!("M{} f{number} = {number};", file)).collect();
+            let text = format!("syntax = \"proto3\"; package p{file}; {before} message M{file} {{ {fields} }}");
+            (format!("f{file}.proto"), text)
+        })
+        .collect();
+    let references: Vec<Reference<'_>> = files.iter().map(|(name, text)| Reference { name, text }).collect();
+    let text = "syntax = \"proto3\"; import \"f99.proto\"; message M { p99.M99 a = 1; }";
+    let schema = in_no_long_time(|| levada_protobuf::parse(text, &references)).unwrap();
+    assert_eq!(differences(&schema, &schema), []);
 }
