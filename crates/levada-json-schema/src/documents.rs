@@ -90,7 +90,7 @@ impl Documents {
         self.list.iter().map(|document| document.bases.len()).sum()
     }
 
-    /// Notes the ids and anchors in `json`, which lies at `place`. Recurses as deep as the text nests, so boundedly.
+    /// Notes the ids and anchors in `json`, which lies at `place`. Recurses as deep as the text nests: boundedly.
     fn scan(&mut self, json: &Json, draft: Draft, place: &mut Place, base: &str) {
         let end = place.pointer.len();
         match json {

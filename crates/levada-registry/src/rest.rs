@@ -8,8 +8,8 @@
 //! | `settings` | `/config…`, `/mode…` |
 //! | `server` | `/`, `/contexts`, `/v1/metadata/…` |
 //!
-//! Any path may begin with `/contexts/NAME`: subjects without a context are then of that one (`context`). Handlers check
-//! and translate; what requests mean is `levada-schema`'s.
+//! Any path may begin with `/contexts/NAME`: subjects without a context are then of that one (`context`). Handlers
+//! check and translate; what requests mean is `levada-schema`'s.
 
 mod answer;
 mod compatibility;

@@ -39,7 +39,7 @@ impl Registry {
     /// Holds a schema against earlier versions of `subject`, as its setting has it.
     ///
     /// # Errors
-    /// [`Error::InvalidSchema`]; [`Error::VersionNotFound`] or [`Error::SubjectNotFound`] where one version is asked for.
+    /// [`Error::InvalidSchema`]; [`Error::VersionNotFound`] or [`Error::SubjectNotFound`] of the version that is named.
     pub fn check(
         &self,
         subject: &Subject,

@@ -82,20 +82,28 @@ impl Parsed {
         }
     }
 
-    /// All that keeps `reader` from reading what was written with `writer`, in words.
+    /// All that keeps one from reading what was written with the other, in words that call them by these names.
     #[must_use]
-    pub fn incompatibilities(reader: &Self, writer: &Self, policy: CompatibilityPolicy) -> Vec<String> {
+    pub fn incompatibilities(
+        (reader, reader_name): (&Self, &str),
+        (writer, writer_name): (&Self, &str),
+        policy: CompatibilityPolicy,
+    ) -> Vec<String> {
         let policy = match policy {
             CompatibilityPolicy::Strict => levada_json_schema::Policy::Strict,
             CompatibilityPolicy::Lenient => levada_json_schema::Policy::Lenient,
         };
         match (reader, writer) {
-            (Self::Avro(reader), Self::Avro(writer)) => in_words(levada_avro::incompatibilities(reader, writer)),
+            (Self::Avro(reader), Self::Avro(writer)) => {
+                let found = levada_avro::incompatibilities(reader, writer);
+                in_words(found, |one| one.describe(reader_name, writer_name))
+            }
             (Self::Json(reader), Self::Json(writer)) => {
-                in_words(levada_json_schema::incompatibilities(reader, writer, policy))
+                in_words(levada_json_schema::incompatibilities(reader, writer, policy), ToString::to_string)
             }
             (Self::Protobuf(reader), Self::Protobuf(writer)) => {
-                in_words(Ok::<_, std::convert::Infallible>(levada_protobuf::incompatibilities(reader, writer)))
+                let found = levada_protobuf::incompatibilities(reader, writer);
+                found.iter().map(|one| one.message(reader_name, writer_name)).collect()
             }
             _ => vec!["Incompatible because of different schema type".to_owned()],
         }
@@ -103,9 +111,9 @@ impl Parsed {
 }
 
 /// What cannot be judged is not let pass.
-fn in_words<T: ToString, E: ToString>(found: Result<Vec<T>, E>) -> Vec<String> {
+fn in_words<T, E: ToString>(found: Result<Vec<T>, E>, in_words: impl Fn(&T) -> String) -> Vec<String> {
     match found {
-        Ok(found) => found.iter().map(ToString::to_string).collect(),
+        Ok(found) => found.iter().map(in_words).collect(),
         Err(error) => vec![error.to_string()],
     }
 }
@@ -126,10 +134,10 @@ pub(crate) fn against(
 ) -> Vec<String> {
     let mut found = Vec::new();
     if level.is_backward() {
-        found.extend(Parsed::incompatibilities(new, &earlier.parsed, policy));
+        found.extend(Parsed::incompatibilities((new, "new"), (&earlier.parsed, "old"), policy));
     }
     if level.is_forward() {
-        found.extend(Parsed::incompatibilities(&earlier.parsed, new, policy));
+        found.extend(Parsed::incompatibilities((&earlier.parsed, "old"), (new, "new"), policy));
     }
     if !found.is_empty() {
         found.push(format!("{{oldSchemaVersion: {}}}", earlier.version));

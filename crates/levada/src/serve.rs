@@ -22,7 +22,7 @@ pub(crate) struct ServeArgs {
     /// Where health and metrics are served over HTTP; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
-    /// Where the schema registry is served over HTTP; port 0 picks a free one, `off` serves none [default: 127.0.0.1:8081]
+    /// Where the schema registry is served; port 0 picks a free one, `off` serves none [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     registry: Option<String>,
     /// The address that clients are told to connect to, for brokers behind NAT or in a container

@@ -295,14 +295,11 @@ impl<'a> Generator<'a> {
             self.describe(object, depth);
             return;
         }
-<<<<<<< HEAD
-=======
         if self.is_later() && self.one_in(8) {
             let key = self.pick(&["unevaluatedProperties", "unevaluatedProperties", "unevaluatedItems"]);
             object.insert(key.to_owned(), if self.one_in(3) { self.part(depth + 1) } else { json!(false) });
             return;
         }
->>>>>>> json-schema
         let keys: Vec<String> =
             object.keys().filter(|key| *key != "$schema" && *key != "definitions").cloned().collect();
         match self.below(3) {

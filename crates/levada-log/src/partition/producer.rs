@@ -2,7 +2,8 @@
 //!
 //! Pure. Five batches a producer are remembered, so that a retried one is answered with its original offset.
 //!
-//! Source: KIP-98, KIP-360, `ProducerAppendInfo` of Kafka 4.3.1; KAFKA-14359 for what must not overtake a refused batch.
+//! Source: KIP-98, KIP-360, `ProducerAppendInfo` of Kafka 4.3.1; KAFKA-14359 for what must not overtake a refused
+//! batch.
 
 mod encoding;
 pub mod snapshot;
