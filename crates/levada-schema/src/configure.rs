@@ -38,7 +38,7 @@ impl Registry {
                 (_, value) => value,
             };
             if value.is_null() {
-                members.shift_remove(&name);
+                members.remove(&name);
             } else {
                 members.insert(name, value);
             }

@@ -17,7 +17,7 @@ use crate::{
     subject::{Context, Subject},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The tenant of contexts: there is one.
@@ -147,13 +147,13 @@ struct RawVersion {
     version: i32,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawNoop {
     id_max: BTreeMap<String, i32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct RawMode {
     mode: Mode,
 }
@@ -232,57 +232,107 @@ impl Record {
     }
 
     /// Key and value as they are written.
+    ///
+    /// # Panics
+    /// Never: texts and numbers can be written as JSON.
     #[must_use]
     pub fn encode(&self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let key = |keytype, subject| bytes(&SubjectKey { keytype, subject, magic: 0 });
         let name = |subject: &Option<Subject>| subject.as_ref().map(Subject::qualified);
-        let (key, value) = match self {
-            Self::Schema { subject, version } => (schema_key(subject, version.version), Some(version.encode(subject))),
+        match self {
+            Self::Schema { subject, version } => {
+                (schema_key(subject, version.version), Some(bytes(&version.encode(subject))))
+            }
             Self::SchemaGone { subject, version } => (schema_key(subject, *version), None),
             Self::DeleteSubject { subject, version } => {
-                let name = subject.qualified();
-                let key = json!({ "keytype": "DELETE_SUBJECT", "subject": name, "magic": 0 });
-                (key, Some(json!({ "subject": name, "version": version })))
+                let subject = subject.qualified();
+                let value = bytes(&DeletedValue { subject: subject.clone(), version: Some(*version) });
+                (key("DELETE_SUBJECT", Some(subject)), Some(value))
             }
             Self::ClearSubject { subject } => {
-                let name = subject.qualified();
-                let key = json!({ "keytype": "CLEAR_SUBJECT", "subject": name, "magic": 0 });
-                (key, Some(json!({ "subject": name })))
+                let subject = subject.qualified();
+                let value = bytes(&DeletedValue { subject: subject.clone(), version: None });
+                (key("CLEAR_SUBJECT", Some(subject)), Some(value))
             }
             Self::Config { subject, config } => {
-                let key = json!({ "keytype": "CONFIG", "subject": name(subject), "magic": 0 });
-                (key, config.as_ref().map(|config| with_subject(name(subject), json!(config))))
+                let value = config.as_ref().map(|rest| bytes(&OfSubject { subject: name(subject), rest }));
+                (key("CONFIG", name(subject)), value)
             }
             Self::Mode { subject, mode } => {
-                let key = json!({ "keytype": "MODE", "subject": name(subject), "magic": 0 });
-                (key, mode.map(|mode| with_subject(name(subject), json!({ "mode": mode.name() }))))
+                let value = mode.map(|mode| bytes(&OfSubject { subject: name(subject), rest: RawMode { mode } }));
+                (key("MODE", name(subject)), value)
             }
             Self::Context { context, present } => {
-                let name = context.as_str();
-                let key = json!({ "keytype": "CONTEXT", "tenant": TENANT, "context": name, "magic": 0 });
-                (key, present.then(|| json!({ "tenant": TENANT, "context": name })))
+                let context = context.as_str();
+                let key = bytes(&ContextKey { keytype: "CONTEXT", tenant: TENANT, context, magic: 0 });
+                (key, present.then(|| bytes(&ContextValue { tenant: TENANT, context })))
             }
             Self::Noop { id_max } => {
-                let ids: BTreeMap<&str, i32> = id_max.iter().map(|(context, &id)| (context.as_str(), id)).collect();
-                (json!({ "keytype": "NOOP", "magic": 0 }), (!ids.is_empty()).then(|| json!({ "idMax": ids })))
+                let ids = id_max.iter().map(|(context, &id)| (context.to_string(), id)).collect();
+                let value = (!id_max.is_empty()).then(|| bytes(&RawNoop { id_max: ids }));
+                (bytes(&NoopKey { keytype: "NOOP", magic: 0 }), value)
             }
-        };
-        (key.to_string().into_bytes(), value.map(|value| value.to_string().into_bytes()))
+        }
     }
 }
 
-fn schema_key(subject: &Subject, version: i32) -> Value {
-    json!({ "keytype": "SCHEMA", "subject": subject.qualified(), "version": version, "magic": 1 })
+/// The order of members is the format's: others compare keys byte by byte, and so does compaction.
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("texts and numbers can be written as JSON")
 }
 
-fn with_subject(subject: Option<String>, value: Value) -> Value {
-    let mut members = Map::new();
-    if let Some(subject) = subject {
-        members.insert("subject".to_owned(), Value::String(subject));
-    }
-    if let Value::Object(others) = value {
-        members.extend(others);
-    }
-    Value::Object(members)
+fn schema_key(subject: &Subject, version: i32) -> Vec<u8> {
+    bytes(&SchemaKey { keytype: "SCHEMA", subject: subject.qualified(), version, magic: 1 })
+}
+
+#[derive(Serialize)]
+struct SchemaKey {
+    keytype: &'static str,
+    subject: String,
+    version: i32,
+    magic: i32,
+}
+
+#[derive(Serialize)]
+struct SubjectKey {
+    keytype: &'static str,
+    subject: Option<String>,
+    magic: i32,
+}
+
+#[derive(Serialize)]
+struct ContextKey<'a> {
+    keytype: &'static str,
+    tenant: &'static str,
+    context: &'a str,
+    magic: i32,
+}
+
+#[derive(Serialize)]
+struct NoopKey {
+    keytype: &'static str,
+    magic: i32,
+}
+
+#[derive(Serialize)]
+struct DeletedValue {
+    subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i32>,
+}
+
+#[derive(Serialize)]
+struct ContextValue<'a> {
+    tenant: &'static str,
+    context: &'a str,
+}
+
+#[derive(Serialize)]
+struct OfSubject<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(flatten)]
+    rest: T,
 }
 
 fn config_of(value: Value) -> Result<Config, RecordError> {
@@ -298,9 +348,9 @@ impl Version {
         Self { version, id, schema, deleted }
     }
 
-    fn encode(&self, subject: &Subject) -> Value {
+    fn encode(&self, subject: &Subject) -> RawSchema {
         let Schema { schema_type, text, references, metadata, rule_set } = &self.schema;
-        json!(RawSchema {
+        RawSchema {
             subject: subject.qualified(),
             version: self.version,
             id: self.id,
@@ -311,7 +361,7 @@ impl Version {
             rule_set: rule_set.clone(),
             schema: text.to_string(),
             deleted: self.deleted,
-        })
+        }
     }
 }
 
