@@ -19,7 +19,7 @@ pub(crate) fn line<'a>(schema: &'a Schema, known: impl IntoIterator<Item = &'a s
     Ok(printer.out)
 }
 
-/// The line would be nested too deep.
+/// The schema nests deeper than its printed line may.
 #[derive(Debug)]
 pub(crate) struct TooDeep;
 

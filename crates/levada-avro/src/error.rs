@@ -153,7 +153,7 @@ pub enum Problem {
         /// The text.
         text: String,
     },
-    /// The schema's own line would be nested too deep to be read again.
+    /// The schema's printed line nests deeper than the parser takes.
     #[error("types are nested deeper than {limit}")]
     TooDeep {
         /// How deep they may be.

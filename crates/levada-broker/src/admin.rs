@@ -219,7 +219,7 @@ impl Broker {
         let _one_at_a_time = self.admin.lock().await;
         let image = self.store.image();
         let topic = image.topic(topic.name()).ok_or(DeleteRecordsError::UnknownTopic)?;
-        if topic.name.is_internal() {
+        if self.is_own(topic) {
             return Err(DeleteRecordsError::InternalTopic(topic.name.clone()));
         }
         let log = topic.log(partition).ok_or(DeleteRecordsError::UnknownPartition(partition))?;

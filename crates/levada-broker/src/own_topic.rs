@@ -18,7 +18,7 @@ use levada_model::{
 use levada_store::{Acks, AppendEntry, AppendError, AppendSet, Change, CommitError, Log, Origin};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The largest batch.
+/// No batch is larger, however much the journal holds.
 const BATCH_SIZE_MAX: usize = 16 << 20;
 
 /// A record of a topic of the platform's own: a key, and a value or a tombstone.
@@ -31,10 +31,12 @@ pub enum OwnTopicError {
     #[error("topic `{0}` is not ours: set `{WRITER}` to `true` once nobody else writes to it")]
     NotOurs(TopicName),
     /// The records do not fit into a batch.
-    #[error("the records take {size} bytes, at most {BATCH_SIZE_MAX} are written at once")]
+    #[error("the records take {size} bytes, at most {limit} are written at once")]
     TooLarge {
         /// How many they take.
         size: usize,
+        /// How many they may take.
+        limit: usize,
     },
     /// The topic could not be made.
     #[error(transparent)]
@@ -67,6 +69,18 @@ impl OwnTopic {
         self.broker.store.image().topic(self.name.as_str()).and_then(|topic| topic.log(0).cloned())
     }
 
+    /// Which topic of the name it is, where it exists.
+    #[must_use]
+    pub fn id(&self) -> Option<TopicId> {
+        self.broker.store.image().topic(self.name.as_str()).map(|topic| topic.id)
+    }
+
+    /// So many bytes of records are written at once.
+    #[must_use]
+    pub fn batch_size_max(&self) -> usize {
+        self.broker.store.batch_size_max().min(BATCH_SIZE_MAX)
+    }
+
     /// Whether we write to it: it does not exist yet, or was claimed.
     #[must_use]
     pub fn is_ours(&self) -> bool {
@@ -92,11 +106,12 @@ impl OwnTopic {
         internal_log::read_from(&log, offset, &mut each).map_err(OwnTopicError::Unreadable)
     }
 
-    /// Writes records, all or none, and answers when they are durable; the topic is made where it is missing.
+    /// Writes records, all or none, and answers with the offset of the first when they are durable; the topic is made
+    /// where it is missing.
     ///
     /// # Errors
     /// [`OwnTopicError`].
-    pub async fn append(&self, records: &[OwnRecord]) -> Result<(), OwnTopicError> {
+    pub async fn append(&self, records: &[OwnRecord]) -> Result<Offset, OwnTopicError> {
         if !self.is_ours() {
             return Err(OwnTopicError::NotOurs(self.name.clone()));
         }
@@ -109,16 +124,15 @@ impl OwnTopic {
         for (key, value) in records {
             builder.push(&NewRecord { timestamp, key: Some(key), value: value.as_deref(), headers: &[] });
         }
-        let size = builder.records_size();
-        if size > BATCH_SIZE_MAX {
-            return Err(OwnTopicError::TooLarge { size });
+        let (size, limit) = (builder.records_size(), self.batch_size_max());
+        if size > limit {
+            return Err(OwnTopicError::TooLarge { size, limit });
         }
         let batch = Batch::check(builder.finish()).expect("a batch that was just built is sound");
         let entries = vec![AppendEntry { log, batch, origin: Origin::Coordinator }];
         let ticket = self.broker.store.append(AppendSet { entries, acks: Acks::Durable });
         let outcome = ticket.await.and_then(|mut outcomes| outcomes.pop());
-        outcome.unwrap_or(Err(AppendError::Closed))?;
-        Ok(())
+        Ok(outcome.unwrap_or(Err(AppendError::Closed))?.base_offset)
     }
 
     async fn create(&self) -> Result<Arc<Log>, OwnTopicError> {

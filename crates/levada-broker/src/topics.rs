@@ -5,7 +5,9 @@
 use crate::{
     Broker, ValidateOnly,
     auth::{Grant, Op, op, res},
-    config::{BrokerConfig, ConfigError, DescribedConfig, TopicDefaults, alter, describe, topic::check_batch_size},
+    config::{
+        BrokerConfig, ConfigError, DescribedConfig, TopicDefaults, WRITER, alter, describe, topic::check_batch_size,
+    },
 };
 use levada_model::{LeaderEpoch, NodeId, PartitionIndex, Str, TopicId, TopicName, ids::TopicNameError};
 use levada_store::{Change, ClusterImage, CommitError, Topic};
@@ -228,12 +230,17 @@ impl Broker {
         }
         let image = self.store.image();
         let topic = image.topic(topic.name()).ok_or(AdminError::UnknownTopic)?;
-        if topic.name.is_internal() {
+        if self.is_own(topic) {
             return Err(AdminError::InternalTopic(topic.name.clone()));
         }
         self.commit(vec![Change::DeleteTopic { id: topic.id }]).await?;
         self.coordinator.forget_topic(&topic.name).await;
         Ok(topic.id)
+    }
+
+    /// Whether the broker, or a part of the platform, keeps its state in a topic: it is not taken away under it.
+    pub(crate) fn is_own(&self, topic: &Topic) -> bool {
+        topic.name.is_internal() || topic.configs.get(WRITER).is_some_and(|value| value == "true")
     }
 
     /// Gives a topic more partitions, so that it has `count`.
@@ -250,7 +257,7 @@ impl Broker {
         let _one_at_a_time = self.admin.lock().await;
         let image = self.store.image();
         let topic = image.topic(topic.name()).ok_or(CreatePartitionsError::UnknownTopic)?;
-        if topic.name.is_internal() {
+        if self.is_own(topic) {
             return Err(CreatePartitionsError::InternalTopic(topic.name.clone()));
         }
         let present = count_of(topic);

@@ -68,7 +68,7 @@ fn file_of(bytes: &[u8], proto: &FileDescriptorProto, imports: &Imports) -> Resu
     let descriptor = pool.get_file_by_name(&name).ok_or_else(|| ParseError::invalid("the descriptor has no file"))?;
     let converter = Converter { syntax };
     let file = converter.file(proto, &descriptor)?;
-    // Names come from a stranger, too: what is no name would be text of another meaning.
+    // Names are printed as text: one that is no identifier could say anything there.
     match parser::parse(&print::print(&file)) {
         Ok(read) if read == file => Ok(file),
         Ok(_) => Err(ParseError::invalid("the descriptor holds a name that no `.proto` text can hold")),

@@ -6,5 +6,5 @@
 mod rest;
 mod service;
 
-pub use rest::router;
+pub use rest::{Peer, router};
 pub use service::{Readiness, Service, WriteError};

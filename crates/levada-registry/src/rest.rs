@@ -20,6 +20,8 @@ mod settings;
 mod shapes;
 mod subjects;
 
+pub use context::Peer;
+
 use crate::service::Service;
 use axum::{Router, extract::DefaultBodyLimit};
 use levada_broker::Broker;

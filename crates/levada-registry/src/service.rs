@@ -2,7 +2,7 @@
 //!
 //! Readers hold a state that was durable when they came ([`Service::registry`]). Changes wait in a queue; all that wait
 //! are decided on a copy of the state, each seeing those before it, and written as one batch. When that is durable the
-//! copy becomes the state, and they are answered.
+//! copy becomes the state, and they are answered. Deciding reads and compares schemas: it has a thread for itself.
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -10,24 +10,29 @@ use levada_broker::{
     Broker,
     own_topic::{OwnRecord, OwnTopic, OwnTopicError},
 };
-use levada_model::{Offset, TopicName};
+use levada_model::{Offset, TopicId, TopicName};
 use levada_schema::{Error, Record, Registry};
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Where schemas are kept.
 const TOPIC: &str = "_schemas";
 /// Changes that wait; those beyond wait outside.
 const WAITING_MAX: usize = 1_000;
-/// So many are decided and written together.
+/// So many are decided and written together, or fewer, once their records have so many bytes.
 const TOGETHER_MAX: usize = 256;
+const TOGETHER_SIZE_MAX: usize = 256 << 10;
 /// So often another's topic is looked at.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Whether the registry answers, and whether it takes changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It still reads its topic.
+    /// It still reads its topic, or cannot.
     Loading,
     /// It answers, and takes changes.
     Writer,
@@ -61,6 +66,8 @@ struct Change {
 pub struct Service {
     topic: OwnTopic,
     state: ArcSwapOption<Registry>,
+    /// Why there is no state and will be none.
+    trouble: OnceLock<String>,
     changes: mpsc::Sender<Change>,
 }
 
@@ -76,8 +83,9 @@ impl Service {
         let name = TopicName::new(TOPIC).expect("the name is legal");
         let topic = OwnTopic::new(Arc::clone(broker), name);
         let (changes, waiting) = mpsc::channel(WAITING_MAX);
-        let service = Arc::new(Self { topic, state: ArcSwapOption::empty(), changes });
-        let owner = Owner { service: Arc::downgrade(&service), topic: service.topic.clone(), next: 0 };
+        let service = Arc::new(Self { topic, state: ArcSwapOption::empty(), trouble: OnceLock::new(), changes });
+        let place = Place { id: service.topic.id(), next: 0 };
+        let owner = Owner { service: Arc::downgrade(&service), topic: service.topic.clone(), place };
         spawn(Box::pin(owner.run(waiting)));
         service
     }
@@ -86,6 +94,12 @@ impl Service {
     #[must_use]
     pub fn registry(&self) -> Option<Arc<Registry>> {
         self.state.load_full()
+    }
+
+    /// Why there is no state and will be none.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.get().map(String::as_str)
     }
 
     /// Whether it answers, and whether it takes changes.
@@ -125,23 +139,50 @@ impl Service {
     }
 }
 
+/// Up to where the topic was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// Another topic of the same name is read from its beginning.
+    id: Option<TopicId>,
+    next: Offset,
+}
+
+/// Changes that were decided, each on what those before it come to.
+struct Round {
+    after: Registry,
+    batches: Vec<Batch>,
+    /// Those whose turn comes next.
+    left: VecDeque<Change>,
+}
+
+/// What is written at once, and who waits for it.
+#[derive(Default)]
+struct Batch {
+    records: Vec<OwnRecord>,
+    size: usize,
+    told: Vec<oneshot::Sender<Result<(), OwnTopicError>>>,
+}
+
 /// The one who reads and writes the topic.
 struct Owner {
     service: std::sync::Weak<Service>,
     topic: OwnTopic,
-    /// Where the topic is read on.
-    next: Offset,
+    place: Place,
 }
 
 impl Owner {
     async fn run(mut self, mut waiting: mpsc::Receiver<Change>) {
-        let mut state = match self.load().await {
+        let mut state = match self.caught_up(Registry::default()).await {
             Ok(state) => state,
             Err(error) => {
                 tracing::error!(%error, "the schema registry does not start");
+                if let Some(service) = self.service.upgrade() {
+                    service.trouble.get_or_init(|| error.to_string());
+                }
                 return;
             }
         };
+        tracing::info!(records = self.place.next, "schemas are loaded");
         self.show(&state);
         loop {
             let mut changes = Vec::new();
@@ -150,14 +191,19 @@ impl Owner {
                     if count == 0 {
                         return;
                     }
-                    state = self.carry_out(state, changes).await;
+                    let mut left = VecDeque::from(changes);
+                    while !left.is_empty() {
+                        (state, left) = self.carry_out(state, left).await;
+                    }
                 }
                 // Another may make the topic at any time as long as there is none.
                 () = tokio::time::sleep(FOLLOW_INTERVAL), if self.topic.log().is_none() || !self.topic.is_ours() => {
-                    state = self.follow(state).await;
+                    if !self.is_caught_up() {
+                        state = self.follow(state).await;
+                        self.show(&state);
+                    }
                 }
             }
-            self.show(&state);
         }
     }
 
@@ -167,20 +213,24 @@ impl Owner {
         }
     }
 
-    async fn load(&mut self) -> Result<Registry, OwnTopicError> {
-        let (state, next) = read(self.topic.clone(), Registry::default(), 0).await?;
-        self.next = next;
-        tracing::info!(records = next, "schemas are loaded");
+    fn is_caught_up(&self) -> bool {
+        let end = self.topic.log().map_or(0, |log| log.tail().high_watermark);
+        self.place == Place { id: self.topic.id(), next: end }
+    }
+
+    /// The state with what the topic has beyond it.
+    async fn caught_up(&mut self, state: Registry) -> Result<Registry, OwnTopicError> {
+        let id = self.topic.id();
+        let (state, from) = if id == self.place.id { (state, self.place.next) } else { (Registry::default(), 0) };
+        let (state, next) = read(self.topic.clone(), state, from).await?;
+        self.place = Place { id, next };
         Ok(state)
     }
 
-    /// What others wrote meanwhile.
+    /// As [`Self::caught_up`]; where the topic cannot be read, the state stays.
     async fn follow(&mut self, state: Registry) -> Registry {
-        match read(self.topic.clone(), state.clone(), self.next).await {
-            Ok((next_state, next)) => {
-                self.next = next;
-                next_state
-            }
+        match self.caught_up(state.clone()).await {
+            Ok(state) => state,
             Err(error) => {
                 tracing::warn!(%error, "the topic of schemas cannot be followed");
                 state
@@ -188,42 +238,98 @@ impl Owner {
         }
     }
 
-    /// Decides all, writes all, and answers all.
-    async fn carry_out(&mut self, state: Registry, changes: Vec<Change>) -> Registry {
+    /// Decides some, writes them, and answers them; gives back those that are left.
+    async fn carry_out(&mut self, state: Registry, left: VecDeque<Change>) -> (Registry, VecDeque<Change>) {
         // Another may have written until the topic was claimed.
-        let state = if self.topic.log().is_some_and(|log| log.tail().high_watermark > self.next) {
-            self.follow(state).await
-        } else {
-            state
-        };
-        let mut after = state.clone();
-        let mut records: Vec<OwnRecord> = Vec::new();
-        let mut told = Vec::with_capacity(changes.len());
-        for Change { decide, done } in changes {
-            for record in decide(&after) {
-                after.apply(&record);
-                let (key, value) = record.encode();
-                records.push((key.into(), value.map(Bytes::from)));
-            }
-            told.push(done);
-        }
-        let outcome = if records.is_empty() { Ok(()) } else { self.topic.append(&records).await };
-        let state = match &outcome {
-            Ok(()) => {
-                self.next = self.next.saturating_add(i64::try_from(records.len()).unwrap_or(i64::MAX));
-                after
-            }
+        let state = if self.is_caught_up() { state } else { self.follow(state).await };
+        let (before, size_max) = (state.clone(), self.topic.batch_size_max());
+        let deciding = tokio::task::spawn_blocking(move || decide(before, left, size_max));
+        let Round { after, batches, left } = match deciding.await {
+            Ok(round) => round,
+            // Those that waited learn it from their channels.
             Err(error) => {
-                tracing::warn!(%error, "schemas were not written");
-                state
+                tracing::error!(%error, "changes of schemas could not be decided");
+                return (state, VecDeque::new());
             }
+        };
+        let start = self.place;
+        let mut outcomes = Vec::with_capacity(batches.len());
+        let mut is_whole = true;
+        for Batch { records, told, .. } in batches {
+            let written = self.write(&records).await;
+            is_whole &= matches!(written, Ok(true));
+            outcomes.push((written.map(drop), told));
+        }
+        let state = if is_whole {
+            after
+        } else {
+            // What was written, by whom ever, is what counts.
+            self.place = start;
+            self.follow(state).await
         };
         self.show(&state);
-        for done in told {
-            drop(done.send(outcome.clone()));
+        for (outcome, told) in outcomes {
+            told.into_iter().for_each(|done| drop(done.send(outcome.clone())));
         }
-        state
+        (state, left)
     }
+
+    /// Writes records; says whether they lie behind all that the state knows.
+    async fn write(&mut self, records: &[OwnRecord]) -> Result<bool, OwnTopicError> {
+        if records.is_empty() {
+            return Ok(true);
+        }
+        let written = self.topic.append(records).await;
+        let base = written.inspect_err(|error| tracing::warn!(%error, "schemas were not written"))?;
+        let is_next = base == self.place.next;
+        if !is_next {
+            tracing::error!(base, expected = self.place.next, "somebody else wrote to the topic of schemas");
+        }
+        let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
+        self.place = Place { id: self.topic.id(), next: base.saturating_add(count) };
+        Ok(is_next)
+    }
+}
+
+/// Decides changes until their records are many. Takes its time.
+fn decide(state: Registry, mut left: VecDeque<Change>, size_max: usize) -> Round {
+    let mut after = state;
+    let mut batches = vec![Batch::default()];
+    let mut size = 0;
+    while size < TOGETHER_SIZE_MAX
+        && let Some(Change { decide, done }) = left.pop_front()
+    {
+        let records = decide(&after);
+        let encoded: Vec<OwnRecord> = records.iter().map(encoded).collect();
+        let own_size = encoded.iter().map(size_of).sum::<usize>();
+        if own_size > size_max {
+            drop(done.send(Err(OwnTopicError::TooLarge { size: own_size, limit: size_max })));
+            continue;
+        }
+        records.iter().for_each(|record| after.apply(record));
+        size += own_size;
+        // A change is written wholly or not at all.
+        if batches.last().is_none_or(|batch| batch.size + own_size > size_max) {
+            batches.push(Batch::default());
+        }
+        if let Some(batch) = batches.last_mut() {
+            batch.records.extend(encoded);
+            batch.size += own_size;
+            batch.told.push(done);
+        }
+    }
+    Round { after, batches, left }
+}
+
+fn encoded(record: &Record) -> OwnRecord {
+    let (key, value) = record.encode();
+    (key.into(), value.map(Bytes::from))
+}
+
+/// Bytes that a record takes in a batch, at most.
+fn size_of((key, value): &OwnRecord) -> usize {
+    const OVERHEAD_MAX: usize = 40;
+    key.len() + value.as_ref().map_or(0, Bytes::len) + OVERHEAD_MAX
 }
 
 /// Applies what lies in the topic from `offset` on; answers where to go on.

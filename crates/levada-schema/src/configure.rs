@@ -9,12 +9,16 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
+/// Switches of other registries. They are kept where another registry wrote them.
+const NOT_OBEYED: [&str; 4] = ["validateFields", "validateNewSchemas", "validateRules", "aliasForDeks"];
+
 impl Registry {
     /// Changes settings; what `changes` does not name stays, and `null` takes a setting away. Answers what to write.
     ///
     /// # Errors
     /// [`Error::InvalidCompatibility`] for a level that there is not; [`Error::InvalidSchema`] for a setting that there
-    /// is not, or of the wrong type; [`Error::InvalidContract`]; [`Error::NotPermitted`] in read-only mode.
+    /// is not, of the wrong type, or that nothing here obeys; [`Error::InvalidContract`]; [`Error::NotPermitted`] in
+    /// read-only mode.
     pub fn set_config(
         &self,
         subject: Option<&Subject>,
@@ -37,6 +41,9 @@ impl Registry {
                 ("compatibilityPolicy", Value::String(policy)) => Value::String(policy.to_ascii_uppercase()),
                 (_, value) => value,
             };
+            if NOT_OBEYED.contains(&name.as_str()) && value == Value::Bool(true) {
+                return Err(Error::InvalidSchema(format!("`{name}` cannot be switched on: nothing here obeys it")));
+            }
             if value.is_null() {
                 members.remove(&name);
             } else {

@@ -137,7 +137,7 @@ where
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContractError {
     /// A member that is not known.
-    #[error("`{0}` is not known here and would be dropped by those who read it")]
+    #[error("`{0}` is not known: clients would ignore it")]
     Unknown(String),
     /// A rule without a name, a mode or a type.
     #[error("rule `{rule}` has no {what}")]

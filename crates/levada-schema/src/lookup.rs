@@ -91,7 +91,7 @@ impl Registry {
     /// The version under which a schema is registered with a subject, the latest if there are several.
     ///
     /// `normalize` compares with normalised texts. Where the schema is not found as it is given, it is looked for with
-    /// the metadata and rules that it would be registered with.
+    /// the metadata and rules that registering adds.
     ///
     /// # Errors
     /// [`Error::InvalidSchema`].

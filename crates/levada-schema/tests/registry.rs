@@ -316,6 +316,10 @@ fn metadata_and_rules_come_from_defaults_the_previous_version_and_overrides() {
     let error = rig.configure(Some("a"), json!({ "defaultMetadata": { "colour": 1 } })).unwrap_err();
     assert_eq!(error.code(), 42210);
     assert_eq!(rig.configure(Some("a"), json!({ "colour": 1 })).unwrap_err().code(), 42201);
+    for name in ["validateFields", "validateNewSchemas", "validateRules", "aliasForDeks"] {
+        assert_eq!(rig.configure(Some("a"), json!({ name: true })).unwrap_err().code(), 42201, "{name}");
+        rig.configure(Some("a"), json!({ name: false })).unwrap();
+    }
 }
 
 #[test]

@@ -318,8 +318,7 @@ impl Log {
         self.append.lock().producers.iter().map(|(id, state)| (id, state.clone())).collect()
     }
 
-    /// Takes note of a client's batch that was refused for now: what its producer sent behind it does not come before
-    /// it. See [`levada_log::partition::producer::ProducerTable::expect_again`].
+    /// A client's batch got a retriable error; see [`levada_log::partition::producer::ProducerTable::expect_again`].
     pub fn expect_again(&self, header: &BatchHeader) {
         self.append.lock().producers.expect_again(header);
     }

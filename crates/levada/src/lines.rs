@@ -3,7 +3,8 @@
 //! Lines cannot tell null from empty, and cannot hold line ends; JSON can. In JSON, bytes that are no UTF-8
 //! stand as base64 in `key_base64`, `value_base64`, so that nothing is lost on the way through a file.
 
-use crate::{base64, units};
+use crate::units;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use levada_client::ConsumedRecord;
 use levada_model::{Str, Timestamp, record::RecordHeader};
@@ -138,7 +139,9 @@ fn read_bytes(name: &'static str, plain: Option<&RawValue>, encoded: Option<&str
     match (plain, encoded) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(LineError::Twice(name)),
-        (None, Some(text)) => base64::decode(text).map(|bytes| Some(bytes.into())).ok_or(LineError::Base64(name)),
+        (None, Some(text)) => {
+            BASE64_STANDARD.decode(text).map(|bytes| Some(bytes.into())).map_err(|_| LineError::Base64(name))
+        }
         (Some(text), None) if text.starts_with('"') => Ok(Some(serde_json::from_str::<String>(text)?.into())),
         (Some(text), None) => Ok(Some(Bytes::copy_from_slice(text.as_bytes()))),
     }
@@ -186,7 +189,7 @@ fn show_bytes(bytes: Option<&Bytes>) -> (Option<Box<RawValue>>, Option<String>) 
     let Some(bytes) = bytes else { return (None, None) };
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(serde_json::value::to_raw_value(text).expect("a string is JSON")), None),
-        Err(_) => (None, Some(base64::encode(bytes))),
+        Err(_) => (None, Some(BASE64_STANDARD.encode(bytes))),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The `levada` binary: command line, configuration, wiring, shutdown. No logic of the broker.
 
-mod base64;
 mod cli;
 mod commands;
 mod demo;

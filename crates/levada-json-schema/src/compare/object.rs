@@ -42,6 +42,23 @@ impl Comparison<'_> {
         Ok((found, is_compatible))
     }
 
+    /// Whether all that holds for a part of the instance on the reader's side takes what the writer's allows there.
+    fn covers(
+        &mut self,
+        (writers, readers): (&[Ref], &[Ref]),
+        how: How,
+        path: &str,
+        found: &mut Found,
+    ) -> Result<bool, TooComplex> {
+        let mut is_covered = true;
+        for reader in readers {
+            let (more, is_compatible) = self.part_of(writers, *reader, how)?;
+            found.add(path, &more);
+            is_covered &= is_compatible;
+        }
+        Ok(is_covered)
+    }
+
     fn required(&mut self, pair: &Pair<'_>, name: &str, found: &mut Found) -> Result<(), TooComplex> {
         let read = &self.node(pair.demand).object;
         let path = format!("required/{name}");
@@ -153,13 +170,7 @@ impl Comparison<'_> {
             };
             found.note(kind, path);
         } else {
-            let mut is_covered = true;
-            for reader in readers {
-                let (more, is_compatible) = self.part_of(&writers, reader, pair.how)?;
-                found.add(path, &more);
-                is_covered &= is_compatible;
-            }
-            let kind = if is_covered {
+            let kind = if self.covers((&writers, &readers), pair.how, path, found)? {
                 Kind::PropertyRemovedIsCoveredByPartiallyOpenContentModel
             } else {
                 Kind::PropertyRemovedNotCoveredByPartiallyOpenContentModel
@@ -188,13 +199,7 @@ impl Comparison<'_> {
             return Ok(());
         }
         if !writers.iter().any(|writer| self.node(*writer).is_never()) {
-            let mut is_covered = true;
-            for reader in readers {
-                let (more, is_compatible) = self.part_of(&writers, reader, pair.how)?;
-                found.add(path, &more);
-                is_covered &= is_compatible;
-            }
-            let kind = if is_covered {
+            let kind = if self.covers((&writers, &readers), pair.how, path, found)? {
                 Kind::PropertyAddedIsCoveredByPartiallyOpenContentModel
             } else {
                 Kind::PropertyAddedNotCoveredByPartiallyOpenContentModel

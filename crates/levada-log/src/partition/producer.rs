@@ -151,11 +151,11 @@ pub struct ProducerTable {
     /// Who was active when: the first is the first to be forgotten.
     by_activity: BTreeMap<u64, ProducerId>,
     activity: u64,
-    /// Producers that are not known and whose first batch was refused for now, at most `count_max`.
+    /// Unknown producers whose first batch got a retriable error, at most `count_max`: what they must send first.
     expected: BTreeMap<ProducerId, Expected>,
 }
 
-/// The earliest batch that was refused for now.
+/// The earliest batch of a producer that got a retriable error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Expected {
     epoch: ProducerEpoch,
@@ -212,8 +212,8 @@ impl ProducerTable {
 
     /// What to do with a client's batch.
     ///
-    /// A producer that is not known may begin with any sequence: its records may have fallen to retention. Only what
-    /// it sent behind a batch that was refused for now waits for that batch.
+    /// A producer that is not known may begin with any sequence: its records may have fallen to retention. Where
+    /// its first batch got a retriable error, it begins with that batch.
     #[must_use]
     pub fn check(&self, header: &BatchHeader) -> Verdict {
         let Some(producer) = header.producer() else { return Verdict::Append };
@@ -254,8 +254,8 @@ impl ProducerTable {
         }
     }
 
-    /// Takes note of a client's batch that was refused for now: where its producer is not known, those that it sent
-    /// behind it must not come before it, for then it could never be appended.
+    /// A client's batch got a retriable error. Where its producer is unknown, batches behind it are refused until it
+    /// comes again: taken before it, they would make its sequence out of order for good.
     ///
     /// Not encoded: after a restart clients send again in order.
     pub fn expect_again(&mut self, header: &BatchHeader) {

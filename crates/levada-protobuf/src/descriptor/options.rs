@@ -1,4 +1,4 @@
-//! Options of a descriptor, as they would be written.
+//! Options of a descriptor, in the notation of `.proto` text.
 
 use crate::{
     ast::{OptionElement, OptionValue},

@@ -28,8 +28,8 @@ pub(super) struct Refusal {
 /// What is not `levada-schema`'s to refuse.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// The topic is still being read.
-    Loading,
+    /// The topic is still being read, or cannot be, for this reason.
+    NoState(Option<String>),
     /// The caller may not.
     Denied(String),
     /// The body, or a parameter, is not understood.
@@ -39,7 +39,8 @@ pub(super) enum Problem {
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         match problem {
-            Problem::Loading => Self { code: 503, message: "schemas are still being read; ask again".to_owned() },
+            Problem::NoState(None) => Self { code: 503, message: "schemas are still being read; ask again".to_owned() },
+            Problem::NoState(Some(reason)) => Self { code: 503, message: format!("schemas cannot be read: {reason}") },
             Problem::Denied(name) => Self { code: 40301, message: format!("may not do this to subject `{name}`") },
             Problem::Malformed(message) => Self { code: 400, message },
         }
@@ -99,6 +100,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let axum::extract::Query(params) = read.map_err(|error| Problem::Malformed(error.body_text()))?;
         Ok(Self(params))
     }
+}
+
+/// Does what may take its time, reading and comparing schemas say, where it holds up nobody else.
+pub(super) async fn off_the_loop<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Refusal { code: 50001, message: format!("the request came to nothing: {error}") }))
 }
 
 /// Gives every answer the media type that was asked for.

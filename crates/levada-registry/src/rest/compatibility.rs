@@ -2,7 +2,7 @@
 
 use super::{
     Shared,
-    answer::{Body, Query, Refusal},
+    answer::{Body, Query, Refusal, off_the_loop},
     context::Asked,
     shapes::{SentSchema, flag},
 };
@@ -33,7 +33,7 @@ async fn against_subject(
     Query(params): Query<Params>,
     Body(sent): Body<SentSchema>,
 ) -> Result<Json<Value>, Refusal> {
-    check(&asked, &name, Against::Subject, &params, sent)
+    check(&asked, &name, Against::Subject, &params, sent).await
 }
 
 async fn against_version(
@@ -42,20 +42,20 @@ async fn against_version(
     Query(params): Query<Params>,
     Body(sent): Body<SentSchema>,
 ) -> Result<Json<Value>, Refusal> {
-    check(&asked, &name, Against::Version(VersionId::parse(&version)?), &params, sent)
+    check(&asked, &name, Against::Version(VersionId::parse(&version)?), &params, sent).await
 }
 
-fn check(
+async fn check(
     asked: &Asked,
     name: &str,
     against: Against,
     params: &Params,
     sent: SentSchema,
 ) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, name);
-    asked.may::<op::Read>(Some(&subject))?;
-    let checked = registry.check(&subject, &sent.read()?, against, params.normalize)?;
+    let (registry, subject) = asked.about::<op::Read>(name)?;
+    let (schema, normalize) = (sent.read()?, params.normalize);
+    let work = move || Ok(registry.check(&subject, &schema, against, normalize)?);
+    let checked = off_the_loop(work).await?;
     let mut answer = json!({ "is_compatible": checked.is_compatible() });
     if let Some(members) = answer.as_object_mut().filter(|_| params.verbose) {
         members.insert("messages".to_owned(), json!(checked.messages));

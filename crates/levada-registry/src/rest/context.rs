@@ -6,13 +6,17 @@ use super::{
 };
 use axum::{
     extract::{FromRequestParts, Request},
-    http::{Uri, request::Parts, uri::PathAndQuery},
+    http::{Uri, header, request::Parts, uri::PathAndQuery},
 };
 use levada_broker::auth::{Caller, Grant, Op, Principal, res};
 use levada_model::Str;
 use levada_schema::{Context, Registry, Subject};
 use percent_encoding::percent_decode_str;
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+
+/// Whose connection a request came over; whoever accepts connections puts it into the request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
 
 /// The context that the path named.
 #[derive(Clone, Debug)]
@@ -55,19 +59,25 @@ impl FromRequestParts<Shared> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Infallible> {
         let context = parts.extensions.get::<Named>().map_or_else(Context::default_context, |named| named.0.clone());
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let host = parts.extensions.get::<Peer>().map_or_else(String::new, |peer| format!("/{}", peer.0.ip()));
         let caller = Caller {
             principal: Principal::anonymous(),
-            client_id: Str::from_static("schema-registry"),
-            client_host: Str::from_static("/127.0.0.1"),
+            client_id: Str::from(agent.to_owned()),
+            client_host: Str::from(host),
         };
         Ok(Self { shared: shared.clone(), context, caller })
     }
 }
 
 impl Asked {
-    /// A subject by its name, in the request's context where it names none, and under the name that an alias means.
-    pub(super) fn subject(&self, registry: &Registry, name: &str) -> Subject {
-        registry.resolve_alias(&self.named(name))
+    /// The state, and a subject by its name, in the request's context where it names none, and under the name that an
+    /// alias means; to it the caller may do `O`.
+    pub(super) fn about<O: Op>(&self, name: &str) -> Result<(Arc<Registry>, Subject), Refusal> {
+        let registry = self.registry()?;
+        let subject = registry.resolve_alias(&self.named(name));
+        self.may::<O>(Some(&subject))?;
+        Ok((registry, subject))
     }
 
     /// A subject by its name, in the request's context where it names none.
@@ -77,7 +87,8 @@ impl Asked {
 
     /// The state, once it is there.
     pub(super) fn registry(&self) -> Result<Arc<Registry>, Refusal> {
-        self.shared.service.registry().ok_or_else(|| Refusal::from(Problem::Loading))
+        let service = &self.shared.service;
+        service.registry().ok_or_else(|| Problem::NoState(service.trouble().map(str::to_owned)).into())
     }
 
     /// Whether the caller may do `O` to a subject, to a context or to all of it.

@@ -2,7 +2,7 @@
 
 use super::{
     Shared,
-    answer::{Body, Page, Query, Refusal},
+    answer::{Body, Page, Query, Refusal, off_the_loop},
     context::Asked,
     shapes::{self, Format, SentSchema, flag},
 };
@@ -84,9 +84,7 @@ async fn versions(
     Path(name): Path<String>,
     Query(params): Query<ListParams>,
 ) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Describe>(Some(&subject))?;
+    let (registry, subject) = asked.about::<op::Describe>(&name)?;
     let which = params.deleted();
     if !registry.has_subjects(&subject, if which == Deleted::No { Deleted::No } else { Deleted::Too }) {
         return Err(Error::SubjectNotFound(subject).into());
@@ -111,9 +109,7 @@ async fn version(
     Path((name, number)): Path<(String, String)>,
     Query(params): Query<Params>,
 ) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Read>(Some(&subject))?;
+    let (registry, subject) = asked.about::<op::Read>(&name)?;
     let (subject, version) = found(&registry, &subject, &number, params.deleted())?;
     let text = Format::named(&params.format)?.text(&registry, &subject, &version.schema)?;
     Ok(Json(shapes::version(&subject, &version, &text)))
@@ -125,9 +121,7 @@ async fn text(
     Path((name, number)): Path<(String, String)>,
     Query(params): Query<Params>,
 ) -> Result<axum::response::Response, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Read>(Some(&subject))?;
+    let (registry, subject) = asked.about::<op::Read>(&name)?;
     let (subject, version) = found(&registry, &subject, &number, params.deleted())?;
     let text = Format::named(&params.format)?.text(&registry, &subject, &version.schema)?;
     Ok(super::answer::schema_text(version.schema.schema_type, text))
@@ -138,9 +132,7 @@ async fn referenced_by(
     Path((name, number)): Path<(String, String)>,
     Query(params): Query<ListParams>,
 ) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Describe>(Some(&subject))?;
+    let (registry, subject) = asked.about::<op::Describe>(&name)?;
     let (subject, version) = found(&registry, &subject, &number, Deleted::Too)?;
     let ids = registry.referenced_by(&subject, version.version);
     Ok(Json(json!(params.page.of(ids))))
@@ -152,22 +144,13 @@ async fn register(
     Query(params): Query<Params>,
     Body(sent): Body<SentSchema>,
 ) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Write>(Some(&subject))?;
+    let (_, subject) = asked.about::<op::Write>(&name)?;
     let request = sent.register(params.normalize)?;
-    // What is there already need not wait for those that are written.
-    let known = registry.register(&subject, &request).ok().filter(|registered| registered.records.is_empty());
-    let registered = match known {
-        Some(known) => known,
-        None => {
-            let change = move |registry: &Registry| {
-                let registered = registry.register(&subject, &request)?;
-                Ok((registered.records.clone(), registered))
-            };
-            asked.shared.service.change(change).await?
-        }
+    let change = move |registry: &Registry| {
+        let registered = registry.register(&subject, &request)?;
+        Ok((registered.records.clone(), registered))
     };
+    let registered = asked.shared.service.change(change).await?;
     let (id, version) = (registered.version.id, registered.version.version);
     let mut answer = Map::new();
     answer.insert("id".to_owned(), json!(id));
@@ -187,18 +170,17 @@ async fn look_up(
     Query(params): Query<Params>,
     Body(sent): Body<SentSchema>,
 ) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Read>(Some(&subject))?;
+    let (registry, subject) = asked.about::<op::Read>(&name)?;
     let schema = sent.read()?;
-    match registry.lookup_anywhere(&subject, &schema, params.normalize, params.deleted())? {
+    let work = move || match registry.lookup_anywhere(&subject, &schema, params.normalize, params.deleted())? {
         Some((subject, version)) => {
             let text = Format::named(&params.format)?.text(&registry, &subject, &version.schema)?;
             Ok(Json(shapes::version(&subject, &version, &text)))
         }
         None if registry.has_subjects(&subject, params.deleted()) => Err(Error::SchemaNotFound(None).into()),
         None => Err(Error::SubjectNotFound(subject).into()),
-    }
+    };
+    off_the_loop(work).await
 }
 
 async fn latest_with(
@@ -206,9 +188,7 @@ async fn latest_with(
     Path(name): Path<String>,
     Query(params): Query<Vec<(String, String)>>,
 ) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Read>(Some(&subject))?;
+    let (registry, subject) = asked.about::<op::Read>(&name)?;
     let all = |wanted: &str| {
         params.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value.clone()).collect::<Vec<_>>()
     };
@@ -225,9 +205,7 @@ async fn latest_with(
 }
 
 async fn delete(asked: Asked, Path(name): Path<String>, Query(params): Query<Params>) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Delete>(Some(&subject))?;
+    let (_, subject) = asked.about::<op::Delete>(&name)?;
     let change = move |registry: &Registry| registry.delete_subject(&subject, params.permanent);
     Ok(Json(json!(asked.shared.service.change(change).await?)))
 }
@@ -237,9 +215,7 @@ async fn delete_version(
     Path((name, number)): Path<(String, String)>,
     Query(params): Query<Params>,
 ) -> Result<Json<Value>, Refusal> {
-    let registry = asked.registry()?;
-    let subject = asked.subject(&registry, &name);
-    asked.may::<op::Delete>(Some(&subject))?;
+    let (_, subject) = asked.about::<op::Delete>(&name)?;
     let version = VersionId::parse(&number)?;
     let change = move |registry: &Registry| registry.delete_version(&subject, version, params.permanent);
     Ok(Json(json!(asked.shared.service.change(change).await?)))

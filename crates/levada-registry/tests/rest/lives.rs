@@ -7,6 +7,7 @@ use super::{
 use levada_broker::{
     auth::{Caller, Principal, op, res},
     produce::{Acks, ProducePartition, ProduceTopic},
+    topics::AdminError,
 };
 use levada_model::{
     Str,
@@ -14,7 +15,7 @@ use levada_model::{
 };
 use levada_registry::Readiness;
 use serde_json::json;
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn what_was_answered_survives_a_kill_and_a_power_cut() {
@@ -50,6 +51,31 @@ async fn many_at_once_get_ids_of_their_own() {
     }
 }
 
+#[tokio::test]
+async fn large_schemas_at_once_are_no_trouble_to_each_other() {
+    let rig = std::sync::Arc::new(Rig::new().await);
+    let schema = |number: usize, size: usize| {
+        let doc = "x".repeat(size);
+        format!(r#"{{"type":"enum","name":"E{number}","doc":"{doc}","symbols":["A"]}}"#)
+    };
+    let mut tasks = tokio::task::JoinSet::new();
+    // Together they are more than a file of the journal, which is 4 MiB here.
+    for number in 0..12 {
+        let (rig, schema) = (std::sync::Arc::clone(&rig), schema(number, 700 << 10));
+        tasks.spawn(async move { rig.register(&format!("s{number}"), &schema).await });
+    }
+    let ids: BTreeSet<i64> = tasks.join_all().await.into_iter().collect();
+    assert_eq!((ids.len(), ids.last()), (12, Some(&12)));
+    let sent = Some(json!({ "schema": schema(99, 1 << 20) }));
+    assert_eq!(refused(rig.ask("POST", "/subjects/huge/versions", sent).await), (422, 42209));
+    let metadata = json!({ "properties": { "note": "x".repeat(5 << 20) } });
+    let sent = Some(json!({ "schema": schema(98, 1), "metadata": metadata }));
+    assert_eq!(refused(rig.ask("POST", "/subjects/noted/versions", sent).await), (422, 42209));
+    let after = rig.after_power_cut(4).await;
+    assert_eq!(after.get("/schemas/ids/12").await.0, 200);
+    assert_eq!(after.register("next", USER_1).await, 13);
+}
+
 fn caller() -> Caller {
     Caller {
         principal: Principal::anonymous(),
@@ -77,6 +103,27 @@ async fn nobody_else_writes_the_topic() {
     let rig = Rig::new().await;
     rig.register("a", USER_1).await;
     assert!(!produce(&rig, r#"{"keytype":"NOOP","magic":0}"#, "{}").await);
+    let name = Str::from_static("_schemas");
+    let grant = rig.broker.authorize::<op::Delete, res::Topic>(&caller(), &name).unwrap();
+    assert!(matches!(rig.broker.delete_topic(&grant).await, Err(AdminError::InternalTopic(_))));
+    assert!(rig.broker.delete_records(&grant, 0, -1).await.is_err());
+    assert_eq!(rig.get("/schemas/ids/1").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_anothers_topic_had_goes_with_it() {
+    let rig = Rig::new().await;
+    let name = Str::from_static("_schemas");
+    let create = rig.broker.authorize::<op::Create, res::Topic>(&caller(), &name).unwrap();
+    rig.broker.create_automatically(create.clone()).await.unwrap();
+    let value = r#"{"subject":"theirs","version":1,"id":17,"schema":"\"string\"","deleted":false}"#;
+    assert!(produce(&rig, r#"{"keytype":"SCHEMA","subject":"theirs","version":1,"magic":1}"#, value).await);
+    rig.wait_for("/subjects", &json!(["theirs"])).await;
+    let delete = rig.broker.authorize::<op::Delete, res::Topic>(&caller(), &name).unwrap();
+    rig.broker.delete_topic(&delete).await.unwrap();
+    rig.wait_for("/subjects", &json!([])).await;
+    assert_eq!(rig.register("mine", USER_1).await, 1, "a topic of our own");
+    assert_eq!(rig.after_kill().await.get("/subjects").await.1, json!(["mine"]));
 }
 
 #[tokio::test]
@@ -87,12 +134,7 @@ async fn another_registrys_topic_is_followed_and_not_written() {
     let key = |number: i32| format!(r#"{{"keytype":"SCHEMA","subject":"theirs","version":{number},"magic":1}}"#);
     let value = r#"{"subject":"theirs","version":1,"id":17,"schema":"\"string\"","deleted":false}"#;
     assert!(produce(&rig, &key(1), value).await);
-    let found = async {
-        while rig.get("/subjects").await.1 != json!(["theirs"]) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), found).await.expect("it follows");
+    rig.wait_for("/subjects", &json!(["theirs"])).await;
     assert_eq!(rig.service.readiness(), Readiness::Follower);
     assert_eq!(rig.get("/schemas/ids/17").await.1["schema"], json!("\"string\""));
     let refusal = rig.ask("POST", "/subjects/mine/versions", Some(json!({ "schema": USER_1 }))).await;

@@ -121,6 +121,16 @@ impl Rig {
         self.ask("GET", path, None).await
     }
 
+    /// Waits until a path answers so.
+    pub(crate) async fn wait_for(&self, path: &str, expected: &Value) {
+        let found = async {
+            while self.get(path).await.1 != *expected {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), found).await.expect("it comes to that");
+    }
+
     /// Registers an Avro schema and answers its id.
     pub(crate) async fn register(&self, subject: &str, schema: &str) -> i64 {
         let path = format!("/subjects/{subject}/versions");

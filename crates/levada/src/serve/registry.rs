@@ -2,9 +2,14 @@
 
 use super::wiring;
 use crate::{http::BoundedListener, settings::Settings};
+use axum::{
+    extract::{ConnectInfo, Request, connect_info::Connected},
+    middleware::{Next, from_fn},
+    serve::IncomingStream,
+};
 use levada_broker::Broker;
 use levada_kafka::{StopSignal, Tasks};
-use levada_registry::Service;
+use levada_registry::{Peer, Service};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// A connection without traffic for this long is closed.
@@ -18,6 +23,16 @@ pub(super) async fn listen(settings: &Settings) -> anyhow::Result<Option<tokio::
     wiring::listen(settings, "registry").await.map(Some)
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Copy)]
+struct From(SocketAddr);
+
+impl Connected<IncomingStream<'_, BoundedListener>> for From {
+    fn connect_info(stream: IncomingStream<'_, BoundedListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
 /// Starts the registry, and serves it until the tasks are told to stop.
 pub(super) fn start(
     tasks: &Tasks,
@@ -26,11 +41,17 @@ pub(super) fn start(
 ) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let service = Service::start(broker, |owner| tasks.spawn("registry", owner));
-    let router = levada_registry::router(service, Arc::clone(broker));
+    let router = levada_registry::router(service, Arc::clone(broker)).layer(from_fn(
+        |ConnectInfo(from): ConnectInfo<From>, mut request: Request, next: Next| async move {
+            request.extensions_mut().insert(Peer(from.0));
+            next.run(request).await
+        },
+    ));
     let mut stop: StopSignal = tasks.signal();
     tasks.spawn("registry-http", async move {
         let listener = BoundedListener::new(listener, IDLE_MAX);
-        let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.given().await }).await;
+        let service = router.into_make_service_with_connect_info::<From>();
+        let served = axum::serve(listener, service).with_graceful_shutdown(async move { stop.given().await }).await;
         if let Err(error) = served {
             tracing::error!(%error, "the listener of the schema registry failed");
         }
