@@ -6,6 +6,7 @@ use crate::{
     coordinator::Coordinator,
     producers::ProducerIds,
     quotas::usage::Usage,
+    schemas::{Registry, Schemas},
     transactions::Transactions,
 };
 use levada_model::{Clock, LeaderEpoch, NodeId, PartitionIndex, Rng, Str, TopicId, Uuid};
@@ -14,7 +15,13 @@ use levada_store::{
     local::{Health, StoreStats},
 };
 use parking_lot::RwLock;
-use std::{collections::HashMap, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// Where tasks run and sleep.
 pub trait Runtime: Send + Sync {
@@ -85,6 +92,7 @@ pub struct Broker {
     pub(crate) admin: tokio::sync::Mutex<()>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) usage: Usage,
+    pub(crate) registry: Registry,
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) transactions: Arc<Transactions>,
 }
@@ -115,6 +123,7 @@ impl Broker {
             admin: tokio::sync::Mutex::new(()),
             producer_ids: ProducerIds::default(),
             usage: Usage::default(),
+            registry: Registry::default(),
             coordinator,
             transactions,
         });
@@ -232,6 +241,11 @@ impl Broker {
     #[must_use]
     pub fn health(&self) -> Health {
         self.store.health()
+    }
+
+    /// Names the registry that is asked where a topic asks for schemas; once, before clients are served.
+    pub fn serve_schemas(&self, schemas: Weak<dyn Schemas>) {
+        self.registry.set(schemas);
     }
 
     /// The store's counters.

@@ -20,6 +20,7 @@ pub mod own_topic;
 pub mod produce;
 pub mod producers;
 pub mod quotas;
+pub mod schemas;
 pub mod scram;
 pub mod topics;
 pub mod transaction;

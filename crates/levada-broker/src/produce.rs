@@ -1,37 +1,29 @@
 //! Producing: which batches are taken, and what comes of them.
 //!
 //! Checks what can be checked without opening a batch; opens it only for compacted topics (every record needs a
-//! key) and where the topic compresses otherwise than the producer did. Sequences, offsets and durability are
-//! the store's.
+//! key), where the topic compresses otherwise than the producer did, and where it asks for schemas. Sequences, offsets
+//! and durability are the store's.
+
+mod check;
+mod schemas;
 
 use crate::{
     Broker,
     auth::{Grant, op, res},
-    config::TopicConfig,
     group::offsets::TopicPartition,
     transaction::{Generation, Producer, TransactionError},
     transactions::{Admitted, TransactError},
 };
-use bytes::{BufMut, Bytes, BytesMut};
-use levada_model::{
-    NO_TIMESTAMP, PartitionIndex, ProducerId, Timestamp,
-    batch::{Attributes, Batch, BatchError, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC},
-    crc::crc32c,
-    record::Records,
-};
-use levada_store::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Log, Origin, Ticket, TimestampKind};
+use bytes::Bytes;
+use check::{check, check_size};
+use levada_model::{PartitionIndex, ProducerId, Timestamp};
+use levada_store::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin, Ticket};
 use std::{
     collections::BTreeSet,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
-
-/// How much a batch may grow when it is opened.
-const OPENED_SIZE_MAX: usize = 32 << 20;
-
-/// No batch is smaller than its header.
-const SIZE_MIN: i64 = 61;
 
 /// How far a batch must have come before it is acknowledged, as the producer asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +54,8 @@ pub struct ProducePartition {
     pub records: Option<Bytes>,
 }
 
+pub use schemas::ERRORS_MAX;
+
 /// What came of one batch.
 pub type ProduceOutcome = Result<Appended, ProduceError>;
 
@@ -80,6 +74,17 @@ pub enum ProduceError {
     /// The batch says what a producer may not say.
     #[error("{0}")]
     InvalidRecord(String),
+    /// Some of the batch's records have not the schemas that the topic asks for.
+    #[error("{message}")]
+    InvalidRecords {
+        /// The first of them, and how many there are.
+        message: String,
+        /// Which, counted from 0, and why; the first [`ERRORS_MAX`] of them.
+        records: Vec<(i32, String)>,
+    },
+    /// The topic asks for schemas, and what is registered is not known at this moment.
+    #[error("{0}")]
+    SchemasUnknown(String),
     /// The batch is too large for the topic.
     #[error("batch of {size} bytes exceeds the limit of {limit} (`max.message.bytes`, or what fits into the journal)")]
     TooLarge {
@@ -172,7 +177,7 @@ impl Broker {
                 let checked = match (topic, &config) {
                     (Some(topic), Some(config)) => {
                         topic.log(partition).ok_or(ProduceError::UnknownPartition(partition)).and_then(|log| {
-                            let batch = check(log, config, records, now)?;
+                            let batch = check(log, config, &self.registry, records, now)?;
                             check_size(batch.bytes().len(), self.store.batch_size_max())?;
                             if batch.header().attributes.is_transactional() && transaction.is_none() {
                                 return Err(ProduceError::NoTransactionalId);
@@ -250,110 +255,4 @@ impl Broker {
             }
         }
     }
-}
-
-fn check(log: &Log, config: &TopicConfig, records: Option<Bytes>, now: Timestamp) -> Result<Batch, ProduceError> {
-    if log.topic().is_internal() || config.is_ours {
-        return Err(ProduceError::InvalidRecord(format!("`{}` is written by the broker alone", log.topic())));
-    }
-    let records = records.ok_or_else(|| ProduceError::Corrupt("no record batch".to_owned()))?;
-    check_size(records.len(), config.message_size_max)?;
-    let batch = Batch::check(records).map_err(|error| batch_error(&error))?;
-    let header = batch.header();
-    if header.base_offset != 0 {
-        return Err(ProduceError::InvalidRecord("a producer's batch begins at offset 0".to_owned()));
-    }
-    if header.attributes.is_control() {
-        return Err(ProduceError::InvalidRecord("control records are written by the broker alone".to_owned()));
-    }
-    if config.log.timestamps == TimestampKind::CreateTime {
-        check_timestamp(header.base_timestamp, config, now)?;
-        check_timestamp(header.max_timestamp, config, now)?;
-    }
-    let codec = header.attributes.codec().unwrap_or_default();
-    let target = config.compression.filter(|&wanted| wanted != codec);
-    if !config.is_compacted && target.is_none() {
-        return Ok(batch);
-    }
-    let opened = levada_compress::decompress(codec, &batch.records(), OPENED_SIZE_MAX)
-        .map_err(|error| ProduceError::Corrupt(error.to_string()))?;
-    check_records(&opened, header.record_count, config)?;
-    match target {
-        None => Ok(batch),
-        Some(target) => {
-            let batch = recompressed(&batch, target, &opened)?;
-            check_size(batch.bytes().len(), config.message_size_max)?;
-            Ok(batch)
-        }
-    }
-}
-
-fn check_size(size: usize, limit: usize) -> Result<(), ProduceError> {
-    if size > limit { Err(ProduceError::TooLarge { size, limit }) } else { Ok(()) }
-}
-
-fn batch_error(error: &BatchError) -> ProduceError {
-    match error {
-        BatchError::Length { claimed, .. } if *claimed < SIZE_MIN => ProduceError::Corrupt(error.to_string()),
-        BatchError::Length { claimed, actual } if i64::try_from(*actual).is_ok_and(|actual| actual > *claimed) => {
-            ProduceError::InvalidRecord("a partition takes one record batch a request".to_owned())
-        }
-        BatchError::Magic(magic) if *magic > MAGIC => ProduceError::Corrupt(error.to_string()),
-        BatchError::Producer { id, epoch, .. } if *id >= 0 && *epoch < 0 => {
-            let producer = ProducerId(*id);
-            ProduceError::Append(AppendError::InvalidProducerEpoch { producer, sent: *epoch, current: 0 })
-        }
-        BatchError::Crc { .. } => ProduceError::Corrupt(error.to_string()),
-        BatchError::Truncated(_)
-        | BatchError::Length { .. }
-        | BatchError::Magic(_)
-        | BatchError::Codec(_)
-        | BatchError::Count { .. }
-        | BatchError::Producer { .. } => ProduceError::InvalidRecord(error.to_string()),
-    }
-}
-
-fn check_timestamp(timestamp: Timestamp, config: &TopicConfig, now: Timestamp) -> Result<(), ProduceError> {
-    if timestamp == NO_TIMESTAMP {
-        return Ok(());
-    }
-    let too_old = now.saturating_sub(timestamp) > config.timestamp_before_max_ms;
-    let too_new = timestamp.saturating_sub(now) > config.timestamp_after_max_ms;
-    if too_old || too_new { Err(ProduceError::InvalidTimestamp { timestamp, now }) } else { Ok(()) }
-}
-
-fn check_records(opened: &Bytes, count: i32, config: &TopicConfig) -> Result<(), ProduceError> {
-    for (index, record) in (0..).zip(Records::new(opened.clone(), count)) {
-        let record = record.map_err(|error| ProduceError::Corrupt(error.to_string()))?;
-        if config.is_compacted && record.offset_delta != index {
-            // Compaction goes by the offset of each record.
-            return Err(ProduceError::InvalidRecord("offset deltas count from 0".to_owned()));
-        }
-        if config.is_compacted && record.key.is_none() {
-            return Err(ProduceError::InvalidRecord("a compacted topic needs a key in every record".to_owned()));
-        }
-    }
-    Ok(())
-}
-
-/// The same records under another codec. Offsets, timestamps and producer fields stay.
-fn recompressed(batch: &Batch, codec: Codec, opened: &Bytes) -> Result<Batch, ProduceError> {
-    let block =
-        levada_compress::compress(codec, opened).map_err(|error| ProduceError::InvalidRecord(error.to_string()))?;
-    let size = HEADER_SIZE + block.len();
-    let length =
-        i32::try_from(size - LOG_OVERHEAD).map_err(|_| ProduceError::TooLarge { size, limit: OPENED_SIZE_MAX })?;
-    let sent = batch.bytes();
-    let attributes = Attributes((batch.header().attributes.0 & !7) | codec.id());
-    let mut body = BytesMut::with_capacity(size - CRC_FROM);
-    body.put_i16(attributes.0);
-    body.put_slice(&sent.slice(CRC_FROM + 2..HEADER_SIZE));
-    body.put_slice(&block);
-    let mut bytes = BytesMut::with_capacity(size);
-    bytes.put_slice(&sent.slice(..8));
-    bytes.put_i32(length);
-    bytes.put_slice(&sent.slice(LOG_OVERHEAD..17));
-    bytes.put_u32(crc32c(&body));
-    bytes.put_slice(&body);
-    Batch::check(bytes.freeze()).map_err(|error| batch_error(&error))
 }

@@ -55,7 +55,9 @@ pub(crate) const fn produce(error: &ProduceError) -> ErrorCode {
     match error {
         ProduceError::UnknownTopic | ProduceError::UnknownPartition(_) => ErrorCode::UnknownTopicOrPartition,
         ProduceError::Corrupt(_) => ErrorCode::CorruptMessage,
-        ProduceError::InvalidRecord(_) => ErrorCode::InvalidRecord,
+        ProduceError::InvalidRecord(_) | ProduceError::InvalidRecords { .. } => ErrorCode::InvalidRecord,
+        // Retriable: the registry knows in a moment.
+        ProduceError::SchemasUnknown(_) => ErrorCode::NotEnoughReplicas,
         ProduceError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         ProduceError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
         ProduceError::NoTransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,

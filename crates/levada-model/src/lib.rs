@@ -12,6 +12,7 @@ pub mod marker;
 pub mod reader;
 pub mod record;
 pub mod rng;
+pub mod schema_id;
 mod str;
 pub mod writer;
 

@@ -14,6 +14,10 @@
 //!
 //! Source: KIP-98.
 
+mod fields;
+
+pub use fields::{Fields, FieldsOfRecords};
+
 use crate::{
     LeaderEpoch, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId, Str, Timestamp,
     batch::{Attributes, BatchHeader, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC, PATCHED_SIZE},

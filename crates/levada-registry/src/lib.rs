@@ -3,6 +3,7 @@
 //! The meaning of requests is `levada-schema`'s; here they are kept durable before they are answered, one after the
 //! other, many at a time.
 
+mod records;
 mod rest;
 mod service;
 

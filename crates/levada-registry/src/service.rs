@@ -4,6 +4,7 @@
 //! are decided on a copy of the state, each seeing those before it, and written as one batch. When that is durable the
 //! copy becomes the state, and they are answered. Deciding reads and compares schemas: it has a thread for itself.
 
+use crate::records::Understood;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use levada_broker::{
@@ -69,6 +70,8 @@ pub struct Service {
     /// Why there is no state and will be none.
     trouble: OnceLock<String>,
     changes: mpsc::Sender<Change>,
+    /// What records of topics that ask for schemas are judged by.
+    pub(crate) understood: Understood,
 }
 
 impl Service {
@@ -83,7 +86,13 @@ impl Service {
         let name = TopicName::new(TOPIC).expect("the name is legal");
         let topic = OwnTopic::new(Arc::clone(broker), name);
         let (changes, waiting) = mpsc::channel(WAITING_MAX);
-        let service = Arc::new(Self { topic, state: ArcSwapOption::empty(), trouble: OnceLock::new(), changes });
+        let service = Arc::new(Self {
+            topic,
+            state: ArcSwapOption::empty(),
+            trouble: OnceLock::new(),
+            changes,
+            understood: Understood::default(),
+        });
         let place = Place { id: service.topic.id(), next: 0 };
         let owner = Owner { service: Arc::downgrade(&service), topic: service.topic.clone(), place };
         spawn(Box::pin(owner.run(waiting)));

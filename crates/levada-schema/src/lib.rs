@@ -13,7 +13,7 @@
 //! | `record` | Confluent's format of the topic |
 //! | `registry` | the state, and what can be asked of it |
 //! | `register`, `lookup`, `compatibility`, `delete`, `configure` | the requests |
-//! | `format` | Avro, JSON Schema and Protobuf as one |
+//! | `format`, `data` | Avro, JSON Schema and Protobuf as one, and their data |
 //! | `error` | what goes wrong, with its code |
 //!
 //! Source: Confluent Schema Registry's REST API and the format of its topic, versions 7.9 and 8.
@@ -21,6 +21,7 @@
 mod compatibility;
 mod configure;
 mod contract;
+mod data;
 mod delete;
 mod error;
 mod format;
@@ -34,6 +35,7 @@ mod subject;
 
 pub use compatibility::{Against, Checked};
 pub use contract::{CONFLUENT_VERSION, ContractError, Metadata, Rule, RuleKind, RuleMode, RuleSet};
+pub use data::Data;
 pub use error::Error;
 pub use format::{Parsed, Resolved};
 pub use record::{Record, RecordError, Version};

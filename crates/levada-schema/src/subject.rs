@@ -85,6 +85,12 @@ impl Subject {
         Some(rest.split_once(DELIMITER).unwrap_or((rest, "")))
     }
 
+    /// Exactly this name, whatever it looks like.
+    #[must_use]
+    pub fn in_context(context: Context, name: &str) -> Self {
+        Self { context, name: Arc::from(name) }
+    }
+
     /// The context itself.
     #[must_use]
     pub fn of_context(context: Context) -> Self {

@@ -1,6 +1,9 @@
 //! The settings of a topic: the table, and what it comes to for one topic.
 
-use crate::config::{ConfigError, ConfigKind, Rule, Scope, Setting, broker::BrokerConfig, find};
+use crate::{
+    config::{ConfigError, ConfigKind, Rule, Scope, Setting, broker::BrokerConfig, find},
+    schemas::{SchemaRule, SchemaRules, SubjectNameStrategy},
+};
 use levada_model::{TopicName, batch::Codec};
 use levada_store::{Durability, LogSettings, TimestampKind, local::BATCH_SIZE_MAX};
 use std::collections::BTreeMap;
@@ -18,6 +21,16 @@ use Scope::TopicWithDefault;
 
 /// The setting that makes a topic of schemas ours.
 pub const WRITER: &str = "levada.registry.writer";
+
+const TOPIC_NAME_STRATEGY: &str = "io.confluent.kafka.serializers.subject.TopicNameStrategy";
+const STRATEGIES: Rule = Rule::OneOf(&[
+    TOPIC_NAME_STRATEGY,
+    "io.confluent.kafka.serializers.subject.RecordNameStrategy",
+    "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
+    "TopicNameStrategy",
+    "RecordNameStrategy",
+    "TopicRecordNameStrategy",
+]);
 
 /// Every setting of a topic, by name.
 pub const TOPIC: &[Setting] = &[
@@ -54,6 +67,34 @@ pub const TOPIC: &[Setting] = &[
         "The level when the broker compresses: always the codec's default.",
     ),
     setting(
+        "confluent.key.schema.validation",
+        Rule::Boolean,
+        "false",
+        Scope::Topic,
+        "Refuse records whose key names no schema, or one that is not registered under its subject. A null key passes.",
+    ),
+    setting(
+        "confluent.key.subject.name.strategy",
+        STRATEGIES,
+        TOPIC_NAME_STRATEGY,
+        Scope::Topic,
+        "Which subject that is: `<topic>-key`, the record's name, or the topic's and the record's.",
+    ),
+    setting(
+        "confluent.value.schema.validation",
+        Rule::Boolean,
+        "false",
+        Scope::Topic,
+        "Refuse records whose value names no schema, or one that is not registered under its subject. A null value passes.",
+    ),
+    setting(
+        "confluent.value.subject.name.strategy",
+        STRATEGIES,
+        TOPIC_NAME_STRATEGY,
+        Scope::Topic,
+        "Which subject that is: `<topic>-value`, the record's name, or the topic's and the record's.",
+    ),
+    setting(
         "delete.retention.ms",
         Rule::Long(0),
         "86400000",
@@ -86,11 +127,25 @@ pub const TOPIC: &[Setting] = &[
     without_effect("index.interval.bytes", Int, "4096", "Bytes of records between two entries of an offset index."),
     without_effect("leader.replication.throttled.replicas", List, "", "There is one replica: nothing is replicated."),
     setting(
+        "levada.key.schema.validation.mode",
+        Rule::OneOf(&["id", "payload"]),
+        "id",
+        Scope::Topic,
+        "What `confluent.key.schema.validation` looks at. `payload`: the key must be data of the schema it names, too.",
+    ),
+    setting(
         WRITER,
         Rule::Boolean,
         "false",
         Scope::Topic,
         "Whether this broker's schema registry writes the topic, and nobody else does. Set it on a topic of schemas that was mirrored in, once nobody else writes to it.",
+    ),
+    setting(
+        "levada.value.schema.validation.mode",
+        Rule::OneOf(&["id", "payload"]),
+        "id",
+        Scope::Topic,
+        "What `confluent.value.schema.validation` looks at. `payload`: the value must be data of the schema it names, too.",
     ),
     without_effect("local.retention.bytes", Long, "-2", "There is no remote storage: `retention.bytes` holds."),
     without_effect("local.retention.ms", Long, "-2", "There is no remote storage: `retention.ms` holds."),
@@ -204,6 +259,8 @@ pub struct TopicConfig {
     pub is_compacted: bool,
     /// Whether the schema registry writes the topic, and no client does.
     pub is_ours: bool,
+    /// Which schemas its records need.
+    pub schemas: SchemaRules,
 }
 
 /// The defaults of topics as the broker's configuration has them.
@@ -263,6 +320,18 @@ impl TopicDefaults {
             },
             is_compacted: has("compact"),
             is_ours: values.text(WRITER) == "true",
+            schemas: SchemaRules {
+                key: values.schema_rule([
+                    "confluent.key.schema.validation",
+                    "confluent.key.subject.name.strategy",
+                    "levada.key.schema.validation.mode",
+                ]),
+                value: values.schema_rule([
+                    "confluent.value.schema.validation",
+                    "confluent.value.subject.name.strategy",
+                    "levada.value.schema.validation.mode",
+                ]),
+            },
         }
     }
 
@@ -370,6 +439,14 @@ impl<'a> Values<'a> {
     /// A share of the whole.
     fn millionths(&self, name: &'static str) -> u64 {
         millionths(self.text(name))
+    }
+
+    /// What is asked of a part of the records, by the names of its three settings.
+    fn schema_rule(&self, [validates, strategy, mode]: [&'static str; 3]) -> Option<SchemaRule> {
+        (self.text(validates) == "true").then(|| SchemaRule {
+            strategy: SubjectNameStrategy::by_name(self.text(strategy)).unwrap_or_default(),
+            checks_data: self.text(mode) == "payload",
+        })
     }
 
     fn unsigned(&self, name: &'static str) -> u64 {

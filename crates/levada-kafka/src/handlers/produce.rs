@@ -6,8 +6,9 @@
 //! - `acks=0` is not answered; if something is wrong with it the connection is closed, as Kafka does.
 //! - Requests are pipelined: batches of one connection are appended in the order in which they arrive.
 //! - From version 12 on producing makes a partition part of the transaction; before, it has to be already.
-//! - Left out: current leader and node endpoints: this broker leads everything. Errors of single records: a batch is
-//!   taken or refused as a whole.
+//! - A batch is taken or refused as a whole. Errors of single records say which of them name no schema that their topic
+//!   lets in, the first hundred of them.
+//! - Left out: current leader and node endpoints: this broker leads everything.
 //!
 //! Source: KIP-98, KIP-467, KIP-516, KIP-890.
 
@@ -33,7 +34,7 @@ use levada_protocol::{
     messages::{
         ProduceRequest, ProduceResponse,
         produce_request::TopicProduceData,
-        produce_response::{PartitionProduceResponse, TopicProduceResponse},
+        produce_response::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse},
     },
 };
 
@@ -50,24 +51,28 @@ const ZSTD_FROM: i16 = 7;
 struct Refusal {
     error: ErrorCode,
     message: String,
+    /// What is wrong with single records, by their place in the batch.
+    records: Vec<(i32, String)>,
 }
 
 impl Refusal {
     fn of(error: ErrorCode, message: impl Into<String>) -> Self {
-        Self { error, message: message.into() }
+        Self { error, message: message.into(), records: Vec::new() }
     }
 
-    fn in_version(version: i16, error: &ProduceError) -> Self {
+    fn in_version(version: i16, error: ProduceError) -> Self {
         let not_added = ProduceError::Transact(TransactError::Transaction(TransactionError::NotAdded));
-        let code = match errors::produce(error) {
-            ErrorCode::InvalidTxnState if *error == not_added && version >= ABORTABLE_FROM => {
+        let code = match errors::produce(&error) {
+            ErrorCode::InvalidTxnState if error == not_added && version >= ABORTABLE_FROM => {
                 ErrorCode::TransactionAbortable
             }
             // Clients of the first generation do not expect it here; they do try again.
             ErrorCode::ConcurrentTransactions if version < ADDED_FROM => ErrorCode::NotEnoughReplicas,
             code => code,
         };
-        Self::of(code, error.to_string())
+        let message = error.to_string();
+        let records = if let ProduceError::InvalidRecords { records, .. } = error { records } else { Vec::new() };
+        Self { error: code, message, records }
     }
 }
 
@@ -214,7 +219,7 @@ fn respond(context: &Context, asked: Vec<AskedTopic>, outcomes: Vec<Vec<ProduceO
                 Some(refusal) => Err(refusal),
                 None => outcomes.next().map_or_else(
                     || Err(Refusal::of(ErrorCode::UnknownServerError, "the broker gave no outcome")),
-                    |outcome| outcome.map_err(|error| Refusal::in_version(context.version, &error)),
+                    |outcome| outcome.map_err(|error| Refusal::in_version(context.version, error)),
                 ),
             };
             if outcome.is_ok() {
@@ -240,12 +245,17 @@ fn partition_response(index: i32, outcome: Result<Appended, Refusal>) -> Partiti
             log_start_offset,
             ..PartitionProduceResponse::default()
         },
-        Err(Refusal { error, message }) => PartitionProduceResponse {
+        Err(Refusal { error, message, records }) => PartitionProduceResponse {
             index,
             error_code: error.code(),
             base_offset: NO_OFFSET,
+            record_errors: records.into_iter().map(record_error).collect(),
             error_message: Some(message.into()),
             ..PartitionProduceResponse::default()
         },
     }
+}
+
+fn record_error((index, message): (i32, String)) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage { batch_index: index, batch_index_error_message: Some(message.into()) }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod lives;
+mod records;
 mod rig;
 
 use rig::{Rig, refused};

@@ -9,6 +9,7 @@ use levada_broker::{
     Broker, BrokerParts, Runtime,
     auth::AllowAll,
     config::{BrokerConfig, TopicDefaults},
+    schemas::Schemas,
 };
 use levada_log::disk::SimDisk;
 use levada_model::{ManualClock, SeededRng};
@@ -17,6 +18,9 @@ use levada_store::{Store, StoreConfig, local::StoreParts};
 use serde_json::{Value, json};
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tower::ServiceExt as _;
+
+/// The moment at which every story happens.
+pub(crate) const START_MS: i64 = 1_800_000_000_000;
 
 struct TestRuntime;
 
@@ -50,7 +54,7 @@ impl Rig {
     pub(crate) async fn on(disk: SimDisk) -> Self {
         let config = BrokerConfig::from_settings([]).unwrap();
         let defaults = TopicDefaults::of(&config);
-        let clock = Arc::new(ManualClock::new(1_800_000_000_000));
+        let clock = Arc::new(ManualClock::new(START_MS));
         let rng = Arc::new(SeededRng::new(7));
         let parts = StoreParts {
             disk: Arc::new(disk.clone()),
@@ -78,6 +82,8 @@ impl Rig {
         while service.readiness() == Readiness::Loading {
             tokio::task::yield_now().await;
         }
+        let schemas: std::sync::Weak<dyn Schemas> = Arc::downgrade(&service) as _;
+        broker.serve_schemas(schemas);
         let router = router(Arc::clone(&service), Arc::clone(&broker));
         Self { broker, service, store, disk, router }
     }

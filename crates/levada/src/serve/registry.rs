@@ -7,10 +7,14 @@ use axum::{
     middleware::{Next, from_fn},
     serve::IncomingStream,
 };
-use levada_broker::Broker;
+use levada_broker::{Broker, schemas::Schemas};
 use levada_kafka::{StopSignal, Tasks};
 use levada_registry::{Peer, Service};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// A connection without traffic for this long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -41,6 +45,8 @@ pub(super) fn start(
 ) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let service = Service::start(broker, |owner| tasks.spawn("registry", owner));
+    let schemas: Weak<dyn Schemas> = Arc::downgrade(&service) as _;
+    broker.serve_schemas(schemas);
     let router = levada_registry::router(service, Arc::clone(broker)).layer(from_fn(
         |ConnectInfo(from): ConnectInfo<From>, mut request: Request, next: Next| async move {
             request.extensions_mut().insert(Peer(from.0));
