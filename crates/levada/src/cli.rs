@@ -2,7 +2,7 @@
 
 use crate::commands::{
     bench::BenchCommand, cluster::ClusterCommand, config::ConfigCommand, consume::Consume, group::GroupCommand,
-    log::LogCommand, produce::Produce, topic::TopicCommand,
+    log::LogCommand, produce::Produce, schema::SchemaCommand, topic::TopicCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -36,6 +36,9 @@ pub(crate) enum Command {
     Produce(Produce),
     /// Print a line for each record of a topic
     Consume(Consume),
+    /// Register, look at, compare and delete schemas
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Look at consumer groups, move their offsets, delete them
     #[command(subcommand)]
     Group(GroupCommand),

@@ -7,6 +7,7 @@ pub(crate) mod consume;
 pub(crate) mod group;
 pub(crate) mod log;
 pub(crate) mod produce;
+pub(crate) mod schema;
 pub(crate) mod topic;
 
 mod hints;

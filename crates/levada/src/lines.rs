@@ -1,7 +1,8 @@
 //! Records as lines of text: the value alone, `key<TAB>value`, or JSON.
 //!
 //! Lines cannot tell null from empty, and cannot hold line ends; JSON can. In JSON, bytes that are no UTF-8
-//! stand as base64 in `key_base64`, `value_base64`, so that nothing is lost on the way through a file.
+//! stand as base64 in `key_base64`, `value_base64`, so that nothing is lost on the way through a file. Keys and values
+//! that are encoded by a schema stand as the JSON that they are.
 
 use crate::units;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -36,6 +37,48 @@ pub(crate) struct LineRecord {
     pub(crate) timestamp: Option<Timestamp>,
     /// The partition.
     pub(crate) partition: Option<i32>,
+}
+
+/// Which parts of a record are encoded by a schema: on a line, they are JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Coded {
+    /// The key.
+    pub(crate) key: bool,
+    /// The value.
+    pub(crate) value: bool,
+}
+
+/// A part of a record as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'a> {
+    /// As it is.
+    Bytes(Option<&'a Bytes>),
+    /// What its schema makes of it.
+    Json(&'a str),
+}
+
+impl<'a> Part<'a> {
+    /// A record's key and value as they are.
+    pub(crate) fn of(record: &'a ConsumedRecord) -> (Self, Self) {
+        (Self::Bytes(record.key.as_ref()), Self::Bytes(record.value.as_ref()))
+    }
+
+    fn bytes(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Bytes(bytes) => bytes.map(AsRef::as_ref),
+            Self::Json(json) => Some(json.as_bytes()),
+        }
+    }
+
+    fn show(self) -> (Option<Box<RawValue>>, Option<String>) {
+        match self {
+            Self::Bytes(bytes) => show_bytes(bytes),
+            Self::Json(json) => match RawValue::from_string(json.to_owned()) {
+                Ok(json) => (Some(json), None),
+                Err(_) => (None, Some(BASE64_STANDARD.encode(json))),
+            },
+        }
+    }
 }
 
 /// Why a line is no record.
@@ -99,7 +142,7 @@ enum JsonTime {
 /// The record on `line`, which has no line end. `now` is for timestamps given as ages.
 ///
 /// In JSON, `topic` and `offset` are read over: they say where a record was, not where it goes.
-pub(crate) fn parse(line: Bytes, format: LineFormat, now: Timestamp) -> Result<LineRecord, LineError> {
+pub(crate) fn parse(line: Bytes, format: LineFormat, coded: Coded, now: Timestamp) -> Result<LineRecord, LineError> {
     match format {
         LineFormat::Value => Ok(LineRecord { value: Some(line), ..LineRecord::default() }),
         LineFormat::KeyValue => Ok(match line.iter().position(|&byte| byte == b'\t') {
@@ -109,11 +152,11 @@ pub(crate) fn parse(line: Bytes, format: LineFormat, now: Timestamp) -> Result<L
                 LineRecord { key: Some(key), value: Some(value), ..LineRecord::default() }
             }
         }),
-        LineFormat::Json => parse_json(&line, now),
+        LineFormat::Json => parse_json(&line, coded, now),
     }
 }
 
-fn parse_json(line: &[u8], now: Timestamp) -> Result<LineRecord, LineError> {
+fn parse_json(line: &[u8], coded: Coded, now: Timestamp) -> Result<LineRecord, LineError> {
     let json: JsonRecord = serde_json::from_slice(line)?;
     let header = |header: JsonHeader| {
         let value = read_bytes("value", header.value.as_deref(), header.value_base64.as_deref())?;
@@ -124,9 +167,16 @@ fn parse_json(line: &[u8], now: Timestamp) -> Result<LineRecord, LineError> {
         Some(JsonTime::Milliseconds(ms)) => Some(ms),
         Some(JsonTime::Text(text)) => Some(units::parse_moment(&text, now)?),
     };
+    let part = |name, is_coded: bool, plain: Option<&RawValue>, encoded: Option<&str>| match plain {
+        Some(plain) if is_coded && encoded.is_none() => {
+            let json = Some(plain.get()).filter(|&text| text != "null");
+            Ok(json.map(|json| Bytes::copy_from_slice(json.as_bytes())))
+        }
+        plain => read_bytes(name, plain, encoded),
+    };
     Ok(LineRecord {
-        key: read_bytes("key", json.key.as_deref(), json.key_base64.as_deref())?,
-        value: read_bytes("value", json.value.as_deref(), json.value_base64.as_deref())?,
+        key: part("key", coded.key, json.key.as_deref(), json.key_base64.as_deref())?,
+        value: part("value", coded.value, json.value.as_deref(), json.value_base64.as_deref())?,
         headers: json.headers.into_iter().map(header).collect::<Result<_, LineError>>()?,
         timestamp,
         partition: json.partition,
@@ -147,25 +197,31 @@ fn read_bytes(name: &'static str, plain: Option<&RawValue>, encoded: Option<&str
     }
 }
 
-/// Adds the line of `record`, with its end, to `text`.
-pub(crate) fn write(text: &mut Vec<u8>, record: &ConsumedRecord, partition: i32, format: LineFormat) {
+/// Adds the line of `record`, with its end, to `text`; its key and value stand there as `key` and `value`.
+pub(crate) fn write(
+    text: &mut Vec<u8>,
+    record: &ConsumedRecord,
+    (key, value): (Part<'_>, Part<'_>),
+    partition: i32,
+    format: LineFormat,
+) {
     match format {
-        LineFormat::Value => text.extend_from_slice(record.value.as_deref().unwrap_or_default()),
+        LineFormat::Value => text.extend_from_slice(value.bytes().unwrap_or_default()),
         LineFormat::KeyValue => {
-            if let Some(key) = &record.key {
+            if let Some(key) = key.bytes() {
                 text.extend_from_slice(key);
                 text.push(b'\t');
             }
-            text.extend_from_slice(record.value.as_deref().unwrap_or_default());
+            text.extend_from_slice(value.bytes().unwrap_or_default());
         }
-        LineFormat::Json => write_json(text, record, partition),
+        LineFormat::Json => write_json(text, record, (key, value), partition),
     }
     text.push(b'\n');
 }
 
-fn write_json(text: &mut Vec<u8>, record: &ConsumedRecord, partition: i32) {
-    let (key, key_base64) = show_bytes(record.key.as_ref());
-    let (value, value_base64) = show_bytes(record.value.as_ref());
+fn write_json(text: &mut Vec<u8>, record: &ConsumedRecord, (key, value): (Part<'_>, Part<'_>), partition: i32) {
+    let (key, key_base64) = key.show();
+    let (value, value_base64) = value.show();
     let headers = record.headers.iter().map(|header| {
         let (value, value_base64) = show_bytes(header.value.as_ref());
         JsonHeader { key: header.key.to_string(), value, value_base64 }

@@ -3,7 +3,7 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("levada-model", &[]),
     ("levada-avro", &[]),
     ("levada-compress", &["levada-model"]),
@@ -13,6 +13,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("levada-store", &["levada-log", "levada-model", "levada-compress"]),
     ("levada-schema", &["levada-avro", "levada-json-schema", "levada-protobuf"]),
     ("levada-registry", &["levada-broker", "levada-schema", "levada-model"]),
+    ("levada-schema-client", &["levada-schema", "levada-model"]),
     ("levada-broker", &["levada-store", "levada-model", "levada-compress"]),
     ("levada-kafka", &["levada-broker", "levada-protocol", "levada-model"]),
     ("levada-client", &["levada-protocol", "levada-model", "levada-compress"]),

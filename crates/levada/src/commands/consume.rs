@@ -1,5 +1,6 @@
 //! `levada consume`: a line for each record of a topic.
 
+mod decoding;
 mod start;
 
 use super::Remote;
@@ -7,6 +8,7 @@ use crate::{
     lines::{self, LineFormat},
     output::{Format, Output, Progress},
 };
+use decoding::{Decoders, Decoding};
 use levada_client::{Client, ConsumeConfig, Consumer, Fetched, GroupConsumer, Isolation, TopicPartition};
 use start::Start;
 use std::collections::BTreeMap;
@@ -17,7 +19,8 @@ use std::collections::BTreeMap;
   levada consume flights --from-beginning
   levada consume flights --from 10m --format json
   levada consume flights --partition 0 --offset 1200 --max-messages 5
-  levada consume flights --group board --from-beginning")]
+  levada consume flights --group board --from-beginning
+  levada consume orders --from-beginning --value-format avro")]
 pub(crate) struct Consume {
     /// The topic
     topic: String,
@@ -38,6 +41,8 @@ pub(crate) struct Consume {
     /// What a line is; `value` where nothing is said, `json` with `--output json`
     #[arg(long, value_enum)]
     format: Option<LineFormat>,
+    #[command(flatten)]
+    decoding: Decoding,
     /// Leave out records of transactions that are open or were aborted
     #[arg(long)]
     read_committed: bool,
@@ -56,8 +61,9 @@ impl Consume {
 
     async fn consume(&self, client: &Client, output: &mut Output) -> anyhow::Result<()> {
         let topic = client.topic(&self.topic).await?;
+        let mut decoders = self.decoding.decoders(self.remote.timeout)?;
         if let Some(group) = &self.group {
-            return self.consume_as(group, client, output).await;
+            return self.consume_as(group, client, &mut decoders, output).await;
         }
         let mut partitions: Vec<i32> = self.partitions.clone();
         if partitions.is_empty() {
@@ -87,7 +93,7 @@ impl Consume {
                 stopped = tokio::signal::ctrl_c() => { stopped?; break }
             };
             for part in fetched {
-                count += self.show(&part, count, &ends, output)?.0;
+                count += self.show(&part, count, &ends, &mut decoders, output)?.0;
                 if self.exit_at_end && ends.get(&part.partition).is_some_and(|end| part.next_offset >= *end) {
                     consumer.unassign(&part.partition);
                 }
@@ -103,7 +109,13 @@ impl Consume {
     }
 
     /// As a member of `group`: reads what the group gives it, commits what was shown, leaves at the end.
-    async fn consume_as(&self, group: &str, client: &Client, output: &mut Output) -> anyhow::Result<()> {
+    async fn consume_as(
+        &self,
+        group: &str,
+        client: &Client,
+        decoders: &mut Decoders,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
         let start = self.start.of_group();
         let mut member = GroupConsumer::new(client, group, &self.topic, start, self.config());
         let mut count = 0;
@@ -123,7 +135,7 @@ impl Consume {
             // What is committed was handed to the reader before.
             let mut shown = Vec::new();
             for part in fetched {
-                let (records, next_offset) = self.show(&part, count, &BTreeMap::new(), output)?;
+                let (records, next_offset) = self.show(&part, count, &BTreeMap::new(), decoders, output)?;
                 count += records;
                 shown.push((part.partition, next_offset));
             }
@@ -148,6 +160,7 @@ impl Consume {
         part: &Fetched,
         before: u64,
         ends: &BTreeMap<TopicPartition, i64>,
+        decoders: &mut Decoders,
         output: &mut Output,
     ) -> anyhow::Result<(u64, i64)> {
         let end = ends.get(&part.partition).copied().filter(|_| self.exit_at_end).unwrap_or(i64::MAX);
@@ -163,7 +176,16 @@ impl Consume {
                 return Ok((count, record.offset));
             }
             text.clear();
-            lines::write(&mut text, record, part.partition.partition, format);
+            let partition = part.partition.partition;
+            match decoders.decode(record) {
+                Ok(decoded) => lines::write(&mut text, record, decoded.parts(record), partition, format),
+                Err(error) => {
+                    output.flush()?;
+                    let place = format!("offset {} of partition {partition}", record.offset);
+                    self.decoding.pass_over(error, &place)?;
+                    continue;
+                }
+            }
             output.bytes(&text)?;
             count += 1;
         }

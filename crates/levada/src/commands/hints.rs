@@ -5,6 +5,10 @@ use levada_protocol::{ApiKey, ErrorCode};
 
 /// A sentence for people, if one fits.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
+    let of_registry = error.chain().find_map(|cause| cause.downcast_ref::<levada_schema_client::ClientError>());
+    if let Some(error) = of_registry {
+        return for_registry(error).map(ToOwned::to_owned);
+    }
     let error = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>())?;
     let text = match error {
         ClientError::Connect { who, .. } | ClientError::ConnectTimeout { who, .. } if who.starts_with("broker ") => {
@@ -26,6 +30,30 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
         _ => return error.code().and_then(for_code).map(ToOwned::to_owned),
     };
     Some(text.to_owned())
+}
+
+fn for_registry(error: &levada_schema_client::ClientError) -> Option<&'static str> {
+    use levada_schema_client::ClientError as Error;
+    Some(match error {
+        Error::Unreachable { .. } => {
+            "is a registry running there? `levada serve` starts one; `--schema-registry URL` names another"
+        }
+        Error::Malformed { .. } => "does a schema registry listen there? `--schema-registry URL` names another",
+        Error::OtherType { .. } => {
+            "`levada schema get` shows it; `--value-format` and `--key-format` name its language"
+        }
+        Error::Unnamed { .. } => {
+            "whoever wrote the record used no registry; leave `--value-format` out to see its bytes"
+        }
+        Error::Refused { code, .. } => match code {
+            40401 | 40402 => "`levada schema list` shows subjects and versions; `levada schema register` makes one",
+            409 | 40901 => "`levada schema check` lists all that is in the way; `levada schema diff --file` shows it",
+            40405 | 40407 => "delete it without `--permanent` first",
+            42205 => "`levada schema mode` shows who may write",
+            _ => return None,
+        },
+        Error::Address { .. } | Error::Schema { .. } | Error::Data { .. } => return None,
+    })
 }
 
 fn for_code(code: ErrorCode) -> Option<&'static str> {

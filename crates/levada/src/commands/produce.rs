@@ -1,5 +1,7 @@
 //! `levada produce`: a record for each line of stdin.
 
+mod coding;
+
 use super::{Remote, pair};
 use crate::{
     lines::{self, LineFormat, LineRecord},
@@ -8,6 +10,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use bytes::Bytes;
+use coding::{Coders, Coding};
 use levada_client::{Acks, Client, ProduceConfig, ProduceRecord, Producer};
 use levada_model::{Clock as _, Str, SystemClock, batch::Codec, record::RecordHeader};
 use serde_json::json;
@@ -19,7 +22,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 #[command(after_help = "Examples:
   echo hello | levada produce greetings
   printf 'alice\\t{\"age\":31}\\n' | levada produce people --format key-value
-  levada consume people --from-beginning --exit-at-end --format json | levada produce copy --format json")]
+  levada consume people --from-beginning --exit-at-end --format json | levada produce copy --format json
+  echo '{\"id\":7}' | levada produce orders --value-format avro    (with the latest schema of orders-value)")]
 pub(crate) struct Produce {
     /// The topic; created where the cluster allows it
     topic: String,
@@ -35,6 +39,8 @@ pub(crate) struct Produce {
     /// The partition of every record that names none; chosen by the key where left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
+    #[command(flatten)]
+    coding: Coding,
     #[command(flatten)]
     sending: Sending,
     /// Show progress also where stderr is no terminal
@@ -106,6 +112,7 @@ impl Produce {
     }
 
     async fn produce(&self, client: &Client, output: &mut Output) -> anyhow::Result<()> {
+        let coders = self.coding.coders(&self.topic, self.remote.timeout)?;
         let producer = Producer::new(client.clone(), self.sending.config(self.remote.timeout)?);
         let common: Vec<RecordHeader> = self.headers.iter().map(|(name, value)| header(name, value)).collect();
         if std::io::stdin().is_terminal() {
@@ -126,7 +133,7 @@ impl Produce {
                 Err(error) => break Err(error),
             };
             number += 1;
-            let sent = self.send(&producer, line, &common).await;
+            let sent = self.send(&producer, line, &common, &coders).await;
             if let Err(error) = sent {
                 break Err(error.context(format!("line {number}")));
             }
@@ -144,15 +151,23 @@ impl Produce {
         read
     }
 
-    async fn send(&self, producer: &Producer, line: Bytes, common: &[RecordHeader]) -> anyhow::Result<()> {
+    async fn send(
+        &self,
+        producer: &Producer,
+        line: Bytes,
+        common: &[RecordHeader],
+        coders: &Coders,
+    ) -> anyhow::Result<()> {
         let LineRecord { key, value, mut headers, timestamp, partition } =
-            lines::parse(line, self.format, SystemClock.wall_ms())?;
+            lines::parse(line, self.format, coders.coded(), SystemClock.wall_ms())?;
+        let key = key.or_else(|| self.key.clone().map(Bytes::from));
+        let (key, value) = coders.encode(key, value)?;
         headers.extend_from_slice(common);
         let record = ProduceRecord {
             topic: &self.topic,
             partition: partition.or(self.partition),
             timestamp,
-            key: key.as_deref().or_else(|| self.key.as_ref().map(String::as_bytes)),
+            key: key.as_deref(),
             value: value.as_deref(),
             headers: &headers,
         };

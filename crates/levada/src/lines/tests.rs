@@ -12,12 +12,13 @@ fn consumed(record: &LineRecord) -> ConsumedRecord {
 
 fn line(record: &LineRecord, format: LineFormat) -> String {
     let mut text = Vec::new();
-    write(&mut text, &consumed(record), 2, format);
+    let record = consumed(record);
+    write(&mut text, &record, Part::of(&record), 2, format);
     String::from_utf8(text).unwrap().strip_suffix('\n').unwrap().to_owned()
 }
 
 fn read(text: &str, format: LineFormat) -> Result<LineRecord, LineError> {
-    parse(Bytes::copy_from_slice(text.as_bytes()), format, 1_000_000)
+    parse(Bytes::copy_from_slice(text.as_bytes()), format, Coded::default(), 1_000_000)
 }
 
 fn bytes(text: &'static [u8]) -> Option<Bytes> {
@@ -102,4 +103,19 @@ fn lines_that_are_no_records_say_why() {
     assert_eq!(error(r#"{"key_base64":"?"}"#), "`key` is not base64");
     assert_eq!(error(r#"{"value":"a","value_base64":"YQ=="}"#), "`value` and `value_base64` exclude each other");
     assert!(error(r#"{"timestamp":"soon"}"#).starts_with("`timestamp`: `soon` is not a time"));
+}
+
+#[test]
+fn what_a_schema_encodes_is_json_on_its_line() {
+    let coded = Coded { key: false, value: true };
+    let read = |text: &'static str| parse(Bytes::from_static(text.as_bytes()), LineFormat::Json, coded, 0).unwrap();
+    let text = r#"{"key":"k","value":"v"}"#;
+    assert_eq!((read(text).key, read(text).value), (bytes(b"k"), bytes(b"\"v\"")));
+    assert_eq!(read(r#"{"value":{"b":1,"a":2}}"#).value, bytes(br#"{"b":1,"a":2}"#));
+    assert_eq!(read(r#"{"value":null}"#).value, None);
+    let mut shown = Vec::new();
+    let record = consumed(&LineRecord { key: bytes(b"k"), value: bytes(b"\0\0\0\0\x01..."), ..Default::default() });
+    let parts = (Part::Bytes(record.key.as_ref()), Part::Json(r#"{"b":1}"#));
+    write(&mut shown, &record, parts, 2, LineFormat::Json);
+    assert_eq!(shown, b"{\"partition\":2,\"offset\":7,\"key\":\"k\",\"value\":{\"b\":1}}\n");
 }

@@ -17,14 +17,15 @@ pub(crate) struct Broker {
     options: Vec<String>,
     process: Child,
     pub(crate) address: String,
+    pub(crate) registry: String,
 }
 
 impl Broker {
     pub(crate) fn start(options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, address) = serve(dir.path(), "127.0.0.1:0", &options);
-        Self { dir, options, process, address }
+        let (process, [address, registry]) = serve(dir.path(), ["127.0.0.1:0", "127.0.0.1:0"], &options);
+        Self { dir, options, process, address, registry }
     }
 
     pub(crate) fn data_dir(&self) -> String {
@@ -38,7 +39,7 @@ impl Broker {
 
     /// On the same address and directory.
     pub(crate) fn start_again(&mut self) {
-        (self.process, _) = serve(self.dir.path(), &self.address, &self.options);
+        (self.process, _) = serve(self.dir.path(), [&self.address, &self.registry], &self.options);
     }
 
     /// SIGTERM, and a clean end.
@@ -50,6 +51,7 @@ impl Broker {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command(arguments);
         command.env("LEVADA_BOOTSTRAP_SERVER", &self.address);
+        command.env("LEVADA_SCHEMA_REGISTRY", format!("http://{}", self.registry));
         command
     }
 
@@ -83,6 +85,14 @@ impl Broker {
         succeeded(arguments, &child.wait_with_output().unwrap())
     }
 
+    /// As [`Self::feed`], of a command that fails; answers what it said of it.
+    pub(crate) fn feed_fails(&self, arguments: &[&str], input: &[u8]) -> String {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        failed(arguments, &child.wait_with_output().unwrap())
+    }
+
     /// Waits until `topic` has at least `count` records.
     pub(crate) fn wait_for_records(&self, topic: &str, count: i64) {
         self.wait_for(&["topic", "describe", topic], |described| {
@@ -113,19 +123,24 @@ impl Drop for Broker {
 }
 
 /// Starts a server and waits for its ready line.
-fn serve(dir: &Path, address: &str, options: &[String]) -> (Child, String) {
+fn serve(dir: &Path, [kafka, registry]: [&str; 2], options: &[String]) -> (Child, [String; 2]) {
     let mut command =
-        command(&["serve", "--kafka", address, "--http", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--data-dir"]);
+        command(&["serve", "--kafka", kafka, "--http", "127.0.0.1:0", "--registry", registry, "--data-dir"]);
     let mut process = command.arg(dir).args(options).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.strip_prefix("levada ready kafka=").unwrap_or_else(|| panic!("no ready line: `{line}`"));
-    (process, address.split_once(' ').unwrap().0.to_owned())
+    assert!(line.starts_with("levada ready "), "no ready line: `{line}`");
+    let address = |name: &str| {
+        let found = line.split_whitespace().find_map(|word| word.strip_prefix(name));
+        found.unwrap_or_else(|| panic!("no `{name}` in `{line}`")).to_owned()
+    };
+    (process, [address("kafka="), address("registry=")])
 }
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments).stdin(Stdio::null()).env_remove("LEVADA_CONFIG").env_remove("LEVADA_BOOTSTRAP_SERVER");
+    command.env_remove("LEVADA_SCHEMA_REGISTRY").env_remove("LEVADA_SCHEMA_REGISTRY_USER");
     command
 }
 

@@ -4,6 +4,8 @@
 mod broker;
 #[cfg(test)]
 mod consumer_group;
+#[cfg(test)]
+mod schema;
 
 use broker::{Broker, levada, levada_fails, lines};
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -171,13 +171,9 @@ fn write_records(batch: &Found<'_>, partition: i32, output: &mut Output) -> io::
         };
         let offset = header.base_offset.saturating_add(i64::from(record.offset_delta));
         let (key, value, headers) = (record.key, record.value, record.headers);
+        let record = ConsumedRecord { offset, timestamp, key, value, headers };
         text.clear();
-        lines::write(
-            &mut text,
-            &ConsumedRecord { offset, timestamp, key, value, headers },
-            partition,
-            LineFormat::Json,
-        );
+        lines::write(&mut text, &record, lines::Part::of(&record), partition, LineFormat::Json);
         output.bytes(&text)?;
     }
     Ok(())
