@@ -10,6 +10,7 @@ mod driver;
 mod machine;
 mod page;
 mod pairs;
+mod registry;
 mod results;
 mod scale;
 mod systems;
@@ -66,12 +67,15 @@ pub(crate) struct Args {
 enum Command {
     /// Measures an old and a new Levada in pairs and writes docs/benchmarks-pairs.md
     Pairs(pairs::Args),
+    /// Measures the schema registry and writes docs/benchmarks-registry.md
+    Registry(registry::Args),
 }
 
 /// Measures what is asked for and writes its page.
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.command {
         Some(Command::Pairs(args)) => pairs::run(args),
+        Some(Command::Registry(args)) => registry::run(args),
         None => compare(args),
     }
 }

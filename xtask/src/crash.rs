@@ -3,6 +3,7 @@
 
 mod build;
 mod course;
+mod registrations;
 mod report;
 mod scenarios;
 mod strace;

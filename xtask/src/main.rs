@@ -19,6 +19,7 @@ mod kafka_client;
 mod kafka_rig;
 mod levada_rig;
 mod process;
+mod registry_client;
 mod streams;
 mod tidy;
 

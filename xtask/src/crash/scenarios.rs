@@ -5,8 +5,10 @@ mod disk_calls;
 mod disk_full;
 mod kills;
 mod power;
+mod registrations;
 mod syncs;
 mod transactions;
+mod victim;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -31,6 +33,8 @@ pub(super) enum Fault {
     Kill,
     /// Transactions of many producers, under SIGKILL and ends at disk calls
     Transactions,
+    /// Registrations of schemas by many clients, under SIGKILL and ends at disk calls
+    Registrations,
     /// Power cuts: what was not synced is gone
     PowerCut,
     /// Power cuts with `durability=os`, which must lose data, or the cut cuts nothing
@@ -58,6 +62,7 @@ impl Fault {
             Self::DiskCall => "disk-call",
             Self::Kill => "kill",
             Self::Transactions => "transactions",
+            Self::Registrations => "registrations",
             Self::PowerCut => "power-cut",
             Self::PowerCutOs => "power-cut-os",
             Self::TornSectors => "torn-sectors",
@@ -79,9 +84,13 @@ impl Fault {
             | Self::KillThenCut
             | Self::LostFlush
             | Self::DiskFull => true,
-            Self::DiskCall | Self::Kill | Self::Transactions | Self::SyncFails | Self::SyncSlow | Self::NoSpace => {
-                false
-            }
+            Self::DiskCall
+            | Self::Kill
+            | Self::Transactions
+            | Self::Registrations
+            | Self::SyncFails
+            | Self::SyncSlow
+            | Self::NoSpace => false,
         }
     }
 
@@ -97,6 +106,7 @@ impl Fault {
             Self::DiskCall => disk_calls::run(&stage)?,
             Self::Kill => kills::run(&stage)?,
             Self::Transactions => transactions::run(&stage)?,
+            Self::Registrations => registrations::run(&stage)?,
             Self::PowerCut => power::cuts(&stage, power::Device::Whole)?,
             Self::PowerCutOs => power::control(&stage)?,
             Self::TornSectors => power::cuts(&stage, power::Device::Torn)?,
