@@ -112,6 +112,11 @@ impl Levada {
         self.addresses.kafka.clone()
     }
 
+    /// `host:port` of the schema registry, where the binary has one.
+    pub(crate) fn registry(&self) -> Option<String> {
+        self.addresses.registry.clone()
+    }
+
     /// The process id while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
