@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{SetOnce, mpsc, oneshot};
 
 /// Where schemas are kept.
 const TOPIC: &str = "_schemas";
@@ -26,6 +26,8 @@ const WAITING_MAX: usize = 1_000;
 /// So many are decided and written together, or fewer, once their records have so many bytes.
 const TOGETHER_MAX: usize = 256;
 const TOGETHER_SIZE_MAX: usize = 256 << 10;
+/// Who asks while the topic is first read waits so long at most.
+const LOAD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// So often another's topic is looked at.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -68,6 +70,8 @@ pub struct Service {
     state: ArcSwapOption<Registry>,
     /// Why there is no state and will be none.
     trouble: OnceLock<String>,
+    /// Set once it is known which of the two.
+    was_read: SetOnce<()>,
     changes: mpsc::Sender<Change>,
 }
 
@@ -83,11 +87,24 @@ impl Service {
         let name = TopicName::new(TOPIC).expect("the name is legal");
         let topic = OwnTopic::new(Arc::clone(broker), name);
         let (changes, waiting) = mpsc::channel(WAITING_MAX);
-        let service = Arc::new(Self { topic, state: ArcSwapOption::empty(), trouble: OnceLock::new(), changes });
+        let service = Arc::new(Self {
+            topic,
+            state: ArcSwapOption::empty(),
+            trouble: OnceLock::new(),
+            was_read: SetOnce::new(),
+            changes,
+        });
         let place = Place { id: service.topic.id(), next: 0 };
         let owner = Owner { service: Arc::downgrade(&service), topic: service.topic.clone(), place };
         spawn(Box::pin(owner.run(waiting)));
         service
+    }
+
+    /// Waits until the topic was read, or cannot be, but not for ever: many clients take an answer that comes too early
+    /// for the last word.
+    pub async fn settled(&self) {
+        // Whoever waited asks for the state, and learns there what became of it.
+        drop(tokio::time::timeout(LOAD_WAIT_MAX, self.was_read.wait()).await);
     }
 
     /// The state, once the topic was read.
@@ -178,6 +195,7 @@ impl Owner {
                 tracing::error!(%error, "the schema registry does not start");
                 if let Some(service) = self.service.upgrade() {
                     service.trouble.get_or_init(|| error.to_string());
+                    drop(service.was_read.set(()));
                 }
                 return;
             }
@@ -210,6 +228,8 @@ impl Owner {
     fn show(&self, state: &Registry) {
         if let Some(service) = self.service.upgrade() {
             service.state.store(Some(Arc::new(state.clone())));
+            // It is set already but for the first time.
+            drop(service.was_read.set(()));
         }
     }
 

@@ -48,6 +48,24 @@ impl Rig {
     }
 
     pub(crate) async fn on(disk: SimDisk) -> Self {
+        let rig = Self::starting_on(disk);
+        while rig.service.readiness() == Readiness::Loading {
+            tokio::task::yield_now().await;
+        }
+        rig
+    }
+
+    /// One that has not begun to read its topic.
+    pub(crate) fn starting_on(disk: SimDisk) -> Self {
+        Self::with(disk, |owner| drop(tokio::runtime::Handle::current().spawn(owner)))
+    }
+
+    /// One that never reads its topic.
+    pub(crate) fn stuck() -> Self {
+        Self::with(SimDisk::new(), drop)
+    }
+
+    fn with(disk: SimDisk, spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)) -> Self {
         let config = BrokerConfig::from_settings([]).unwrap();
         let defaults = TopicDefaults::of(&config);
         let clock = Arc::new(ManualClock::new(1_800_000_000_000));
@@ -74,10 +92,7 @@ impl Rig {
             log_dir: "/data".to_owned(),
         };
         let broker = Broker::new(config, parts);
-        let service = Service::start(&broker, |owner| drop(tokio::runtime::Handle::current().spawn(owner)));
-        while service.readiness() == Readiness::Loading {
-            tokio::task::yield_now().await;
-        }
+        let service = Service::start(&broker, spawn);
         let router = router(Arc::clone(&service), Arc::clone(&broker));
         Self { broker, service, store, disk, router }
     }
