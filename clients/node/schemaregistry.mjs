@@ -95,7 +95,7 @@ const steps = {
     await refused(40401, client().getId('nobody', { schema: ORDER }))
     await refused(40401, client().getLatestSchemaMetadata('nobody'))
     await refused(40402, client().getSchemaMetadata('orders', 7))
-    await refused(40403, client().getBySubjectAndId('orders', 4711))
+    await refused(40403, client().getBySubjectAndId('orders', 999))
     await refused(42201, register('orders', '{"type": "record"}'))
   },
 

@@ -148,7 +148,7 @@ def look_up():
     refusal(40401, client().lookup_schema, "nobody", ORDER)
     refusal(40401, client().get_latest_version, "nobody")
     refusal(40402, client().get_version, "orders", 7)
-    refusal(40403, client().get_schema, 4711)
+    refusal(40403, client().get_schema, 999)
     refusal(42201, client().register_schema, "orders", Schema('{"type": "record"}'))
 
 

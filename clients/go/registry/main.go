@@ -133,7 +133,7 @@ func (s *steps) lookUp() error {
 		refused(40401, last(s.client.LookupSchema(s.ctx, "nobody", order))),
 		refused(40401, last(s.client.SchemaByVersion(s.ctx, "nobody", -1))),
 		refused(40402, last(s.client.SchemaByVersion(s.ctx, "orders", 7))),
-		refused(40403, last(s.client.SchemaByID(s.ctx, 4711))),
+		refused(40403, last(s.client.SchemaByID(s.ctx, 999))),
 		refused(42201, last(s.client.CreateSchema(s.ctx, "orders", sr.Schema{Schema: `{"type": "record"}`}))),
 	)
 }
@@ -239,8 +239,11 @@ func (s *steps) mode() error {
 	_, written := s.client.CreateSchema(s.ctx, "mode", order)
 	reset := s.client.ResetMode(s.ctx, "mode")[0]
 	_, registered := s.client.CreateSchema(s.ctx, "mode", order)
+	imports := s.client.SetMode(s.ctx, sr.ModeImport, "imported")[0]
+	imported, err := s.client.CreateSchemaWithIDAndVersion(s.ctx, "imported", avroSchema("Imported"), 4711, 5)
 	return errors.Join(
-		global.Err, set.Err, got.Err, reset.Err, registered,
+		global.Err, set.Err, got.Err, reset.Err, registered, imports.Err, err,
+		expect(imported.ID == 4711 && imported.Version == 5, "imported is %v", imported),
 		expect(global.Mode == sr.ModeReadWrite, "the registry's mode is %v", global.Mode),
 		expect(got.Mode == sr.ModeReadOnly, "it was not set: %v", got.Mode),
 		refused(42205, written),

@@ -138,7 +138,7 @@ final class Registry {
         refused(40401, client -> client.getId("nobody", schema(ORDER)));
         refused(40401, client -> client.getLatestSchemaMetadata("nobody"));
         refused(40402, client -> client.getSchemaMetadata("orders", 7));
-        refused(40403, client -> client.getSchemaById(4711));
+        refused(40403, client -> client.getSchemaById(999));
         return "";
     }
 
@@ -291,6 +291,9 @@ final class Registry {
         refused(42205, client -> client.register("mode", schema(ORDER)));
         client().deleteMode("mode");
         client().register("mode", schema(ORDER));
+        client().setMode("IMPORT", "imported");
+        same(client().register("imported", schema(avro("Imported")), 5, 4711), 4711, "the id imported");
+        same(client().getAllVersions("imported"), List.of(5), "the version imported");
         return "";
     }
 
