@@ -27,7 +27,8 @@ async function refused (code, promise) {
   const error = await promise.then(() => null, error => error)
   expect(error instanceof RestError, `not refused with ${code}: ${error}`)
   const status = Number(String(code).slice(0, 3))
-  expect(error.errorCode === code && error.status === status, `refused with ${error.errorCode}, status ${error.status}, instead of ${code}`)
+  const got = `${error.errorCode}, status ${error.status}`
+  expect(error.errorCode === code && error.status === status, `refused with ${got}, instead of ${code}`)
 }
 
 async function write (topic, serializer, values) {
@@ -133,9 +134,10 @@ const steps = {
     const got = await roundTrip('cart', serializer, new AvroDeserializer(client(), VALUE, {}), carts)
     same(got.map(cart => ({ orders: plain(cart.orders) })), carts)
     await refused(42206, client().deleteSubject('order'))
+    const fields = [['inner', Type.MESSAGE, '.story.Inner']]
     const files = described(
       { name: 'inner.proto', message: 'Inner', fields: [['id', Type.INT64]] },
-      { name: 'outer.proto', message: 'Outer', fields: [['inner', Type.MESSAGE, '.story.Inner']], imports: ['inner.proto'] }
+      { name: 'outer.proto', message: 'Outer', fields, imports: ['inner.proto'] }
     )
     const [inner, outer] = [files.getMessage('story.Inner'), files.getMessage('story.Outer')]
     const importing = new ProtobufSerializer(client(), VALUE, { autoRegisterSchemas: true })
@@ -181,8 +183,9 @@ const steps = {
     }
     for (const [subject, [old, changed]] of Object.entries(pairs)) {
       await client().register(subject, old)
-      expect(await client().testSubjectCompatibility(subject, old), `${subject}: the same schema is called incompatible`)
-      expect(!await client().testSubjectCompatibility(subject, changed), `${subject}: it is called compatible`)
+      const isCompatible = schema => client().testSubjectCompatibility(subject, schema)
+      expect(await isCompatible(old), `${subject}: the same schema is called incompatible`)
+      expect(!await isCompatible(changed), `${subject}: it is called compatible`)
       await refused(409, client().register(subject, changed))
       same(await client().getAllVersions(subject), [1])
     }
@@ -206,7 +209,8 @@ const steps = {
   },
 
   async contract () {
-    const rule = { name: 'few', kind: 'CONDITION', mode: 'WRITE', type: 'CEL', expr: 'message.id < 10', onFailure: 'ERROR' }
+    const condition = { kind: 'CONDITION', mode: 'WRITE', type: 'CEL', expr: 'message.id < 10' }
+    const rule = { name: 'few', ...condition, onFailure: 'ERROR' }
     const metadata = { tags: { 'story.Order.item': ['PII'] }, properties: { owner: 'sales' }, sensitive: ['owner'] }
     await register('contract-value', ORDER, { metadata, ruleSet: { domainRules: [rule] } })
     const got = await client().getLatestSchemaMetadata('contract-value')
@@ -251,7 +255,9 @@ const steps = {
   async restart (restart) {
     const latest = async () => {
       const all = {}
-      for (const subject of await client().getAllSubjects()) all[subject] = await client().getLatestSchemaMetadata(subject)
+      for (const subject of await client().getAllSubjects()) {
+        all[subject] = await client().getLatestSchemaMetadata(subject)
+      }
       return all
     }
     const before = await latest()

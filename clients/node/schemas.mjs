@@ -70,7 +70,8 @@ export async function receive (topic, count) {
 /** Fails unless each record begins with 0 and this id. */
 export function beginsWith (payloads, id) {
   for (const payload of payloads) {
-    expect(payload[0] === 0 && payload.readInt32BE(1) === id, `a record begins with ${payload.subarray(0, 5).toString('hex')}, the id is ${id}`)
+    const prefix = payload.subarray(0, 5)
+    expect(prefix[0] === 0 && prefix.readInt32BE(1) === id, `a record begins with ${prefix.toString('hex')}, the id is ${id}`)
   }
 }
 

@@ -1,5 +1,5 @@
-//! `xtask clients`: real, unmodified clients of Kafka and of the schema registry against a freshly started broker each. This file
-//! picks what runs and decides what counts as failure; `clients/README.md` has the story they tell.
+//! `xtask clients`: real, unmodified clients of Kafka and of the schema registry against a freshly started broker
+//! each. This file picks what runs and decides what counts as failure; `clients/README.md` has the stories they tell.
 
 mod install;
 mod report;

@@ -37,7 +37,8 @@ type Counted struct {
 
 const (
 	fields   = `{"name":"id","type":"long"},{"name":"item","type":"string"}`
-	cartText = `{"type":"record","name":"Cart","namespace":"story","fields":[{"name":"orders","type":{"type":"array","items":"story.Order"}}]}`
+	cartText = `{"type":"record","name":"Cart","namespace":"story","fields":[` +
+		`{"name":"orders","type":{"type":"array","items":"story.Order"}}]}`
 )
 
 var (
@@ -79,7 +80,7 @@ func parses(text string) error {
 	return err
 }
 
-// coder is a Serde of one type under one id: values written with writer, read by those who know reader.
+// avroCoder is a Serde of one type under one id: values written with writer, read by those who know reader.
 func avroCoder(id int, of any, writer, reader sr.Schema) (*sr.Serde, error) {
 	written, err := avro.Parse(writer.Schema)
 	if err != nil {
@@ -135,8 +136,11 @@ func (s *steps) send(topic string, schema sr.Schema, values []any, coder func(id
 	return kafka.ProduceSync(ctx, records...).FirstErr()
 }
 
-// receive reads a topic from its beginning. What the records were written with is looked up by the id that they begin with.
-func (s *steps) receive(topic string, count int, coder func(id int, written sr.Schema) (*sr.Serde, error)) ([]any, error) {
+// finder is a Serde for what was written with a schema, found by the id that the records begin with.
+type finder func(id int, written sr.Schema) (*sr.Serde, error)
+
+// receive reads a topic from its beginning.
+func (s *steps) receive(topic string, count int, coder finder) ([]any, error) {
 	start := map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}
 	kafka, err := kgo.NewClient(kgo.SeedBrokers(os.Getenv("BOOTSTRAP")), kgo.ConsumePartitions(start))
 	if err != nil {
@@ -263,13 +267,14 @@ func (s *steps) json() error {
 
 // orderMessage describes the message of protobufSchema.
 func orderMessage() (protoreflect.MessageDescriptor, error) {
-	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type) *descriptorpb.FieldDescriptorProto {
+	type fieldProto = descriptorpb.FieldDescriptorProto
+	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type) *fieldProto {
 		label := descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL
-		return &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &kind, Label: &label}
+		return &fieldProto{Name: &name, Number: &number, Type: &kind, Label: &label}
 	}
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
 		Name: proto.String("order.proto"), Package: proto.String("story"), Syntax: proto.String("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Order"), Field: []*descriptorpb.FieldDescriptorProto{
+		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Order"), Field: []*fieldProto{
 			field("id", 1, descriptorpb.FieldDescriptorProto_TYPE_INT64),
 			field("item", 2, descriptorpb.FieldDescriptorProto_TYPE_STRING),
 		}}},
