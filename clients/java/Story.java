@@ -44,6 +44,11 @@ final class Story {
         say(line + ", \"detail\": " + quote(detail == null ? "" : detail));
     }
 
+    /** A step that the library cannot do. */
+    void inapplicable(String name, String reason) {
+        say("\"step\": " + quote(name) + ", \"status\": \"n/a\", \"detail\": " + quote(reason));
+    }
+
     /** Has the broker restarted. */
     void restart() throws IOException {
         say("\"ask\": \"restart\"");

@@ -329,28 +329,36 @@ class Steps {
   }
 }
 
-/** Tells the story of `library` and ends the program. */
-export async function tell (client, version, library) {
+/** Reports the steps of a program, each by `step(name, action)`; `end` ends it. */
+export function teller (client, version) {
   const say = line => process.stdout.write(JSON.stringify(line) + '\n')
   const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-  const restart = async () => {
-    say({ ask: 'restart' })
-    const answer = await answers.next()
-    expect(answer.value === 'restarted', `asked for a restart, was answered ${answer.value}`)
-  }
   let failed = false
-  const step = async (name, action) => {
-    try {
-      say({ step: name, status: 'pass', detail: await action() ?? '' })
-    } catch (error) {
-      const inapplicable = error instanceof NotApplicable
-      failed ||= !inapplicable
-      if (!inapplicable) console.error(error)
-      say({ step: name, status: inapplicable ? 'n/a' : 'fail', detail: error.message })
-    }
-  }
-  const steps = new Steps(library)
   say({ client, version })
+  return {
+    async step (name, action) {
+      try {
+        say({ step: name, status: 'pass', detail: await action() ?? '' })
+      } catch (error) {
+        const inapplicable = error instanceof NotApplicable
+        failed ||= !inapplicable
+        if (!inapplicable) console.error(error)
+        say({ step: name, status: inapplicable ? 'n/a' : 'fail', detail: error.message })
+      }
+    },
+    async restart () {
+      say({ ask: 'restart' })
+      const answer = await answers.next()
+      expect(answer.value === 'restarted', `asked for a restart, was answered ${answer.value}`)
+    },
+    end: () => process.exit(failed ? 1 : 0)
+  }
+}
+
+/** Tells the story of `library` and ends the program. */
+export async function tell (client, version, library) {
+  const { step, restart, end } = teller(client, version)
+  const steps = new Steps(library)
   await step('create_topic', () => steps.create_topic())
   for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) await step(`codec_${codec}`, () => steps.codec(codec))
   for (const name of ['headers', 'null_key', 'null_value', 'empty_value', 'large_record', 'group']) {
@@ -360,5 +368,5 @@ export async function tell (client, version, library) {
   for (const name of ['timestamp', 'end_offsets', 'describe_configs', 'alter_configs', 'delete_topic']) {
     await step(name, () => steps[name]())
   }
-  process.exit(failed ? 1 : 0)
+  end()
 }

@@ -28,6 +28,14 @@ impl Broker {
         }
     }
 
+    /// `host:port` of its schema registry, where it has one; a restart keeps it.
+    pub(crate) fn registry(&self) -> Option<String> {
+        match self {
+            Self::Kafka(_) => None,
+            Self::Levada(levada) => levada.registry(),
+        }
+    }
+
     /// How the broker exited without having been asked to.
     pub(crate) fn exited(&mut self) -> Result<Option<ExitStatus>> {
         match self {

@@ -1,5 +1,5 @@
-//! `xtask clients`: real, unmodified Kafka clients against a freshly started broker each. This file
-//! picks what runs and decides what counts as failure; `clients/README.md` has the story they tell.
+//! `xtask clients`: real, unmodified clients of Kafka and of the schema registry against a freshly started broker
+//! each. This file picks what runs and decides what counts as failure; `clients/README.md` has the stories they tell.
 
 mod install;
 mod report;
@@ -20,7 +20,7 @@ use crate::levada_rig;
 pub(crate) use install::Toolbox;
 use report::{Outcome, Row};
 use roster::{Client, Runtime};
-use story::Restart;
+use story::{Judged, Restart};
 
 /// Options of `xtask clients`.
 #[derive(clap::Args)]
@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Runs only these clients
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     only: Vec<String>,
+    /// Runs only the clients of the schema registry
+    #[arg(long, conflicts_with_all = ["only", "against"])]
+    registry: bool,
     /// The broker under test
     #[arg(long, value_enum, default_value_t = Against::Levada)]
     against: Against,
@@ -37,11 +40,11 @@ pub(crate) struct Args {
     /// Restarts the broker by SIGKILL where a story asks for a restart
     #[arg(long)]
     kill: bool,
-    /// Writes the table into docs/compatibility.md
+    /// Writes what ran into docs/compatibility.md: all tables, or with `--registry` that one
     #[arg(long)]
     write_docs: bool,
     /// Runs kafka-python's own integration suite instead of the stories
-    #[arg(long, conflicts_with_all = ["only", "write_docs", "ci"])]
+    #[arg(long, conflicts_with_all = ["only", "registry", "write_docs", "ci"])]
     kafka_python_suite: bool,
     /// Fails unless Java, Go, Node and Python all ran
     #[arg(long)]
@@ -56,7 +59,7 @@ enum Against {
 
 /// Runs the stories, prints the table, and fails when a step failed.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let clients = chosen(&args.only)?;
+    let clients = chosen(args)?;
     let toolbox = Toolbox::new(Cache::open()?)?;
     let recipe = recipe(args, toolbox.cache())?;
     if args.kafka_python_suite {
@@ -74,7 +77,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.write_docs {
         ensure!(args.only.is_empty(), "`--write-docs` wants every client: leave out `--only`");
         ensure!(args.against == Against::Levada, "`--write-docs` tells of Levada: leave out `--against`");
-        report::write_docs(&toolbox.repository().join("docs/compatibility.md"), &rows)?;
+        let path = toolbox.repository().join("docs/compatibility.md");
+        for judged in ran(args) {
+            report::write_docs(&path, *judged, &rows)?;
+        }
     }
     let failed: Vec<&str> = rows.iter().filter(|row| row.failed()).map(|row| row.client).collect();
     if !failed.is_empty() {
@@ -82,18 +88,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("against {recipe}, failed: {}; data and logs are kept in `{}`", failed.join(", "), kept.display());
     }
     if args.ci {
-        check_runtimes(&clients, &rows)?;
+        for judged in ran(args) {
+            check_runtimes(*judged, &clients, &rows)?;
+        }
     }
     Ok(())
 }
 
-fn chosen(only: &[String]) -> Result<Vec<Client>> {
+/// Whose clients are to run as a whole.
+const fn ran(args: &Args) -> &'static [Judged] {
+    if args.registry { &[Judged::Registry] } else { &[Judged::Broker, Judged::Registry] }
+}
+
+fn chosen(args: &Args) -> Result<Vec<Client>> {
     let all = roster::clients();
-    for name in only {
+    for name in &args.only {
         let names = || all.iter().map(|client| client.name).collect::<Vec<_>>().join(", ");
         ensure!(all.iter().any(|client| client.name == name), "no client is named `{name}`; there are {}", names());
     }
-    Ok(all.into_iter().filter(|client| only.is_empty() || only.iter().any(|name| name == client.name)).collect())
+    let is_named = |client: &Client| args.only.is_empty() || args.only.iter().any(|name| name == client.name);
+    Ok(all.into_iter().filter(|client| ran(args).contains(&client.plot.judged) && is_named(client)).collect())
 }
 
 fn recipe(args: &Args, cache: &Cache) -> Result<Recipe> {
@@ -107,14 +121,16 @@ fn recipe(args: &Args, cache: &Cache) -> Result<Recipe> {
 }
 
 fn run_client(client: &Client, toolbox: &Toolbox, recipe: &Recipe, restart: Restart, scratch: &Path) -> Row {
-    let outcome = match toolbox.missing(client) {
+    let unserved = client.plot.judged == Judged::Registry && matches!(recipe, Recipe::Kafka(_));
+    let missing = || toolbox.missing(client);
+    let outcome = match unserved.then(|| format!("{recipe} has no schema registry")).or_else(missing) {
         Some(reason) => Outcome::NotRun(reason),
         None => match tell_story(client, toolbox, recipe, restart, scratch) {
             Ok(told) => Outcome::Told(told),
             Err(error) => Outcome::Broken(format!("{error:#}")),
         },
     };
-    Row { client: client.name, outcome }
+    Row { client: client.name, judged: client.plot.judged, outcome }
 }
 
 fn tell_story(
@@ -139,11 +155,12 @@ fn tell_story(
 /// The runtimes without which continuous integration has proved too little.
 const REQUIRED: [Runtime; 4] = [Runtime::Java, Runtime::Go, Runtime::Node, Runtime::Python];
 
-fn check_runtimes(clients: &[Client], rows: &[Row]) -> Result<()> {
+fn check_runtimes(judged: Judged, clients: &[Client], rows: &[Row]) -> Result<()> {
     let told = clients.iter().zip(rows).filter(|(_, row)| matches!(row.outcome, Outcome::Told(_)));
-    let ran: BTreeSet<Runtime> = told.map(|(client, _)| client.runtime).collect();
+    let ran: BTreeSet<Runtime> =
+        told.filter(|(_, row)| row.judged == judged).map(|(client, _)| client.runtime).collect();
     let absent: Vec<String> =
         REQUIRED.iter().filter(|runtime| !ran.contains(runtime)).map(|runtime| format!("{runtime:?}")).collect();
-    ensure!(absent.is_empty(), "no client ran in: {}", absent.join(", "));
+    ensure!(absent.is_empty(), "no client of the {judged} ran in: {}", absent.join(", "));
     Ok(())
 }

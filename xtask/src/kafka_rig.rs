@@ -20,6 +20,7 @@ pub(crate) const VERSION: &str = "4.3.1";
 const POM: &str = include_str!("../../clients/java/pom.xml");
 const STREAMS_POM: &str = include_str!("../../clients/java/streams/pom.xml");
 const AVRO_POM: &str = include_str!("../../clients/java/avro/pom.xml");
+const REGISTRY_POM: &str = include_str!("../../clients/java/registry/pom.xml");
 const CLUSTER_ID: &str = "TGV2YWRhUmlnS2Fma2E0Mw";
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(540);
 const FORMAT_LIMIT: Duration = Duration::from_secs(60);
@@ -94,6 +95,11 @@ impl Jars {
     /// The jars of Apache Avro, which have nothing to do with Kafka's.
     pub(crate) fn fetch_avro(cache: &Cache) -> Result<Self> {
         Self::install(cache, "avro", VERSION, AVRO_POM)
+    }
+
+    /// The jars of what speaks to schema registries in Java.
+    pub(crate) fn fetch_registry(cache: &Cache) -> Result<Self> {
+        Self::install(cache, "registry-jars", VERSION, REGISTRY_POM)
     }
 
     fn install(cache: &Cache, name: &str, version: &str, pom: &str) -> Result<Self> {

@@ -10,13 +10,25 @@ import (
 	"strings"
 )
 
-type teller struct {
+// Tell reports the steps that tell takes, and ends the program.
+func Tell(client, module string, tell func(*Teller)) {
+	t := &Teller{out: json.NewEncoder(os.Stdout), in: bufio.NewReader(os.Stdin)}
+	t.say(map[string]string{"client": client, "version": version(module)})
+	tell(t)
+	if t.failed {
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Teller reports to whoever started the program.
+type Teller struct {
 	out    *json.Encoder
 	in     *bufio.Reader
 	failed bool
 }
 
-func (t *teller) say(line any) {
+func (t *Teller) say(line any) {
 	if err := t.out.Encode(line); err != nil {
 		fmt.Fprintln(os.Stderr, "cannot report:", err)
 		os.Exit(2)
@@ -24,7 +36,7 @@ func (t *teller) say(line any) {
 }
 
 // step runs one step and reports it.
-func (t *teller) step(name string, action func() (string, error)) {
+func (t *Teller) step(name string, action func() (string, error)) {
 	detail, err := action()
 	status := "pass"
 	switch {
@@ -37,8 +49,13 @@ func (t *teller) step(name string, action func() (string, error)) {
 	t.say(map[string]string{"step": name, "status": status, "detail": detail})
 }
 
-// restart has the broker restarted.
-func (t *teller) restart() error {
+// Step runs one step and reports it.
+func (t *Teller) Step(name string, action func() error) {
+	t.step(name, func() (string, error) { return "", action() })
+}
+
+// Restart has the broker restarted.
+func (t *Teller) Restart() error {
 	t.say(map[string]string{"ask": "restart"})
 	answer, err := t.in.ReadString('\n')
 	if err != nil || strings.TrimSpace(answer) != "restarted" {

@@ -1,10 +1,8 @@
 package story
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -17,34 +15,30 @@ var topicConfig = map[string]string{"max.message.bytes": "2097152", "retention.m
 
 // Main tells the story of the library that open connects, and ends the program.
 func Main(client, module string, open func(bootstrap string) (Library, error)) {
-	t := &teller{out: json.NewEncoder(os.Stdout), in: bufio.NewReader(os.Stdin)}
-	t.say(map[string]string{"client": client, "version": version(module)})
-	library, err := open(os.Getenv("BOOTSTRAP"))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "cannot connect:", err)
-		os.Exit(1)
-	}
-	s := &steps{library}
-	t.step("create_topic", s.createTopic)
-	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
-		t.step("codec_"+codec, func() (string, error) { return "", s.codec(codec) })
-	}
-	t.step("headers", s.headers)
-	t.step("null_key", s.nullKey)
-	t.step("null_value", s.nullValue)
-	t.step("empty_value", s.emptyValue)
-	t.step("large_record", s.largeRecord)
-	t.step("group", s.group)
-	t.step("resume", func() (string, error) { return "", s.resume(t.restart) })
-	t.step("timestamp", s.timestamp)
-	t.step("end_offsets", s.endOffsets)
-	t.step("describe_configs", s.describeConfigs)
-	t.step("alter_configs", s.alterConfigs)
-	t.step("delete_topic", s.deleteTopic)
-	if t.failed {
-		os.Exit(1)
-	}
-	os.Exit(0)
+	Tell(client, module, func(t *Teller) {
+		library, err := open(os.Getenv("BOOTSTRAP"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "cannot connect:", err)
+			os.Exit(1)
+		}
+		s := &steps{library}
+		t.step("create_topic", s.createTopic)
+		for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+			t.step("codec_"+codec, func() (string, error) { return "", s.codec(codec) })
+		}
+		t.step("headers", s.headers)
+		t.step("null_key", s.nullKey)
+		t.step("null_value", s.nullValue)
+		t.step("empty_value", s.emptyValue)
+		t.step("large_record", s.largeRecord)
+		t.step("group", s.group)
+		t.step("resume", func() (string, error) { return "", s.resume(t.Restart) })
+		t.step("timestamp", s.timestamp)
+		t.step("end_offsets", s.endOffsets)
+		t.step("describe_configs", s.describeConfigs)
+		t.step("alter_configs", s.alterConfigs)
+		t.step("delete_topic", s.deleteTopic)
+	})
 }
 
 type steps struct{ library Library }

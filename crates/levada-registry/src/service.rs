@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{SetOnce, mpsc, oneshot};
 
 /// Where schemas are kept.
 const TOPIC: &str = "_schemas";
@@ -27,6 +27,8 @@ const WAITING_MAX: usize = 1_000;
 /// So many are decided and written together, or fewer, once their records have so many bytes.
 const TOGETHER_MAX: usize = 256;
 const TOGETHER_SIZE_MAX: usize = 256 << 10;
+/// Who asks while the topic is first read waits so long at most.
+const LOAD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// So often another's topic is looked at.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -69,6 +71,8 @@ pub struct Service {
     state: ArcSwapOption<Registry>,
     /// Why there is no state and will be none.
     trouble: OnceLock<String>,
+    /// Set once it is known which of the two.
+    was_read: SetOnce<()>,
     changes: mpsc::Sender<Change>,
     /// What records of topics that ask for schemas are judged by.
     pub(crate) understood: Understood,
@@ -90,13 +94,21 @@ impl Service {
             topic,
             state: ArcSwapOption::empty(),
             trouble: OnceLock::new(),
-            changes,
+            was_read: SetOnce::new(),
             understood: Understood::default(),
+            changes,
         });
         let place = Place { id: service.topic.id(), next: 0 };
         let owner = Owner { service: Arc::downgrade(&service), topic: service.topic.clone(), place };
         spawn(Box::pin(owner.run(waiting)));
         service
+    }
+
+    /// Waits until the topic was read, or cannot be, but not for ever: many clients take an answer that comes too early
+    /// for the last word.
+    pub async fn settled(&self) {
+        // Whoever waited asks for the state, and learns there what became of it.
+        drop(tokio::time::timeout(LOAD_WAIT_MAX, self.was_read.wait()).await);
     }
 
     /// The state, once the topic was read.
@@ -187,6 +199,7 @@ impl Owner {
                 tracing::error!(%error, "the schema registry does not start");
                 if let Some(service) = self.service.upgrade() {
                     service.trouble.get_or_init(|| error.to_string());
+                    drop(service.was_read.set(()));
                 }
                 return;
             }
@@ -219,6 +232,8 @@ impl Owner {
     fn show(&self, state: &Registry) {
         if let Some(service) = self.service.upgrade() {
             service.state.store(Some(Arc::new(state.clone())));
+            // It is set already but for the first time.
+            drop(service.was_read.set(()));
         }
     }
 

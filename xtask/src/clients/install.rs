@@ -161,9 +161,18 @@ impl Toolbox {
         self.java_in("java/avro", &Jars::fetch_avro(&self.cache)?, &[], class)
     }
 
-    /// A class of the sources that lie in `folder`.
+    /// A story of schemas in Java.
+    pub(crate) fn java_registry(&self, class: &str) -> Result<Command> {
+        self.java_in("java/registry", &Jars::fetch_registry(&self.cache)?, &["-XX:TieredStopAtLevel=1"], class)
+    }
+
+    /// A class of the sources that lie in `folder`, which may tell a story.
     fn java_in(&self, folder: &str, jars: &Jars, options: &[&str], class: &str) -> Result<Command> {
-        let sources = files(&self.stories().join(folder), "java")?;
+        let mut sources = files(&self.stories().join(folder), "java")?;
+        let story = self.stories().join("java/Story.java");
+        if !sources.contains(&story) {
+            sources.push(story);
+        }
         let recipe = sources.iter().map(|source| read(source)).collect::<Result<String>>()?;
         let folder = self.cache.install(&folder.replace('/', "-"), &recipe, |folder| {
             let mut javac = Command::new("javac");

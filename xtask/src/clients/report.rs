@@ -1,5 +1,5 @@
-//! How results are shown: a line as each client ends, the table, and the clients section of
-//! `docs/compatibility.md` between its two markers. What the other parts of that file say is theirs.
+//! How results are shown: a line as each client ends, the table, and the two sections of
+//! `docs/compatibility.md` between their markers. What the other parts of that file say is theirs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,14 +7,42 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::story::{Status, Told};
+use super::story::{Judged, Status, Told};
 
-const BEGIN: &str = "<!-- clients: begin, written by `cargo xtask clients --write-docs` -->";
-const END: &str = "<!-- clients: end -->";
+/// A part of the file that is written as a whole.
+struct Section {
+    begin: &'static str,
+    end: &'static str,
+    opening: &'static str,
+}
+
+const BROKER: Section = Section {
+    begin: "<!-- clients: begin, written by `cargo xtask clients --write-docs` -->",
+    end: "<!-- clients: end -->",
+    opening: "## Clients\n\nEach client ran the steps of [its story](../clients/README.md), unmodified, against a freshly \
+              started\nLevada. A step is not applicable where the library has no way to do it.",
+};
+
+const REGISTRY: Section = Section {
+    begin: "<!-- registry clients: begin, written by `cargo xtask clients --write-docs` -->",
+    end: "<!-- registry clients: end -->",
+    opening: "## Clients of the schema registry\n\nThe same for clients and serializers that speak Confluent Schema \
+              Registry's API, each telling\n[its story](../clients/README.md#the-story-of-schemas).",
+};
+
+impl Section {
+    const fn about(judged: Judged) -> Self {
+        match judged {
+            Judged::Broker => BROKER,
+            Judged::Registry => REGISTRY,
+        }
+    }
+}
 
 /// What became of one client.
 pub(crate) struct Row {
     pub(crate) client: &'static str,
+    pub(crate) judged: Judged,
     pub(crate) outcome: Outcome,
 }
 
@@ -81,17 +109,17 @@ pub(crate) fn print_row(row: &Row) {
 
 /// The table for the terminal.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let mut text = format!("{:<16} {:<28} {:<9} failed\n", "client", "version", "passed");
+    let mut text = format!("{:<26} {:<28} {:<9} failed\n", "client", "version", "passed");
     for row in rows {
         let [version, passed, _, failed] = row.cells();
-        text.push_str(format!("{:<16} {version:<28} {passed:<9} {failed}", row.client).trim_end());
+        text.push_str(format!("{:<26} {version:<28} {passed:<9} {failed}", row.client).trim_end());
         text.push('\n');
     }
     text
 }
 
-/// Writes the clients section of the file, which is created where it is missing.
-pub(crate) fn write_docs(path: &Path, rows: &[Row]) -> Result<()> {
+/// Writes the section about `judged` into the file, which is created where it is missing.
+pub(crate) fn write_docs(path: &Path, judged: Judged, rows: &[Row]) -> Result<()> {
     let old = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Compatibility\n".to_owned(),
@@ -100,34 +128,38 @@ pub(crate) fn write_docs(path: &Path, rows: &[Row]) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(path, replace_section(&old, &section(rows)?))
+    let section = Section::about(judged);
+    let rows = rows.iter().filter(|row| row.judged == judged);
+    fs::write(path, section.put_into(&old, &section.text(rows)?))
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-fn section(rows: &[Row]) -> Result<String> {
-    let mut text = format!(
-        "{BEGIN}\n## Clients\n\nEach client ran the steps of [its story](../clients/README.md), unmodified, against a \
-         freshly started\nLevada. A step is not applicable where the library has no way to do it.\n\n\
-         | client | version | steps passed | not applicable | failed |\n|---|---|---|---|---|\n"
-    );
-    for row in rows {
-        let [version, passed, not_applicable, failed] = row.cells();
-        writeln!(text, "| {} | {version} | {passed} | {not_applicable} | {failed} |", row.client)?;
+impl Section {
+    fn text<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> Result<String> {
+        let Self { begin, end, opening } = self;
+        let mut text = format!(
+            "{begin}\n{opening}\n\n\
+             | client | version | steps passed | not applicable | failed |\n|---|---|---|---|---|\n"
+        );
+        for row in rows {
+            let [version, passed, not_applicable, failed] = row.cells();
+            writeln!(text, "| {} | {version} | {passed} | {not_applicable} | {failed} |", row.client)?;
+        }
+        writeln!(text, "{end}")?;
+        Ok(text)
     }
-    writeln!(text, "{END}")?;
-    Ok(text)
-}
 
-/// Puts `section` where the markers are, or at the end.
-fn replace_section(old: &str, section: &str) -> String {
-    let marked = old.find(BEGIN).and_then(|begin| {
-        let end = begin + old.get(begin..)?.find(END)? + END.len();
-        Some((old.get(..begin)?, old.get(end..)?.trim_start_matches('\n')))
-    });
-    match marked {
-        Some((before, "")) => format!("{before}{section}"),
-        Some((before, after)) => format!("{before}{section}\n{after}"),
-        None => format!("{}\n\n{section}", old.trim_end()),
+    /// Puts `written` where the markers are, or at the end.
+    fn put_into(&self, old: &str, written: &str) -> String {
+        let marked = old.find(self.begin).and_then(|begin| {
+            let end = begin + old.get(begin..)?.find(self.end)? + self.end.len();
+            Some((old.get(..begin)?, old.get(end..)?.trim_start_matches('\n')))
+        });
+        match marked {
+            Some((before, "")) => format!("{before}{written}"),
+            Some((before, after)) => format!("{before}{written}\n{after}"),
+            None => format!("{}\n\n{written}", old.trim_end()),
+        }
     }
 }
 
@@ -137,18 +169,37 @@ mod tests {
 
     #[test]
     fn only_what_lies_between_the_markers_is_written() {
-        let first = format!("{BEGIN}\none\n{END}\n");
-        let second = format!("{BEGIN}\ntwo\n{END}\n");
-        let fresh = replace_section("# Compatibility\n", &first);
+        let Section { begin, end, .. } = BROKER;
+        let first = format!("{begin}\none\n{end}\n");
+        let second = format!("{begin}\ntwo\n{end}\n");
+        let fresh = BROKER.put_into("# Compatibility\n", &first);
         assert_eq!(fresh, format!("# Compatibility\n\n{first}"));
-        assert_eq!(replace_section(&fresh, &second), format!("# Compatibility\n\n{second}"));
+        assert_eq!(BROKER.put_into(&fresh, &second), format!("# Compatibility\n\n{second}"));
         let around = format!("before\n{first}\nafter\n");
-        assert_eq!(replace_section(&around, &second), format!("before\n{second}\nafter\n"));
+        assert_eq!(BROKER.put_into(&around, &second), format!("before\n{second}\nafter\n"));
+    }
+
+    #[test]
+    fn the_two_sections_are_written_apart() {
+        let row = |client, judged| Row { client, judged, outcome: Outcome::NotRun("why".to_owned()) };
+        let rows = [row("kcat", Judged::Broker), row("franz-go-sr", Judged::Registry)];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("compatibility.md");
+        let read = || fs::read_to_string(&path).unwrap();
+        write_docs(&path, Judged::Broker, &rows).unwrap();
+        assert!(read().contains("| kcat |") && !read().contains("| franz-go-sr |"));
+        write_docs(&path, Judged::Registry, &rows).unwrap();
+        let both = read();
+        assert!(both.find("| kcat |") < both.find("## Clients of the schema registry"));
+        assert!(both.contains("| franz-go-sr | – | not run |"));
+        write_docs(&path, Judged::Broker, &rows).unwrap();
+        assert_eq!(read(), both);
     }
 
     #[test]
     fn a_missing_runtime_is_not_run_and_not_passed() {
-        let row = Row { client: "kcat", outcome: Outcome::NotRun("not on this machine: kcat".to_owned()) };
+        let outcome = Outcome::NotRun("not on this machine: kcat".to_owned());
+        let row = Row { client: "kcat", judged: Judged::Broker, outcome };
         let [_, passed, ..] = row.cells();
         assert_eq!(passed, "not run");
         assert!(table(&[row]).contains("not run"));

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::install::Toolbox;
-use super::story::{CONSUMER, GENERAL, Plot};
+use super::story::{CONSUMER, GENERAL, Plot, REGISTRY};
 
 /// What a client's program runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,7 @@ pub(crate) fn clients() -> Vec<Client> {
     use Runtime::{Go, Java, Native, Node, Python, Rust};
     let client = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &GENERAL, prepare };
     let member = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &CONSUMER, prepare };
+    let registry = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &REGISTRY, prepare };
     vec![
         client("kcat", Native, &["kcat", "python3"], |tools| tools.python("kcat/kcat.py")),
         client("confluent-kafka", Python, &["python3"], |tools| tools.python("python/confluent.py")),
@@ -56,5 +57,10 @@ pub(crate) fn clients() -> Vec<Client> {
         member("java-848", Java, &["java", "javac", "mvn", "python3"], |tools| {
             tools.member(tools.java("ConsumerMember"))
         }),
+        registry("confluent-kafka-registry", Python, &["python3"], |tools| tools.python("python/registry.py")),
+        registry("kafkajs-registry", Node, &["node", "npm"], |tools| tools.node("kafkajs-registry.mjs")),
+        registry("schemaregistry", Node, &["node", "npm"], |tools| tools.node("schemaregistry.mjs")),
+        registry("franz-go-sr", Go, &["go"], |tools| tools.go("registry")),
+        registry("flink-registry", Java, &["java", "javac", "mvn"], |tools| tools.java_registry("Registry")),
     ]
 }

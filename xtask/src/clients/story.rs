@@ -1,6 +1,7 @@
 //! One client's story: its program started, its lines read, the broker restarted when it asks.
 //! What the steps mean is in `clients/README.md`; what a result is worth is the caller's to say.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
@@ -40,18 +41,59 @@ const STEPS: [&str; 18] = [
 const CONSUMER_STEPS: [&str; 8] =
     ["two_members", "late_member", "describe", "leave", "kill", "pause", "restart", "leave_all"];
 
+/// The steps of the story of schemas.
+const REGISTRY_STEPS: [&str; 16] = [
+    "register",
+    "look_up",
+    "avro",
+    "json",
+    "protobuf",
+    "references",
+    "guid",
+    "forward",
+    "backward",
+    "refuse",
+    "config",
+    "mode",
+    "contract",
+    "delete",
+    "context",
+    "restart",
+];
+
+/// Whom a story judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    Broker,
+    Registry,
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broker => "broker",
+            Self::Registry => "schema registry",
+        })
+    }
+}
+
 /// What a story is about: its steps, and the broker it wants, by settings that both brokers know.
 #[derive(Debug)]
 pub(crate) struct Plot {
+    pub(crate) judged: Judged,
     pub(crate) steps: &'static [&'static str],
     pub(crate) settings: &'static [(&'static str, &'static str)],
 }
 
 /// What every client can do.
-pub(crate) static GENERAL: Plot = Plot { steps: &STEPS, settings: &[] };
+pub(crate) static GENERAL: Plot = Plot { judged: Judged::Broker, steps: &STEPS, settings: &[] };
+
+/// Schemas, and records written with them.
+pub(crate) static REGISTRY: Plot = Plot { judged: Judged::Registry, steps: &REGISTRY_STEPS, settings: &[] };
 
 /// Groups of KIP-848, whose silent members are noticed soon.
 pub(crate) static CONSUMER: Plot = Plot {
+    judged: Judged::Broker,
     steps: &CONSUMER_STEPS,
     settings: &[
         ("group.consumer.min.session.timeout.ms", "1000"),
@@ -158,6 +200,7 @@ pub(crate) fn tell(
     command
         .env("BOOTSTRAP", broker.bootstrap())
         .env("BROKER_FOLDER", folder)
+        .envs(broker.registry().map(|address| ("REGISTRY", format!("http://{address}"))))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     command.stderr(append_to(&folder.join("client.log"))?);

@@ -66,6 +66,7 @@ impl FromRequestParts<Shared> for Asked {
             client_id: Str::from(agent.to_owned()),
             client_host: Str::from(host),
         };
+        shared.service.settled().await;
         Ok(Self { shared: shared.clone(), context, caller })
     }
 }

@@ -33,6 +33,24 @@ async fn what_was_answered_survives_a_kill_and_a_power_cut() {
 }
 
 #[tokio::test]
+async fn who_asks_while_schemas_are_read_waits_for_them() {
+    let rig = Rig::new().await;
+    rig.register("a", USER_1).await;
+    let after = Rig::starting_on(rig.disk.restart());
+    assert_eq!(after.service.readiness(), Readiness::Loading);
+    assert_eq!(after.get("/subjects").await, (200, json!(["a"])));
+    let after = Rig::starting_on(rig.disk.restart());
+    assert_eq!(after.register("a", USER_2).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_ever_for_schemas() {
+    let rig = Rig::stuck();
+    assert_eq!(refused(rig.get("/subjects").await), (503, 503));
+    assert_eq!(rig.get("/").await.0, 200);
+}
+
+#[tokio::test]
 async fn many_at_once_get_ids_of_their_own() {
     let rig = std::sync::Arc::new(Rig::new().await);
     let mut tasks = tokio::task::JoinSet::new();

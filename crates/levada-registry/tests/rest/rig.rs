@@ -52,6 +52,24 @@ impl Rig {
     }
 
     pub(crate) async fn on(disk: SimDisk) -> Self {
+        let rig = Self::starting_on(disk);
+        while rig.service.readiness() == Readiness::Loading {
+            tokio::task::yield_now().await;
+        }
+        rig
+    }
+
+    /// One that has not begun to read its topic.
+    pub(crate) fn starting_on(disk: SimDisk) -> Self {
+        Self::with(disk, |owner| drop(tokio::runtime::Handle::current().spawn(owner)))
+    }
+
+    /// One that never reads its topic.
+    pub(crate) fn stuck() -> Self {
+        Self::with(SimDisk::new(), drop)
+    }
+
+    fn with(disk: SimDisk, spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)) -> Self {
         let config = BrokerConfig::from_settings([]).unwrap();
         let defaults = TopicDefaults::of(&config);
         let clock = Arc::new(ManualClock::new(START_MS));
@@ -78,10 +96,7 @@ impl Rig {
             log_dir: "/data".to_owned(),
         };
         let broker = Broker::new(config, parts);
-        let service = Service::start(&broker, |owner| drop(tokio::runtime::Handle::current().spawn(owner)));
-        while service.readiness() == Readiness::Loading {
-            tokio::task::yield_now().await;
-        }
+        let service = Service::start(&broker, spawn);
         let schemas: std::sync::Weak<dyn Schemas> = Arc::downgrade(&service) as _;
         broker.serve_schemas(schemas);
         let router = router(Arc::clone(&service), Arc::clone(&broker));
