@@ -54,6 +54,7 @@ mod kind;
 mod node;
 mod pattern;
 mod schema;
+mod tags;
 mod types;
 mod uri;
 mod validate;
@@ -67,4 +68,5 @@ pub use schema::{
     INSTANCE_BYTES_MAX, REFERENCES_BYTES_MAX, Reference, SCHEMA_BYTES_MAX, Schema, differences, incompatibilities,
     parse, reserved_differences,
 };
+pub use tags::{Missing, PATHS_BYTES_MAX, Part, Retag, TagError, Tagged};
 pub use validate::{VALIDATION_STEPS_MAX, VIOLATIONS_MAX, ValidateError, Violation};

@@ -19,7 +19,7 @@ pub const REFERENCES_BYTES_MAX: usize = 4 << 20;
 /// Bytes of an instance.
 pub const INSTANCE_BYTES_MAX: usize = 16 << 20;
 /// How deep arrays and objects nest in any of them.
-const DEPTH_MAX: usize = 100;
+pub(crate) const DEPTH_MAX: usize = 100;
 
 /// A schema that others refer to.
 #[derive(Clone, Copy, Debug)]
