@@ -19,9 +19,9 @@
 mod find;
 mod order;
 
-use crate::json::parser::{Bounds, parse as parse_json};
+use crate::json::parser::parse as parse_json;
 use crate::json::{Json, Object};
-use crate::schema::{DEPTH_MAX, SCHEMA_BYTES_MAX, Schema};
+use crate::schema::{BOUNDS, Schema};
 use order::{Facet, facets, in_order, types};
 
 /// The keyword that holds tags.
@@ -140,9 +140,8 @@ impl Schema {
 
     /// What the canonical text says.
     fn json(&self) -> Json {
-        let bounds = Bounds { bytes_max: SCHEMA_BYTES_MAX, depth_max: DEPTH_MAX };
         // It was read within the same bounds, and is not longer than what it was printed of.
-        parse_json(self.canonical(), bounds).unwrap_or(Json::Bool(true))
+        parse_json(self.canonical(), BOUNDS).unwrap_or(Json::Bool(true))
     }
 }
 

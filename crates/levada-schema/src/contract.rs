@@ -147,9 +147,17 @@ pub enum ContractError {
         /// What it lacks.
         what: &'static str,
     },
-    /// Two rules of one name.
+    /// Two rules of one list have one name.
     #[error("two rules have the name `{0}`")]
     Duplicate(String),
+    /// A rule that nobody can run.
+    #[error("rule `{rule}` cannot be run: {reason}")]
+    Invalid {
+        /// Which.
+        rule: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A rule in the wrong list.
     #[error("rule `{rule}` of mode {mode:?} does not belong among the {list} rules")]
     Misplaced {
@@ -222,10 +230,10 @@ impl RuleSet {
     /// [`ContractError`].
     pub fn check(&self) -> Result<(), ContractError> {
         refuse_unknown(&self.other)?;
-        let mut names = BTreeSet::new();
         let lists =
             [("migration", &self.migration_rules), ("domain", &self.domain_rules), ("encoding", &self.encoding_rules)];
         for (list, rules) in lists {
+            let mut names = BTreeSet::new();
             for rule in rules {
                 rule.check(list)?;
                 if !names.insert(rule.name.as_str()) {
@@ -254,7 +262,16 @@ impl RuleSet {
         }
     }
 
-    fn rules(&self) -> impl Iterator<Item = &Rule> {
+    /// The rules but those of these names.
+    #[must_use]
+    pub(crate) fn without(mut self, names: &[String]) -> Self {
+        for rules in [&mut self.migration_rules, &mut self.domain_rules, &mut self.encoding_rules] {
+            rules.retain(|rule| !names.contains(&rule.name));
+        }
+        self
+    }
+
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.migration_rules.iter().chain(&self.domain_rules).chain(&self.encoding_rules)
     }
 
@@ -347,6 +364,9 @@ mod tests {
         let twice = json!({ "domainRules": [{ "name": "a", "mode": "WRITE", "type": "CEL" },
             { "name": "a", "mode": "READ", "type": "CEL" }] });
         assert_eq!(rules(twice).check(), Err(ContractError::Duplicate("a".to_owned())));
+        let apart = json!({ "domainRules": [{ "name": "a", "mode": "WRITE", "type": "CEL" }],
+            "migrationRules": [{ "name": "a", "mode": "UPGRADE", "type": "JSONATA" }] });
+        assert_eq!(rules(apart).check(), Ok(()), "each list has names of its own");
         let misplaced = json!({ "domainRules": [{ "name": "a", "mode": "UPGRADE", "type": "CEL" }] });
         assert!(matches!(rules(misplaced).check(), Err(ContractError::Misplaced { list: "domain", .. })));
         let bare = json!({ "domainRules": [{ "name": "a", "mode": "WRITE" }] });
