@@ -92,7 +92,8 @@ fn a_part_that_is_gone_can_be_passed_over() {
 
 #[test]
 fn a_type_that_contains_itself_is_walked_once() {
-    let list = r#"{"type":"record","name":"List","fields":[{"name":"next","type":["null","List"],"confluent:tags":["A"]}]}"#;
+    let list =
+        r#"{"type":"record","name":"List","fields":[{"name":"next","type":["null","List"],"confluent:tags":["A"]}]}"#;
     let list = schema(list);
     assert_eq!(found(&list), [(Part::Field, "List.next".to_owned(), texts(&["A"]))]);
     assert!(list.has_top_level_field("next") && !list.has_top_level_field("List"));

@@ -249,7 +249,8 @@ impl Walk {
             self.note(Part::Record, "object", json)?;
         }
         self.under(format_args!("object"), |walk| {
-            for (name, property) in json.get("properties").and_then(Json::as_object).into_iter().flat_map(Object::iter) {
+            for (name, property) in json.get("properties").and_then(Json::as_object).into_iter().flat_map(Object::iter)
+            {
                 walk.note(Part::Field, name, property)?;
                 walk.under(format_args!("{name}"), |walk| walk.schema(property, Within::Property))?;
             }

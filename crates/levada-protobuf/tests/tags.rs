@@ -26,7 +26,8 @@ const ORDER: &str = r#"syntax = "proto3"; package shop;
 #[test]
 fn tags_are_added_as_clients_expect_them() {
     let changed = retag(&schema(ORDER), Part::Field, "Order.id", &["TAG1", "TAG2"], &[]).unwrap();
-    let expected = "  string id = 1 [(confluent.field_meta) = {\n    tags: [\n      \"TAG1\",\n      \"TAG2\"\n    ]\n  }];\n";
+    let expected =
+        "  string id = 1 [(confluent.field_meta) = {\n    tags: [\n      \"TAG1\",\n      \"TAG2\"\n    ]\n  }];\n";
     assert!(changed.contains(expected), "{changed}");
     let message = retag(&schema(&changed), Part::Record, "Order", &["ALL"], &[]).unwrap();
     let expected = "  option (confluent.message_meta) = {\n    tags: [\n      \"ALL\"\n    ]\n  };\n";
@@ -58,10 +59,8 @@ fn tags_are_read_however_they_are_written_and_what_is_beside_them_stays() {
         option deprecated = true;
         string one = 1 [(.confluent.field_meta) = { tags: "X" tags: "Y" params: { key: "k" value: "v" } }]; }"#;
     let written = schema(text);
-    let expected = [
-        (Part::Record, "M".to_owned(), texts(&["A", "B"])),
-        (Part::Field, "M.one".to_owned(), texts(&["X", "Y"])),
-    ];
+    let expected =
+        [(Part::Record, "M".to_owned(), texts(&["A", "B"])), (Part::Field, "M.one".to_owned(), texts(&["X", "Y"]))];
     assert_eq!(found(&written), expected);
     let more = schema(&retag(&written, Part::Record, "M", &["B", "C"], &["A"]).unwrap());
     assert_eq!(found(&more)[0].2, texts(&["B", "C"]));

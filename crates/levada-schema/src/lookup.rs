@@ -77,7 +77,8 @@ impl Registry {
         match schema.schema_type {
             SchemaType::Json => {
                 let resolved = self.resolve(context, &schema.references)?;
-                let references = resolved.iter().map(|it| levada_json_schema::Reference { name: &it.name, text: &it.text });
+                let references =
+                    resolved.iter().map(|it| levada_json_schema::Reference { name: &it.name, text: &it.text });
                 let references: Vec<_> = references.collect();
                 levada_json_schema::resolved(&schema.text, &references).map_err(|error| in_words(&error))
             }

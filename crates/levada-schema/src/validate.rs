@@ -86,8 +86,8 @@ impl Rule {
     fn validate(&self) -> Result<(), ContractError> {
         let invalid = |reason: String| Err(ContractError::Invalid { rule: self.name.clone(), reason });
         let is_letter = |c: char| c.is_alphabetic() || c == '_';
-        let is_named = self.name.starts_with(is_letter)
-            && self.name.chars().all(|c| is_letter(c) || c.is_numeric() || c == '-');
+        let is_named =
+            self.name.starts_with(is_letter) && self.name.chars().all(|c| is_letter(c) || c.is_numeric() || c == '-');
         if !is_named {
             return invalid("its name has other characters than letters, digits, `_` and `-`".to_owned());
         }

@@ -261,7 +261,8 @@ fn references_are_found_and_hold_what_they_refer_to() {
 #[test]
 fn a_copy_of_another_registry_brings_its_ids() {
     let mut rig = Rig::default();
-    let with_id = |id, version, text: &str| Register { schema: avro(text), id: Some(id), version, ..Register::default() };
+    let with_id =
+        |id, version, text: &str| Register { schema: avro(text), id: Some(id), version, ..Register::default() };
     assert_eq!(rig.register("a", with_id(40, 3, USER_1)).unwrap_err().code(), 42205);
     rig.set_mode(Some("a"), Mode::Import).unwrap();
     assert_eq!(rig.register("a", with_id(40, 3, USER_1)).unwrap().version.id, 40);

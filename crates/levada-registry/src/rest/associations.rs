@@ -206,11 +206,7 @@ async fn associate(asked: Asked, params: Params, sent: Sent, write: Write) -> Re
     Ok(Json(resource(of, shown.collect())))
 }
 
-async fn create(
-    asked: Asked,
-    Query(params): Query<Params>,
-    Body(sent): Body<Sent>,
-) -> Result<Json<Value>, Refusal> {
+async fn create(asked: Asked, Query(params): Query<Params>, Body(sent): Body<Sent>) -> Result<Json<Value>, Refusal> {
     associate(asked, params, sent, Write::Create).await
 }
 
@@ -388,10 +384,7 @@ async fn of_name(
     Ok(Json(json!(params.page.of(shown(&asked, &found)?))))
 }
 
-async fn get_many(
-    asked: Asked,
-    Body(sent): Body<SentMany<SentQuery>>,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+async fn get_many(asked: Asked, Body(sent): Body<SentMany<SentQuery>>) -> Result<(StatusCode, Json<Value>), Refusal> {
     let registry = asked.registry()?;
     must_be_some(&sent.requests)?;
     let one = |query: SentQuery| -> Result<Value, Refusal> {

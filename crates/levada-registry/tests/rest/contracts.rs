@@ -155,9 +155,7 @@ async fn a_schema_that_comes_with_a_topic_goes_with_it() {
 async fn a_batch_answers_request_by_request() {
     let rig = Rig::new().await;
     rig.register("a", USER_1).await;
-    let of = |id: &str, association: Value| {
-        json!({ "resourceName": id, "resourceNamespace": "lkc", "resourceId": id, "associations": [association] })
-    };
+    let of = |id: &str, association: Value| json!({ "resourceName": id, "resourceNamespace": "lkc", "resourceId": id, "associations": [association] });
     let batch = json!({ "requests": [
         of("t1", json!({ "opType": "CREATE", "subject": "a" })),
         of("t2", json!({ "opType": "CREATE", "subject": "missing" })),

@@ -63,13 +63,7 @@ pub(super) fn decode(raw: RawAssociation) -> Result<Association, RecordError> {
         association_type: raw.association_type,
         subject: Subject::parse(&raw.subject),
     };
-    Ok(Association {
-        key,
-        guid: raw.guid,
-        resource_id: raw.resource_id,
-        lifecycle: raw.lifecycle,
-        frozen: raw.frozen,
-    })
+    Ok(Association { key, guid: raw.guid, resource_id: raw.resource_id, lifecycle: raw.lifecycle, frozen: raw.frozen })
 }
 
 pub(super) fn encode(association: &Association) -> Vec<u8> {

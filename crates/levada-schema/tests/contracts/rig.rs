@@ -84,8 +84,7 @@ impl Rig {
     }
 
     pub(crate) fn delete_version(&mut self, name: &str, number: i32, for_good: bool) -> Result<i32, Error> {
-        let (records, number) =
-            self.registry.delete_version(&subject(name), VersionId::Number(number), for_good)?;
+        let (records, number) = self.registry.delete_version(&subject(name), VersionId::Number(number), for_good)?;
         self.write(records);
         Ok(number)
     }
@@ -112,9 +111,9 @@ impl Rig {
     /// Type, subject, lifecycle and whether they are frozen, of the associations of a resource.
     pub(crate) fn associations(&self, id: &str) -> Vec<(String, String, Lifecycle, bool)> {
         let found = self.registry.associations_of_resource(id, &AssociationFilter::default());
-        let shown = found.iter().map(|it| {
-            (it.key.association_type.clone(), it.key.subject.qualified(), it.lifecycle, it.frozen)
-        });
+        let shown = found
+            .iter()
+            .map(|it| (it.key.association_type.clone(), it.key.subject.qualified(), it.lifecycle, it.frozen));
         shown.collect()
     }
 

@@ -47,8 +47,7 @@ fn a_property_may_not_be_named_as_those_that_are_kept_for_others() {
 
 #[test]
 fn new_schemas_are_held_to_more_and_known_ones_are_not() {
-    let bad_default =
-        r#"{"type":"record","name":"R","fields":[{"name":"n","type":"int","default":"text"}]}"#;
+    let bad_default = r#"{"type":"record","name":"R","fields":[{"name":"n","type":"int","default":"text"}]}"#;
     let mut rig = Rig::default();
     rig.register("old", &avro(bad_default)).unwrap();
     rig.configure(None, json!({ "validateNewSchemas": true })).unwrap();
