@@ -16,7 +16,12 @@ fn retag(schema: &Schema, part: Part, path: &str, add: &[&str], remove: &[&str])
 }
 
 fn found(schema: &Schema) -> Vec<(Part, String, Vec<String>)> {
-    schema.tagged().unwrap().into_iter().map(|tagged| (tagged.part, tagged.path, tagged.tags)).collect()
+    schema
+        .tagged()
+        .expect("the paths are short")
+        .into_iter()
+        .map(|tagged| (tagged.part, tagged.path, tagged.tags))
+        .collect()
 }
 
 const NESTED: &str = r#"{"type":"record","name":"User","namespace":"n","fields":[{"name":"id","type":"long"},{"name":"home","type":["null",{"type":"record","name":"Address","fields":[{"name":"street","type":"string"}]}]},{"name":"more","type":{"type":"array","items":{"type":"map","values":{"type":"record","name":"Note","namespace":"x","fields":[{"name":"text","type":"string"}]}}}}]}"#;

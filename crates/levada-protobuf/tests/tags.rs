@@ -16,7 +16,12 @@ fn retag(schema: &Schema, part: Part, path: &str, add: &[&str], remove: &[&str])
 }
 
 fn found(schema: &Schema) -> Vec<(Part, String, Vec<String>)> {
-    schema.tagged().unwrap().into_iter().map(|tagged| (tagged.part, tagged.path, tagged.tags)).collect()
+    schema
+        .tagged()
+        .expect("the paths are short")
+        .into_iter()
+        .map(|tagged| (tagged.part, tagged.path, tagged.tags))
+        .collect()
 }
 
 const ORDER: &str = r#"syntax = "proto3"; package shop;

@@ -222,8 +222,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::InvalidAssociation`], [`Error::ResourceAssociated`], [`Error::SubjectAssociated`],
-    /// [`Error::SubjectOwned`], [`Error::NoActiveVersion`], [`Error::AssociationFrozen`], [`Error::NotPermitted`]; those
-    /// of [`Registry::register`].
+    /// [`Error::SubjectOwned`], [`Error::NoActiveVersion`], [`Error::AssociationFrozen`], [`Error::NotPermitted`];
+    /// those of [`Registry::register`].
     pub fn associate(&self, context: &Context, request: &Associate, write: Write) -> Result<Associated, Error> {
         request.check(write)?;
         if request.resource_id.is_empty() && !request.is_dry_run {
@@ -247,10 +247,10 @@ impl Registry {
                 frozen: one.frozen_for(write).or((write == Write::Create).then_some(false)),
                 schema: one.schema.as_ref(),
             };
-            let (records, association, version) = after.associate_one(request, &asked, write)?;
+            let Associated { records, associations } = after.associate_one(request, &asked, write)?;
             records.iter().for_each(|record| after.apply(record));
             associated.records.extend(records);
-            associated.associations.push((association, version));
+            associated.associations.extend(associations);
         }
         if request.is_dry_run {
             return Ok(Associated { records: Vec::new(), associations: Vec::new() });
@@ -266,12 +266,7 @@ impl Registry {
         Err(Error::NotPermitted(format!("Subject {subject} in context {context} is in read-only mode")))
     }
 
-    fn associate_one(
-        &self,
-        request: &Associate,
-        asked: &Asked<'_>,
-        write: Write,
-    ) -> Result<(Vec<Record>, Arc<Association>, Option<Arc<Version>>), Error> {
+    fn associate_one(&self, request: &Associate, asked: &Asked<'_>, write: Write) -> Result<Associated, Error> {
         let filter = AssociationFilter {
             association_types: vec![asked.association_type.to_owned()],
             ..AssociationFilter::default()
@@ -296,7 +291,7 @@ impl Registry {
             version = Some(registered.version);
         }
         let association = match known {
-            Some(known) if is_same => return Ok((records, known, version)),
+            Some(known) if is_same => return Ok(Associated { records, associations: vec![(known, version)] }),
             Some(known) => Association { lifecycle, ..(*known).clone() },
             None => {
                 let key = AssociationKey {
@@ -312,7 +307,7 @@ impl Registry {
             }
         };
         records.push(Record::Association { association: Box::new(association.clone()) });
-        Ok((records, Arc::new(association), version))
+        Ok(Associated { records, associations: vec![(Arc::new(association), version)] })
     }
 
     /// Whether an association is as it is asked for; where it is not, it must be one that may be changed.
@@ -382,8 +377,8 @@ impl Registry {
     /// Ends associations of a resource; answers what to write.
     ///
     /// # Errors
-    /// [`Error::AssociationNotFound`], [`Error::AssociationFrozen`], [`Error::NotPermitted`]; where a subject goes, too,
-    /// those of [`Registry::delete_subject`].
+    /// [`Error::AssociationNotFound`], [`Error::AssociationFrozen`], [`Error::NotPermitted`]; where a subject goes,
+    /// too, those of [`Registry::delete_subject`].
     pub fn dissociate(&self, request: &Dissociate) -> Result<Vec<Record>, Error> {
         let found = self.associations_of_resource(&request.resource_id, &request.filter);
         if found.is_empty() {

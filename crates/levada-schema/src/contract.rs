@@ -147,7 +147,7 @@ pub enum ContractError {
         /// What it lacks.
         what: &'static str,
     },
-    /// Two rules of one list have one name.
+    /// Two rules of one name.
     #[error("two rules have the name `{0}`")]
     Duplicate(String),
     /// A rule that nobody can run.
@@ -230,10 +230,10 @@ impl RuleSet {
     /// [`ContractError`].
     pub fn check(&self) -> Result<(), ContractError> {
         refuse_unknown(&self.other)?;
+        let mut names = BTreeSet::new();
         let lists =
             [("migration", &self.migration_rules), ("domain", &self.domain_rules), ("encoding", &self.encoding_rules)];
         for (list, rules) in lists {
-            let mut names = BTreeSet::new();
             for rule in rules {
                 rule.check(list)?;
                 if !names.insert(rule.name.as_str()) {
@@ -308,9 +308,10 @@ impl Rule {
         let mut text = |text: Option<&str>| text.into_iter().for_each(|text| feed(text.as_bytes()));
         text(Some(&self.name));
         text(self.doc.as_deref());
-        text(self.kind.map(|kind| match kind {
-            RuleKind::Transform => "TRANSFORM",
-            RuleKind::Condition => "CONDITION",
+        text(Some(match self.kind {
+            // What is not said is a transformation.
+            Some(RuleKind::Transform) | None => "TRANSFORM",
+            Some(RuleKind::Condition) => "CONDITION",
         }));
         text(self.mode.map(|mode| match mode {
             RuleMode::Upgrade => "UPGRADE",
@@ -329,7 +330,9 @@ impl Rule {
         text(self.expr.as_deref());
         text(self.on_success.as_deref());
         text(self.on_failure.as_deref());
-        feed(if self.disabled { b"\x01" } else { b"\x00" });
+        if self.disabled {
+            feed(&[1]);
+        }
     }
 }
 
@@ -364,9 +367,6 @@ mod tests {
         let twice = json!({ "domainRules": [{ "name": "a", "mode": "WRITE", "type": "CEL" },
             { "name": "a", "mode": "READ", "type": "CEL" }] });
         assert_eq!(rules(twice).check(), Err(ContractError::Duplicate("a".to_owned())));
-        let apart = json!({ "domainRules": [{ "name": "a", "mode": "WRITE", "type": "CEL" }],
-            "migrationRules": [{ "name": "a", "mode": "UPGRADE", "type": "JSONATA" }] });
-        assert_eq!(rules(apart).check(), Ok(()), "each list has names of its own");
         let misplaced = json!({ "domainRules": [{ "name": "a", "mode": "UPGRADE", "type": "CEL" }] });
         assert!(matches!(rules(misplaced).check(), Err(ContractError::Misplaced { list: "domain", .. })));
         let bare = json!({ "domainRules": [{ "name": "a", "mode": "WRITE" }] });

@@ -62,7 +62,7 @@ fn new_schemas_are_held_to_more_and_known_ones_are_not() {
     rig.register("copy", &Register { id: Some(77), ..avro(bad_default) }).unwrap();
 }
 
-fn with_rule(rule: Value) -> Register {
+fn with_rule(rule: &Value) -> Register {
     let mut request = avro(USER_1);
     request.schema.rule_set = Some(serde_json::from_value(json!({ "domainRules": [rule] })).unwrap());
     request
@@ -72,7 +72,7 @@ fn with_rule(rule: Value) -> Register {
 fn rules_are_judged_without_being_run() {
     let mut rig = Rig::default();
     let no_expression = json!({ "name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL" });
-    rig.register("before", &with_rule(no_expression.clone())).unwrap();
+    rig.register("before", &with_rule(&no_expression)).unwrap();
     rig.configure(None, json!({ "validateRules": true })).unwrap();
     let invalid = [
         no_expression,
@@ -86,7 +86,7 @@ fn rules_are_judged_without_being_run() {
         json!({ "name": "r", "mode": "WRITEREAD", "type": "CEL", "expr": "true", "onFailure": "ERROR," }),
     ];
     for rule in invalid {
-        let error = rig.register("a", &with_rule(rule.clone())).unwrap_err();
+        let error = rig.register("a", &with_rule(&rule)).unwrap_err();
         assert_eq!(error.code(), 42210, "{rule}");
     }
     let valid = [
@@ -97,7 +97,7 @@ fn rules_are_judged_without_being_run() {
         json!({ "name": "own", "mode": "READ", "type": "OURS" }),
     ];
     for rule in valid {
-        rig.register("a", &with_rule(rule)).unwrap();
+        rig.register("a", &with_rule(&rule)).unwrap();
     }
     let bad = json!({ "defaultRuleSet": { "domainRules": [{ "name": "r", "mode": "WRITE", "type": "CEL" }] } });
     assert_eq!(rig.configure(Some("a"), bad.clone()).unwrap_err().code(), 42210);
