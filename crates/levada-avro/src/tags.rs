@@ -251,12 +251,7 @@ impl Found {
 
 fn apply(properties: &mut Vec<(String, Json)>, change: &Retag<'_>) -> Result<(), TagError> {
     let mut tags = tags_of(properties).ok_or_else(|| TagError::NotTags { path: change.path.to_owned() })?;
-    for tag in change.add {
-        if !tags.contains(tag) {
-            tags.push(tag.clone());
-        }
-    }
-    tags.retain(|tag| !change.remove.contains(tag));
+    change_tags(&mut tags, change);
     let value = Json::Array(tags.into_iter().map(Json::String).collect());
     let is_empty = value == Json::Array(Vec::new());
     match properties.iter_mut().find(|(name, _)| name == TAGS) {
@@ -265,4 +260,12 @@ fn apply(properties: &mut Vec<(String, Json)>, change: &Retag<'_>) -> Result<(),
         None => properties.push((TAGS.to_owned(), value)),
     }
     Ok(())
+}
+
+/// Adds and removes tags, each once, however many there are.
+fn change_tags(tags: &mut Vec<String>, change: &Retag<'_>) {
+    let mut known: HashSet<String> = tags.iter().cloned().collect();
+    tags.extend(change.add.iter().filter(|tag| known.insert((*tag).clone())).cloned());
+    let removed: HashSet<&String> = change.remove.iter().collect();
+    tags.retain(|tag| !removed.contains(tag));
 }

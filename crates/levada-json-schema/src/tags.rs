@@ -23,6 +23,7 @@ use crate::json::parser::parse as parse_json;
 use crate::json::{Json, Object};
 use crate::schema::{BOUNDS, Schema};
 use order::{Facet, facets, in_order, types};
+use std::collections::HashSet;
 
 /// The keyword that holds tags.
 const TAGS: &str = "confluent:tags";
@@ -269,19 +270,22 @@ impl Walk {
 fn tags_of(object: &Object) -> Option<Vec<String>> {
     let Some(value) = object.get(TAGS) else { return Some(Vec::new()) };
     let texts: Option<Vec<&str>> = value.as_array()?.iter().map(Json::as_str).collect();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     Some(texts?.into_iter().filter(|tag| seen.insert(*tag)).map(str::to_owned).collect())
 }
 
 fn apply(object: &mut Object, change: &Retag<'_>) -> Result<(), TagError> {
     let mut tags = tags_of(object).ok_or_else(|| TagError::NotTags { path: change.path.to_owned() })?;
-    for tag in change.add {
-        if !tags.contains(tag) {
-            tags.push(tag.clone());
-        }
-    }
-    tags.retain(|tag| !change.remove.contains(tag));
+    change_tags(&mut tags, change);
     let value = (!tags.is_empty()).then(|| Json::Array(tags.into_iter().map(Json::String).collect()));
     object.set(TAGS, value);
     Ok(())
+}
+
+/// Adds and removes tags, each once, however many there are.
+fn change_tags(tags: &mut Vec<String>, change: &Retag<'_>) {
+    let mut known: HashSet<String> = tags.iter().cloned().collect();
+    tags.extend(change.add.iter().filter(|tag| known.insert((*tag).clone())).cloned());
+    let removed: HashSet<&String> = change.remove.iter().collect();
+    tags.retain(|tag| !removed.contains(tag));
 }

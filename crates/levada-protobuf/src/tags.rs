@@ -233,12 +233,7 @@ fn named<'a>(fields: &'a mut [Field], name: &str) -> Option<&'a mut Vec<OptionEl
 fn apply(options: &mut Vec<OptionElement>, change: &Retag<'_>) {
     let meta = meta(change.part);
     let mut tags = tags_of(options, meta);
-    for tag in change.add {
-        if !tags.contains(tag) {
-            tags.push(tag.clone());
-        }
-    }
-    tags.retain(|tag| !change.remove.contains(tag));
+    change_tags(&mut tags, change);
     let place = options.iter().position(|option| within(option, meta).is_some());
     // `default` and `json_name` stay last.
     let is_last = |option: &&OptionElement| matches!(option.name.as_str(), "default" | "json_name");
@@ -281,4 +276,12 @@ fn put(fields: &mut Vec<(String, OptionValue)>, path: &str, value: OptionValue) 
             fields.push((name.to_owned(), OptionValue::Message(inner)));
         }
     }
+}
+
+/// Adds and removes tags, each once, however many there are.
+fn change_tags(tags: &mut Vec<String>, change: &Retag<'_>) {
+    let mut known: HashSet<String> = tags.iter().cloned().collect();
+    tags.extend(change.add.iter().filter(|tag| known.insert((*tag).clone())).cloned());
+    let removed: HashSet<&String> = change.remove.iter().collect();
+    tags.retain(|tag| !removed.contains(tag));
 }

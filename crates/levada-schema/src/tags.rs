@@ -12,6 +12,7 @@ use crate::{
     subject::{Context, Subject},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
 
 /// So many parts of a schema are tagged in one request, those of the previous version among them.
 const PARTS_MAX: usize = 1_000;
@@ -19,7 +20,7 @@ const PARTS_MAX: usize = 1_000;
 const ANY: &str = "*";
 
 /// What can have tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EntityType {
     /// A record, the schema of an object, a message.
     #[serde(rename = "sr_record")]
@@ -88,23 +89,40 @@ macro_rules! of_language {
             SchemaTags { schema_entity, tags: tagged.tags }
         }))
     };
-    ($language:ident, $schema:expr, $add:ident, $remove:ident, $missing:ident) => {{
-        let nothing: &[String] = &[];
-        let adds = $add.iter().map(|tags| (&tags.schema_entity, tags.tags.as_slice(), nothing));
-        let removes = $remove.iter().map(|tags| (&tags.schema_entity, nothing, tags.tags.as_slice()));
+    ($language:ident, $schema:expr, $changes:ident, $missing:ident) => {{
         let missing = match $missing {
             Missing::Refuse => $language::Missing::Refuse,
             Missing::Skip => $language::Missing::Skip,
         };
-        let change = adds.chain(removes).map(|(entity, add, remove)| {
-            let part = match entity.entity_type {
+        let changes = $changes.iter().map(|((path, entity_type), change)| {
+            let part = match entity_type {
                 EntityType::Record => $language::Part::Record,
                 EntityType::Field => $language::Part::Field,
             };
-            $language::Retag { part, path: entity.path(), add, remove, missing }
+            $language::Retag { part, path, add: &change.add, remove: &change.remove, missing }
         });
-        $schema.retagged(&change.collect::<Vec<_>>()).map_err(|error| error.to_string())
+        $schema.retagged(&changes.collect::<Vec<_>>()).map_err(|error| error.to_string())
     }};
+}
+
+/// What is to be done to the parts of a schema, by where they are.
+type Changes<'a> = BTreeMap<(&'a str, EntityType), Change>;
+
+#[derive(Default)]
+struct Change {
+    add: Vec<String>,
+    remove: Vec<String>,
+}
+
+/// All that is to be done to a part, together.
+fn changes<'a>(add: &'a [SchemaTags], remove: &'a [SchemaTags]) -> Changes<'a> {
+    let mut changes = Changes::new();
+    for (tags, is_added) in add.iter().map(|tags| (tags, true)).chain(remove.iter().map(|tags| (tags, false))) {
+        let change = changes.entry((tags.schema_entity.path(), tags.schema_entity.entity_type)).or_default();
+        let list = if is_added { &mut change.add } else { &mut change.remove };
+        list.extend(tags.tags.iter().cloned());
+    }
+    changes
 }
 
 impl Entity {
@@ -128,11 +146,11 @@ impl Parsed {
     }
 
     /// The text with other tags.
-    fn retagged(&self, add: &[SchemaTags], remove: &[SchemaTags], missing: Missing) -> Result<String, String> {
+    fn retagged(&self, changes: &Changes<'_>, missing: Missing) -> Result<String, String> {
         match self {
-            Self::Avro(schema) => of_language!(levada_avro, schema, add, remove, missing),
-            Self::Json(schema) => of_language!(levada_json_schema, schema, add, remove, missing),
-            Self::Protobuf(schema) => of_language!(levada_protobuf, schema, add, remove, missing),
+            Self::Avro(schema) => of_language!(levada_avro, schema, changes, missing),
+            Self::Json(schema) => of_language!(levada_json_schema, schema, changes, missing),
+            Self::Protobuf(schema) => of_language!(levada_protobuf, schema, changes, missing),
         }
     }
 }
@@ -144,8 +162,9 @@ impl Registry {
     /// [`Error::InvalidSchema`].
     pub fn find_tags(&self, context: &Context, schema: &Schema, wanted: &[String]) -> Result<Vec<SchemaTags>, Error> {
         let mut found = self.parse(context, schema)?.tagged().map_err(Error::InvalidSchema)?;
-        let is_any = wanted.iter().any(|tag| tag == ANY);
-        found.retain(|part| is_any || part.tags.iter().any(|tag| wanted.contains(tag)));
+        let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
+        let is_any = wanted.contains(ANY);
+        found.retain(|part| is_any || part.tags.iter().any(|tag| wanted.contains(tag.as_str())));
         Ok(found)
     }
 
@@ -175,10 +194,11 @@ impl Registry {
         if add.is_empty() && remove.is_empty() {
             return Ok(schema);
         }
-        if add.len() + remove.len() > PARTS_MAX {
+        let changes = changes(add, remove);
+        if changes.len() > PARTS_MAX {
             return Err(Error::TooLarge(format!("tags are given to more than {PARTS_MAX} parts")));
         }
-        let text = self.parse(context, &schema)?.retagged(add, remove, missing).map_err(Error::InvalidSchema)?;
+        let text = self.parse(context, &schema)?.retagged(&changes, missing).map_err(Error::InvalidSchema)?;
         Ok(Schema { text: text.into(), ..schema })
     }
 

@@ -6,7 +6,6 @@ use super::{
     context::Asked,
     shapes::{self, SentSchema, flag},
 };
-use crate::service::WriteError;
 use axum::{
     Json, Router,
     extract::Path,
@@ -279,8 +278,7 @@ async fn mutate(
                 let shown = there.iter().map(|association| Value::Object(info(association))).collect();
                 json!({ "result": resource(of, shown) })
             }
-            Err(WriteError::Refused(error)) => json!({ "error": Refusal::from(error).shown() }),
-            Err(other) => return Err(other.into()),
+            Err(error) => json!({ "error": Refusal::from(error).shown() }),
         });
     }
     Ok((StatusCode::MULTI_STATUS, Json(json!({ "results": results }))))
