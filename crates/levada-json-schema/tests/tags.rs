@@ -127,3 +127,28 @@ fn paths_are_bounded_together() {
     let large = schema(&format!(r#"{{"type":"object","properties":{{"{name}":{inner}}}}}"#));
     assert_eq!(large.tagged(), Err(TagError::TooLong { limit: levada_json_schema::PATHS_BYTES_MAX }));
 }
+
+#[test]
+fn a_stack_of_1_mib_is_enough_for_the_deepest_schema() {
+    let nested = |open: &str, close: &str| {
+        let inner = r#"{"type":"object","confluent:tags":["DEEP"]}"#;
+        format!("{}{inner}{}", open.repeat(48), close.repeat(48))
+    };
+    let texts = [
+        nested(r#"{"type":"object","properties":{"a":"#, "}}"),
+        nested(r#"{"anyOf":[{"type":"string"},"#, "]}"),
+        nested(r#"{"type":"object","definitions":{"a":"#, "}}"),
+    ];
+    let work = move || {
+        for text in texts {
+            let deep = schema(&text);
+            let all = found(&deep);
+            assert_eq!(all.len(), 1, "{text}");
+            let (part, path, tags) = &all[0];
+            assert_eq!(tags, &["DEEP"]);
+            let none = schema(&retag(&deep, *part, path, &[], &["DEEP"]).unwrap());
+            assert!(found(&none).is_empty());
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap();
+}
