@@ -18,6 +18,7 @@ mod name;
 mod normalize;
 mod parse;
 mod schema;
+mod tags;
 
 pub use compatibility::{
     CompatibilityError, INCOMPATIBILITIES_MAX, Incompatibility, IncompatibilityKind, STEPS_MAX, incompatibilities,
@@ -27,3 +28,4 @@ pub use json::{Json, JsonError};
 pub use name::Name;
 pub use parse::{REFERENCES_MAX, Reference, TEXT_BYTES_MAX, TYPES_MAX, Validation, parse, parse_with};
 pub use schema::{Enum, Field, Fixed, Kind, Node, Order, Record, Schema, TypeId};
+pub use tags::{Missing, PATHS_BYTES_MAX, Part, Retag, TagError, Tagged};

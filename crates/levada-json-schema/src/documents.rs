@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Keywords whose values are data, in which nothing is a schema.
-const DATA: [&str; 4] = ["enum", "const", "default", "examples"];
+pub(crate) const DATA: [&str; 4] = ["enum", "const", "default", "examples"];
 
 /// A place in one of the documents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -20,6 +20,13 @@ pub(crate) enum Json {
     Object(Object),
 }
 
+/// One step down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(String),
+    Index(usize),
+}
+
 /// A number, and how it was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Number {
@@ -47,9 +54,32 @@ impl Object {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Json> {
+        self.entries.get(self.position(key)?).map(|(_, value)| value)
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
         let name = |position: usize| self.entries.get(position).map_or("", |(name, _)| name.as_str());
         let found = self.sorted.binary_search_by(|position| name(*position).cmp(key)).ok()?;
-        self.entries.get(*self.sorted.get(found)?).map(|(_, value)| value)
+        self.sorted.get(found).copied()
+    }
+
+    fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
+        let position = self.position(key)?;
+        self.entries.get_mut(position).map(|(_, value)| value)
+    }
+
+    /// Puts a value in the place of the one that is there, else last; none takes it away.
+    pub(crate) fn set(&mut self, key: &str, value: Option<Json>) {
+        match (self.get_mut(key), value) {
+            (Some(known), Some(value)) => *known = value,
+            (None, None) => {}
+            (_, value) => {
+                let mut entries = std::mem::take(&mut self.entries);
+                entries.retain(|(name, _)| name != key);
+                entries.extend(value.map(|value| (key.to_owned(), value)));
+                *self = Self::new(entries);
+            }
+        }
     }
 
     pub(crate) fn contains(&self, key: &str) -> bool {
@@ -110,6 +140,15 @@ impl Json {
     /// The value at `key` of an object.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.as_object()?.get(key)
+    }
+
+    /// What lies some steps below.
+    pub(crate) fn at_mut(&mut self, steps: &[Step]) -> Option<&mut Self> {
+        steps.iter().try_fold(self, |json, step| match (json, step) {
+            (Self::Object(object), Step::Key(key)) => object.get_mut(key),
+            (Self::Array(items), Step::Index(index)) => items.get_mut(*index),
+            _ => None,
+        })
     }
 
     const fn rank(&self) -> u8 {

@@ -5,6 +5,7 @@
 //!   the drafts' own meta-schemas. Without `$schema`, and with one that is not known, the draft is 7.
 //! * [`Schema::canonical`] and [`Schema::normalized`] are what the registry stores.
 //! * [`incompatibilities`] and [`differences`] tell how two schemas differ, by Confluent's types of differences.
+//! * [`resolved`] makes one text of a schema and its references.
 //! * [`Schema::validate`] applies a schema to an instance.
 //!
 //! `format` and the `content…` keywords are annotations, to comparison as to validation. `$dynamicRef` and
@@ -43,6 +44,7 @@
 //! takes; alternatives that the reader takes all of, though not by alternatives of its own; what is said in `allOf`
 //! on one side and plainly on the other; and schemas that differ in nothing but labels.
 
+mod bundle;
 mod compare;
 mod compile;
 mod decimal;
@@ -54,10 +56,12 @@ mod kind;
 mod node;
 mod pattern;
 mod schema;
+mod tags;
 mod types;
 mod uri;
 mod validate;
 
+pub use bundle::{BundleError, resolved};
 pub use compare::{COMPARISON_STEPS_MAX, TooComplex};
 pub use draft::Draft;
 pub use error::ParseError;
@@ -67,4 +71,5 @@ pub use schema::{
     INSTANCE_BYTES_MAX, REFERENCES_BYTES_MAX, Reference, SCHEMA_BYTES_MAX, Schema, differences, incompatibilities,
     parse, reserved_differences,
 };
+pub use tags::{Missing, PATHS_BYTES_MAX, Part, Retag, TagError, Tagged};
 pub use validate::{VALIDATION_STEPS_MAX, VIOLATIONS_MAX, ValidateError, Violation};

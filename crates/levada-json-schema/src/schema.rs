@@ -11,6 +11,7 @@ use crate::kind::{Difference, Kind, Policy};
 use crate::node::Graph;
 use crate::uri::resolve;
 use crate::validate::{GaveUp, ValidateError, violations};
+use std::collections::BTreeMap;
 
 /// Bytes of one text.
 pub const SCHEMA_BYTES_MAX: usize = 1 << 20;
@@ -20,6 +21,8 @@ pub const REFERENCES_BYTES_MAX: usize = 4 << 20;
 pub const INSTANCE_BYTES_MAX: usize = 16 << 20;
 /// How deep arrays and objects nest in any of them.
 const DEPTH_MAX: usize = 100;
+/// What is read of a text.
+pub(crate) const BOUNDS: Bounds = Bounds { bytes_max: SCHEMA_BYTES_MAX, depth_max: DEPTH_MAX };
 
 /// A schema that others refer to.
 #[derive(Clone, Copy, Debug)]
@@ -47,32 +50,48 @@ pub struct Schema {
 /// [`ParseError`] where the text or one of the references is no schema, refers to what is not given, or is beyond one
 /// of the bounds.
 pub fn parse(text: &str, references: &[Reference<'_>]) -> Result<Schema, ParseError> {
-    let bounds = Bounds { bytes_max: SCHEMA_BYTES_MAX, depth_max: DEPTH_MAX };
-    let json = parse_json(text, bounds)?;
-    let draft = draft_of(&json).unwrap_or(Draft::Draft7);
+    let (json, draft) = read(text)?;
     check(&json, draft)?;
     let (canonical, normalized) = (json.to_string(), json.sorted().to_string());
     let title = json.get("title").and_then(Json::as_str).map(str::to_owned);
     let named = json.get("properties").and_then(Json::as_object);
     let properties = named.into_iter().flat_map(|object| object.iter().map(|(name, _)| name.to_owned())).collect();
-    let base = id_of(&json, draft).unwrap_or_default();
+    let (mut documents, _) = documents_of(json, draft, references)?;
+    let graph = compile(&mut documents, 0)?;
+    Ok(Schema { draft, canonical, normalized, title, properties, graph })
+}
 
+/// A text, and which draft it follows.
+pub(crate) fn read(text: &str) -> Result<(Json, Draft), ParseError> {
+    let json = parse_json(text, BOUNDS)?;
+    let draft = draft_of(&json).unwrap_or(Draft::Draft7);
+    Ok((json, draft))
+}
+
+/// A schema and what it refers to: it is the first; and under which names the others were given.
+pub(crate) fn documents_of(
+    json: Json,
+    draft: Draft,
+    references: &[Reference<'_>],
+) -> Result<(Documents, BTreeMap<usize, String>), ParseError> {
+    let base = id_of(&json, draft).unwrap_or_default();
     let mut documents = Documents::default();
-    let root = documents.add(json, draft, std::slice::from_ref(&base));
+    documents.add(json, draft, std::slice::from_ref(&base));
     if references.iter().map(|reference| reference.text.len()).sum::<usize>() > REFERENCES_BYTES_MAX {
         return Err(ParseError::ReferencesTooLong { limit: REFERENCES_BYTES_MAX });
     }
+    let mut names = BTreeMap::new();
     for reference in references {
-        let json = parse_json(reference.text, bounds).map_err(ParseError::Json);
+        let json = parse_json(reference.text, BOUNDS).map_err(ParseError::Json);
         let json = json.map_err(|error| within(reference, error))?;
         let draft = draft_of(&json).unwrap_or(draft);
         check(&json, draft).map_err(|error| within(reference, error))?;
         let name = resolve(&base, reference.name);
         let plain = reference.name.strip_prefix("./").unwrap_or(reference.name);
-        documents.add(json, draft, &[name, plain.to_owned()]);
+        let document = documents.add(json, draft, &[name, plain.to_owned()]);
+        names.insert(document, plain.to_owned());
     }
-    let graph = compile(&mut documents, root)?;
-    Ok(Schema { draft, canonical, normalized, title, properties, graph })
+    Ok((documents, names))
 }
 
 fn within(reference: &Reference<'_>, error: ParseError) -> ParseError {

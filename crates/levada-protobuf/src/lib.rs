@@ -16,13 +16,16 @@ mod lexer;
 pub mod limits;
 mod normal;
 mod parser;
+mod plain;
 mod print;
+mod tags;
 mod wire;
 
 pub use data::DataError;
 pub use difference::{Difference, DifferenceKind};
 pub use error::{ParseError, Position};
 pub use indexes::{IndexesError, MessageIndexes};
+pub use tags::{Missing, PATHS_BYTES_MAX, Part, Retag, TagError, Tagged};
 
 use ast::{File, Message, full_name};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -112,6 +115,13 @@ impl Schema {
         let is_extension = |name: &str| pool.get_extension_by_name(name).is_some();
         let text = print::print(&normal::normalize(&self.file, &is_type, &is_extension));
         if text.len() > TEXT_BYTES_MAX { self.canonical.clone() } else { text }
+    }
+
+    /// The text without extensions, and without options that other files define but `confluent/meta.proto`, as clients
+    /// ask for with `format=ignore_extensions`.
+    #[must_use]
+    pub fn without_extensions(&self) -> String {
+        print::print(&plain::without_extensions(&self.file))
     }
 
     /// The base64-encoded `FileDescriptorProto`, as clients ask for with `format=serialized`.

@@ -6,12 +6,14 @@
 //! | `subjects` | `/subjects…` |
 //! | `compatibility` | `/compatibility…` |
 //! | `settings` | `/config…`, `/mode…` |
+//! | `associations` | `/associations…` |
 //! | `server` | `/`, `/contexts`, `/v1/metadata/…` |
 //!
 //! Any path may begin with `/contexts/NAME`: subjects without a context are then of that one (`context`). Handlers
 //! check and translate; what requests mean is `levada-schema`'s.
 
 mod answer;
+mod associations;
 mod compatibility;
 mod context;
 mod schemas;
@@ -45,6 +47,7 @@ pub fn router(service: Arc<Service>, broker: Arc<Broker>) -> Router {
         .merge(subjects::routes())
         .merge(compatibility::routes())
         .merge(settings::routes())
+        .merge(associations::routes())
         .merge(server::routes())
         .fallback(answer::missing)
         .method_not_allowed_fallback(answer::wrong_method)

@@ -2,12 +2,13 @@
 
 use crate::{
     error::Error,
-    format::{Earlier, Parsed, against},
+    format::{Earlier, Held, Parsed, against},
     record::Version,
     registry::{Deleted, Registry, VersionId},
     schema::Schema,
     settings::Config,
     subject::Subject,
+    validate,
 };
 use std::sync::Arc;
 
@@ -65,7 +66,13 @@ impl Registry {
         };
         let config = self.config_in_scope(Some(subject));
         let normalize = normalize || config.normalize == Some(true);
-        let (schema, parsed) = self.canonical(subject.context(), schema, normalize)?;
+        // It is judged with the metadata with which it would be registered.
+        let previous = self.get(subject, VersionId::Latest, Deleted::No).map(|version| &version.schema);
+        let schema = self.with_contract(&config, schema, previous);
+        let (schema, parsed) = self.canonical(subject.context(), &schema, normalize, held_as_new(&config))?;
+        if config.validate_fields == Some(true) {
+            validate::field_names(&parsed)?;
+        }
         Ok(Checked { messages: self.against(&config, subject, (&schema, &parsed), &earlier)? })
     }
 
@@ -78,6 +85,12 @@ impl Registry {
         earlier: &[Arc<Version>],
     ) -> Result<Vec<String>, Error> {
         let level = config.compatibility();
+        let validates_fields = config.validate_fields == Some(true);
+        let mut found = Vec::new();
+        if validates_fields {
+            let previous = earlier.last().map(|version| &version.schema);
+            found.extend(validate::reserved_fields(schema, parsed, previous));
+        }
         let group = config.compatibility_group.as_deref();
         let of_group = |schema: &Schema| {
             let properties = schema.metadata.as_ref().map(|metadata| &metadata.properties);
@@ -93,13 +106,20 @@ impl Registry {
             let Ok(understood) = self.parse(subject.context(), &version.schema) else { continue };
             let earlier = Earlier { version: version.version, schema: &version.schema, parsed: understood };
             let policy = config.compatibility_policy.unwrap_or_default();
-            let mut found = against(level, policy, parsed, &earlier);
-            if !found.is_empty() {
-                let fields = config.validate_fields == Some(true);
-                found.push(format!("{{validateFields: '{fields}', compatibility: '{}'}}", level.name()));
-                return Ok(found);
+            let incompatible = against(level, policy, parsed, &earlier);
+            if !incompatible.is_empty() {
+                found.extend(incompatible);
+                break;
             }
         }
-        Ok(Vec::new())
+        if !found.is_empty() {
+            found.push(format!("{{validateFields: '{validates_fields}', compatibility: '{}'}}", level.name()));
+        }
+        Ok(found)
     }
+}
+
+/// What new schemas are held to.
+pub(crate) fn held_as_new(config: &Config) -> Held {
+    if config.validate_new_schemas == Some(true) { Held::AsNew } else { Held::AsKept }
 }

@@ -1,16 +1,17 @@
 //! Setting what a registry, a context or a subject does.
 
 use crate::{
+    contract::RuleSet,
     error::Error,
     record::Record,
     registry::{Deleted, Registry},
     settings::{Compatibility, Config, Mode},
-    subject::Subject,
+    subject::{Context, Subject},
 };
 use serde_json::{Map, Value};
 
-/// Switches of other registries. They are kept where another registry wrote them.
-const NOT_OBEYED: [&str; 4] = ["validateFields", "validateNewSchemas", "validateRules", "aliasForDeks"];
+/// A switch of other registries. It is kept where another registry wrote it.
+const NOT_OBEYED: &str = "aliasForDeks";
 
 impl Registry {
     /// Changes settings; what `changes` does not name stays, and `null` takes a setting away. Answers what to write.
@@ -41,7 +42,7 @@ impl Registry {
                 ("compatibilityPolicy", Value::String(policy)) => Value::String(policy.to_ascii_uppercase()),
                 (_, value) => value,
             };
-            if NOT_OBEYED.contains(&name.as_str()) && value == Value::Bool(true) {
+            if name == NOT_OBEYED && value == Value::Bool(true) {
                 return Err(Error::InvalidSchema(format!("`{name}` cannot be switched on: nothing here obeys it")));
             }
             if value.is_null() {
@@ -61,6 +62,12 @@ impl Registry {
             rule_set.check()?;
         }
         let record = Record::Config { subject: subject.cloned(), config: Some(Box::new(config.clone())) };
+        let mut after = self.clone();
+        after.apply(&record);
+        if after.config_in_scope(subject).validate_rules == Some(true) {
+            let rule_sets = config.default_rule_set.iter().chain(&config.override_rule_set);
+            rule_sets.into_iter().try_for_each(RuleSet::validate)?;
+        }
         Ok((vec![record], config))
     }
 
@@ -105,15 +112,25 @@ impl Registry {
         Ok(vec![Record::Mode { subject: subject.cloned(), mode: Some(mode) }])
     }
 
-    /// Takes a mode away; answers what to write, and what it was.
+    /// Takes a mode away; answers what to write, and what it was. With `whole` those of all subjects of the context go,
+    /// too; where no subject is named, that is the default one.
     ///
     /// # Errors
     /// [`Error::SubjectNotFound`] where a subject has none.
-    pub fn delete_mode(&self, subject: Option<&Subject>) -> Result<(Vec<Record>, Mode), Error> {
+    pub fn delete_mode(&self, subject: Option<&Subject>, whole: bool) -> Result<(Vec<Record>, Mode), Error> {
+        let gone = |subject: Option<Subject>| Record::Mode { subject, mode: None };
+        let is_context = subject.is_none_or(Subject::is_context);
+        let context = subject.map_or_else(Context::default_context, |subject| subject.context().clone());
+        let within = self.subjects_with_modes().filter(|other| *other.context() == context && !other.is_context());
+        let mut records: Vec<Record> =
+            within.filter(|_| whole && is_context).map(|other| gone(Some(other.clone()))).collect();
         match (self.mode(subject), subject) {
-            (Some(mode), _) => Ok((vec![Record::Mode { subject: subject.cloned(), mode: None }], mode)),
-            (None, Some(subject)) => Err(Error::SubjectNotFound(subject.clone())),
-            (None, None) => Ok((Vec::new(), Mode::default())),
+            (Some(mode), _) => {
+                records.insert(0, gone(subject.cloned()));
+                Ok((records, mode))
+            }
+            (None, Some(subject)) if records.is_empty() => Err(Error::SubjectNotFound(subject.clone())),
+            (None, _) => Ok((records, Mode::default())),
         }
     }
 }

@@ -150,6 +150,14 @@ pub enum ContractError {
     /// Two rules of one name.
     #[error("two rules have the name `{0}`")]
     Duplicate(String),
+    /// A rule that nobody can run.
+    #[error("rule `{rule}` cannot be run: {reason}")]
+    Invalid {
+        /// Which.
+        rule: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A rule in the wrong list.
     #[error("rule `{rule}` of mode {mode:?} does not belong among the {list} rules")]
     Misplaced {
@@ -254,7 +262,16 @@ impl RuleSet {
         }
     }
 
-    fn rules(&self) -> impl Iterator<Item = &Rule> {
+    /// The rules but those of these names.
+    #[must_use]
+    pub(crate) fn without(mut self, names: &[String]) -> Self {
+        for rules in [&mut self.migration_rules, &mut self.domain_rules, &mut self.encoding_rules] {
+            rules.retain(|rule| !names.contains(&rule.name));
+        }
+        self
+    }
+
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.migration_rules.iter().chain(&self.domain_rules).chain(&self.encoding_rules)
     }
 
@@ -291,9 +308,10 @@ impl Rule {
         let mut text = |text: Option<&str>| text.into_iter().for_each(|text| feed(text.as_bytes()));
         text(Some(&self.name));
         text(self.doc.as_deref());
-        text(self.kind.map(|kind| match kind {
-            RuleKind::Transform => "TRANSFORM",
-            RuleKind::Condition => "CONDITION",
+        text(Some(match self.kind {
+            // What is not said is a transformation.
+            Some(RuleKind::Transform) | None => "TRANSFORM",
+            Some(RuleKind::Condition) => "CONDITION",
         }));
         text(self.mode.map(|mode| match mode {
             RuleMode::Upgrade => "UPGRADE",
@@ -312,7 +330,9 @@ impl Rule {
         text(self.expr.as_deref());
         text(self.on_success.as_deref());
         text(self.on_failure.as_deref());
-        feed(if self.disabled { b"\x01" } else { b"\x00" });
+        if self.disabled {
+            feed(&[1]);
+        }
     }
 }
 

@@ -13,7 +13,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::SubjectNotFound`], [`Error::VersionNotFound`], [`Error::VersionSoftDeleted`],
-    /// [`Error::VersionNotSoftDeleted`], [`Error::ReferenceExists`], [`Error::NotPermitted`].
+    /// [`Error::VersionNotSoftDeleted`], [`Error::ReferenceExists`], [`Error::NotPermitted`];
+    /// [`Error::SubjectAssociated`] or [`Error::NoActiveVersion`] where a resource needs it.
     pub fn delete_version(
         &self,
         subject: &Subject,
@@ -23,6 +24,15 @@ impl Registry {
         let (subject, version) = self.must_get(subject, version, Deleted::Too)?;
         self.may_delete(&subject, version.version)?;
         let number = version.version;
+        if self.associations.any_of_subject(&subject).next().is_some() {
+            // A resource that has its schemas here keeps them, and one that is not deleted.
+            if for_good {
+                return Err(Error::SubjectAssociated(subject));
+            }
+            if self.versions(&subject, Deleted::No).all(|other| other.version == number) {
+                return Err(Error::NoActiveVersion(subject));
+            }
+        }
         match (for_good, version.deleted) {
             (false, true) => Err(Error::VersionSoftDeleted(subject, number)),
             (true, false) => Err(Error::VersionNotSoftDeleted(subject, number)),
@@ -42,13 +52,16 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::SubjectNotFound`], [`Error::SubjectSoftDeleted`], [`Error::SubjectNotSoftDeleted`],
-    /// [`Error::ReferenceExists`], [`Error::NotPermitted`].
+    /// [`Error::ReferenceExists`], [`Error::NotPermitted`], [`Error::SubjectAssociated`].
     pub fn delete_subject(&self, subject: &Subject, for_good: bool) -> Result<(Vec<Record>, Vec<i32>), Error> {
         if !self.has_subjects(subject, Deleted::Too) {
             return Err(Error::SubjectNotFound(subject.clone()));
         }
         if !for_good && !self.has_subjects(subject, Deleted::No) {
             return Err(Error::SubjectSoftDeleted(subject.clone()));
+        }
+        if self.associations.any_of_subject(subject).next().is_some() {
+            return Err(Error::SubjectAssociated(subject.clone()));
         }
         let which = if for_good { Deleted::Too } else { Deleted::No };
         let versions: Vec<Arc<Version>> = self.versions(subject, which).cloned().collect();

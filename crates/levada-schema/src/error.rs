@@ -74,6 +74,42 @@ pub enum Error {
     /// Not a rule set, or not metadata.
     #[error("Invalid rule set or metadata: {0}")]
     InvalidContract(#[from] ContractError),
+    /// A resource has no such association.
+    #[error("Association for '{0}' not found.")]
+    AssociationNotFound(String),
+    /// A resource has another association of this type.
+    #[error("An association of type '{association_type}' already exists for resource '{resource}'")]
+    ResourceAssociated {
+        /// `key` or `value`.
+        association_type: String,
+        /// What the resource is called.
+        resource: String,
+    },
+    /// A subject has associations.
+    #[error("An association already exists for subject '{0}'")]
+    SubjectAssociated(Subject),
+    /// A subject belongs to another resource.
+    #[error("A strong association already exists for subject '{0}'")]
+    SubjectOwned(Subject),
+    /// A subject that is associated needs a version that is not deleted.
+    #[error("No active (non-deleted) version exists for subject '{0}'")]
+    NoActiveVersion(Subject),
+    /// An association stays as it is.
+    #[error("The association of type '{association_type}' is frozen for subject '{subject}'")]
+    AssociationFrozen {
+        /// `key` or `value`.
+        association_type: String,
+        /// Its subject.
+        subject: Subject,
+    },
+    /// Not an association.
+    #[error("The association's property '{property}' is invalid: {reason}")]
+    InvalidAssociation {
+        /// What is wrong.
+        property: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// There are subjects in it.
     #[error("The specified context '{0}' is not empty.")]
     ContextNotEmpty(Context),
@@ -97,7 +133,13 @@ impl Error {
             Self::VersionNotSoftDeleted(..) => 40407,
             Self::NoSubjectConfig(_) => 40408,
             Self::NoSubjectMode(_) => 40409,
+            Self::AssociationNotFound(_) => 40410,
             Self::Incompatible { .. } => 409,
+            Self::ResourceAssociated { .. } => 40903,
+            Self::SubjectAssociated(_) => 40904,
+            Self::SubjectOwned(_) => 40905,
+            Self::NoActiveVersion(_) => 40907,
+            Self::AssociationFrozen { .. } => 40908,
             Self::InvalidSchema(_) => 42201,
             Self::InvalidVersion(_) => 42202,
             Self::InvalidCompatibility => 42203,
@@ -108,6 +150,7 @@ impl Error {
             Self::TooLarge(_) => 42209,
             Self::InvalidContract(_) => 42210,
             Self::ContextNotEmpty(_) => 42211,
+            Self::InvalidAssociation { .. } => 42212,
         }
     }
 }

@@ -16,6 +16,15 @@ pub enum Parsed {
     Protobuf(Box<levada_protobuf::Schema>),
 }
 
+/// What a schema is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// What makes it a schema.
+    AsKept,
+    /// All that its language asks of a new one.
+    AsNew,
+}
+
 /// A schema that another one refers to.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -31,13 +40,28 @@ impl Parsed {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn parse(schema_type: SchemaType, text: &str, references: &[Resolved]) -> Result<Self, String> {
+        Self::parse_held(schema_type, text, references, Held::AsKept)
+    }
+
+    /// As [`Self::parse`], held to more where it is new.
+    pub(crate) fn parse_held(
+        schema_type: SchemaType,
+        text: &str,
+        references: &[Resolved],
+        held: Held,
+    ) -> Result<Self, String> {
         match schema_type {
             SchemaType::Avro => {
                 let references: Vec<_> = references
                     .iter()
                     .map(|reference| levada_avro::Reference { name: &reference.name, text: &reference.text })
                     .collect();
-                let schema = levada_avro::parse(text, &references).map_err(|error| error.to_string())?;
+                let validation = match held {
+                    Held::AsKept => levada_avro::Validation::Names,
+                    Held::AsNew => levada_avro::Validation::NewSchema,
+                };
+                let schema =
+                    levada_avro::parse_with(text, &references, validation).map_err(|error| error.to_string())?;
                 Ok(Self::Avro(Box::new(schema)))
             }
             SchemaType::Json => {

@@ -12,12 +12,17 @@
 //! | `settings` | compatibility, modes and the rest of the configuration |
 //! | `record` | Confluent's format of the topic |
 //! | `registry` | the state, and what can be asked of it |
-//! | `register`, `lookup`, `compatibility`, `delete`, `configure` | the requests |
+//! | `association` | which resources have their schemas where |
+//! | `register`, `lookup`, `compatibility`, `delete`, `configure`, `associate` | the requests |
+//! | `tags` | tags within schemas |
+//! | `validate` | what settings ask of schemas and rules |
 //! | `format`, `data` | Avro, JSON Schema and Protobuf as one, and their data |
 //! | `error` | what goes wrong, with its code |
 //!
 //! Source: Confluent Schema Registry's REST API and the format of its topic, versions 7.9 and 8.
 
+mod associate;
+mod association;
 mod compatibility;
 mod configure;
 mod contract;
@@ -32,7 +37,11 @@ mod registry;
 mod schema;
 mod settings;
 mod subject;
+mod tags;
+mod validate;
 
+pub use associate::{Associate, AssociateOne, Associated, Dissociate, Write};
+pub use association::{Association, AssociationFilter, AssociationKey, Lifecycle};
 pub use compatibility::{Against, Checked};
 pub use contract::{CONFLUENT_VERSION, ContractError, Metadata, Rule, RuleKind, RuleMode, RuleSet};
 pub use data::Data;
@@ -44,3 +53,5 @@ pub use registry::{Deleted, Registry, VersionId};
 pub use schema::{Guid, Reference, Schema, SchemaType};
 pub use settings::{Compatibility, CompatibilityPolicy, Config, Mode};
 pub use subject::{Context, Subject, SubjectFilter};
+pub use tags::{Entity, EntityType, SchemaTags, TagSchema};
+pub use validate::CONFLUENT_RESERVED;

@@ -3,10 +3,10 @@
 use crate::{
     contract::CONFLUENT_VERSION,
     error::Error,
-    format::{Parsed, Resolved, describe},
+    format::{Held, Parsed, Resolved, describe},
     record::Version,
     registry::{Deleted, Registry, VersionId},
-    schema::{Reference, Schema},
+    schema::{Reference, Schema, SchemaType},
     subject::{Context, Subject},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -55,12 +55,38 @@ impl Registry {
     /// # Errors
     /// [`Error::InvalidSchema`], [`Error::TooLarge`].
     pub fn parse(&self, context: &Context, schema: &Schema) -> Result<Parsed, Error> {
+        self.parse_held(context, schema, Held::AsKept)
+    }
+
+    fn parse_held(&self, context: &Context, schema: &Schema, held: Held) -> Result<Parsed, Error> {
         if schema.text.len() > TEXT_SIZE_MAX {
             let size = schema.text.len();
             return Err(Error::TooLarge(format!("its text has {size} bytes, at most {TEXT_SIZE_MAX} are taken")));
         }
         let references = self.resolve(context, &schema.references)?;
-        Parsed::parse(schema.schema_type, &schema.text, &references).map_err(Error::InvalidSchema)
+        Parsed::parse_held(schema.schema_type, &schema.text, &references, held).map_err(Error::InvalidSchema)
+    }
+
+    /// The text of a schema of `context` with all that it refers to, which needs no references then: of Avro and JSON
+    /// Schema.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSchema`] where it is not understood, is of another language, or cannot be one text.
+    pub fn resolved(&self, context: &Context, schema: &Schema) -> Result<String, Error> {
+        let in_words = |error: &dyn std::fmt::Display| Error::InvalidSchema(error.to_string());
+        match schema.schema_type {
+            SchemaType::Json => {
+                let resolved = self.resolve(context, &schema.references)?;
+                let references =
+                    resolved.iter().map(|it| levada_json_schema::Reference { name: &it.name, text: &it.text });
+                let references: Vec<_> = references.collect();
+                levada_json_schema::resolved(&schema.text, &references).map_err(|error| in_words(&error))
+            }
+            SchemaType::Avro | SchemaType::Protobuf => match self.parse(context, schema)? {
+                Parsed::Avro(parsed) => parsed.resolved().map_err(|error| in_words(&error)),
+                _ => Err(in_words(&"schemas of this language are not given in this format")),
+            },
+        }
     }
 
     /// The same schema with its text as it is kept.
@@ -69,8 +95,9 @@ impl Registry {
         context: &Context,
         schema: &Schema,
         normalize: bool,
+        held: Held,
     ) -> Result<(Schema, Parsed), Error> {
-        let parsed = self.parse(context, schema)?;
+        let parsed = self.parse_held(context, schema, held)?;
         let text = parsed.text(normalize);
         let mut references = schema.references.clone();
         if normalize {
@@ -104,7 +131,7 @@ impl Registry {
     ) -> Result<Option<Arc<Version>>, Error> {
         let config = self.config_in_scope(Some(subject));
         let normalize = normalize || config.normalize == Some(true);
-        let (given, _) = self.canonical(subject.context(), schema, normalize)?;
+        let (given, _) = self.canonical(subject.context(), schema, normalize, Held::AsKept)?;
         if let Some(found) = self.find(subject, &given, deleted) {
             return Ok(Some(Arc::clone(found)));
         }

@@ -8,9 +8,13 @@
 //! | `CLEAR_SUBJECT` | – | what is deleted softly is gone for good |
 //! | `CONFIG`, `MODE` | settings | of a subject, a context or the registry |
 //! | `CONTEXT` | context | it is there |
+//! | `ASSOC` | association | a resource has its schemas under a subject; without a value it has not |
 //! | `NOOP` | largest ids | nothing to others; here, ids that were given and whose schemas are gone for good |
 
+mod associations;
+
 use crate::{
+    association::{Association, AssociationKey},
     contract::{Metadata, RuleSet},
     schema::{Reference, Schema, SchemaType},
     settings::{Config, Mode},
@@ -86,6 +90,16 @@ pub enum Record {
         /// Whether it is.
         present: bool,
     },
+    /// A resource has its schemas under a subject.
+    Association {
+        /// Which under which.
+        association: Box<Association>,
+    },
+    /// A resource has no schemas there any more.
+    AssociationGone {
+        /// Which.
+        key: AssociationKey,
+    },
     /// Up to where ids were given, by context: compaction may take the record that had the largest. Other registries do
     /// not look at the value.
     Noop {
@@ -119,6 +133,8 @@ struct RawKey {
     version: Option<i32>,
     #[serde(default)]
     context: Option<String>,
+    #[serde(flatten)]
+    resource: associations::RawResource,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -220,6 +236,10 @@ impl Record {
                 let context = Context::named(&key.context.ok_or_else(|| missing("key"))?);
                 Self::Context { context, present: value.is_some() }
             }
+            "ASSOC" => match value {
+                None => Self::AssociationGone { key: key.resource.key(named()?)? },
+                Some(value) => Self::Association { association: Box::new(associations::decode(value_of(value)?)?) },
+            },
             "NOOP" => match value.and_then(|value| value_of::<RawNoop>(value).ok()) {
                 None => Self::nothing(),
                 Some(raw) => {
@@ -267,6 +287,10 @@ impl Record {
                 let key = bytes(&ContextKey { keytype: "CONTEXT", tenant: TENANT, context, magic: 0 });
                 (key, present.then(|| bytes(&ContextValue { tenant: TENANT, context })))
             }
+            Self::Association { association } => {
+                (associations::encode_key(&association.key), Some(associations::encode(association)))
+            }
+            Self::AssociationGone { key } => (associations::encode_key(key), None),
             Self::Noop { id_max } => {
                 let ids = id_max.iter().map(|(context, &id)| (context.to_string(), id)).collect();
                 let value = (!id_max.is_empty()).then(|| bytes(&RawNoop { id_max: ids }));
@@ -418,6 +442,33 @@ mod tests {
     }
 
     #[test]
+    fn associations_have_their_golden_bytes() {
+        let key = AssociationKey {
+            resource_name: "orders".to_owned(),
+            resource_namespace: "lkc-1".to_owned(),
+            resource_type: "topic".to_owned(),
+            association_type: "value".to_owned(),
+            subject: Subject::parse(":.lkc-1:orders-value"),
+        };
+        let key_bytes = r#"{"keytype":"ASSOC","tenant":"default","resourceName":"orders","resourceNamespace":"lkc-1","resourceType":"topic","associationType":"value","subject":":.lkc-1:orders-value","magic":0}"#;
+        let association = Association {
+            key: key.clone(),
+            guid: "g".to_owned(),
+            resource_id: "id-1".to_owned(),
+            lifecycle: crate::association::Lifecycle::Strong,
+            frozen: true,
+        };
+        check(
+            &Record::Association { association: Box::new(association) },
+            key_bytes,
+            Some(
+                r#"{"subject":":.lkc-1:orders-value","guid":"g","tenant":"default","resourceName":"orders","resourceNamespace":"lkc-1","resourceId":"id-1","resourceType":"topic","associationType":"value","lifecycle":"STRONG","frozen":true}"#,
+            ),
+        );
+        check(&Record::AssociationGone { key }, key_bytes, None);
+    }
+
+    #[test]
     fn what_another_registry_wrote_is_read_without_loss() {
         let key = br#"{"keytype":"SCHEMA","subject":":.m:s","version":2,"magic":1}"#;
         let value = br#"{"subject":":.m:s","version":2,"id":3,"schemaType":"PROTOBUF","references":[{"name":"a.proto",
@@ -431,9 +482,9 @@ mod tests {
         let old = br#"{"subject":"s","version":1,"id":1,"schema":"\"int\""}"#;
         let key = br#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":0}"#;
         assert!(matches!(Record::decode(key, Some(old)), Ok(Record::Schema { .. })));
-        let error = Record::decode(br#"{"keytype":"ASSOC"}"#, None).unwrap_err();
-        assert_eq!(error.to_string(), "records of type `ASSOC` are not known");
-        for key in ["", "{}", "[]", r#"{"keytype":"SCHEMA","subject":"s"}"#] {
+        let error = Record::decode(br#"{"keytype":"LATER"}"#, None).unwrap_err();
+        assert_eq!(error.to_string(), "records of type `LATER` are not known");
+        for key in ["", "{}", "[]", r#"{"keytype":"SCHEMA","subject":"s"}"#, r#"{"keytype":"ASSOC","subject":"s"}"#] {
             assert!(Record::decode(key.as_bytes(), None).is_err(), "{key:?}");
         }
     }

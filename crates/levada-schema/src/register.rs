@@ -1,14 +1,17 @@
 //! Registering a schema under a subject.
 
 use crate::{
+    compatibility::held_as_new,
     contract::{CONFLUENT_VERSION, Metadata},
     error::Error,
-    format::Parsed,
+    format::{Held, Parsed},
     record::{Record, Version},
     registry::{Deleted, Registry, VersionId},
     schema::Schema,
     settings::{Config, Mode},
     subject::Subject,
+    tags::SchemaTags,
+    validate,
 };
 use std::sync::Arc;
 
@@ -23,6 +26,12 @@ pub struct Register {
     pub id: Option<i32>,
     /// Whether its text is normalised.
     pub normalize: bool,
+    /// Tags that parts of it get; with these or those below it is a new version, whose metadata name it.
+    pub tags_to_add: Vec<SchemaTags>,
+    /// Tags that parts of it lose.
+    pub tags_to_remove: Vec<SchemaTags>,
+    /// Whether its parts get the tags that they have in the previous version.
+    pub propagates_tags: bool,
 }
 
 /// A schema is registered once the records are durable; where there are none, it was before.
@@ -51,22 +60,29 @@ impl Registry {
         let config = self.config_in_scope(Some(subject));
         let alive: Vec<Arc<Version>> = self.versions(subject, Deleted::No).cloned().collect();
         let next = self.versions(subject, Deleted::Too).next_back().map_or(1, |last| last.version.saturating_add(1));
+        let has_tags = !request.tags_to_add.is_empty() || !request.tags_to_remove.is_empty();
+        let wanted = if has_tags && request.version == 0 { -1 } else { request.version };
         let (schema, is_completed) = match mode {
-            Mode::Import => (request.schema.clone(), false),
-            _ => self.completed(&config, request, alive.last(), next)?,
+            Mode::Import => (self.with_tags(subject.context(), request.schema.clone(), request, None)?, has_tags),
+            _ => self.completed(&config, (subject, request, wanted), alive.last(), next)?,
         };
         // What comes from another registry stays as it is there.
+        let is_import = mode.takes_ids();
         let normalize = mode != Mode::Import && (request.normalize || config.normalize == Some(true));
-        let (schema, parsed) = self.canonical(subject.context(), &schema, normalize)?;
+        let held = if request.id.is_none() && !is_import { held_as_new(&config) } else { Held::AsKept };
+        let (schema, parsed) = self.canonical(subject.context(), &schema, normalize, held)?;
+        if !is_import {
+            validated(&config, &schema, &parsed)?;
+        }
         let wants_id = |version: &Version| request.id.is_none_or(|id| id == version.id);
-        let known = (request.version == 0).then(|| self.find(subject, &schema, Deleted::No)).flatten();
+        let known = (wanted == 0).then(|| self.find(subject, &schema, Deleted::No)).flatten();
         if let Some(known) = known.filter(|version| wants_id(version)) {
             return Ok(Registered { records: Vec::new(), version: Arc::clone(known), is_completed });
         }
         if mode != Mode::Import {
             self.must_follow(&config, subject, (&schema, &parsed), &alive)?;
         }
-        let number = match request.version {
+        let number = match wanted {
             wanted if wanted <= 0 => next,
             wanted if wanted == next || mode == Mode::Import => wanted,
             wanted => {
@@ -96,7 +112,7 @@ impl Registry {
     fn completed(
         &self,
         config: &Config,
-        request: &Register,
+        (subject, request, wanted): (&Subject, &Register, i32),
         previous: Option<&Arc<Version>>,
         next: i32,
     ) -> Result<(Schema, bool), Error> {
@@ -110,9 +126,10 @@ impl Registry {
             given.schema_type = previous.schema_type;
             given.references = previous.references.clone();
         }
+        let given = self.with_tags(subject.context(), given, request, previous)?;
         let mut schema = self.with_contract(config, &given, previous);
         let names_version = schema.metadata.as_ref().is_some_and(|metadata| metadata.confluent_version().is_some());
-        if request.version != 0 || names_version {
+        if wanted != 0 || names_version {
             let metadata = schema.metadata.get_or_insert_with(Metadata::default);
             metadata.properties.insert(CONFLUENT_VERSION.to_owned(), next.to_string());
         }
@@ -201,6 +218,17 @@ impl Registry {
             VersionId::Latest => Err(Error::VersionNotFound(-1)),
             VersionId::Number(number) => Err(Error::VersionNotFound(number)),
         }
+    }
+}
+
+/// What settings ask of a schema that is registered.
+fn validated(config: &Config, schema: &Schema, parsed: &Parsed) -> Result<(), Error> {
+    if config.validate_fields == Some(true) {
+        validate::field_names(parsed)?;
+    }
+    match &schema.rule_set {
+        Some(rules) if config.validate_rules == Some(true) => Ok(rules.validate()?),
+        _ => Ok(()),
     }
 }
 

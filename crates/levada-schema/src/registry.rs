@@ -4,6 +4,7 @@
 //! when they came while the next one is made.
 
 use crate::{
+    association::Associations,
     contract::{Metadata, RuleSet, merge},
     error::Error,
     record::{Record, Version},
@@ -82,6 +83,7 @@ pub struct Registry {
     ids: OrdMap<Context, Ids>,
     configs: OrdMap<Option<Subject>, Arc<Config>>,
     modes: OrdMap<Option<Subject>, Mode>,
+    pub(crate) associations: Associations,
 }
 
 impl Registry {
@@ -110,6 +112,8 @@ impl Registry {
             Record::Context { context, present: false } => {
                 self.contexts.remove(context);
             }
+            Record::Association { association } => self.associations.put(association),
+            Record::AssociationGone { key } => self.associations.remove(key),
             Record::Noop { id_max } => {
                 for (context, &id) in id_max {
                     let ids = self.ids.entry(context.clone()).or_default();
@@ -375,6 +379,11 @@ impl Registry {
     #[must_use]
     pub fn mode(&self, subject: Option<&Subject>) -> Option<Mode> {
         self.modes.get(&subject.cloned()).copied()
+    }
+
+    /// Subjects and contexts that have a mode of their own.
+    pub(crate) fn subjects_with_modes(&self) -> impl Iterator<Item = &Subject> {
+        self.modes.keys().filter_map(Option::as_ref)
     }
 
     /// Whose settings hold for a subject, the nearest first.

@@ -147,6 +147,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_rule_counts_with_what_it_is_and_with_being_disabled() {
+        let with = |rule: serde_json::Value| {
+            let rule_set = serde_json::from_value(serde_json::json!({ "domainRules": [rule] })).unwrap();
+            Schema { text: "\"string\"".into(), rule_set: Some(rule_set), ..Schema::default() }.guid().to_string()
+        };
+        let rule =
+            serde_json::json!({ "name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL", "expr": "true" });
+        // md5sum of `"string"`, a byte of 1, and `rCONDITIONWRITECELtrue`.
+        assert_eq!(with(rule), "c4285ca7-9c3b-477a-93d8-bb0cfebb3d09");
+        let rule = serde_json::json!({ "name": "r", "mode": "WRITE", "type": "CEL", "expr": "true", "disabled": true });
+        // What is no CONDITION is a TRANSFORM; a byte of 1 for what is disabled.
+        assert_eq!(with(rule), "1e67e143-2027-3dcd-7ae3-6fdca1aa0296");
+    }
+
+    #[test]
     fn the_guid_is_the_hash_of_what_the_schema_says() {
         let plain = Schema { text: "\"string\"".into(), ..Schema::default() };
         // md5sum of `"string"`.

@@ -12,7 +12,7 @@ use axum::{
 use levada_broker::own_topic::OwnTopicError;
 use levada_schema::{Error, SchemaType};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What the API calls its JSON; the first is meant where nothing is said.
 const MEDIA_TYPES: [&str; 3] =
@@ -65,12 +65,19 @@ impl From<WriteError> for Refusal {
     }
 }
 
+impl Refusal {
+    /// Code and message.
+    pub(super) fn shown(&self) -> Value {
+        json!({ "error_code": self.code, "message": self.message })
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         // Codes of five digits begin with the status.
         let status = if self.code > 999 { self.code / 100 } else { self.code };
         let status = u16::try_from(status).ok().and_then(|code| StatusCode::from_u16(code).ok());
-        let body = json!({ "error_code": self.code, "message": self.message });
+        let body = self.shown();
         (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body)).into_response()
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{
     Shared,
-    answer::{Page, Query, Refusal},
+    answer::{Page, Query, Refusal, off_the_loop},
+    associations,
     context::Asked,
-    shapes::{self, Format, flag},
+    shapes::{self, Extras, Format, flag},
 };
 use axum::{Json, Router, extract::Path, response::Response, routing::get};
 use levada_broker::auth::op;
@@ -58,7 +59,12 @@ async fn types(asked: Asked) -> Result<Json<Value>, Refusal> {
     Ok(Json(json!(SchemaType::ALL.map(SchemaType::name))))
 }
 
-async fn list(asked: Asked, Query(params): Query<ListParams>) -> Result<Json<Value>, Refusal> {
+async fn list(
+    asked: Asked,
+    Query(params): Query<ListParams>,
+    Query(others): Query<Vec<(String, String)>>,
+) -> Result<Json<Value>, Refusal> {
+    let associated = associations::Wanted::of(&others)?;
     let registry = asked.registry()?;
     asked.may::<op::Read>(None)?;
     let filter = shapes::filter(&asked.context, params.subject_prefix.as_deref());
@@ -75,6 +81,7 @@ async fn list(asked: Asked, Query(params): Query<ListParams>) -> Result<Json<Val
     if let Some(wanted) = &params.rule_type {
         found.retain(|(_, version)| version.schema.rule_set.as_ref().is_some_and(|rules| rules.has_type(wanted)));
     }
+    found.retain(|(subject, _)| associated.admits(&registry, subject));
     let show = |(subject, version): (&Subject, &Arc<Version>)| {
         let mut shown = shapes::version(subject, version, &version.schema.text);
         let names: Vec<String> = if params.aliases {
@@ -104,17 +111,28 @@ fn with_id<'a>(registry: &'a Registry, id: &str, place: &Subject) -> Result<(&'a
     Ok(registry.by_id(id, place).ok_or_else(missing)?)
 }
 
-async fn by_id(asked: Asked, Path(id): Path<String>, Query(params): Query<Params>) -> Result<Json<Value>, Refusal> {
+async fn by_id(
+    asked: Asked,
+    Path(id): Path<String>,
+    Query(params): Query<Params>,
+    Query(others): Query<Vec<(String, String)>>,
+) -> Result<Json<Value>, Refusal> {
     let registry = asked.registry()?;
     let place = place(&asked, &params);
     asked.may::<op::Read>(Some(&place))?;
-    let (subject, version) = with_id(&registry, &id, &place)?;
-    let text = Format::named(&params.format)?.text(&registry, subject, &version.schema)?;
-    let mut shown = shapes::content(&version.schema, &text);
-    if params.fetch_max_id {
-        shown.insert("maxId".to_owned(), json!(registry.id_max(subject.context())));
-    }
-    Ok(Json(Value::Object(shown)))
+    let (format, extras) = (Format::named(&params.format)?, Extras::of(&others)?);
+    let is_quick = format == Format::Kept && !extras.finds_tags();
+    let work = move || {
+        let (subject, version) = with_id(&registry, &id, &place)?;
+        let text = format.text(&registry, subject, &version.schema)?;
+        let mut shown = shapes::content(&version.schema, &text);
+        if params.fetch_max_id {
+            shown.insert("maxId".to_owned(), json!(registry.id_max(subject.context())));
+        }
+        extras.put(&registry, subject, &version.schema, &mut shown)?;
+        Ok(Json(Value::Object(shown)))
+    };
+    if is_quick { work() } else { off_the_loop(work).await }
 }
 
 async fn text_by_id(asked: Asked, Path(id): Path<String>, Query(params): Query<Params>) -> Result<Response, Refusal> {

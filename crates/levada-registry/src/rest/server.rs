@@ -18,6 +18,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/contexts/{context}", axum::routing::delete(delete_context))
         .route("/v1/metadata/id", get(id))
         .route("/v1/metadata/version", get(version))
+        .route("/v1/metadata/deployment", get(deployment))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,4 +59,8 @@ async fn id(asked: Asked) -> Result<Json<Value>, Refusal> {
 async fn version() -> Json<Value> {
     // Clients ask which dialect is spoken, and take what they know of it.
     Json(json!({ "version": "8.0.0", "commitId": concat!("levada-", env!("CARGO_PKG_VERSION")) }))
+}
+
+async fn deployment() -> Json<Value> {
+    Json(json!({ "attributes": ["opensource"] }))
 }

@@ -27,6 +27,8 @@ struct Params {
     default_to_global: bool,
     #[serde(deserialize_with = "flag")]
     force: bool,
+    #[serde(deserialize_with = "flag")]
+    recursive: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,20 +183,25 @@ async fn set_mode(
     change_mode(asked, subject, sent, params.force).await
 }
 
-async fn remove_mode(asked: Asked, subject: Option<Subject>) -> Result<Json<Value>, Refusal> {
+async fn remove_mode(asked: Asked, subject: Option<Subject>, params: &Params) -> Result<Json<Value>, Refusal> {
+    let whole = params.recursive;
     asked.registry()?;
     asked.may::<op::AlterConfigs>(subject.as_ref())?;
-    let change = move |registry: &Registry| registry.delete_mode(subject.as_ref());
+    let change = move |registry: &Registry| registry.delete_mode(subject.as_ref(), whole);
     let mode = asked.shared.service.change(change).await?;
     Ok(Json(json!({ "mode": mode.name() })))
 }
 
-async fn delete_mode_of_all(asked: Asked) -> Result<Json<Value>, Refusal> {
+async fn delete_mode_of_all(asked: Asked, Query(params): Query<Params>) -> Result<Json<Value>, Refusal> {
     let subject = of_all(&asked);
-    remove_mode(asked, subject).await
+    remove_mode(asked, subject, &params).await
 }
 
-async fn delete_mode(asked: Asked, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn delete_mode(
+    asked: Asked,
+    Path(name): Path<String>,
+    Query(params): Query<Params>,
+) -> Result<Json<Value>, Refusal> {
     let subject = of(&asked, &name);
-    remove_mode(asked, subject).await
+    remove_mode(asked, subject, &params).await
 }

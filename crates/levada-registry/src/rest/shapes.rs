@@ -2,7 +2,8 @@
 
 use super::answer::{Problem, Refusal};
 use levada_schema::{
-    Metadata, Parsed, Reference, Register, Registry, RuleSet, Schema, SchemaType, Subject, SubjectFilter, Version,
+    Metadata, Parsed, Reference, Register, Registered, Registry, RuleSet, Schema, SchemaTags, SchemaType, Subject,
+    SubjectFilter, Version,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -23,21 +24,25 @@ pub(super) struct SentSchema {
     rule_set: Option<RuleSet>,
     version: Option<i32>,
     id: Option<i32>,
-    schema_tags_to_add: Option<Value>,
-    schema_tags_to_remove: Option<Value>,
+    schema_tags_to_add: Option<Vec<SchemaTags>>,
+    schema_tags_to_remove: Option<Vec<SchemaTags>>,
     propagate_schema_tags: Option<bool>,
 }
 
 impl SentSchema {
-    /// What was sent, in the registry's terms.
+    /// What was sent to be looked up or checked, in the registry's terms.
     pub(super) fn read(self) -> Result<Schema, Refusal> {
         let asks_for_tags = self.schema_tags_to_add.is_some()
             || self.schema_tags_to_remove.is_some()
             || self.propagate_schema_tags == Some(true);
         if asks_for_tags {
-            let message = "tags within schemas are not supported: put them into `metadata.tags`";
+            let message = "tags are given to schemas that are registered: these are neither looked up nor checked";
             return Err(Problem::Malformed(message.to_owned()).into());
         }
+        self.content()
+    }
+
+    fn content(self) -> Result<Schema, Refusal> {
         let name = self.schema_type.as_deref().filter(|name| !name.is_empty()).unwrap_or(SchemaType::Avro.name());
         let schema_type = SchemaType::named(name).ok_or_else(|| {
             Refusal::from(levada_schema::Error::InvalidSchema(format!(
@@ -54,9 +59,13 @@ impl SentSchema {
     }
 
     /// What is to be registered.
-    pub(super) fn register(self, normalize: bool) -> Result<Register, Refusal> {
+    pub(super) fn register(mut self, normalize: bool) -> Result<Register, Refusal> {
         let (version, id) = (self.version.unwrap_or(0), self.id.filter(|id| *id >= 0));
-        Ok(Register { schema: self.read()?, version, id, normalize })
+        let tags_to_add = self.schema_tags_to_add.take().unwrap_or_default();
+        let tags_to_remove = self.schema_tags_to_remove.take().unwrap_or_default();
+        let propagates_tags = self.propagate_schema_tags == Some(true);
+        let schema = self.content()?;
+        Ok(Register { schema, version, id, normalize, tags_to_add, tags_to_remove, propagates_tags })
     }
 }
 
@@ -68,7 +77,9 @@ pub(super) enum Format {
     Kept,
     /// A Protobuf file's descriptor.
     Serialized,
-    /// An Avro schema with what it refers to.
+    /// A Protobuf file without extensions.
+    WithoutExtensions,
+    /// An Avro or JSON Schema with what it refers to.
     Resolved,
 }
 
@@ -78,6 +89,7 @@ impl Format {
         match name {
             "" | "default" => Ok(Self::Kept),
             "serialized" => Ok(Self::Serialized),
+            "ignore_extensions" => Ok(Self::WithoutExtensions),
             "resolved" => Ok(Self::Resolved),
             other => Err(Problem::Malformed(format!("schemas are not given in the format `{other}`")).into()),
         }
@@ -88,16 +100,82 @@ impl Format {
         if self == Self::Kept {
             return Ok(schema.text.to_string());
         }
-        match (self, registry.parse(subject.context(), schema)?) {
-            (Self::Serialized, Parsed::Protobuf(parsed)) => Ok(parsed.serialized()),
-            (Self::Resolved, Parsed::Avro(parsed)) => {
-                Ok(parsed.resolved().map_err(|problem| Problem::Malformed(problem.to_string()))?)
+        let context = subject.context();
+        match (self, schema.schema_type) {
+            (Self::Resolved, SchemaType::Avro | SchemaType::Json) => Ok(registry.resolved(context, schema)?),
+            (Self::Serialized | Self::WithoutExtensions, SchemaType::Protobuf) => {
+                match registry.parse(context, schema)? {
+                    Parsed::Protobuf(parsed) if self == Self::Serialized => Ok(parsed.serialized()),
+                    Parsed::Protobuf(parsed) => Ok(parsed.without_extensions()),
+                    Parsed::Avro(_) | Parsed::Json(_) => Ok(schema.text.to_string()),
+                }
             }
-            _ => {
-                let language = schema.schema_type.name();
+            (_, language) => {
+                let language = language.name();
                 Err(Problem::Malformed(format!("schemas of type {language} are not given in this format")).into())
             }
         }
+    }
+}
+
+/// What else is asked for of a schema that is shown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extras {
+    /// Whether what it refers to is named with its context.
+    qualifies_references: bool,
+    /// Tags whose parts are shown; empty: none is.
+    find_tags: Vec<String>,
+}
+
+impl Extras {
+    /// Reads `referenceFormat` and `findTags`, which may be there several times.
+    pub(super) fn of(params: &[(String, String)]) -> Result<Self, Refusal> {
+        let mut extras = Self::default();
+        for (name, value) in params {
+            match (name.as_str(), value.as_str()) {
+                ("referenceFormat", "" | "default") => {}
+                ("referenceFormat", "qualified") => extras.qualifies_references = true,
+                ("referenceFormat", other) => {
+                    let message = format!("references are not given in the format `{other}`");
+                    return Err(Problem::Malformed(message).into());
+                }
+                ("findTags", tag) if !tag.is_empty() => extras.find_tags.push(tag.to_owned()),
+                _ => {}
+            }
+        }
+        Ok(extras)
+    }
+
+    /// Whether the schema has to be read for them.
+    pub(super) const fn finds_tags(&self) -> bool {
+        !self.find_tags.is_empty()
+    }
+
+    /// Puts them with what is shown of a schema of `subject`. Takes its time where tags are looked for.
+    pub(super) fn put(
+        &self,
+        registry: &Registry,
+        subject: &Subject,
+        schema: &Schema,
+        members: &mut Map<String, Value>,
+    ) -> Result<(), Refusal> {
+        let context = subject.context();
+        if self.qualifies_references && !schema.references.is_empty() {
+            let qualified = |reference: &Reference| {
+                let subject = Subject::parse_in(context, &reference.subject).qualified();
+                Reference { subject, ..reference.clone() }
+            };
+            let references: Vec<Reference> = schema.references.iter().map(qualified).collect();
+            members.insert("references".to_owned(), json!(references));
+        }
+        if self.find_tags.is_empty() {
+            return Ok(());
+        }
+        let found = registry.find_tags(context, schema, &self.find_tags)?;
+        if !found.is_empty() {
+            members.insert("schemaTags".to_owned(), json!(found));
+        }
+        Ok(())
     }
 }
 
@@ -124,6 +202,11 @@ pub(super) fn content(schema: &Schema, text: &str) -> Map<String, Value> {
 
 /// A version of a subject.
 pub(super) fn version(subject: &Subject, version: &Version, text: &str) -> Value {
+    Value::Object(version_members(subject, version, text))
+}
+
+/// As [`version`], to be added to.
+pub(super) fn version_members(subject: &Subject, version: &Version, text: &str) -> Map<String, Value> {
     let mut members = Map::new();
     members.insert("subject".to_owned(), json!(subject.qualified()));
     members.insert("version".to_owned(), json!(version.version));
@@ -132,7 +215,22 @@ pub(super) fn version(subject: &Subject, version: &Version, text: &str) -> Value
     if version.deleted {
         members.insert("deleted".to_owned(), json!(true));
     }
-    Value::Object(members)
+    members
+}
+
+/// What registering a schema came to, with its text as it is given.
+pub(super) fn registered(registered: &Registered, text: &str) -> Value {
+    let (id, version) = (registered.version.id, registered.version.version);
+    let mut answer = Map::new();
+    answer.insert("id".to_owned(), json!(id));
+    answer.insert("version".to_owned(), json!(version));
+    let schema = &registered.version.schema;
+    if registered.is_completed {
+        answer.extend(content(schema, text));
+    } else {
+        answer.insert("guid".to_owned(), json!(schema.guid().to_string()));
+    }
+    Value::Object(answer)
 }
 
 /// Which subjects a list is to have: those that begin so, of the request's context where it names one.

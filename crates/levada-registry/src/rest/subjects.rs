@@ -4,7 +4,7 @@ use super::{
     Shared,
     answer::{Body, Page, Query, Refusal, off_the_loop},
     context::Asked,
-    shapes::{self, Format, SentSchema, flag},
+    shapes::{self, Extras, Format, SentSchema, flag},
 };
 use axum::{
     Json, Router,
@@ -12,9 +12,9 @@ use axum::{
     routing::{get, post},
 };
 use levada_broker::auth::op;
-use levada_schema::{Deleted, Error, Registry, Subject, Version, VersionId};
+use levada_schema::{Deleted, Error, Registered, Registry, Subject, TagSchema, Version, VersionId};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) fn routes() -> Router<Shared> {
@@ -26,6 +26,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/subjects/{subject}/versions/{version}", get(version).delete(delete_version))
         .route("/subjects/{subject}/versions/{version}/schema", get(text))
         .route("/subjects/{subject}/versions/{version}/referencedby", get(referenced_by))
+        .route("/subjects/{subject}/versions/{version}/tags", post(tag))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,11 +109,19 @@ async fn version(
     asked: Asked,
     Path((name, number)): Path<(String, String)>,
     Query(params): Query<Params>,
+    Query(others): Query<Vec<(String, String)>>,
 ) -> Result<Json<Value>, Refusal> {
     let (registry, subject) = asked.about::<op::Read>(&name)?;
     let (subject, version) = found(&registry, &subject, &number, params.deleted())?;
-    let text = Format::named(&params.format)?.text(&registry, &subject, &version.schema)?;
-    Ok(Json(shapes::version(&subject, &version, &text)))
+    let (format, extras) = (Format::named(&params.format)?, Extras::of(&others)?);
+    let is_quick = format == Format::Kept && !extras.finds_tags();
+    let work = move || {
+        let text = format.text(&registry, &subject, &version.schema)?;
+        let mut shown = shapes::version_members(&subject, &version, &text);
+        extras.put(&registry, &subject, &version.schema, &mut shown)?;
+        Ok(Json(Value::Object(shown)))
+    };
+    if is_quick { work() } else { off_the_loop(work).await }
 }
 
 /// The schema alone: JSON where it is JSON, text where it is not.
@@ -145,23 +154,38 @@ async fn register(
     Body(sent): Body<SentSchema>,
 ) -> Result<Json<Value>, Refusal> {
     let (_, subject) = asked.about::<op::Write>(&name)?;
-    let request = sent.register(params.normalize)?;
+    let (request, format, at) = (sent.register(params.normalize)?, Format::named(&params.format)?, subject.clone());
     let change = move |registry: &Registry| {
         let registered = registry.register(&subject, &request)?;
         Ok((registered.records.clone(), registered))
     };
     let registered = asked.shared.service.change(change).await?;
-    let (id, version) = (registered.version.id, registered.version.version);
-    let mut answer = Map::new();
-    answer.insert("id".to_owned(), json!(id));
-    answer.insert("version".to_owned(), json!(version));
-    let schema = &registered.version.schema;
-    if registered.is_completed {
-        answer.extend(shapes::content(schema, &schema.text));
-    } else {
-        answer.insert("guid".to_owned(), json!(schema.guid().to_string()));
+    if format == Format::Kept || !registered.is_completed {
+        return Ok(Json(shapes::registered(&registered, &registered.version.schema.text)));
     }
-    Ok(Json(Value::Object(answer)))
+    let registry = asked.registry()?;
+    let work = move || {
+        let text = format.text(&registry, &at, &registered.version.schema)?;
+        Ok(Json(shapes::registered(&registered, &text)))
+    };
+    off_the_loop(work).await
+}
+
+/// The version anew, with other tags.
+async fn tag(
+    asked: Asked,
+    Path((name, number)): Path<(String, String)>,
+    Body(request): Body<TagSchema>,
+) -> Result<Json<Value>, Refusal> {
+    let (_, subject) = asked.about::<op::Write>(&name)?;
+    let version = VersionId::parse(&number)?;
+    let change = move |registry: &Registry| {
+        let registered = registry.tag(&subject, version, &request)?;
+        // All of it is told: what was sent is not what it is.
+        Ok((registered.records.clone(), Registered { is_completed: true, ..registered }))
+    };
+    let registered = asked.shared.service.change(change).await?;
+    Ok(Json(shapes::registered(&registered, &registered.version.schema.text)))
 }
 
 async fn look_up(

@@ -1,6 +1,7 @@
 //! Confluent's REST API, as clients use it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod contracts;
 mod lives;
 mod records;
 mod rig;
