@@ -5,6 +5,8 @@
 
 mod rest;
 mod service;
+mod state;
 
 pub use rest::{Peer, router};
 pub use service::{Readiness, Service, WriteError};
+pub use state::State;

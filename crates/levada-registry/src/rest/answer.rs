@@ -53,8 +53,8 @@ impl From<Error> for Refusal {
     }
 }
 
-impl From<WriteError> for Refusal {
-    fn from(error: WriteError) -> Self {
+impl From<WriteError<Error>> for Refusal {
+    fn from(error: WriteError<Error>) -> Self {
         let code = match &error {
             WriteError::Refused(error) => error.code(),
             WriteError::Topic(OwnTopicError::NotOurs(_)) => 42205,

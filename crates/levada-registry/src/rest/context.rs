@@ -88,7 +88,7 @@ impl Asked {
     /// The state, once it is there.
     pub(super) fn registry(&self) -> Result<Arc<Registry>, Refusal> {
         let service = &self.shared.service;
-        service.registry().ok_or_else(|| Problem::NoState(service.trouble().map(str::to_owned)).into())
+        service.state().ok_or_else(|| Problem::NoState(service.trouble().map(str::to_owned)).into())
     }
 
     /// Whether the caller may do `O` to a subject, to a context or to all of it.
