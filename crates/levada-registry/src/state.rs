@@ -1,7 +1,7 @@
 //! What the owner of a topic has to know of what the topic's records come to.
 
 use levada_model::Timestamp;
-use levada_schema::{Error, Record, RecordError, Registry};
+use levada_schema::{Error, Record, RecordError, Registry, dek};
 
 /// What the records of a topic come to.
 ///
@@ -51,5 +51,26 @@ impl State for Registry {
 
     fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, RecordError> {
         Record::decode(key, value)
+    }
+}
+
+impl State for dek::Keys {
+    type Record = dek::Record;
+    type Refusal = dek::Error;
+    type Unread = dek::RecordError;
+
+    const TOPIC: &'static str = "_dek_registry_keys";
+    const HOLDS: &'static str = "keys";
+
+    fn apply(&mut self, record: &dek::Record, at: Timestamp) {
+        Self::apply(self, record, at);
+    }
+
+    fn encode(record: &dek::Record) -> (Vec<u8>, Option<Vec<u8>>) {
+        record.encode()
+    }
+
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<dek::Record, dek::RecordError> {
+        dek::Record::decode(key, value)
     }
 }

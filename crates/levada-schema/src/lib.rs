@@ -15,8 +15,11 @@
 //! | `register`, `lookup`, `compatibility`, `delete`, `configure` | the requests |
 //! | `format` | Avro, JSON Schema and Protobuf as one |
 //! | `error` | what goes wrong, with its code |
+//! | [`dek`] | keys for encryption at the clients: a state of its own |
 //!
 //! Source: Confluent Schema Registry's REST API and the format of its topic, versions 7.9 and 8.
+
+pub mod dek;
 
 mod compatibility;
 mod configure;

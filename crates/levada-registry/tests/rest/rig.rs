@@ -7,12 +7,17 @@ use axum::{
 };
 use levada_broker::{
     Broker, BrokerParts, Runtime,
-    auth::AllowAll,
+    auth::{AllowAll, Caller, Principal, op, res},
     config::{BrokerConfig, TopicDefaults},
+    produce::{Acks, ProducePartition, ProduceTopic},
 };
 use levada_log::disk::SimDisk;
-use levada_model::{ManualClock, SeededRng};
+use levada_model::{
+    ManualClock, SeededRng, Str,
+    record::{BatchBuilder, NewRecord},
+};
 use levada_registry::{Readiness, Service, router};
+use levada_schema::dek::Keys;
 use levada_store::{Store, StoreConfig, local::StoreParts};
 use serde_json::{Value, json};
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -37,9 +42,10 @@ impl Runtime for TestRuntime {
 pub(crate) struct Rig {
     pub(crate) broker: Arc<Broker>,
     pub(crate) service: Arc<Service>,
+    pub(crate) keys: Arc<Service<Keys>>,
     pub(crate) store: Store,
     pub(crate) disk: SimDisk,
-    router: Router,
+    pub(crate) router: Router,
 }
 
 impl Rig {
@@ -75,11 +81,12 @@ impl Rig {
         };
         let broker = Broker::new(config, parts);
         let service = Service::start(&broker, |owner| drop(tokio::runtime::Handle::current().spawn(owner)));
-        while service.readiness() == Readiness::Loading {
+        let keys = Service::start(&broker, |owner| drop(tokio::runtime::Handle::current().spawn(owner)));
+        while service.readiness() == Readiness::Loading || keys.readiness() == Readiness::Loading {
             tokio::task::yield_now().await;
         }
-        let router = router(Arc::clone(&service), Arc::clone(&broker));
-        Self { broker, service, store, disk, router }
+        let router = router(Arc::clone(&service), Arc::clone(&keys), Arc::clone(&broker));
+        Self { broker, service, keys, store, disk, router }
     }
 
     /// What a kill at this moment leaves, in a new life.
@@ -121,6 +128,21 @@ impl Rig {
         self.ask("GET", path, None).await
     }
 
+    /// Produces a record as any client may; says whether that was let.
+    pub(crate) async fn produce(&self, topic: &Str, key: &str, value: &str) -> bool {
+        let grant = self.broker.authorize::<op::Write, res::Topic>(&caller(), topic).unwrap();
+        let mut builder = BatchBuilder::new();
+        builder.push(&NewRecord {
+            timestamp: 1_800_000_000_000,
+            key: Some(key.as_bytes()),
+            value: Some(value.as_bytes()),
+            headers: &[],
+        });
+        let partition = ProducePartition { partition: 0, records: Some(builder.finish()) };
+        let topics = vec![ProduceTopic { topic: grant, partitions: vec![partition] }];
+        self.broker.produce(Acks::All, None, topics).await.pop().unwrap().pop().unwrap().is_ok()
+    }
+
     /// Waits until a path answers so.
     pub(crate) async fn wait_for(&self, path: &str, expected: &Value) {
         let found = async {
@@ -138,6 +160,12 @@ impl Rig {
         assert_eq!(status, 200, "{body}");
         body["id"].as_i64().unwrap()
     }
+}
+
+/// Some client of the broker.
+pub(crate) fn caller() -> Caller {
+    let (client_id, client_host) = (Str::from_static("mirror"), Str::from_static("/127.0.0.1"));
+    Caller { principal: Principal::anonymous(), client_id, client_host }
 }
 
 /// The code of an answer that must be an error.

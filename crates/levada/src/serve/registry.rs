@@ -41,7 +41,8 @@ pub(super) fn start(
 ) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let service = Service::start(broker, |owner| tasks.spawn("registry", owner));
-    let router = levada_registry::router(service, Arc::clone(broker)).layer(from_fn(
+    let keys = Service::start(broker, |owner| tasks.spawn("dek-registry", owner));
+    let router = levada_registry::router(service, keys, Arc::clone(broker)).layer(from_fn(
         |ConnectInfo(from): ConnectInfo<From>, mut request: Request, next: Next| async move {
             request.extensions_mut().insert(Peer(from.0));
             next.run(request).await
