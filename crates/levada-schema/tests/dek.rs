@@ -1,5 +1,5 @@
 //! What clients see of requests about keys.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use levada_model::{Rng, SeededRng};
 use levada_schema::{
