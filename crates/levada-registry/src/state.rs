@@ -5,8 +5,8 @@ use levada_schema::{Error, Record, RecordError, Registry, dek};
 
 /// What the records of a topic come to.
 ///
-/// A copy is cheap: it shares its parts. Records that were applied, and records that were written and read back, come to
-/// the same.
+/// A copy is cheap: it shares its parts. Records that were applied, and records that were written and read back, come
+/// to the same.
 pub trait State: Clone + Default + Send + Sync + 'static {
     /// What changes it.
     type Record: 'static;

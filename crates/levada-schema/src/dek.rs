@@ -1,8 +1,8 @@
 //! Keys for encryption at the clients, as a pure state machine.
 //!
-//! A *KEK* (key encryption key) is a name for a key that some KMS keeps. A *DEK* (data encryption key) encrypts fields of
-//! one subject's records, and is kept here as the KMS wrapped it. Clients make DEKs, have them wrapped and unwrapped, and
-//! encrypt; what is here is of no use without the KMS.
+//! A *KEK* (key encryption key) is a name for a key that some KMS keeps. A *DEK* (data encryption key) encrypts fields
+//! of one subject's records, and is kept here as the KMS wrapped it. Clients make DEKs, have them wrapped and
+//! unwrapped, and encrypt; what is here is of no use without the KMS.
 //!
 //! [`Keys`] is what the records of the `_dek_registry_keys` topic come to. Requests ([`Keys::create_dek`],
 //! [`Keys::delete_kek`], …) change nothing: they answer with the records that would carry them out.
@@ -15,10 +15,11 @@
 //! | `keks`, `deks` | the requests |
 //! | `error` | what goes wrong, with its code |
 //!
-//! A *shared* KEK is one that the registry itself asks the KMS about. This one asks nobody: it keeps those that another
-//! registry wrote, and makes none.
+//! A *shared* KEK is one that the registry itself asks the KMS about. This one asks nobody: it keeps those that
+//! another registry wrote, and makes none.
 //!
-//! Source: Confluent Schema Registry's REST API below `/dek-registry/v1`, and the format of its topic, versions 7.9 and 8.
+//! Source: Confluent Schema Registry's REST API below `/dek-registry/v1`, and the format of its topic, versions 7.9
+//! and 8.
 
 mod deks;
 mod error;

@@ -1,11 +1,12 @@
 //! Keys, as clients ask for them.
 
 use super::rig::{Rig, caller, refused};
-use levada_broker::auth::{op, res};
+use levada_broker::auth::{Authorizer, Caller, Operation, Resource, op, res};
+use levada_log::disk::SimDisk;
 use levada_model::Str;
 use levada_registry::{Readiness, Service, router};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 const KEKS: &str = "/dek-registry/v1/keks";
 
@@ -302,4 +303,56 @@ async fn while_keys_are_being_read_every_answer_is_503() {
         assert_eq!(refused(rig.ask(method, &at(path), body).await), (503, 503), "{method} {path}");
     }
     assert_eq!(rig.get("/subjects").await.0, 200, "schemas do not wait for keys");
+}
+
+/// Remembers what it is asked, and denies what its word is part of.
+struct Watching {
+    denies: &'static str,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Authorizer for Watching {
+    fn allows(&self, _: &Caller, operation: Operation, resource: &Resource) -> bool {
+        let asked = format!("{operation:?} {:?} {}", resource.kind, resource.name);
+        let is_allowed = !asked.contains(self.denies);
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+        is_allowed
+    }
+}
+
+#[tokio::test]
+async fn each_request_names_the_key_and_the_subject_that_it_is_about() {
+    let watching = Arc::new(Watching { denies: "Subject secret", asked: Mutex::default() });
+    let rig = Rig::guarded(SimDisk::new(), Arc::clone(&watching) as _).await;
+    let context = format!("/contexts/.m{KEKS}/k/deks/s");
+    for (method, path, body, expected) in [
+        ("GET", at(""), None, vec!["Describe Kek *"]),
+        ("POST", at(""), kek("k"), vec!["Write Kek k"]),
+        ("GET", at("/k"), None, vec!["Read Kek k"]),
+        ("PUT", at("/k"), Some(json!({ "doc": "d" })), vec!["Write Kek k"]),
+        ("POST", at("/k/test"), None, vec!["Write Kek k"]),
+        ("GET", at("/k/deks"), None, vec!["Describe Kek k"]),
+        ("POST", at("/k/deks"), dek("s", "AAAA"), vec!["Describe Kek k", "Write Subject s"]),
+        ("POST", context.clone(), dek("s", "AAAA"), vec!["Describe Kek k", "Write Subject :.m:s"]),
+        ("GET", context, None, vec!["Describe Kek k", "Read Subject :.m:s"]),
+        ("GET", at("/k/deks/s/versions"), None, vec!["Describe Kek k", "Describe Subject s"]),
+        ("GET", at("/k/deks/s/versions/1"), None, vec!["Describe Kek k", "Read Subject s"]),
+        ("DELETE", at("/k/deks/s"), None, vec!["Describe Kek k", "Delete Subject s"]),
+        ("DELETE", at("/k/deks/s/versions/1"), None, vec!["Describe Kek k", "Delete Subject s"]),
+        ("POST", at("/k/deks/s/undelete"), None, vec!["Describe Kek k", "Write Subject s"]),
+        ("POST", at("/k/deks/s/versions/1/undelete"), None, vec!["Describe Kek k", "Write Subject s"]),
+        ("POST", at("/k/undelete"), None, vec!["Write Kek k"]),
+        ("DELETE", at("/k"), None, vec!["Delete Kek k"]),
+    ] {
+        watching.asked.lock().unwrap().clear();
+        assert_ne!(rig.ask(method, &path, body).await.0, 403, "{method} {path}");
+        assert_eq!(*watching.asked.lock().unwrap(), expected, "{method} {path}");
+    }
+    assert_eq!(refused(rig.ask("POST", &at("/k/deks/secret"), dek("secret", "AAAA")).await), (403, 40301));
+    assert_eq!(refused(rig.get(&at("/k/deks/secret")).await), (403, 40301));
+    assert_eq!(rig.get(&at("/k/deks?deleted=true")).await.1, json!([":.m:s", "s"]), "what was denied was not done");
+    let rig = Rig::guarded(SimDisk::new(), Arc::new(Watching { denies: "Kek", asked: Mutex::default() })).await;
+    for (method, path, body) in [("GET", "", None), ("POST", "", kek("k")), ("GET", "/k/deks/s", None)] {
+        assert_eq!(refused(rig.ask(method, &at(path), body).await), (403, 40301), "{method} {path}");
+    }
 }

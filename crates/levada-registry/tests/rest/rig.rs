@@ -7,7 +7,7 @@ use axum::{
 };
 use levada_broker::{
     Broker, BrokerParts, Runtime,
-    auth::{AllowAll, Caller, Principal, op, res},
+    auth::{AllowAll, Authorizer, Caller, Principal, op, res},
     config::{BrokerConfig, TopicDefaults},
     produce::{Acks, ProducePartition, ProduceTopic},
 };
@@ -54,6 +54,11 @@ impl Rig {
     }
 
     pub(crate) async fn on(disk: SimDisk) -> Self {
+        Self::guarded(disk, Arc::new(AllowAll)).await
+    }
+
+    /// One where `authorizer` says who may do what.
+    pub(crate) async fn guarded(disk: SimDisk, authorizer: Arc<dyn Authorizer>) -> Self {
         let config = BrokerConfig::from_settings([]).unwrap();
         let defaults = TopicDefaults::of(&config);
         let clock = Arc::new(ManualClock::new(1_800_000_000_000));
@@ -75,7 +80,7 @@ impl Rig {
             store: store.clone(),
             clock,
             rng,
-            authorizer: Arc::new(AllowAll),
+            authorizer,
             runtime: Arc::new(TestRuntime),
             log_dir: "/data".to_owned(),
         };

@@ -52,8 +52,8 @@ impl Keys {
     /// Makes a KEK, or undeletes one that is the same; answers what to write, and the KEK.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::NoKms`], [`Error::Exists`], [`Error::TooMany`], [`Error::Referenced`] where one that
-    /// has DEKs is to be there as deleted.
+    /// [`Error::Invalid`], [`Error::NoKms`], [`Error::Exists`], [`Error::TooMany`], [`Error::Referenced`] where one
+    /// that has DEKs is to be there as deleted.
     pub fn create_kek(&self, new: NewKek, now: i64) -> Result<(Vec<Record>, Kek), Error> {
         let kms_key_id = checked("kmsKeyId", new.kms_key_id)?;
         let kms_type = kms_type(&checked("kmsType", new.kms_type)?);

@@ -1,5 +1,5 @@
-//! The records of the `_dek_registry_keys` topic, in Confluent's own format: JSON keys, whose members have a fixed order,
-//! and JSON values, or none where a key is gone for good.
+//! The records of the `_dek_registry_keys` topic, in Confluent's own format: JSON keys, whose members have a fixed
+//! order, and JSON values, or none where a key is gone for good.
 
 use super::{Algorithm, Dek, DekId, DekPlace, Error, Kek, KekName, KmsProps, WrappedKey};
 use crate::subject::Subject;
