@@ -79,6 +79,8 @@ pub enum ResourceKind {
     TransactionalId,
     /// A subject of the schema registry.
     Subject,
+    /// A KEK of the schema registry: a key of some KMS that wraps others.
+    Kek,
 }
 
 /// One thing by kind and name.
@@ -147,7 +149,7 @@ markers!(
 );
 markers!(
     /// Resources as types.
-    res, Res, KIND, ResourceKind: Topic, Group, Cluster, TransactionalId, Subject
+    res, Res, KIND, ResourceKind: Topic, Group, Cluster, TransactionalId, Subject, Kek
 );
 
 /// Proof that someone may do `O` to the `R` of this name.

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use levada_model::{
-    Offset, Outcome, ProducerId,
+    Offset, Outcome, ProducerId, Timestamp,
     batch::{self, BatchHeader, HEADER_SIZE},
     marker::Marker,
     record::Records,
@@ -18,7 +18,7 @@ const OPENED_SIZE_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) enum Item {
     /// A record; of a producer's transaction, if it names one.
-    Record { transaction_of: Option<ProducerId>, key: Option<Bytes>, value: Option<Bytes> },
+    Record { transaction_of: Option<ProducerId>, timestamp: Timestamp, key: Option<Bytes>, value: Option<Bytes> },
     /// A producer's transaction ends.
     End { producer: ProducerId, outcome: Outcome },
 }
@@ -64,7 +64,12 @@ fn read_batch(header: &BatchHeader, bytes: &Bytes, take: &mut dyn FnMut(Item)) -
     let transaction_of = header.producer().filter(|_| header.attributes.is_transactional());
     for record in Records::new(opened, header.record_count) {
         let record = record.map_err(|error| error.to_string())?;
-        take(Item::Record { transaction_of, key: record.key, value: record.value });
+        let timestamp = if header.attributes.is_log_append_time() {
+            header.max_timestamp
+        } else {
+            header.base_timestamp.wrapping_add(record.timestamp_delta)
+        };
+        take(Item::Record { transaction_of, timestamp, key: record.key, value: record.value });
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_model::{
-    Offset, TopicId, TopicName,
+    Offset, Timestamp, TopicId, TopicName,
     batch::Batch,
     record::{BatchBuilder, NewRecord},
 };
@@ -21,8 +21,16 @@ use std::{collections::BTreeMap, sync::Arc};
 /// No batch is larger, however much the journal holds.
 const BATCH_SIZE_MAX: usize = 16 << 20;
 
-/// A record of a topic of the platform's own: a key, and a value or a tombstone.
-pub type OwnRecord = (Bytes, Option<Bytes>);
+/// A record of a topic of the platform's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRecord {
+    /// Milliseconds since 1970.
+    pub timestamp: Timestamp,
+    /// The key.
+    pub key: Bytes,
+    /// The value; without one it is a tombstone.
+    pub value: Option<Bytes>,
+}
 
 /// Why nothing was written or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,19 +97,22 @@ impl OwnTopic {
         topic.configs.get(WRITER).is_some_and(|value| value == "true")
     }
 
-    /// Hands what lies from `offset` on, below the high watermark, to `take`; answers where to go on. Blocks.
+    /// What the clock shows now, in milliseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.broker.clock.wall_ms()
+    }
+
+    /// Hands records that lie from `offset` on, below the high watermark, to `take`; answers where to go on. Blocks.
+    /// Records without a key, which a compacted topic does not take, are left out.
     ///
     /// # Errors
     /// [`OwnTopicError::Unreadable`].
-    pub fn read(
-        &self,
-        offset: Offset,
-        take: &mut dyn FnMut(Option<Bytes>, Option<Bytes>),
-    ) -> Result<Offset, OwnTopicError> {
+    pub fn read(&self, offset: Offset, take: &mut dyn FnMut(OwnRecord)) -> Result<Offset, OwnTopicError> {
         let Some(log) = self.log() else { return Ok(0) };
         let mut each = |item| match item {
-            Item::Record { key, value, .. } => take(key, value),
-            Item::End { .. } => {}
+            Item::Record { timestamp, key: Some(key), value, .. } => take(OwnRecord { timestamp, key, value }),
+            Item::Record { key: None, .. } | Item::End { .. } => {}
         };
         internal_log::read_from(&log, offset, &mut each).map_err(OwnTopicError::Unreadable)
     }
@@ -119,10 +130,9 @@ impl OwnTopic {
             Some(log) => log,
             None => self.create().await?,
         };
-        let timestamp = self.broker.clock.wall_ms();
         let mut builder = BatchBuilder::new();
-        for (key, value) in records {
-            builder.push(&NewRecord { timestamp, key: Some(key), value: value.as_deref(), headers: &[] });
+        for OwnRecord { timestamp, key, value } in records {
+            builder.push(&NewRecord { timestamp: *timestamp, key: Some(key), value: value.as_deref(), headers: &[] });
         }
         let (size, limit) = (builder.records_size(), self.batch_size_max());
         if size > limit {

@@ -28,7 +28,7 @@ pub(crate) const fn denied(error: &Denied) -> ErrorCode {
         ResourceKind::Cluster => ErrorCode::ClusterAuthorizationFailed,
         ResourceKind::TransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
         // No request of Kafka's names one.
-        ResourceKind::Subject => ErrorCode::ClusterAuthorizationFailed,
+        ResourceKind::Subject | ResourceKind::Kek => ErrorCode::ClusterAuthorizationFailed,
     }
 }
 

@@ -6,6 +6,9 @@
 mod records;
 mod rest;
 mod service;
+mod state;
 
+pub use records::RegisteredSchemas;
 pub use rest::{Peer, router};
 pub use service::{Readiness, Service, WriteError};
+pub use state::State;

@@ -10,14 +10,23 @@ use std::{collections::BTreeMap, sync::Arc};
 /// So many schemas are kept as they were understood.
 const PARSED_MAX: usize = 1_000;
 
-/// Schemas that were understood, by their id in the default context.
-#[derive(Debug, Default)]
-pub(crate) struct Understood(Mutex<BTreeMap<i32, (Guid, Arc<Parsed>)>>);
+/// The schemas of a registry, as a broker asks for them.
+pub struct RegisteredSchemas {
+    service: Arc<Service>,
+    /// Those that were understood, by their id in the default context.
+    understood: Mutex<BTreeMap<i32, (Guid, Arc<Parsed>)>>,
+}
 
-impl Understood {
-    fn get(&self, registry: &Registry, id: i32, version: &Version) -> Result<Arc<Parsed>, Refused> {
+impl RegisteredSchemas {
+    /// Of this registry.
+    #[must_use]
+    pub fn of(service: &Arc<Service>) -> Arc<Self> {
+        Arc::new(Self { service: Arc::clone(service), understood: Mutex::default() })
+    }
+
+    fn understood(&self, registry: &Registry, id: i32, version: &Version) -> Result<Arc<Parsed>, Refused> {
         let guid = version.schema.guid();
-        let known = self.0.lock().get(&id).filter(|(of, _)| *of == guid).map(|(_, parsed)| Arc::clone(parsed));
+        let known = self.understood.lock().get(&id).filter(|(of, _)| *of == guid).map(|(_, parsed)| Arc::clone(parsed));
         if let Some(known) = known {
             return Ok(known);
         }
@@ -25,7 +34,7 @@ impl Understood {
             .parse(&Context::default_context(), &version.schema)
             .map_err(|error| Refused::Invalid(format!("schema {id} is not understood: {error}")))?;
         let parsed = Arc::new(parsed);
-        let mut all = self.0.lock();
+        let mut all = self.understood.lock();
         if all.len() >= PARSED_MAX {
             all.pop_first();
         }
@@ -34,17 +43,17 @@ impl Understood {
     }
 }
 
-impl Schemas for Service {
+impl Schemas for RegisteredSchemas {
     fn check(&self, claim: &Claim<'_>) -> Result<Holds, Refused> {
-        let Some(registry) = self.registry() else {
-            let reason = self.trouble().unwrap_or("the schemas are being read");
+        let Some(registry) = self.service.state() else {
+            let reason = self.service.trouble().unwrap_or("the schemas are being read");
             return Err(Refused::ForNow(reason.to_owned()));
         };
         let (id, version) = named(&registry, claim.schema)?;
         let is_by_name = claim.rule.strategy != SubjectNameStrategy::TopicName;
         let checks_data = claim.rule.checks_data && !is_encoded(version);
         let parsed = match is_by_name || checks_data {
-            true => Some(self.understood.get(&registry, id, version)?),
+            true => Some(self.understood(&registry, id, version)?),
             false => None,
         };
         let data = parsed.as_ref().map(|parsed| parsed.data(claim.header, claim.data)).transpose();

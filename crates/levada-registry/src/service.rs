@@ -1,18 +1,19 @@
-//! The registry's owner: reads the topic, decides one change after the other, and shows what is durable.
+//! The owner of a topic and of the [`State`] that its records come to: reads the topic, decides one change after the
+//! other, and shows what is durable.
 //!
-//! Readers hold a state that was durable when they came ([`Service::registry`]). Changes wait in a queue; all that wait
+//! Readers hold a state that was durable when they came ([`Service::state`]). Changes wait in a queue; all that wait
 //! are decided on a copy of the state, each seeing those before it, and written as one batch. When that is durable the
 //! copy becomes the state, and they are answered. Deciding reads and compares schemas: it has a thread for itself.
 
-use crate::records::Understood;
+use crate::state::State;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use levada_broker::{
     Broker,
     own_topic::{OwnRecord, OwnTopic, OwnTopicError},
 };
-use levada_model::{Offset, TopicId, TopicName};
-use levada_schema::{Error, Record, Registry};
+use levada_model::{Offset, Timestamp, TopicId, TopicName};
+use levada_schema::Registry;
 use std::{
     collections::VecDeque,
     sync::{Arc, OnceLock},
@@ -20,8 +21,6 @@ use std::{
 };
 use tokio::sync::{SetOnce, mpsc, oneshot};
 
-/// Where schemas are kept.
-const TOPIC: &str = "_schemas";
 /// Changes that wait; those beyond wait outside.
 const WAITING_MAX: usize = 1_000;
 /// So many are decided and written together, or fewer, once their records have so many bytes.
@@ -45,41 +44,39 @@ pub enum Readiness {
 
 /// Why a change was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError {
+pub enum WriteError<E> {
     /// The request is at fault.
     #[error(transparent)]
-    Refused(#[from] Error),
+    Refused(E),
     /// The topic did not take it.
     #[error(transparent)]
-    Topic(#[from] OwnTopicError),
+    Topic(OwnTopicError),
     /// The registry does not run.
     #[error("the registry is closed")]
     Closed,
 }
 
-/// Decides on a state what to write, and hands back what to answer once that is durable.
-type Decide = Box<dyn FnOnce(&Registry) -> Vec<Record> + Send>;
+/// Decides on a state, at a time, what to write, and hands back what to answer once that is durable.
+type Decide<S> = Box<dyn FnOnce(&S, Timestamp) -> Vec<<S as State>::Record> + Send>;
 
-struct Change {
-    decide: Decide,
+struct Change<S: State> {
+    decide: Decide<S>,
     done: oneshot::Sender<Result<(), OwnTopicError>>,
 }
 
-/// The schema registry.
-pub struct Service {
+/// A registry: of schemas, where nothing else is said.
+pub struct Service<S: State = Registry> {
     topic: OwnTopic,
-    state: ArcSwapOption<Registry>,
+    state: ArcSwapOption<S>,
     /// Why there is no state and will be none.
     trouble: OnceLock<String>,
     /// Set once it is known which of the two.
     was_read: SetOnce<()>,
-    changes: mpsc::Sender<Change>,
-    /// What records of topics that ask for schemas are judged by.
-    pub(crate) understood: Understood,
+    changes: mpsc::Sender<Change<S>>,
 }
 
-impl Service {
-    /// A registry that reads its topic and then serves, as tasks that `spawn` starts, until it is dropped.
+impl<S: State> Service<S> {
+    /// A registry that reads its topic and then serves, as a task that `spawn` starts, until it is dropped.
     ///
     /// # Panics
     /// Never: the topic's name is legal.
@@ -87,7 +84,7 @@ impl Service {
         broker: &Arc<Broker>,
         spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
     ) -> Arc<Self> {
-        let name = TopicName::new(TOPIC).expect("the name is legal");
+        let name = TopicName::new(S::TOPIC).expect("the name is legal");
         let topic = OwnTopic::new(Arc::clone(broker), name);
         let (changes, waiting) = mpsc::channel(WAITING_MAX);
         let service = Arc::new(Self {
@@ -95,7 +92,6 @@ impl Service {
             state: ArcSwapOption::empty(),
             trouble: OnceLock::new(),
             was_read: SetOnce::new(),
-            understood: Understood::default(),
             changes,
         });
         let place = Place { id: service.topic.id(), next: 0 };
@@ -113,7 +109,7 @@ impl Service {
 
     /// The state, once the topic was read.
     #[must_use]
-    pub fn registry(&self) -> Option<Arc<Registry>> {
+    pub fn state(&self) -> Option<Arc<S>> {
         self.state.load_full()
     }
 
@@ -139,10 +135,21 @@ impl Service {
     /// [`WriteError::Refused`] with what `decide` answers; the others where it was not written.
     pub async fn change<T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&Registry) -> Result<(Vec<Record>, T), Error> + Send + 'static,
-    ) -> Result<T, WriteError> {
+        decide: impl FnOnce(&S) -> Result<(Vec<S::Record>, T), S::Refusal> + Send + 'static,
+    ) -> Result<T, WriteError<S::Refusal>> {
+        self.change_at(|state, _| decide(state)).await
+    }
+
+    /// As [`Self::change`]; `decide` also gets the time at which its records are said to be written.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub async fn change_at<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&S, Timestamp) -> Result<(Vec<S::Record>, T), S::Refusal> + Send + 'static,
+    ) -> Result<T, WriteError<S::Refusal>> {
         let (tell, told) = oneshot::channel();
-        let decide: Decide = Box::new(move |registry| match decide(registry) {
+        let decide: Decide<S> = Box::new(move |state, now| match decide(state, now) {
             Ok((records, answer)) => {
                 // Whoever asked may be gone.
                 drop(tell.send(Ok(answer)));
@@ -155,8 +162,8 @@ impl Service {
         });
         let (done, written) = oneshot::channel();
         self.changes.send(Change { decide, done }).await.map_err(|_| WriteError::Closed)?;
-        written.await.map_err(|_| WriteError::Closed)??;
-        Ok(told.await.map_err(|_| WriteError::Closed)??)
+        written.await.map_err(|_| WriteError::Closed)?.map_err(WriteError::Topic)?;
+        told.await.map_err(|_| WriteError::Closed)?.map_err(WriteError::Refused)
     }
 }
 
@@ -169,11 +176,11 @@ struct Place {
 }
 
 /// Changes that were decided, each on what those before it come to.
-struct Round {
-    after: Registry,
+struct Round<S: State> {
+    after: S,
     batches: Vec<Batch>,
     /// Those whose turn comes next.
-    left: VecDeque<Change>,
+    left: VecDeque<Change<S>>,
 }
 
 /// What is written at once, and who waits for it.
@@ -185,18 +192,18 @@ struct Batch {
 }
 
 /// The one who reads and writes the topic.
-struct Owner {
-    service: std::sync::Weak<Service>,
+struct Owner<S: State> {
+    service: std::sync::Weak<Service<S>>,
     topic: OwnTopic,
     place: Place,
 }
 
-impl Owner {
-    async fn run(mut self, mut waiting: mpsc::Receiver<Change>) {
-        let mut state = match self.caught_up(Registry::default()).await {
+impl<S: State> Owner<S> {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Change<S>>) {
+        let mut state = match self.caught_up(S::default()).await {
             Ok(state) => state,
             Err(error) => {
-                tracing::error!(%error, "the schema registry does not start");
+                tracing::error!(%error, topic = S::TOPIC, "a registry does not start");
                 if let Some(service) = self.service.upgrade() {
                     service.trouble.get_or_init(|| error.to_string());
                     drop(service.was_read.set(()));
@@ -204,7 +211,7 @@ impl Owner {
                 return;
             }
         };
-        tracing::info!(records = self.place.next, "schemas are loaded");
+        tracing::info!(records = self.place.next, "{} are loaded", S::HOLDS);
         self.show(&state);
         loop {
             let mut changes = Vec::new();
@@ -229,7 +236,7 @@ impl Owner {
         }
     }
 
-    fn show(&self, state: &Registry) {
+    fn show(&self, state: &S) {
         if let Some(service) = self.service.upgrade() {
             service.state.store(Some(Arc::new(state.clone())));
             // It is set already but for the first time.
@@ -243,36 +250,36 @@ impl Owner {
     }
 
     /// The state with what the topic has beyond it.
-    async fn caught_up(&mut self, state: Registry) -> Result<Registry, OwnTopicError> {
+    async fn caught_up(&mut self, state: S) -> Result<S, OwnTopicError> {
         let id = self.topic.id();
-        let (state, from) = if id == self.place.id { (state, self.place.next) } else { (Registry::default(), 0) };
+        let (state, from) = if id == self.place.id { (state, self.place.next) } else { (S::default(), 0) };
         let (state, next) = read(self.topic.clone(), state, from).await?;
         self.place = Place { id, next };
         Ok(state)
     }
 
     /// As [`Self::caught_up`]; where the topic cannot be read, the state stays.
-    async fn follow(&mut self, state: Registry) -> Registry {
+    async fn follow(&mut self, state: S) -> S {
         match self.caught_up(state.clone()).await {
             Ok(state) => state,
             Err(error) => {
-                tracing::warn!(%error, "the topic of schemas cannot be followed");
+                tracing::warn!(%error, topic = S::TOPIC, "a registry's topic cannot be followed");
                 state
             }
         }
     }
 
     /// Decides some, writes them, and answers them; gives back those that are left.
-    async fn carry_out(&mut self, state: Registry, left: VecDeque<Change>) -> (Registry, VecDeque<Change>) {
+    async fn carry_out(&mut self, state: S, left: VecDeque<Change<S>>) -> (S, VecDeque<Change<S>>) {
         // Another may have written until the topic was claimed.
         let state = if self.is_caught_up() { state } else { self.follow(state).await };
-        let (before, size_max) = (state.clone(), self.topic.batch_size_max());
-        let deciding = tokio::task::spawn_blocking(move || decide(before, left, size_max));
+        let (before, size_max, now) = (state.clone(), self.topic.batch_size_max(), self.topic.now());
+        let deciding = tokio::task::spawn_blocking(move || decide(before, left, size_max, now));
         let Round { after, batches, left } = match deciding.await {
             Ok(round) => round,
             // Those that waited learn it from their channels.
             Err(error) => {
-                tracing::error!(%error, "changes of schemas could not be decided");
+                tracing::error!(%error, topic = S::TOPIC, "changes could not be decided");
                 return (state, VecDeque::new());
             }
         };
@@ -304,10 +311,11 @@ impl Owner {
             return Ok(true);
         }
         let written = self.topic.append(records).await;
-        let base = written.inspect_err(|error| tracing::warn!(%error, "schemas were not written"))?;
+        let base = written.inspect_err(|error| tracing::warn!(%error, "{} were not written", S::HOLDS))?;
         let is_next = base == self.place.next;
         if !is_next {
-            tracing::error!(base, expected = self.place.next, "somebody else wrote to the topic of schemas");
+            let expected = self.place.next;
+            tracing::error!(base, expected, topic = S::TOPIC, "somebody else wrote to a registry's topic");
         }
         let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
         self.place = Place { id: self.topic.id(), next: base.saturating_add(count) };
@@ -316,21 +324,21 @@ impl Owner {
 }
 
 /// Decides changes until their records are many. Takes its time.
-fn decide(state: Registry, mut left: VecDeque<Change>, size_max: usize) -> Round {
+fn decide<S: State>(state: S, mut left: VecDeque<Change<S>>, size_max: usize, now: Timestamp) -> Round<S> {
     let mut after = state;
     let mut batches = vec![Batch::default()];
     let mut size = 0;
     while size < TOGETHER_SIZE_MAX
         && let Some(Change { decide, done }) = left.pop_front()
     {
-        let records = decide(&after);
-        let encoded: Vec<OwnRecord> = records.iter().map(encoded).collect();
+        let records = decide(&after, now);
+        let encoded: Vec<OwnRecord> = records.iter().map(|record| encoded::<S>(record, now)).collect();
         let own_size = encoded.iter().map(size_of).sum::<usize>();
         if own_size > size_max {
             drop(done.send(Err(OwnTopicError::TooLarge { size: own_size, limit: size_max })));
             continue;
         }
-        records.iter().for_each(|record| after.apply(record));
+        records.iter().for_each(|record| after.apply(record, now));
         size += own_size;
         // A change is written wholly or not at all.
         if batches.last().is_none_or(|batch| batch.size + own_size > size_max) {
@@ -345,33 +353,31 @@ fn decide(state: Registry, mut left: VecDeque<Change>, size_max: usize) -> Round
     Round { after, batches, left }
 }
 
-fn encoded(record: &Record) -> OwnRecord {
-    let (key, value) = record.encode();
-    (key.into(), value.map(Bytes::from))
+fn encoded<S: State>(record: &S::Record, timestamp: Timestamp) -> OwnRecord {
+    let (key, value) = S::encode(record);
+    OwnRecord { timestamp, key: key.into(), value: value.map(Bytes::from) }
 }
 
 /// Bytes that a record takes in a batch, at most.
-fn size_of((key, value): &OwnRecord) -> usize {
+fn size_of(record: &OwnRecord) -> usize {
     const OVERHEAD_MAX: usize = 40;
-    key.len() + value.as_ref().map_or(0, Bytes::len) + OVERHEAD_MAX
+    record.key.len() + record.value.as_ref().map_or(0, Bytes::len) + OVERHEAD_MAX
 }
 
 /// Applies what lies in the topic from `offset` on; answers where to go on.
-async fn read(topic: OwnTopic, mut state: Registry, offset: Offset) -> Result<(Registry, Offset), OwnTopicError> {
+async fn read<S: State>(topic: OwnTopic, mut state: S, offset: Offset) -> Result<(S, Offset), OwnTopicError> {
     let reading = tokio::task::spawn_blocking(move || {
         let mut skipped = 0_u64;
-        let next = topic.read(offset, &mut |key, value| {
-            let Some(key) = key else { return };
-            match Record::decode(&key, value.as_deref()) {
-                Ok(record) => state.apply(&record),
-                Err(error) => {
-                    skipped += 1;
-                    tracing::debug!(%error, "a record of the topic of schemas is not understood");
-                }
+        let mut take = |OwnRecord { timestamp, key, value }: OwnRecord| match S::decode(&key, value.as_deref()) {
+            Ok(record) => state.apply(&record, timestamp),
+            Err(error) => {
+                skipped += 1;
+                tracing::debug!(%error, topic = S::TOPIC, "a record of a registry's topic is not understood");
             }
-        })?;
+        };
+        let next = topic.read(offset, &mut take)?;
         if skipped > 0 {
-            tracing::warn!(records = skipped, "records of the topic of schemas are not understood, and left alone");
+            tracing::warn!(records = skipped, topic = S::TOPIC, "records are not understood, and left alone");
         }
         Ok((state, next))
     });

@@ -18,8 +18,11 @@
 //! | `validate` | what settings ask of schemas and rules |
 //! | `format`, `data` | Avro, JSON Schema and Protobuf as one, and their data |
 //! | `error` | what goes wrong, with its code |
+//! | [`dek`] | keys for encryption at the clients: a state of its own |
 //!
 //! Source: Confluent Schema Registry's REST API and the format of its topic, versions 7.9 and 8.
+
+pub mod dek;
 
 mod associate;
 mod association;

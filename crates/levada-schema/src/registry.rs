@@ -28,7 +28,7 @@ pub enum Deleted {
 }
 
 impl Deleted {
-    const fn admits(self, is_deleted: bool) -> bool {
+    pub(crate) const fn admits(self, is_deleted: bool) -> bool {
         match self {
             Self::No => !is_deleted,
             Self::Too => true,

@@ -118,10 +118,10 @@ const fn simple() -> GroupSnapshot {
 impl Replay {
     fn read(&mut self, log: &Log) -> Result<(), String> {
         internal_log::read(log, &mut |item| match item {
-            Item::Record { transaction_of: None, key, value } => {
+            Item::Record { transaction_of: None, key, value, .. } => {
                 self.skipped += u64::from(self.take(key, value).is_none());
             }
-            Item::Record { transaction_of: Some(producer), key, value } => {
+            Item::Record { transaction_of: Some(producer), key, value, .. } => {
                 self.skipped += u64::from(self.take_pending(producer, key, value).is_none());
             }
             Item::End { producer, outcome } => {

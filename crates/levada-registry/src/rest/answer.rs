@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use levada_broker::own_topic::OwnTopicError;
-use levada_schema::{Error, SchemaType};
+use levada_schema::{Error, SchemaType, dek};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -28,9 +28,9 @@ pub(super) struct Refusal {
 /// What is not `levada-schema`'s to refuse.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// The topic is still being read, or cannot be, for this reason.
-    NoState(Option<String>),
-    /// The caller may not.
+    /// The topic of these is still being read, or cannot be, for this reason.
+    NoState(&'static str, Option<String>),
+    /// The caller may not do this to this.
     Denied(String),
     /// The body, or a parameter, is not understood.
     Malformed(String),
@@ -39,9 +39,13 @@ pub(super) enum Problem {
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         match problem {
-            Problem::NoState(None) => Self { code: 503, message: "schemas are still being read; ask again".to_owned() },
-            Problem::NoState(Some(reason)) => Self { code: 503, message: format!("schemas cannot be read: {reason}") },
-            Problem::Denied(name) => Self { code: 40301, message: format!("may not do this to subject `{name}`") },
+            Problem::NoState(what, None) => {
+                Self { code: 503, message: format!("{what} are still being read; ask again") }
+            }
+            Problem::NoState(what, Some(reason)) => {
+                Self { code: 503, message: format!("{what} cannot be read: {reason}") }
+            }
+            Problem::Denied(what) => Self { code: 40301, message: format!("may not do this to {what}") },
             Problem::Malformed(message) => Self { code: 400, message },
         }
     }
@@ -53,13 +57,18 @@ impl From<Error> for Refusal {
     }
 }
 
-impl From<WriteError> for Refusal {
-    fn from(error: WriteError) -> Self {
+impl From<dek::Error> for Refusal {
+    fn from(error: dek::Error) -> Self {
+        Self { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<OwnTopicError> for Refusal {
+    fn from(error: OwnTopicError) -> Self {
         let code = match &error {
-            WriteError::Refused(error) => error.code(),
-            WriteError::Topic(OwnTopicError::NotOurs(_)) => 42205,
-            WriteError::Topic(OwnTopicError::TooLarge { .. }) => 42209,
-            WriteError::Topic(_) | WriteError::Closed => 50001,
+            OwnTopicError::NotOurs(_) => 42205,
+            OwnTopicError::TooLarge { .. } => 42209,
+            OwnTopicError::Commit(_) | OwnTopicError::Append(_) | OwnTopicError::Unreadable(_) => 50001,
         };
         Self { code, message: error.to_string() }
     }
@@ -69,6 +78,16 @@ impl Refusal {
     /// Code and message.
     pub(super) fn shown(&self) -> Value {
         json!({ "error_code": self.code, "message": self.message })
+    }
+}
+
+impl<E: Into<Self>> From<WriteError<E>> for Refusal {
+    fn from(error: WriteError<E>) -> Self {
+        match error {
+            WriteError::Refused(error) => error.into(),
+            WriteError::Topic(error) => error.into(),
+            WriteError::Closed => Self { code: 50001, message: "the registry is closed".to_owned() },
+        }
     }
 }
 
@@ -91,6 +110,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let bytes = <Bytes as FromRequest<S>>::from_request(request, state).await;
         let bytes = bytes.map_err(|error| Problem::Malformed(error.body_text()))?;
+        // Members are named: serde would take a list of them by their order, too.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::Malformed("the request is no JSON object".to_owned()).into());
+        }
         let read = serde_json::from_slice(&bytes);
         Ok(Self(read.map_err(|error| Problem::Malformed(format!("the request's JSON is not understood: {error}")))?))
     }

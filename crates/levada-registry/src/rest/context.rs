@@ -4,13 +4,17 @@ use super::{
     Shared,
     answer::{Problem, Refusal},
 };
+use crate::{service::Service, state::State};
 use axum::{
     extract::{FromRequestParts, Request},
     http::{Uri, header, request::Parts, uri::PathAndQuery},
 };
 use levada_broker::auth::{Caller, Grant, Op, Principal, res};
 use levada_model::Str;
-use levada_schema::{Context, Registry, Subject};
+use levada_schema::{
+    Context, Registry, Subject,
+    dek::{KekName, Keys},
+};
 use percent_encoding::percent_decode_str;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -66,7 +70,7 @@ impl FromRequestParts<Shared> for Asked {
             client_id: Str::from(agent.to_owned()),
             client_host: Str::from(host),
         };
-        shared.service.settled().await;
+        tokio::join!(shared.service.settled(), shared.keys.settled());
         Ok(Self { shared: shared.clone(), context, caller })
     }
 }
@@ -88,16 +92,31 @@ impl Asked {
 
     /// The state, once it is there.
     pub(super) fn registry(&self) -> Result<Arc<Registry>, Refusal> {
-        let service = &self.shared.service;
-        service.registry().ok_or_else(|| Problem::NoState(service.trouble().map(str::to_owned)).into())
+        state_of(&self.shared.service)
+    }
+
+    /// The keys, once they are there.
+    pub(super) fn keys(&self) -> Result<Arc<Keys>, Refusal> {
+        state_of(&self.shared.keys)
     }
 
     /// Whether the caller may do `O` to a subject, to a context or to all of it.
     pub(super) fn may<O: Op>(&self, subject: Option<&Subject>) -> Result<Grant<O, res::Subject>, Refusal> {
         let name = subject.map_or_else(|| "*".to_owned(), Subject::qualified);
         let granted = self.shared.broker.authorize::<O, res::Subject>(&self.caller, &Str::from(name.clone()));
-        granted.map_err(|_| Problem::Denied(name).into())
+        granted.map_err(|_| Problem::Denied(format!("subject `{name}`")).into())
     }
+
+    /// Whether the caller may do `O` to a KEK, or to all of them.
+    pub(super) fn may_kek<O: Op>(&self, kek: Option<&KekName>) -> Result<Grant<O, res::Kek>, Refusal> {
+        let name = kek.map_or("*", KekName::as_str);
+        let granted = self.shared.broker.authorize::<O, res::Kek>(&self.caller, &Str::from(name.to_owned()));
+        granted.map_err(|_| Problem::Denied(format!("KEK `{name}`")).into())
+    }
+}
+
+fn state_of<S: State>(service: &Service<S>) -> Result<Arc<S>, Refusal> {
+    service.state().ok_or_else(|| Problem::NoState(S::HOLDS, service.trouble().map(str::to_owned)).into())
 }
 
 #[cfg(test)]

@@ -2,17 +2,13 @@
 
 use super::{
     USER_1, USER_2,
-    rig::{Rig, refused},
+    rig::{Rig, caller, refused},
 };
 use levada_broker::{
-    auth::{Caller, Principal, op, res},
-    produce::{Acks, ProducePartition, ProduceTopic},
+    auth::{op, res},
     topics::AdminError,
 };
-use levada_model::{
-    Str,
-    record::{BatchBuilder, NewRecord},
-};
+use levada_model::Str;
 use levada_registry::Readiness;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -94,26 +90,8 @@ async fn large_schemas_at_once_are_no_trouble_to_each_other() {
     assert_eq!(after.register("next", USER_1).await, 13);
 }
 
-fn caller() -> Caller {
-    Caller {
-        principal: Principal::anonymous(),
-        client_id: Str::from_static("mirror"),
-        client_host: Str::from_static("/127.0.0.1"),
-    }
-}
-
 async fn produce(rig: &Rig, key: &str, value: &str) -> bool {
-    let grant = rig.broker.authorize::<op::Write, res::Topic>(&caller(), &Str::from_static("_schemas")).unwrap();
-    let mut builder = BatchBuilder::new();
-    builder.push(&NewRecord {
-        timestamp: 1_800_000_000_000,
-        key: Some(key.as_bytes()),
-        value: Some(value.as_bytes()),
-        headers: &[],
-    });
-    let partition = ProducePartition { partition: 0, records: Some(builder.finish()) };
-    let topics = vec![ProduceTopic { topic: grant, partitions: vec![partition] }];
-    rig.broker.produce(Acks::All, None, topics).await.pop().unwrap().pop().unwrap().is_ok()
+    rig.produce(&Str::from_static("_schemas"), key, value).await
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod contracts;
+mod dek;
 mod lives;
 mod records;
 mod rig;
@@ -76,6 +77,7 @@ async fn what_is_not_there_has_its_code() {
     let sent = json!({ "schema": "x", "schemaType": "XML" });
     assert_eq!(refused(rig.ask("POST", "/subjects/a/versions", Some(sent)).await).1, 42201);
     assert_eq!(refused(rig.ask("POST", "/subjects/a/versions", Some(json!("x"))).await), (400, 400));
+    assert_eq!(refused(rig.ask("POST", "/subjects/a/versions", Some(json!([USER_1]))).await), (400, 400));
     assert_eq!(refused(rig.ask("PUT", "/subjects", None).await), (405, 405));
 }
 

@@ -7,13 +7,18 @@ use axum::{
 };
 use levada_broker::{
     Broker, BrokerParts, Runtime,
-    auth::AllowAll,
+    auth::{AllowAll, Authorizer, Caller, Principal, op, res},
     config::{BrokerConfig, TopicDefaults},
+    produce::{Acks, ProducePartition, ProduceTopic},
     schemas::Schemas,
 };
 use levada_log::disk::SimDisk;
-use levada_model::{ManualClock, SeededRng};
-use levada_registry::{Readiness, Service, router};
+use levada_model::{
+    ManualClock, SeededRng, Str,
+    record::{BatchBuilder, NewRecord},
+};
+use levada_registry::{Readiness, RegisteredSchemas, Service, router};
+use levada_schema::dek::Keys;
 use levada_store::{Store, StoreConfig, local::StoreParts};
 use serde_json::{Value, json};
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -41,9 +46,12 @@ impl Runtime for TestRuntime {
 pub(crate) struct Rig {
     pub(crate) broker: Arc<Broker>,
     pub(crate) service: Arc<Service>,
+    pub(crate) keys: Arc<Service<Keys>>,
+    /// The broker does not keep them.
+    _schemas: Arc<RegisteredSchemas>,
     pub(crate) store: Store,
     pub(crate) disk: SimDisk,
-    router: Router,
+    pub(crate) router: Router,
 }
 
 impl Rig {
@@ -52,24 +60,33 @@ impl Rig {
     }
 
     pub(crate) async fn on(disk: SimDisk) -> Self {
-        let rig = Self::starting_on(disk);
-        while rig.service.readiness() == Readiness::Loading {
+        Self::guarded(disk, Arc::new(AllowAll)).await
+    }
+
+    /// One where `authorizer` says who may do what.
+    pub(crate) async fn guarded(disk: SimDisk, authorizer: Arc<dyn Authorizer>) -> Self {
+        let rig = Self::with(disk, authorizer, |owner| drop(tokio::runtime::Handle::current().spawn(owner)));
+        while rig.service.readiness() == Readiness::Loading || rig.keys.readiness() == Readiness::Loading {
             tokio::task::yield_now().await;
         }
         rig
     }
 
-    /// One that has not begun to read its topic.
+    /// One that has not begun to read its topics.
     pub(crate) fn starting_on(disk: SimDisk) -> Self {
-        Self::with(disk, |owner| drop(tokio::runtime::Handle::current().spawn(owner)))
+        Self::with(disk, Arc::new(AllowAll), |owner| drop(tokio::runtime::Handle::current().spawn(owner)))
     }
 
-    /// One that never reads its topic.
+    /// One that never reads its topics.
     pub(crate) fn stuck() -> Self {
-        Self::with(SimDisk::new(), drop)
+        Self::with(SimDisk::new(), Arc::new(AllowAll), drop)
     }
 
-    fn with(disk: SimDisk, spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)) -> Self {
+    fn with(
+        disk: SimDisk,
+        authorizer: Arc<dyn Authorizer>,
+        spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>),
+    ) -> Self {
         let config = BrokerConfig::from_settings([]).unwrap();
         let defaults = TopicDefaults::of(&config);
         let clock = Arc::new(ManualClock::new(START_MS));
@@ -91,16 +108,17 @@ impl Rig {
             store: store.clone(),
             clock,
             rng,
-            authorizer: Arc::new(AllowAll),
+            authorizer,
             runtime: Arc::new(TestRuntime),
             log_dir: "/data".to_owned(),
         };
         let broker = Broker::new(config, parts);
-        let service = Service::start(&broker, spawn);
-        let schemas: std::sync::Weak<dyn Schemas> = Arc::downgrade(&service) as _;
-        broker.serve_schemas(schemas);
-        let router = router(Arc::clone(&service), Arc::clone(&broker));
-        Self { broker, service, store, disk, router }
+        let (service, keys) = (Service::start(&broker, &spawn), Service::start(&broker, &spawn));
+        let schemas = RegisteredSchemas::of(&service);
+        let known: std::sync::Weak<dyn Schemas> = Arc::downgrade(&schemas) as _;
+        broker.serve_schemas(known);
+        let router = router(Arc::clone(&service), Arc::clone(&keys), Arc::clone(&broker));
+        Self { broker, service, keys, _schemas: schemas, store, disk, router }
     }
 
     /// What a kill at this moment leaves, in a new life.
@@ -142,6 +160,21 @@ impl Rig {
         self.ask("GET", path, None).await
     }
 
+    /// Produces a record as any client may; says whether that was let.
+    pub(crate) async fn produce(&self, topic: &Str, key: &str, value: &str) -> bool {
+        let grant = self.broker.authorize::<op::Write, res::Topic>(&caller(), topic).unwrap();
+        let mut builder = BatchBuilder::new();
+        builder.push(&NewRecord {
+            timestamp: 1_800_000_000_000,
+            key: Some(key.as_bytes()),
+            value: Some(value.as_bytes()),
+            headers: &[],
+        });
+        let partition = ProducePartition { partition: 0, records: Some(builder.finish()) };
+        let topics = vec![ProduceTopic { topic: grant, partitions: vec![partition] }];
+        self.broker.produce(Acks::All, None, topics).await.pop().unwrap().pop().unwrap().is_ok()
+    }
+
     /// Waits until a path answers so.
     pub(crate) async fn wait_for(&self, path: &str, expected: &Value) {
         let found = async {
@@ -159,6 +192,12 @@ impl Rig {
         assert_eq!(status, 200, "{body}");
         body["id"].as_i64().unwrap()
     }
+}
+
+/// Some client of the broker.
+pub(crate) fn caller() -> Caller {
+    let (client_id, client_host) = (Str::from_static("mirror"), Str::from_static("/127.0.0.1"));
+    Caller { principal: Principal::anonymous(), client_id, client_host }
 }
 
 /// The code of an answer that must be an error.

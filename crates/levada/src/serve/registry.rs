@@ -9,7 +9,7 @@ use axum::{
 };
 use levada_broker::{Broker, schemas::Schemas};
 use levada_kafka::{StopSignal, Tasks};
-use levada_registry::{Peer, Service};
+use levada_registry::{Peer, RegisteredSchemas, Service};
 use std::{
     net::SocketAddr,
     sync::{Arc, Weak},
@@ -45,9 +45,11 @@ pub(super) fn start(
 ) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let service = Service::start(broker, |owner| tasks.spawn("registry", owner));
-    let schemas: Weak<dyn Schemas> = Arc::downgrade(&service) as _;
-    broker.serve_schemas(schemas);
-    let router = levada_registry::router(service, Arc::clone(broker)).layer(from_fn(
+    let schemas = RegisteredSchemas::of(&service);
+    let known: Weak<dyn Schemas> = Arc::downgrade(&schemas) as _;
+    broker.serve_schemas(known);
+    let keys = Service::start(broker, |owner| tasks.spawn("dek-registry", owner));
+    let router = levada_registry::router(service, keys, Arc::clone(broker)).layer(from_fn(
         |ConnectInfo(from): ConnectInfo<From>, mut request: Request, next: Next| async move {
             request.extensions_mut().insert(Peer(from.0));
             next.run(request).await
@@ -57,6 +59,8 @@ pub(super) fn start(
     tasks.spawn("registry-http", async move {
         let listener = BoundedListener::new(listener, IDLE_MAX);
         let service = router.into_make_service_with_connect_info::<From>();
+        // The broker knows the schemas for as long as they are served.
+        let _schemas = schemas;
         let served = axum::serve(listener, service).with_graceful_shutdown(async move { stop.given().await }).await;
         if let Err(error) = served {
             tracing::error!(%error, "the listener of the schema registry failed");
