@@ -125,6 +125,7 @@ const steps = {
 
   mode: () => { throw new NotApplicable('it has no modes') },
   contract: () => { throw new NotApplicable('it has no metadata and no rules') },
+  encrypt: () => { throw new NotApplicable('it has no rules') },
   delete: () => { throw new NotApplicable('it deletes nothing') },
 
   async context () {

@@ -4,12 +4,13 @@ import { createRequire } from 'node:module'
 import { create, createFileRegistry } from '@bufbuild/protobuf'
 import { FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 import confluent from '@confluentinc/schemaregistry'
-import { CART, COUNTED, ORDER, PRICED, REFERENCES, REGISTRY, STEPS, avro, beginsWith, json, orders, proto, receive, same, send } from './schemas.mjs'
+import { CART, COUNTED, ENCRYPT, ORDER, PERSONAL, PRICED, REFERENCES, REGISTRY, STEPS, avro, beginsWith, json, orders, proto, receive, same, send } from './schemas.mjs'
 import { NotApplicable, expect, teller } from './story.mjs'
 
 const {
-  AvroDeserializer, AvroSerializer, CelExecutor, HeaderSchemaIdSerializer, JsonDeserializer, JsonSerializer,
-  ProtobufDeserializer, ProtobufSerializer, RestError, SchemaRegistryClient, SerdeType
+  AvroDeserializer, AvroSerializer, CelExecutor, DekRegistryClient, FieldEncryptionExecutor, HeaderSchemaIdSerializer,
+  JsonDeserializer, JsonSerializer, LocalKmsDriver, ProtobufDeserializer, ProtobufSerializer, RestError, RuleRegistry,
+  SchemaRegistryClient, SerdeType
 } = confluent
 const { version } = createRequire(import.meta.url)('@confluentinc/schemaregistry/package.json')
 
@@ -223,6 +224,31 @@ const steps = {
     await write('contract', serializer, orders().slice(0, 10))
     const error = await serializer.serialize('contract', orders()[10]).then(() => null, error => error)
     expect(error !== null, 'a record was serialized that breaks the rule')
+  },
+
+  async encrypt () {
+    LocalKmsDriver.register()
+    const personal = { schema: PERSONAL, ruleSet: { domainRules: [ENCRYPT] } }
+    await client().register('encrypt-value', personal)
+    // Rules, and the keys that they have seen, of those who share nothing.
+    const apart = () => {
+      const rules = new RuleRegistry()
+      rules.registerExecutor(new FieldEncryptionExecutor())
+      return rules
+    }
+    const secret = { ruleConfig: { secret: 'story' } }
+    const serializer = new AvroSerializer(client(), VALUE, { ...LATEST, ...secret }, apart())
+    const payloads = await write('encrypt', serializer, orders())
+    expect(!payloads.some(payload => payload.includes('item ')), 'a record has plain text')
+    same(plain(await read('encrypt', new AvroDeserializer(client(), VALUE, secret, apart()), 100)), orders())
+    const blind = await read('encrypt', new AvroDeserializer(client(), VALUE, {}), 100)
+    expect(blind.every(({ item }) => !item.includes('item ')), 'it was read without the rule')
+    const keys = DekRegistryClient.newClient({ baseURLs: [REGISTRY], maxRetries: 0 })
+    const kek = await keys.getKek('story', false)
+    same([kek.kmsType, kek.kmsKeyId, kek.shared ?? false], ['local-kms', 'here', false])
+    const dek = await keys.getDek('story', 'encrypt-value', 'AES256_GCM', 1, false)
+    expect(dek.encryptedKeyMaterial?.length > 0 && !dek.keyMaterial, 'the registry knows the key')
+    await refused(40470, keys.getKek('nobody', false))
   },
 
   async delete () {

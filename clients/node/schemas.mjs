@@ -8,7 +8,7 @@ import { BOOTSTRAP, expect, until } from './story.mjs'
 export const REGISTRY = process.env.REGISTRY
 export const STEPS = [
   'register', 'look_up', 'avro', 'json', 'protobuf', 'references', 'guid', 'forward', 'backward', 'refuse', 'config',
-  'mode', 'contract', 'delete', 'context', 'restart'
+  'mode', 'contract', 'encrypt', 'delete', 'context', 'restart'
 ]
 
 const FIELDS = [{ name: 'id', type: 'long' }, { name: 'item', type: 'string' }]
@@ -21,6 +21,19 @@ export const avro = (name, ...more) =>
 export const ORDER = avro('Order')
 export const COUNTED = avro('Order', COUNT)
 export const PRICED = avro('Order', PRICE)
+/** Orders whose item is personal. */
+export const PERSONAL = JSON.stringify({
+  type: 'record', name: 'Order', namespace: 'story', fields: [FIELDS[0], { ...FIELDS[1], 'confluent:tags': ['PII'] }]
+})
+export const ENCRYPT = {
+  name: 'personal',
+  kind: 'TRANSFORM',
+  mode: 'WRITEREAD',
+  type: 'ENCRYPT',
+  tags: ['PII'],
+  params: { 'encrypt.kek.name': 'story', 'encrypt.kms.type': 'local-kms', 'encrypt.kms.key.id': 'here' },
+  onFailure: 'ERROR,NONE'
+}
 export const CART = JSON.stringify({
   type: 'record',
   name: 'Cart',

@@ -13,6 +13,7 @@ from confluent_kafka.schema_registry import (
     Rule,
     RuleKind,
     RuleMode,
+    RuleParams,
     RuleSet,
     Schema,
     SchemaReference,
@@ -23,7 +24,10 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
+from confluent_kafka.schema_registry.rule_registry import RuleRegistry
 from confluent_kafka.schema_registry.rules.cel.cel_executor import CelExecutor
+from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import FieldEncryptionExecutor
+from confluent_kafka.schema_registry.rules.encryption.localkms.local_driver import LocalKmsDriver
 from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -306,6 +310,33 @@ def contract():
     raise AssertionError("a record was written that breaks the rule")
 
 
+def encrypt():
+    LocalKmsDriver.register()
+    params = {"encrypt.kek.name": "story", "encrypt.kms.type": "local-kms", "encrypt.kms.key.id": "here"}
+    rule = Rule(
+        "personal", None, RuleKind.TRANSFORM, RuleMode.WRITEREAD, "ENCRYPT", ["PII"], RuleParams(params), None, None,
+        "ERROR,NONE", False,
+    )  # fmt: skip
+    fields = [FIELDS[0], {**FIELDS[1], "confluent:tags": ["PII"]}]
+    personal = text({"type": "record", "name": "Order", "namespace": "story", "fields": fields})
+    client().register_schema("encrypt-value", Schema(personal, "AVRO", [], None, RuleSet(None, [rule])))
+
+    def apart():
+        """Rules, and the keys that they have seen, of those who share nothing."""
+        rules = RuleRegistry()
+        rules.register_executor(FieldEncryptionExecutor())
+        return rules
+
+    secret, chosen = {"secret": "story"}, {"auto.register.schemas": False, "use.latest.version": True}
+    serializer = AvroSerializer(client(), conf=chosen, rule_conf=secret, rule_registry=apart())
+    sent = send("encrypt", serializer, orders())
+    expect(not any(b"item " in payload for payload in sent), "a record has plain text")
+    got = read("encrypt", AvroDeserializer(client(), rule_conf=secret, rule_registry=apart()))
+    expect(got == orders(), f"came back as {got[:2]}…")
+    blind = read("encrypt", AvroDeserializer(client()))
+    expect(not any(order["item"].startswith("item ") for order in blind), "it was read without the rule")
+
+
 def delete():
     registry = client()
     first, second = registry.register_schema("delete", ORDER), registry.register_schema("delete", COUNTED)
@@ -355,7 +386,7 @@ def main():
         tale.step(action.__name__, action)
     for action in (avro_records, json_records, protobuf_records):
         tale.step(action.__name__.removesuffix("_records"), action)
-    for action in (references, guid, forward, backward, refuse, config, mode, contract, delete, context):
+    for action in (references, guid, forward, backward, refuse, config, mode, contract, encrypt, delete, context):
         tale.step(action.__name__, action)
     tale.step("restart", restart, tale)
     tale.end()

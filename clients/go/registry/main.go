@@ -33,6 +33,7 @@ func main() {
 		teller.Step("config", s.config)
 		teller.Step("mode", s.mode)
 		teller.Step("contract", s.contract)
+		teller.Step("encrypt", func() error { return fmt.Errorf("%w: it has no rules", story.ErrNotApplicable) })
 		teller.Step("delete", s.delete)
 		teller.Step("context", s.context)
 		teller.Step("restart", func() error { return s.restart(teller.Restart) })

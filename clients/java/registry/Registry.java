@@ -69,6 +69,7 @@ final class Registry {
         story.step("config", Registry::config);
         story.step("mode", Registry::mode);
         story.step("contract", Registry::contract);
+        story.inapplicable("encrypt", "Flink obeys no rules");
         story.step("delete", Registry::delete);
         story.step("context", Registry::context);
         story.step("restart", () -> restart(story));

@@ -42,7 +42,7 @@ const CONSUMER_STEPS: [&str; 8] =
     ["two_members", "late_member", "describe", "leave", "kill", "pause", "restart", "leave_all"];
 
 /// The steps of the story of schemas.
-const REGISTRY_STEPS: [&str; 16] = [
+const REGISTRY_STEPS: [&str; 17] = [
     "register",
     "look_up",
     "avro",
@@ -56,6 +56,7 @@ const REGISTRY_STEPS: [&str; 16] = [
     "config",
     "mode",
     "contract",
+    "encrypt",
     "delete",
     "context",
     "restart",
