@@ -70,7 +70,11 @@ impl FromRequestParts<Shared> for Asked {
             client_id: Str::from(agent.to_owned()),
             client_host: Str::from(host),
         };
-        tokio::join!(shared.service.settled(), shared.keys.settled());
+        // Who asks about schemas does not wait for keys.
+        match parts.uri.path().starts_with(super::dek::PREFIX) {
+            true => shared.keys.settled().await,
+            false => shared.service.settled().await,
+        }
         Ok(Self { shared: shared.clone(), context, caller })
     }
 }

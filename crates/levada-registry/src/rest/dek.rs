@@ -21,6 +21,9 @@ use levada_schema::{
 };
 use std::sync::Arc;
 
+/// What all of its paths begin with.
+pub(super) const PREFIX: &str = "/dek-registry/";
+
 pub(super) fn routes() -> Router<Shared> {
     keks::routes().merge(deks::routes())
 }

@@ -283,7 +283,7 @@ async fn another_registrys_keys_are_followed_until_they_are_claimed() {
     assert!(!rig.produce(&topic, kek_key, value).await, "nobody else writes it now");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn while_keys_are_being_read_every_answer_is_503() {
     let mut rig = Rig::new().await;
     // One that never begins to read.
