@@ -15,7 +15,7 @@ use crate::cache::Cache;
 use crate::kafka_rig::Jars;
 use crate::process::run_logged;
 
-const INSTALL_LIMIT: Duration = Duration::from_secs(540);
+const INSTALL_LIMIT: Duration = Duration::from_secs(900);
 
 /// The cache, the clone, and the installers.
 pub(crate) struct Toolbox {

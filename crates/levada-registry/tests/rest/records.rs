@@ -70,13 +70,14 @@ fn with_id(id: i64, data: &[u8]) -> Vec<u8> {
 
 /// The records that were refused, and the first reason.
 fn refused(outcome: ProduceOutcome) -> (Vec<i32>, String) {
-    match outcome {
-        Err(ProduceError::InvalidRecords { records, .. }) => {
-            let reason = records[0].1.clone();
-            (records.into_iter().map(|(index, _)| index).collect(), reason)
-        }
-        other => panic!("{other:?}"),
-    }
+    let why = format!("{outcome:?}");
+    let records = match outcome {
+        Err(ProduceError::InvalidRecords { records, .. }) => records,
+        _ => Vec::new(),
+    };
+    assert!(!records.is_empty(), "{why}");
+    let reason = records[0].1.clone();
+    (records.into_iter().map(|(index, _)| index).collect(), reason)
 }
 
 #[tokio::test]
