@@ -10,16 +10,12 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// A switch of other registries. It is kept where another registry wrote it.
-const NOT_OBEYED: &str = "aliasForDeks";
-
 impl Registry {
     /// Changes settings; what `changes` does not name stays, and `null` takes a setting away. Answers what to write.
     ///
     /// # Errors
     /// [`Error::InvalidCompatibility`] for a level that there is not; [`Error::InvalidSchema`] for a setting that there
-    /// is not, of the wrong type, or that nothing here obeys; [`Error::InvalidContract`]; [`Error::NotPermitted`] in
-    /// read-only mode.
+    /// is not, or of the wrong type; [`Error::InvalidContract`]; [`Error::NotPermitted`] in read-only mode.
     pub fn set_config(
         &self,
         subject: Option<&Subject>,
@@ -42,9 +38,6 @@ impl Registry {
                 ("compatibilityPolicy", Value::String(policy)) => Value::String(policy.to_ascii_uppercase()),
                 (_, value) => value,
             };
-            if name == NOT_OBEYED && value == Value::Bool(true) {
-                return Err(Error::InvalidSchema(format!("`{name}` cannot be switched on: nothing here obeys it")));
-            }
             if value.is_null() {
                 members.remove(&name);
             } else {

@@ -431,6 +431,13 @@ impl Registry {
             .map_or_else(|| subject.clone(), |alias| Subject::parse_in(subject.context(), alias))
     }
 
+    /// The subject whose keys are meant where `subject` is named: an alias holds for them only where it says so.
+    #[must_use]
+    pub fn resolve_alias_for_deks(&self, subject: &Subject) -> Subject {
+        let says_so = self.config(Some(subject)).is_some_and(|config| config.alias_for_deks == Some(true));
+        if says_so { self.resolve_alias(subject) } else { subject.clone() }
+    }
+
     /// Subjects that name `subject` as what they mean.
     #[must_use]
     pub fn aliases_of(&self, subject: &Subject) -> Vec<Subject> {

@@ -70,10 +70,10 @@ impl FromRequestParts<Shared> for Asked {
             client_id: Str::from(agent.to_owned()),
             client_host: Str::from(host),
         };
+        shared.service.settled().await;
         // Who asks about schemas does not wait for keys.
-        match parts.uri.path().starts_with(super::dek::PREFIX) {
-            true => shared.keys.settled().await,
-            false => shared.service.settled().await,
+        if parts.uri.path().starts_with(super::dek::PREFIX) {
+            shared.keys.settled().await;
         }
         Ok(Self { shared: shared.clone(), context, caller })
     }

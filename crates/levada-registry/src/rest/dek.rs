@@ -44,7 +44,7 @@ fn about_dek<O: Op>(
     algorithm: Option<&str>,
 ) -> Result<(Arc<Keys>, DekPlace), Refusal> {
     let (keys, kek) = about_kek::<op::Describe>(asked, kek)?;
-    let subject: Subject = asked.named(subject);
+    let subject: Subject = asked.registry()?.resolve_alias_for_deks(&asked.named(subject));
     asked.may::<O>(Some(&subject))?;
     let algorithm = algorithm.map(Algorithm::parse).transpose()?.unwrap_or_default();
     Ok((keys, DekPlace { kek, subject, algorithm }))

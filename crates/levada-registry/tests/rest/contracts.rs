@@ -81,8 +81,6 @@ async fn switches_are_obeyed() {
     assert_eq!(refused(rig.ask("POST", "/subjects/b/versions", Some(sent)).await), (422, 42210));
     let bad = r#"{"type":"record","name":"R","fields":[{"name":"n","type":"int","default":"x"}]}"#;
     assert_eq!(refused(rig.ask("POST", "/subjects/b/versions", Some(json!({ "schema": bad }))).await), (422, 42201));
-    let deks = json!({ "aliasForDeks": true });
-    assert_eq!(refused(rig.ask("PUT", "/config", Some(deks)).await), (422, 42201));
     assert_eq!(rig.get("/v1/metadata/deployment").await.1, json!({ "attributes": ["opensource"] }));
 }
 

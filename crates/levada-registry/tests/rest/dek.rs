@@ -235,6 +235,19 @@ async fn deks_of_a_context_are_its_own() {
 }
 
 #[tokio::test]
+async fn an_alias_holds_for_keys_where_it_says_so() {
+    let rig = with_kek().await;
+    rig.ask("POST", &at("/k/deks/users"), dek("users", "AAAA")).await;
+    rig.ask("PUT", "/config/people", Some(json!({ "alias": "users" }))).await;
+    assert_eq!(rig.get(&at("/k/deks/people")).await.0, 404);
+    rig.ask("PUT", "/config/people", Some(json!({ "aliasForDeks": true }))).await;
+    let (status, found) = rig.get(&at("/k/deks/people")).await;
+    assert_eq!((status, &found["subject"]), (200, &json!("users")));
+    rig.ask("POST", &at("/k/deks/people"), Some(json!({ "version": 2, "encryptedKeyMaterial": "BBBB" }))).await;
+    assert_eq!(rig.get(&at("/k/deks/users/versions")).await.1, json!([1, 2]));
+}
+
+#[tokio::test]
 async fn what_was_answered_survives_a_kill_and_a_power_cut() {
     let rig = with_kek().await;
     rig.ask("POST", &at("/k/deks/s"), dek("s", "AAAA")).await;

@@ -107,13 +107,6 @@ fn rules_are_judged_without_being_run() {
 }
 
 #[test]
-fn a_switch_that_nothing_obeys_is_refused() {
-    let mut rig = Rig::default();
-    let error = rig.configure(None, json!({ "aliasForDeks": true })).unwrap_err();
-    assert_eq!(error.code(), 42201);
-}
-
-#[test]
 fn modes_of_a_context_go_together_where_that_is_asked_for() {
     let mut rig = Rig::default();
     for name in [":.m:", ":.m:a", ":.n:a", "a"] {
