@@ -12,6 +12,7 @@ use std::time::Duration;
 use ureq::{
     Agent, Body,
     http::{Request, Response, Uri},
+    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -27,6 +28,8 @@ pub struct RegistryConfig {
     pub url: String,
     /// `name:password`.
     pub user: Option<String>,
+    /// Certificates in PEM of those who may vouch for it, instead of those that the web knows.
+    pub authorities: Option<Vec<u8>>,
     /// How long a request may take.
     pub timeout: Duration,
 }
@@ -67,8 +70,13 @@ impl RegistryClient {
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(wrong("it begins with `http://` or `https://`".to_owned()));
         }
+        let mut tls = TlsConfig::builder();
+        if let Some(pem) = &config.authorities {
+            tls = tls.root_certs(RootCerts::new_with_certs(&certificates(pem).map_err(wrong)?));
+        }
         let agent = Agent::config_builder()
             .timeout_global(Some(config.timeout))
+            .tls_config(tls.build())
             .http_status_as_error(false)
             .user_agent(concat!("levada/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -256,6 +264,16 @@ impl RegistryClient {
     }
 }
 
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
+    let mut found = Vec::new();
+    for item in parse_pem(pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| error.to_string())? {
+            found.push(certificate);
+        }
+    }
+    if found.is_empty() { Err("there is no certificate in the file of its authorities".to_owned()) } else { Ok(found) }
+}
+
 fn escaped(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
@@ -269,7 +287,12 @@ mod tests {
     use super::*;
 
     fn client(url: &str) -> Result<RegistryClient, ClientError> {
-        RegistryClient::new(&RegistryConfig { url: url.to_owned(), user: None, timeout: Duration::from_millis(500) })
+        RegistryClient::new(&RegistryConfig {
+            url: url.to_owned(),
+            user: None,
+            authorities: None,
+            timeout: Duration::from_millis(500),
+        })
     }
 
     #[test]
@@ -278,6 +301,21 @@ mod tests {
         assert!(client("https://registry.example.com/path").is_ok());
         for url in ["127.0.0.1:8081", "localhost", "ftp://localhost", "", "http://"] {
             assert!(matches!(client(url), Err(ClientError::Address { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn authorities_are_certificates() {
+        let config = |pem: &[u8]| RegistryConfig {
+            url: "https://localhost".to_owned(),
+            user: None,
+            authorities: Some(pem.to_vec()),
+            timeout: Duration::from_secs(1),
+        };
+        let sound = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(RegistryClient::new(&config(sound)).is_ok());
+        for pem in [b"".as_slice(), b"nonsense", b"-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n"] {
+            assert!(matches!(RegistryClient::new(&config(pem)), Err(ClientError::Address { .. })), "{pem:?}");
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
     output::{Format, Output},
     units,
 };
+use anyhow::Context as _;
 use clap::Subcommand;
 use levada_schema_client::{RegistryClient, RegistryConfig};
 pub(crate) use source::Language;
@@ -85,13 +86,20 @@ pub(crate) struct RegistryArgs {
     /// Who asks it
     #[arg(long, value_name = "NAME:PASSWORD", env = "LEVADA_SCHEMA_REGISTRY_USER", hide_env_values = true)]
     schema_registry_user: Option<String>,
+    /// Who may vouch for it, where it speaks TLS: certificates in PEM, instead of the web's authorities
+    #[arg(long, value_name = "FILE", env = "LEVADA_SCHEMA_REGISTRY_CA")]
+    schema_registry_ca: Option<std::path::PathBuf>,
 }
 
 impl RegistryArgs {
     /// A client that gives up after `timeout`.
     pub(crate) fn client(&self, timeout: Duration) -> anyhow::Result<RegistryClient> {
         let (url, user) = (self.schema_registry.clone(), self.schema_registry_user.clone());
-        Ok(RegistryClient::new(&RegistryConfig { url, user, timeout })?)
+        let read = |path: &std::path::PathBuf| {
+            std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+        };
+        let authorities = self.schema_registry_ca.as_ref().map(read).transpose()?;
+        Ok(RegistryClient::new(&RegistryConfig { url, user, authorities, timeout })?)
     }
 }
 

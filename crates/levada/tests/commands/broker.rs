@@ -141,6 +141,7 @@ fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments).stdin(Stdio::null()).env_remove("LEVADA_CONFIG").env_remove("LEVADA_BOOTSTRAP_SERVER");
     command.env_remove("LEVADA_SCHEMA_REGISTRY").env_remove("LEVADA_SCHEMA_REGISTRY_USER");
+    command.env_remove("LEVADA_SCHEMA_REGISTRY_CA");
     command
 }
 
