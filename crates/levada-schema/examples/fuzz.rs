@@ -8,12 +8,13 @@
 //! What is tried lies in a file before it is tried, so that it is there also when the process is not any more.
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
+use levada_model::{Clock as _, SystemClock};
 use levada_schema::{CompatibilityPolicy, Parsed, Resolved, SchemaType};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// As much as the threads of a server have.
@@ -142,9 +143,9 @@ fn run(span: Duration, seed: u64, file: &std::path::Path) -> bool {
             }
         }
     }
-    let begun = Instant::now();
+    let begun = SystemClock.monotonic();
     let (mut tried, mut understood, mut slowest) = (0_u64, 0_u64, Duration::ZERO);
-    while begun.elapsed() < span {
+    while SystemClock.monotonic().saturating_sub(begun) < span {
         let (schema_type, text) = mutated(&mut dice, &corpus);
         let with = dice.below(corpus.len());
         let Some(other) = corpus.get(with) else { return false };
@@ -153,9 +154,9 @@ fn run(span: Duration, seed: u64, file: &std::path::Path) -> bool {
             println!("cannot write {}", file.display());
             return false;
         }
-        let started = Instant::now();
+        let started = SystemClock.monotonic();
         let outcome = catch_unwind(AssertUnwindSafe(|| try_one(&mut dice, schema_type, &text, other)));
-        let took = started.elapsed();
+        let took = SystemClock.monotonic().saturating_sub(started);
         slowest = slowest.max(took);
         tried += 1;
         let wrong = match outcome {
