@@ -8,10 +8,12 @@ mod cursor;
 mod decode;
 mod default;
 mod encode;
+mod print;
 mod record;
 
 pub use decode::{DecodeError, Decoder, Problem, decode};
 pub use encode::{EncodeError, encode};
+pub use print::to_text;
 
 use crate::schema::{Kind, Schema, TypeId};
 use serde_json::Value;

@@ -69,7 +69,7 @@ impl Parsed {
         }
     }
 
-    /// Data as JSON: Avro's own JSON encoding, Protobuf's, or what is there already.
+    /// Data as JSON: Avro's own JSON encoding, with fields in the schema's order, Protobuf's, or what is there already.
     ///
     /// # Errors
     /// In words, where they are not data of this schema.
@@ -77,7 +77,7 @@ impl Parsed {
         match self {
             Self::Avro(schema) => {
                 let decoded = datum::decode(schema, data.bytes, &datum::Limits::default());
-                decoded.map(|value| value.to_string()).map_err(|error| error.to_string())
+                decoded.map(|value| datum::to_text(schema, &value)).map_err(|error| error.to_string())
             }
             Self::Json(schema) => {
                 let text = text(data.bytes)?;
