@@ -95,6 +95,17 @@ async fn every_batch_is_judged_by_itself() {
 }
 
 #[tokio::test]
+async fn a_topic_that_asks_for_schemas_takes_nothing_where_there_is_no_registry() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[("confluent.value.schema.validation", "true")]).await.unwrap();
+    let refused = rig.produce("orders", 0, batch(&[(None, "\0\0\0\0\u{1}")])).await;
+    assert!(matches!(refused, Err(ProduceError::InvalidRecords { .. })), "{refused:?}");
+    assert!(refused.unwrap_err().to_string().contains("`--registry off`"));
+    let bad = rig.create("other", 1, &[("confluent.value.subject.name.strategy", "Mine")]).await;
+    assert!(bad.is_err(), "a strategy that there is not");
+}
+
+#[tokio::test]
 async fn a_compacted_topic_wants_keys_under_any_codec() {
     let rig = Rig::new();
     rig.create("state", 1, &[("cleanup.policy", "compact")]).await.unwrap();

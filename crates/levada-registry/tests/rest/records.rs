@@ -203,3 +203,14 @@ async fn of_many_refused_records_some_are_named_and_all_are_counted() {
     assert_eq!(records.len(), ERRORS_MAX);
     assert!(message.starts_with("1000 of 1000 records are refused"), "{message}");
 }
+
+#[tokio::test]
+async fn while_schemas_are_read_producers_are_told_to_come_again() {
+    let rig = Rig::stuck();
+    create(&rig, "users", &[VALUES]).await;
+    create(&rig, "free", &[]).await;
+    let value = with_id(1, &[2]);
+    let told = produce(&rig, "users", values(&[&value])).await;
+    assert!(matches!(told, Err(ProduceError::SchemasUnknown(_))), "{told:?}");
+    assert!(produce(&rig, "free", values(&[&value])).await.is_ok(), "nobody else waits");
+}
