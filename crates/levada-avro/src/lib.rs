@@ -28,4 +28,3 @@ pub use json::{Json, JsonError};
 pub use name::Name;
 pub use parse::{REFERENCES_MAX, Reference, TEXT_BYTES_MAX, TYPES_MAX, Validation, parse, parse_with};
 pub use schema::{Enum, Field, Fixed, Kind, Node, Order, Record, Schema, TypeId};
-pub use tags::{Missing, PATHS_BYTES_MAX, Part, Retag, TagError, Tagged};

@@ -9,92 +9,11 @@ use crate::canonical;
 use crate::error::Problem;
 use crate::json::Json;
 use crate::schema::{Kind, Record, Schema, TypeId};
+use levada_tags::{Found, Part, Retag, TagError, Tagged, Tags, each_once};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The property that holds tags.
 const TAGS: &str = "confluent:tags";
-
-/// How many bytes the paths of all parts with tags may have together.
-pub const PATHS_BYTES_MAX: usize = 4 << 20;
-
-/// What can have tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// A record.
-    Record,
-    /// A field of a record.
-    Field,
-}
-
-/// A part that has tags.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tagged {
-    /// What it is.
-    pub part: Part,
-    /// Where it is.
-    pub path: String,
-    /// Its tags in the order of the text, each once.
-    pub tags: Vec<String>,
-}
-
-/// A change of the tags of a part.
-#[derive(Clone, Copy, Debug)]
-pub struct Retag<'a> {
-    /// What it is.
-    pub part: Part,
-    /// Where it is.
-    pub path: &'a str,
-    /// Tags that it gets, behind those that it has.
-    pub add: &'a [String],
-    /// Tags that it loses, those that it gets among them.
-    pub remove: &'a [String],
-    /// What to do where there is no such part.
-    pub missing: Missing,
-}
-
-/// What to do where a part is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// Change nothing at all.
-    Refuse,
-    /// Go on with the others.
-    Skip,
-}
-
-/// Why tags are not changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TagError {
-    /// The schema's own text has no such part.
-    #[error("the schema has no {} `{path}`", word(*part))]
-    NoSuchPart {
-        /// What was looked for.
-        part: Part,
-        /// Where.
-        path: String,
-    },
-    /// What stands in the place of tags would be lost.
-    #[error("`confluent:tags` of `{path}` is no list of texts")]
-    NotTags {
-        /// Where.
-        path: String,
-    },
-    /// The changed schema cannot be printed.
-    #[error(transparent)]
-    Problem(#[from] Problem),
-    /// The paths of all parts with tags are too long together.
-    #[error("the paths of all parts with tags have more than {limit} bytes together")]
-    TooLong {
-        /// How many bytes they may have.
-        limit: usize,
-    },
-}
-
-const fn word(part: Part) -> &'static str {
-    match part {
-        Part::Record => "record",
-        Part::Field => "field",
-    }
-}
 
 /// Where a part is in the list of types.
 #[derive(Clone, Copy)]
@@ -103,12 +22,9 @@ enum Place {
     Field(TypeId, usize),
 }
 
-impl Schema {
-    /// All parts that have tags, those of references among them, in the order of the text.
-    ///
-    /// # Errors
-    /// [`TagError::TooLong`].
-    pub fn tagged(&self) -> Result<Vec<Tagged>, TagError> {
+impl Tags for Schema {
+    /// Those of references are among them.
+    fn tagged(&self) -> Result<Vec<Tagged>, TagError> {
         enum Step {
             Type(TypeId),
             Field(TypeId, usize),
@@ -126,7 +42,7 @@ impl Schema {
                     if !seen.insert(id) {
                         continue;
                     }
-                    let tags = tags_of(&self.node(id).properties);
+                    let tags = tags_of(&self.node(id).properties).unwrap_or_default();
                     found.note(Part::Record, tags, || record.name.full().to_owned())?;
                     left.extend((0..record.fields.len()).rev().map(|index| Step::Field(id, index)));
                 }
@@ -134,33 +50,30 @@ impl Schema {
                     let Some(record) = self.record(id) else { continue };
                     let Some(field) = record.fields.get(index) else { continue };
                     let path = || format!("{}.{}", record.name.full(), field.name);
-                    found.note(Part::Field, tags_of(&field.properties), path)?;
+                    found.note(Part::Field, tags_of(&field.properties).unwrap_or_default(), path)?;
                     left.push(Step::Type(field.schema));
                 }
             }
         }
-        Ok(found.list)
+        Ok(found.into_list())
     }
 
-    /// The canonical line of the schema with other tags.
-    ///
-    /// # Errors
-    /// [`TagError`]; parts of references cannot be changed here.
-    pub fn retagged(&self, changes: &[Retag<'_>]) -> Result<String, TagError> {
+    fn retagged(&self, changes: &[Retag<'_>]) -> Result<String, TagError> {
         let mut schema = self.clone();
         let records = self.own_records();
         for change in changes {
-            match (self.find(&records, change.part, change.path), change.missing) {
-                (Some(place), _) => schema.properties_mut(place).map_or(Ok(()), |it| apply(it, change))?,
-                (None, Missing::Skip) => {}
-                (None, Missing::Refuse) => {
-                    return Err(TagError::NoSuchPart { part: change.part, path: change.path.to_owned() });
-                }
+            let place = self.find(&records, change.part, change.path);
+            match place.and_then(|place| schema.properties_mut(place)) {
+                Some(properties) => apply(properties, change)?,
+                None => change.without_part()?,
             }
         }
-        Ok(canonical::line(&schema, schema.referenced.iter().map(String::as_str)).map_err(Problem::from)?)
+        let line = canonical::line(&schema, schema.referenced.iter().map(String::as_str));
+        line.map_err(|error| TagError::Text { reason: Problem::from(error).to_string() })
     }
+}
 
+impl Schema {
     /// Whether the outermost type is a record that has this field.
     #[must_use]
     pub fn has_top_level_field(&self, name: &str) -> bool {
@@ -226,32 +139,12 @@ fn tags_of(properties: &[(String, Json)]) -> Option<Vec<String>> {
     let Some((_, value)) = properties.iter().find(|(name, _)| name == TAGS) else { return Some(Vec::new()) };
     let Json::Array(items) = value else { return None };
     let texts: Option<Vec<&str>> = items.iter().map(Json::as_str).collect();
-    let mut seen = HashSet::new();
-    Some(texts?.into_iter().filter(|tag| seen.insert(*tag)).map(str::to_owned).collect())
-}
-
-#[derive(Default)]
-struct Found {
-    list: Vec<Tagged>,
-    paths_bytes: usize,
-}
-
-impl Found {
-    fn note(&mut self, part: Part, tags: Option<Vec<String>>, path: impl Fn() -> String) -> Result<(), TagError> {
-        let Some(tags) = tags.filter(|tags| !tags.is_empty()) else { return Ok(()) };
-        let path = path();
-        self.paths_bytes += path.len();
-        if self.paths_bytes > PATHS_BYTES_MAX {
-            return Err(TagError::TooLong { limit: PATHS_BYTES_MAX });
-        }
-        self.list.push(Tagged { part, path, tags });
-        Ok(())
-    }
+    texts.map(each_once)
 }
 
 fn apply(properties: &mut Vec<(String, Json)>, change: &Retag<'_>) -> Result<(), TagError> {
     let mut tags = tags_of(properties).ok_or_else(|| TagError::NotTags { path: change.path.to_owned() })?;
-    change_tags(&mut tags, change);
+    change.change(&mut tags);
     let value = Json::Array(tags.into_iter().map(Json::String).collect());
     let is_empty = value == Json::Array(Vec::new());
     match properties.iter_mut().find(|(name, _)| name == TAGS) {
@@ -260,12 +153,4 @@ fn apply(properties: &mut Vec<(String, Json)>, change: &Retag<'_>) -> Result<(),
         None => properties.push((TAGS.to_owned(), value)),
     }
     Ok(())
-}
-
-/// Adds and removes tags, each once, however many there are.
-fn change_tags(tags: &mut Vec<String>, change: &Retag<'_>) {
-    let mut known: HashSet<String> = tags.iter().cloned().collect();
-    tags.extend(change.add.iter().filter(|tag| known.insert((*tag).clone())).cloned());
-    let removed: HashSet<&String> = change.remove.iter().collect();
-    tags.retain(|tag| !removed.contains(tag));
 }

@@ -1,6 +1,7 @@
 //! Tags within a schema: found, added, taken away.
 
-use levada_avro::{Missing, Part, Reference, Retag, Schema, TagError, parse};
+use levada_avro::{Reference, Schema, parse};
+use levada_tags::{Missing, Part, Retag, TagError, Tags as _};
 
 fn schema(text: &str) -> Schema {
     parse(text, &[]).expect("the schema is one")
@@ -84,7 +85,7 @@ fn what_is_not_there_or_elsewhere_is_refused() {
     let odd = schema(r#"{"type":"record","name":"R","fields":[],"confluent:tags":"PII"}"#);
     assert!(found(&odd).is_empty());
     let error = retag(&odd, Part::Record, "R", &["A"], &[]).unwrap_err();
-    assert_eq!(error.to_string(), "`confluent:tags` of `R` is no list of texts");
+    assert_eq!(error.to_string(), "`confluent:tags` of `R` is not a list of strings");
 }
 
 #[test]
@@ -111,5 +112,5 @@ fn paths_are_bounded_together() {
         (0..50).map(|index| format!(r#"{{"name":"f{index}","type":"int","confluent:tags":["A"]}}"#)).collect();
     let name = "N".repeat(100_000);
     let large = schema(&format!(r#"{{"type":"record","name":"{name}","fields":[{}]}}"#, fields.join(",")));
-    assert_eq!(large.tagged(), Err(TagError::TooLong { limit: levada_avro::PATHS_BYTES_MAX }));
+    assert_eq!(large.tagged(), Err(TagError::TooLong { limit: levada_tags::PATHS_BYTES_MAX }));
 }

@@ -71,5 +71,4 @@ pub use schema::{
     INSTANCE_BYTES_MAX, REFERENCES_BYTES_MAX, Reference, SCHEMA_BYTES_MAX, Schema, differences, incompatibilities,
     parse, reserved_differences,
 };
-pub use tags::{Missing, PATHS_BYTES_MAX, Part, Retag, TagError, Tagged};
 pub use validate::{VALIDATION_STEPS_MAX, VIOLATIONS_MAX, ValidateError, Violation};

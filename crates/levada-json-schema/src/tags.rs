@@ -22,127 +22,39 @@ mod order;
 use crate::json::parser::parse as parse_json;
 use crate::json::{Json, Object};
 use crate::schema::{BOUNDS, Schema};
+use levada_tags::{Found, Part, Retag, TagError, Tagged, Tags, each_once};
 use order::{Facet, facets, in_order, types};
-use std::collections::HashSet;
 
 /// The keyword that holds tags.
 const TAGS: &str = "confluent:tags";
-/// How many bytes the paths of all parts with tags may have together.
-pub const PATHS_BYTES_MAX: usize = 4 << 20;
 /// Where schemas are defined for others.
 const DEFINITIONS: [&str; 2] = ["definitions", "$defs"];
 
-/// What can have tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The schema of an object.
-    Record,
-    /// A property.
-    Field,
-}
-
-/// A part that has tags.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tagged {
-    /// What it is.
-    pub part: Part,
-    /// Where it is.
-    pub path: String,
-    /// Its tags in the order of the text, each once.
-    pub tags: Vec<String>,
-}
-
-/// A change of the tags of a part.
-#[derive(Clone, Copy, Debug)]
-pub struct Retag<'a> {
-    /// What it is.
-    pub part: Part,
-    /// Where it is.
-    pub path: &'a str,
-    /// Tags that it gets, behind those that it has.
-    pub add: &'a [String],
-    /// Tags that it loses, those that it gets among them.
-    pub remove: &'a [String],
-    /// What to do where there is no such part.
-    pub missing: Missing,
-}
-
-/// What to do where a part is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// Change nothing at all.
-    Refuse,
-    /// Go on with the others.
-    Skip,
-}
-
-/// Why tags are not found, or not changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TagError {
-    /// The schema's own text has no such part, or it is `true` or `false`, which can have no tags.
-    #[error("the schema has no {} `{path}` that can have tags", word(*part))]
-    NoSuchPart {
-        /// What was looked for.
-        part: Part,
-        /// Where.
-        path: String,
-    },
-    /// What stands in the place of tags would be lost.
-    #[error("`confluent:tags` of `{path}` is no list of texts")]
-    NotTags {
-        /// Where.
-        path: String,
-    },
-    /// The paths of all parts with tags are too long together.
-    #[error("the paths of all parts with tags have more than {limit} bytes together")]
-    TooLong {
-        /// How many bytes they may have.
-        limit: usize,
-    },
-}
-
-const fn word(part: Part) -> &'static str {
-    match part {
-        Part::Record => "object",
-        Part::Field => "property",
-    }
-}
-
-impl Schema {
-    /// All parts that have tags, in the order of the text; what other texts have is not looked at.
-    ///
-    /// # Errors
-    /// [`TagError::TooLong`].
-    pub fn tagged(&self) -> Result<Vec<Tagged>, TagError> {
-        let json = self.json();
-        let mut walk = Walk { path: String::new(), found: Vec::new(), paths_bytes: 0 };
-        walk.schema(&json, Within::Nothing)?;
-        Ok(walk.found)
+impl Tags for Schema {
+    /// What other texts have is not looked at.
+    fn tagged(&self) -> Result<Vec<Tagged>, TagError> {
+        let mut walk = Walk { path: String::new(), found: Found::default() };
+        walk.schema(&self.json()?, Within::Nothing)?;
+        Ok(walk.found.into_list())
     }
 
-    /// The canonical text of the schema with other tags.
-    ///
-    /// # Errors
-    /// [`TagError`]; parts of references cannot be changed here.
-    pub fn retagged(&self, changes: &[Retag<'_>]) -> Result<String, TagError> {
-        let mut json = self.json();
+    fn retagged(&self, changes: &[Retag<'_>]) -> Result<String, TagError> {
+        let mut json = self.json()?;
         for change in changes {
             let steps = find::find(&json, change.part, change.path);
-            match (steps.and_then(|steps| json.at_mut(&steps)), change.missing) {
-                (Some(Json::Object(object)), _) => apply(object, change)?,
-                (_, Missing::Skip) => {}
-                (_, Missing::Refuse) => {
-                    return Err(TagError::NoSuchPart { part: change.part, path: change.path.to_owned() });
-                }
+            match steps.and_then(|steps| json.at_mut(&steps)) {
+                Some(Json::Object(object)) => apply(object, change)?,
+                _ => change.without_part()?,
             }
         }
         Ok(json.to_string())
     }
+}
 
+impl Schema {
     /// What the canonical text says.
-    fn json(&self) -> Json {
-        // It was read within the same bounds, and is not longer than what it was printed of.
-        parse_json(self.canonical(), BOUNDS).unwrap_or(Json::Bool(true))
+    fn json(&self) -> Result<Json, TagError> {
+        parse_json(self.canonical(), BOUNDS).map_err(|error| TagError::Text { reason: error.to_string() })
     }
 }
 
@@ -158,8 +70,7 @@ enum Within {
 struct Walk {
     /// Up to what is looked at; ends in a dot.
     path: String,
-    found: Vec<Tagged>,
-    paths_bytes: usize,
+    found: Found,
 }
 
 impl Walk {
@@ -178,13 +89,8 @@ impl Walk {
     }
 
     fn note(&mut self, part: Part, last: &str, json: &Json) -> Result<(), TagError> {
-        let Some(tags) = json.as_object().and_then(tags_of).filter(|tags| !tags.is_empty()) else { return Ok(()) };
-        self.paths_bytes += self.path.len() + last.len();
-        if self.paths_bytes > PATHS_BYTES_MAX {
-            return Err(TagError::TooLong { limit: PATHS_BYTES_MAX });
-        }
-        self.found.push(Tagged { part, path: format!("{}{last}", self.path), tags });
-        Ok(())
+        let tags = json.as_object().and_then(tags_of).unwrap_or_default();
+        self.found.note(part, tags, || format!("{}{last}", self.path))
     }
 
     fn schema(&mut self, json: &Json, within: Within) -> Result<(), TagError> {
@@ -270,22 +176,13 @@ impl Walk {
 fn tags_of(object: &Object) -> Option<Vec<String>> {
     let Some(value) = object.get(TAGS) else { return Some(Vec::new()) };
     let texts: Option<Vec<&str>> = value.as_array()?.iter().map(Json::as_str).collect();
-    let mut seen = HashSet::new();
-    Some(texts?.into_iter().filter(|tag| seen.insert(*tag)).map(str::to_owned).collect())
+    texts.map(each_once)
 }
 
 fn apply(object: &mut Object, change: &Retag<'_>) -> Result<(), TagError> {
     let mut tags = tags_of(object).ok_or_else(|| TagError::NotTags { path: change.path.to_owned() })?;
-    change_tags(&mut tags, change);
+    change.change(&mut tags);
     let value = (!tags.is_empty()).then(|| Json::Array(tags.into_iter().map(Json::String).collect()));
     object.set(TAGS, value);
     Ok(())
-}
-
-/// Adds and removes tags, each once, however many there are.
-fn change_tags(tags: &mut Vec<String>, change: &Retag<'_>) {
-    let mut known: HashSet<String> = tags.iter().cloned().collect();
-    tags.extend(change.add.iter().filter(|tag| known.insert((*tag).clone())).cloned());
-    let removed: HashSet<&String> = change.remove.iter().collect();
-    tags.retain(|tag| !removed.contains(tag));
 }

@@ -1,6 +1,7 @@
 //! Tags within a schema: found, added, taken away.
 
-use levada_json_schema::{Missing, Part, Retag, Schema, TagError, parse};
+use levada_json_schema::{Schema, parse};
+use levada_tags::{Missing, Part, Retag, TagError, Tags as _};
 
 fn schema(text: &str) -> Schema {
     parse(text, &[]).expect("the schema is one")
@@ -97,7 +98,7 @@ fn what_is_not_there_is_refused_or_passed_over() {
     }
     assert!(found(&plain).is_empty());
     let error = retag(&plain, Part::Field, "object.odd", &["A"], &[]).unwrap_err();
-    assert_eq!(error.to_string(), "`confluent:tags` of `object.odd` is no list of texts");
+    assert_eq!(error.to_string(), "`confluent:tags` of `object.odd` is not a list of strings");
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn paths_are_bounded_together() {
     let name = "n".repeat(4_000);
     let inner = format!(r#"{{"type":"object","properties":{{{}}}}}"#, properties.join(","));
     let large = schema(&format!(r#"{{"type":"object","properties":{{"{name}":{inner}}}}}"#));
-    assert_eq!(large.tagged(), Err(TagError::TooLong { limit: levada_json_schema::PATHS_BYTES_MAX }));
+    assert_eq!(large.tagged(), Err(TagError::TooLong { limit: levada_tags::PATHS_BYTES_MAX }));
 }
 
 #[test]

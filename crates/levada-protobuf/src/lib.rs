@@ -25,7 +25,6 @@ pub use data::DataError;
 pub use difference::{Difference, DifferenceKind};
 pub use error::{ParseError, Position};
 pub use indexes::{IndexesError, MessageIndexes};
-pub use tags::{Missing, PATHS_BYTES_MAX, Part, Retag, TagError, Tagged};
 
 use ast::{File, Message, full_name};
 use base64::{Engine, engine::general_purpose::STANDARD};

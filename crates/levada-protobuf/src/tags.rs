@@ -7,113 +7,33 @@
 
 use crate::ast::{self, Field, File, Message, OptionElement, OptionValue};
 use crate::{Schema, print};
-use std::collections::HashSet;
+use levada_tags::{Found, Part, Retag, TagError, Tagged, Tags, each_once};
 
-/// How many bytes the paths of all parts with tags may have together.
-pub const PATHS_BYTES_MAX: usize = 4 << 20;
 const MESSAGE_META: &str = "confluent.message_meta";
 const FIELD_META: &str = "confluent.field_meta";
 const TAGS: &str = "tags";
 
-/// What can have tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// A message.
-    Record,
-    /// A field.
-    Field,
-}
-
-/// A part that has tags.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tagged {
-    /// What it is.
-    pub part: Part,
-    /// Where it is.
-    pub path: String,
-    /// Its tags in the order of the text, each once.
-    pub tags: Vec<String>,
-}
-
-/// A change of the tags of a part.
-#[derive(Clone, Copy, Debug)]
-pub struct Retag<'a> {
-    /// What it is.
-    pub part: Part,
-    /// Where it is.
-    pub path: &'a str,
-    /// Tags that it gets, behind those that it has.
-    pub add: &'a [String],
-    /// Tags that it loses, those that it gets among them.
-    pub remove: &'a [String],
-    /// What to do where there is no such part.
-    pub missing: Missing,
-}
-
-/// What to do where a part is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// Change nothing at all.
-    Refuse,
-    /// Go on with the others.
-    Skip,
-}
-
-/// Why tags are not found, or not changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TagError {
-    /// The file has no such part.
-    #[error("the schema has no {} `{path}`", word(*part))]
-    NoSuchPart {
-        /// What was looked for.
-        part: Part,
-        /// Where.
-        path: String,
-    },
-    /// The paths of all parts with tags are too long together.
-    #[error("the paths of all parts with tags have more than {limit} bytes together")]
-    TooLong {
-        /// How many bytes they may have.
-        limit: usize,
-    },
-}
-
-const fn word(part: Part) -> &'static str {
-    match part {
-        Part::Record => "message",
-        Part::Field => "field",
-    }
-}
-
-impl Schema {
-    /// All parts that have tags, in the order of the text; what is imported is not looked at.
-    ///
-    /// # Errors
-    /// [`TagError::TooLong`].
-    pub fn tagged(&self) -> Result<Vec<Tagged>, TagError> {
+impl Tags for Schema {
+    /// What is imported is not looked at.
+    fn tagged(&self) -> Result<Vec<Tagged>, TagError> {
         let mut found = Found::default();
-        ast::messages(&self.file.types).try_for_each(|message| found.message(message, ""))?;
-        Ok(found.list)
+        ast::messages(&self.file.types).try_for_each(|message| note_message(&mut found, message, ""))?;
+        Ok(found.into_list())
     }
 
-    /// The canonical text of the schema with other tags.
-    ///
-    /// # Errors
-    /// [`TagError`]; parts of imports cannot be changed here.
-    pub fn retagged(&self, changes: &[Retag<'_>]) -> Result<String, TagError> {
+    fn retagged(&self, changes: &[Retag<'_>]) -> Result<String, TagError> {
         let mut file = self.file.clone();
         for change in changes {
-            match (options_of(&mut file, change), change.missing) {
-                (Some(options), _) => apply(options, change),
-                (None, Missing::Skip) => {}
-                (None, Missing::Refuse) => {
-                    return Err(TagError::NoSuchPart { part: change.part, path: change.path.to_owned() });
-                }
+            match options_of(&mut file, change) {
+                Some(options) => apply(options, change),
+                None => change.without_part()?,
             }
         }
         Ok(print::print(&file))
     }
+}
 
+impl Schema {
     /// Whether the first message has a field of that name.
     #[must_use]
     pub fn has_top_level_field(&self, name: &str) -> bool {
@@ -125,38 +45,20 @@ impl Schema {
     }
 }
 
-#[derive(Default)]
-struct Found {
-    list: Vec<Tagged>,
-    paths_bytes: usize,
+/// Recurses as deep as messages nest: boundedly.
+fn note_message(found: &mut Found, message: &Message, scope: &str) -> Result<(), TagError> {
+    let path = ast::full_name(scope, &message.name);
+    found.note(Part::Record, tags_of(&message.options, MESSAGE_META), || path.clone())?;
+    message.fields.iter().try_for_each(|field| note_field(found, field, &path))?;
+    for oneof in &message.oneofs {
+        let scope = format!("{path}.{}", oneof.name);
+        oneof.fields.iter().try_for_each(|field| note_field(found, field, &scope))?;
+    }
+    message.messages().try_for_each(|nested| note_message(found, nested, &path))
 }
 
-impl Found {
-    /// Recurses as deep as messages nest: boundedly.
-    fn message(&mut self, message: &Message, scope: &str) -> Result<(), TagError> {
-        let path = ast::full_name(scope, &message.name);
-        self.note(Part::Record, &message.options, &path, "")?;
-        message.fields.iter().try_for_each(|field| self.note(Part::Field, &field.options, &path, &field.name))?;
-        for oneof in &message.oneofs {
-            let scope = format!("{path}.{}", oneof.name);
-            oneof.fields.iter().try_for_each(|field| self.note(Part::Field, &field.options, &scope, &field.name))?;
-        }
-        message.messages().try_for_each(|nested| self.message(nested, &path))
-    }
-
-    fn note(&mut self, part: Part, options: &[OptionElement], scope: &str, name: &str) -> Result<(), TagError> {
-        let tags = tags_of(options, meta(part));
-        if tags.is_empty() {
-            return Ok(());
-        }
-        let path = if name.is_empty() { scope.to_owned() } else { format!("{scope}.{name}") };
-        self.paths_bytes += path.len();
-        if self.paths_bytes > PATHS_BYTES_MAX {
-            return Err(TagError::TooLong { limit: PATHS_BYTES_MAX });
-        }
-        self.list.push(Tagged { part, path, tags });
-        Ok(())
-    }
+fn note_field(found: &mut Found, field: &Field, scope: &str) -> Result<(), TagError> {
+    found.note(Part::Field, tags_of(&field.options, FIELD_META), || format!("{scope}.{}", field.name))
 }
 
 const fn meta(part: Part) -> &'static str {
@@ -183,7 +85,6 @@ fn tags_of(options: &[OptionElement], meta: &str) -> Vec<String> {
             _ => {}
         }
     }
-    let mut seen = HashSet::new();
     let texts = values.into_iter().flat_map(|value| match value {
         OptionValue::List(list) => list.as_slice(),
         one => std::slice::from_ref(one),
@@ -192,7 +93,7 @@ fn tags_of(options: &[OptionElement], meta: &str) -> Vec<String> {
         OptionValue::Text(bytes) => String::from_utf8(bytes.clone()).ok(),
         _ => None,
     });
-    texts.filter(|tag| seen.insert(tag.clone())).collect()
+    each_once(texts)
 }
 
 fn options_of<'a>(file: &'a mut File, change: &Retag<'_>) -> Option<&'a mut Vec<OptionElement>> {
@@ -233,7 +134,7 @@ fn named<'a>(fields: &'a mut [Field], name: &str) -> Option<&'a mut Vec<OptionEl
 fn apply(options: &mut Vec<OptionElement>, change: &Retag<'_>) {
     let meta = meta(change.part);
     let mut tags = tags_of(options, meta);
-    change_tags(&mut tags, change);
+    change.change(&mut tags);
     let place = options.iter().position(|option| within(option, meta).is_some());
     // `default` and `json_name` stay last.
     let is_last = |option: &&OptionElement| matches!(option.name.as_str(), "default" | "json_name");
@@ -276,12 +177,4 @@ fn put(fields: &mut Vec<(String, OptionValue)>, path: &str, value: OptionValue) 
             fields.push((name.to_owned(), OptionValue::Message(inner)));
         }
     }
-}
-
-/// Adds and removes tags, each once, however many there are.
-fn change_tags(tags: &mut Vec<String>, change: &Retag<'_>) {
-    let mut known: HashSet<String> = tags.iter().cloned().collect();
-    tags.extend(change.add.iter().filter(|tag| known.insert((*tag).clone())).cloned());
-    let removed: HashSet<&String> = change.remove.iter().collect();
-    tags.retain(|tag| !removed.contains(tag));
 }

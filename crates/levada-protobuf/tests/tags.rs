@@ -1,6 +1,7 @@
 //! Tags within a schema: found, added, taken away.
 
-use levada_protobuf::{Missing, Part, Retag, Schema, TagError, parse};
+use levada_protobuf::{Schema, parse};
+use levada_tags::{Missing, Part, Retag, TagError, Tags as _};
 
 fn schema(text: &str) -> Schema {
     parse(text, &[]).expect("the schema is one")

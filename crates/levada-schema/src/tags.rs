@@ -11,6 +11,7 @@ use crate::{
     schema::Schema,
     subject::{Context, Subject},
 };
+use levada_tags::{Missing, Part, Retag, Tagged, Tags};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
@@ -70,39 +71,28 @@ pub struct TagSchema {
     pub rules_to_remove: Option<Vec<String>>,
 }
 
-/// What to do where a part is not there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    Refuse,
-    Skip,
+impl From<Part> for EntityType {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Record => Self::Record,
+            Part::Field => Self::Field,
+        }
+    }
 }
 
-/// The tags of a schema and the schema with others, the same for each language.
-macro_rules! of_language {
-    ($language:ident, $schema:expr, $found:ident) => {
-        $found($schema.tagged().map_err(|error| error.to_string())?.into_iter().map(|tagged| {
-            let entity_type = match tagged.part {
-                $language::Part::Record => EntityType::Record,
-                $language::Part::Field => EntityType::Field,
-            };
-            let schema_entity = Entity { entity_path: tagged.path, entity_type };
-            SchemaTags { schema_entity, tags: tagged.tags }
-        }))
-    };
-    ($language:ident, $schema:expr, $changes:ident, $missing:ident) => {{
-        let missing = match $missing {
-            Missing::Refuse => $language::Missing::Refuse,
-            Missing::Skip => $language::Missing::Skip,
-        };
-        let changes = $changes.iter().map(|((path, entity_type), change)| {
-            let part = match entity_type {
-                EntityType::Record => $language::Part::Record,
-                EntityType::Field => $language::Part::Field,
-            };
-            $language::Retag { part, path, add: &change.add, remove: &change.remove, missing }
-        });
-        $schema.retagged(&changes.collect::<Vec<_>>()).map_err(|error| error.to_string())
-    }};
+impl From<EntityType> for Part {
+    fn from(entity_type: EntityType) -> Self {
+        match entity_type {
+            EntityType::Record => Self::Record,
+            EntityType::Field => Self::Field,
+        }
+    }
+}
+
+impl From<Tagged> for SchemaTags {
+    fn from(Tagged { part, path, tags }: Tagged) -> Self {
+        Self { schema_entity: Entity { entity_path: path, entity_type: part.into() }, tags }
+    }
 }
 
 /// What is to be done to the parts of a schema, by where they are.
@@ -133,25 +123,28 @@ impl Entity {
 }
 
 impl Parsed {
-    /// All parts that have tags.
-    fn tagged(&self) -> Result<Vec<SchemaTags>, String> {
-        fn all(found: impl Iterator<Item = SchemaTags>) -> Vec<SchemaTags> {
-            found.collect()
+    fn tags(&self) -> &dyn Tags {
+        match self {
+            Self::Avro(schema) => &**schema,
+            Self::Json(schema) => &**schema,
+            Self::Protobuf(schema) => &**schema,
         }
-        Ok(match self {
-            Self::Avro(schema) => of_language!(levada_avro, schema, all),
-            Self::Json(schema) => of_language!(levada_json_schema, schema, all),
-            Self::Protobuf(schema) => of_language!(levada_protobuf, schema, all),
-        })
+    }
+
+    /// All parts that have tags.
+    fn tagged(&self) -> Result<Vec<SchemaTags>, Error> {
+        let found = self.tags().tagged().map_err(|error| Error::InvalidSchema(error.to_string()))?;
+        Ok(found.into_iter().map(SchemaTags::from).collect())
     }
 
     /// The text with other tags.
-    fn retagged(&self, changes: &Changes<'_>, missing: Missing) -> Result<String, String> {
-        match self {
-            Self::Avro(schema) => of_language!(levada_avro, schema, changes, missing),
-            Self::Json(schema) => of_language!(levada_json_schema, schema, changes, missing),
-            Self::Protobuf(schema) => of_language!(levada_protobuf, schema, changes, missing),
-        }
+    fn retagged(&self, changes: &Changes<'_>, missing: Missing) -> Result<String, Error> {
+        let changes = changes.iter().map(|((path, entity_type), change)| {
+            let part = Part::from(*entity_type);
+            Retag { part, path, add: &change.add, remove: &change.remove, missing }
+        });
+        let retagged = self.tags().retagged(&changes.collect::<Vec<_>>());
+        retagged.map_err(|error| Error::InvalidSchema(error.to_string()))
     }
 }
 
@@ -161,7 +154,7 @@ impl Registry {
     /// # Errors
     /// [`Error::InvalidSchema`].
     pub fn find_tags(&self, context: &Context, schema: &Schema, wanted: &[String]) -> Result<Vec<SchemaTags>, Error> {
-        let mut found = self.parse(context, schema)?.tagged().map_err(Error::InvalidSchema)?;
+        let mut found = self.parse(context, schema)?.tagged()?;
         let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
         let is_any = wanted.contains(ANY);
         found.retain(|part| is_any || part.tags.iter().any(|tag| wanted.contains(tag.as_str())));
@@ -177,7 +170,7 @@ impl Registry {
         previous: Option<&Schema>,
     ) -> Result<Schema, Error> {
         if let Some(previous) = previous.filter(|_| request.propagates_tags) {
-            let tags = self.parse(context, previous)?.tagged().map_err(Error::InvalidSchema)?;
+            let tags = self.parse(context, previous)?.tagged()?;
             // What a part was told goes with the part.
             schema = self.retagged(context, schema, (&tags, &[]), Missing::Skip)?;
         }
@@ -198,7 +191,7 @@ impl Registry {
         if changes.len() > PARTS_MAX {
             return Err(Error::TooLarge(format!("tags are given to more than {PARTS_MAX} parts")));
         }
-        let text = self.parse(context, &schema)?.retagged(&changes, missing).map_err(Error::InvalidSchema)?;
+        let text = self.parse(context, &schema)?.retagged(&changes, missing)?;
         Ok(Schema { text: text.into(), ..schema })
     }
 

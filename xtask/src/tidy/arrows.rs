@@ -3,21 +3,22 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("levada-model", &[]),
-    ("levada-avro", &[]),
+    ("levada-avro", &["levada-tags"]),
     ("levada-compress", &["levada-model"]),
-    ("levada-json-schema", &[]),
+    ("levada-json-schema", &["levada-tags"]),
     ("levada-protocol", &["levada-model"]),
     ("levada-log", &["levada-model", "levada-compress"]),
     ("levada-store", &["levada-log", "levada-model", "levada-compress"]),
-    ("levada-schema", &["levada-avro", "levada-json-schema", "levada-protobuf"]),
+    ("levada-schema", &["levada-avro", "levada-json-schema", "levada-protobuf", "levada-tags"]),
     ("levada-registry", &["levada-broker", "levada-schema", "levada-model"]),
     ("levada-schema-client", &["levada-schema", "levada-model"]),
     ("levada-broker", &["levada-store", "levada-model", "levada-compress"]),
     ("levada-kafka", &["levada-broker", "levada-protocol", "levada-model"]),
     ("levada-client", &["levada-protocol", "levada-model", "levada-compress"]),
-    ("levada-protobuf", &[]),
+    ("levada-protobuf", &["levada-tags"]),
+    ("levada-tags", &[]),
 ];
 const BINARY: &str = "levada";
 

@@ -1,8 +1,9 @@
 //! Where a path leads.
 
+use super::DEFINITIONS;
 use super::order::in_order;
-use super::{DEFINITIONS, Part};
 use crate::json::{Json, Step};
+use levada_tags::Part;
 
 /// A longer path leads nowhere.
 const PATH_BYTES_MAX: usize = 8 << 10;
