@@ -3,17 +3,12 @@
 use crate::{
     error::ClientError,
     rest::{RegistryClient, Versions},
-    shapes::{Registered, SchemaById},
+    shapes::{Content, Registered},
 };
 use levada_model::schema_id::SchemaId;
-use levada_schema::{Guid, Parsed, Reference, Resolved, SchemaType};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use levada_schema::{Guid, Parsed, REFERENCES_MAX, ResolveError, SchemaType, resolve};
+use std::{collections::BTreeMap, sync::Arc};
 
-/// A schema refers to at most so many others, all that these refer to among them.
-const REFERENCES_MAX: usize = 1_000;
 /// So many schemas are kept as they were understood.
 const KNOWN_MAX: usize = 1_000;
 
@@ -22,43 +17,18 @@ impl RegistryClient {
     ///
     /// # Errors
     /// [`ClientError`]; `name` names the schema in it.
-    pub fn understand(
-        &self,
-        name: &str,
-        schema_type: SchemaType,
-        text: &str,
-        references: &[Reference],
-    ) -> Result<Parsed, ClientError> {
-        let mut resolved = Vec::new();
-        let mut names = BTreeSet::new();
-        // Each with its own references still to come, or already in.
-        let mut open: Vec<(Reference, Option<String>)> = references.iter().rev().map(|it| (it.clone(), None)).collect();
-        while let Some((reference, text)) = open.pop() {
-            if names.contains(&reference.name) {
-                continue;
-            }
-            match text {
-                Some(text) => {
-                    names.insert(reference.name.clone());
-                    resolved.push(Resolved { name: reference.name, text: text.into() });
-                }
-                None => {
-                    let which = Versions { deleted: true };
-                    let found = self.version(&reference.subject, &reference.version.to_string(), which)?;
-                    // One that waits for this one, and is referred to by it, would wait for ever.
-                    let waits = |name: &str| open.iter().any(|(other, text)| text.is_some() && other.name == name);
-                    let others: Vec<_> = found.references.into_iter().rev().filter(|it| !waits(&it.name)).collect();
-                    open.push((reference, Some(found.schema)));
-                    open.extend(others.into_iter().map(|it| (it, None)));
-                }
-            }
-            if resolved.len() + open.len() > REFERENCES_MAX {
-                let reason = format!("it refers to more than {REFERENCES_MAX} others");
-                return Err(ClientError::Schema { schema: name.to_owned(), reason });
-            }
-        }
-        Parsed::parse(schema_type, text, &resolved)
-            .map_err(|reason| ClientError::Schema { schema: name.to_owned(), reason })
+    pub fn understand(&self, name: &str, content: &Content) -> Result<Parsed, ClientError> {
+        let not_understood = |reason| ClientError::Schema { schema: name.to_owned(), reason };
+        let resolved = resolve(&content.references, |reference| {
+            let which = Versions { deleted: true };
+            let found = self.version(&reference.subject, &reference.version.to_string(), which)?;
+            Ok((found.content.schema.into(), found.content.references))
+        });
+        let resolved = resolved.map_err(|error| match error {
+            ResolveError::Find(error) => error,
+            ResolveError::TooMany => not_understood(format!("it refers to more than {REFERENCES_MAX} others")),
+        })?;
+        Parsed::parse(content.schema_type, &content.schema, &resolved).map_err(not_understood)
     }
 }
 
@@ -72,7 +42,7 @@ fn check_type(which: String, found: SchemaType, wanted: SchemaType) -> Result<()
 /// Makes data of one schema out of JSON.
 #[derive(Debug)]
 pub struct Encoder {
-    id: i32,
+    id: u32,
     parsed: Parsed,
     message: Option<String>,
 }
@@ -89,11 +59,9 @@ impl Encoder {
         wanted: SchemaType,
         message: Option<String>,
     ) -> Result<Self, ClientError> {
-        let Registered { id, schema_type, schema, references, .. } =
-            registry.version(subject, "latest", Versions::default())?;
-        check_type(format!("the latest schema of subject `{subject}`"), schema_type, wanted)?;
-        let parsed = registry.understand(&id.to_string(), schema_type, &schema, &references)?;
-        Ok(Self { id, parsed, message })
+        let Registered { id, content, .. } = registry.version(subject, "latest", Versions::default())?;
+        check_type(format!("the latest schema of subject `{subject}`"), content.schema_type, wanted)?;
+        Self::of(registry, id, &content, message)
     }
 
     /// With the schema of this id, which has to be of this language.
@@ -106,16 +74,16 @@ impl Encoder {
         wanted: SchemaType,
         message: Option<String>,
     ) -> Result<Self, ClientError> {
-        let SchemaById { schema_type, schema, references, .. } = registry.by_id(id, None)?;
-        check_type(format!("schema {id}"), schema_type, wanted)?;
-        let parsed = registry.understand(&id.to_string(), schema_type, &schema, &references)?;
-        Ok(Self { id, parsed, message })
+        let content = registry.by_id(id)?;
+        check_type(format!("schema {id}"), content.schema_type, wanted)?;
+        Self::of(registry, id, &content, message)
     }
 
-    /// The schema's id.
-    #[must_use]
-    pub const fn id(&self) -> i32 {
-        self.id
+    fn of(registry: &RegistryClient, id: i32, content: &Content, message: Option<String>) -> Result<Self, ClientError> {
+        let name = id.to_string();
+        let parsed = registry.understand(&name, content)?;
+        let negative = |_| ClientError::Schema { schema: name, reason: "its id is negative".to_owned() };
+        Ok(Self { id: u32::try_from(id).map_err(negative)?, parsed, message })
     }
 
     /// What a record holds for `json`: the schema's id, and the data.
@@ -124,31 +92,22 @@ impl Encoder {
     /// [`ClientError::Data`].
     pub fn encode(&self, json: &str) -> Result<Vec<u8>, ClientError> {
         let mut bytes = Vec::with_capacity(5 + json.len());
-        SchemaId::Id(u32::try_from(self.id).unwrap_or_default()).write(&mut bytes);
+        SchemaId::Id(self.id).write(&mut bytes);
         let written = self.parsed.write_json(json, self.message.as_deref(), &mut bytes);
         written.map_err(|reason| ClientError::Data { schema: self.id.to_string(), reason })?;
         Ok(bytes)
     }
 }
 
-/// What a record holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded {
-    /// The schema it names.
-    pub schema: SchemaId,
-    /// The data as JSON.
-    pub json: String,
-}
-
 /// Makes JSON out of data, by the schemas that they name.
 #[derive(Debug)]
-pub struct Coder {
+pub struct Decoder {
     registry: RegistryClient,
     wanted: SchemaType,
     known: BTreeMap<SchemaId, Arc<Parsed>>,
 }
 
-impl Coder {
+impl Decoder {
     /// One that knows no schemas yet. They have to be of this language.
     #[must_use]
     pub const fn new(registry: RegistryClient, wanted: SchemaType) -> Self {
@@ -160,7 +119,7 @@ impl Coder {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn decode(&mut self, header: Option<&[u8]>, bytes: &[u8]) -> Result<Decoded, ClientError> {
+    pub fn decode(&mut self, header: Option<&[u8]>, bytes: &[u8]) -> Result<String, ClientError> {
         let Some((schema, rest)) = SchemaId::split(header.unwrap_or(bytes)) else {
             return Err(unnamed(header.is_some(), bytes));
         };
@@ -171,8 +130,7 @@ impl Coder {
             None => parsed.data(None, rest),
         };
         let data = data.map_err(wrong)?;
-        let json = parsed.to_json(&data).map_err(wrong)?;
-        Ok(Decoded { schema, json })
+        parsed.to_json(&data).map_err(wrong)
     }
 
     fn parsed(&mut self, schema: SchemaId) -> Result<Arc<Parsed>, ClientError> {
@@ -181,12 +139,11 @@ impl Coder {
         }
         let name = name(schema);
         let found = match schema {
-            SchemaId::Id(id) => self.registry.by_id(i32::try_from(id).unwrap_or(i32::MAX), None)?,
+            SchemaId::Id(id) => self.registry.by_id(i32::try_from(id).unwrap_or(i32::MAX))?,
             SchemaId::Guid(_) => self.registry.by_guid(&name)?,
         };
         check_type(format!("schema {name}"), found.schema_type, self.wanted)?;
-        let SchemaById { schema_type, schema: text, references, .. } = found;
-        let parsed = Arc::new(self.registry.understand(&name, schema_type, &text, &references)?);
+        let parsed = Arc::new(self.registry.understand(&name, &found)?);
         if self.known.len() >= KNOWN_MAX {
             self.known.pop_first();
         }

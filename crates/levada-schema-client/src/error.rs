@@ -70,14 +70,3 @@ pub enum ClientError {
         reason: String,
     },
 }
-
-impl ClientError {
-    /// The registry's own code, where it said no.
-    #[must_use]
-    pub const fn code(&self) -> Option<i64> {
-        match self {
-            Self::Refused { code, .. } => Some(*code),
-            _ => None,
-        }
-    }
-}

@@ -8,7 +8,7 @@ mod error;
 mod rest;
 mod shapes;
 
-pub use codec::{Coder, Decoded, Encoder};
+pub use codec::{Decoder, Encoder};
 pub use error::ClientError;
 pub use rest::{RegistryClient, RegistryConfig, Versions};
-pub use shapes::{Checked, NewSchema, Registered, SchemaById};
+pub use shapes::{Checked, Content, Registered};

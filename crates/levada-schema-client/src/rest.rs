@@ -2,7 +2,7 @@
 
 use crate::{
     error::ClientError,
-    shapes::{Checked, NewSchema, Registered, SchemaById},
+    shapes::{Checked, Content, Registered},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -88,7 +88,7 @@ impl RegistryClient {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn register(&self, subject: &str, schema: &NewSchema, normalize: bool) -> Result<i32, ClientError> {
+    pub fn register(&self, subject: &str, schema: &Content, normalize: bool) -> Result<i32, ClientError> {
         #[derive(Deserialize)]
         struct Id {
             id: i32,
@@ -101,7 +101,7 @@ impl RegistryClient {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn look_up(&self, subject: &str, schema: &NewSchema, normalize: bool) -> Result<Registered, ClientError> {
+    pub fn look_up(&self, subject: &str, schema: &Content, normalize: bool) -> Result<Registered, ClientError> {
         let path = format!("/subjects/{}?normalize={normalize}", escaped(subject));
         self.ask("POST", &path, Some(&json!(schema)))
     }
@@ -133,36 +133,27 @@ impl RegistryClient {
         self.ask("GET", &path, None)
     }
 
-    /// The schema of an id; `subject` says whose it is, where ids of several contexts are the same.
+    /// The schema of an id.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn by_id(&self, id: i32, subject: Option<&str>) -> Result<SchemaById, ClientError> {
-        let subject = subject.map_or_else(String::new, |subject| format!("?subject={}", escaped(subject)));
-        self.ask("GET", &format!("/schemas/ids/{id}{subject}"), None)
+    pub fn by_id(&self, id: i32) -> Result<Content, ClientError> {
+        self.ask("GET", &format!("/schemas/ids/{id}"), None)
     }
 
     /// The schema of a GUID.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn by_guid(&self, guid: &str) -> Result<SchemaById, ClientError> {
+    pub fn by_guid(&self, guid: &str) -> Result<Content, ClientError> {
         self.ask("GET", &format!("/schemas/guids/{}", escaped(guid)), None)
-    }
-
-    /// Where the schema of an id is registered: subjects and versions.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn places(&self, id: i32) -> Result<Value, ClientError> {
-        self.ask("GET", &format!("/schemas/ids/{id}/versions"), None)
     }
 
     /// Whether a schema may follow what the subject has, as its level asks.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn check(&self, subject: &str, schema: &NewSchema, normalize: bool) -> Result<Checked, ClientError> {
+    pub fn check(&self, subject: &str, schema: &Content, normalize: bool) -> Result<Checked, ClientError> {
         let subject = escaped(subject);
         let path = format!("/compatibility/subjects/{subject}/versions?verbose=true&normalize={normalize}");
         self.ask("POST", &path, Some(&json!(schema)))

@@ -2,32 +2,32 @@
 //!
 //! Source: Confluent Schema Registry's REST API.
 
-use levada_schema::{Reference, Schema, SchemaType};
+use levada_schema::{Reference, SchemaType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A schema that is sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// A schema as it is sent and answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct NewSchema {
-    /// Its text.
-    pub schema: String,
-    /// Its language.
+pub struct Content {
+    /// Its language; Avro where nothing is said.
+    #[serde(default)]
     pub schema_type: SchemaType,
     /// What it refers to.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
     /// What is said about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
     /// The rules that come with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_set: Option<Value>,
+    /// Its text.
+    pub schema: String,
 }
 
 /// A version of a subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Registered {
     /// The subject.
     pub subject: String,
@@ -35,52 +35,12 @@ pub struct Registered {
     pub version: i32,
     /// The schema's id.
     pub id: i32,
-    /// Its language; Avro where nothing is said.
-    #[serde(default)]
-    pub schema_type: SchemaType,
-    /// What it refers to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub references: Vec<Reference>,
-    /// What is said about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Value>,
-    /// The rules that come with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule_set: Option<Value>,
-    /// Its text.
-    pub schema: String,
+    /// The schema.
+    #[serde(flatten)]
+    pub content: Content,
     /// Deleted, softly.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
-}
-
-impl Registered {
-    /// The schema without what is said about it.
-    #[must_use]
-    pub fn to_schema(&self) -> Schema {
-        let (schema_type, references) = (self.schema_type, self.references.clone());
-        Schema { schema_type, text: self.schema.as_str().into(), references, ..Schema::default() }
-    }
-}
-
-/// A schema as it is asked for by its id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SchemaById {
-    /// Its language; Avro where nothing is said.
-    #[serde(default)]
-    pub schema_type: SchemaType,
-    /// What it refers to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub references: Vec<Reference>,
-    /// What is said about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Value>,
-    /// The rules that come with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule_set: Option<Value>,
-    /// Its text.
-    pub schema: String,
 }
 
 /// Whether a schema may follow those that are there.

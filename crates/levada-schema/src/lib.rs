@@ -14,6 +14,7 @@
 //! | `registry` | the state, and what can be asked of it |
 //! | `association` | which resources have their schemas where |
 //! | `register`, `lookup`, `compatibility`, `delete`, `configure`, `associate` | the requests |
+//! | `references` | what schemas refer to |
 //! | `tags` | tags within schemas |
 //! | `validate` | what settings ask of schemas and rules |
 //! | `format`, `data` | Avro, JSON Schema and Protobuf as one, and their data |
@@ -35,6 +36,7 @@ mod error;
 mod format;
 mod lookup;
 mod record;
+mod references;
 mod register;
 mod registry;
 mod schema;
@@ -51,6 +53,7 @@ pub use data::Data;
 pub use error::Error;
 pub use format::{Parsed, Resolved};
 pub use record::{Record, RecordError, Version};
+pub use references::{REFERENCES_MAX, ResolveError, resolve};
 pub use register::{Register, Registered};
 pub use registry::{Deleted, Registry, VersionId};
 pub use schema::{Guid, Reference, Schema, SchemaType};

@@ -5,49 +5,30 @@ use crate::{
     error::Error,
     format::{Held, Parsed, Resolved, describe},
     record::Version,
+    references::{REFERENCES_MAX, ResolveError, resolve},
     registry::{Deleted, Registry, VersionId},
     schema::{Reference, Schema, SchemaType},
     subject::{Context, Subject},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-/// A schema refers to at most so many others, all that these refer to among them.
-pub(crate) const REFERENCES_MAX: usize = 1_000;
 /// A schema's text has at most so many bytes: it must fit into a record of the topic with all that is said about it.
 pub(crate) const TEXT_SIZE_MAX: usize = 900 << 10;
 
 impl Registry {
     /// All that a schema of `context` refers to, dependencies first.
     pub(crate) fn resolve(&self, context: &Context, references: &[Reference]) -> Result<Vec<Resolved>, Error> {
-        let mut resolved = Vec::new();
-        let mut names = BTreeSet::new();
-        // Each with its own references still to come, or already in.
-        let mut open: Vec<(Reference, bool)> = references.iter().rev().map(|it| (it.clone(), false)).collect();
-        while let Some((reference, is_ready)) = open.pop() {
-            if names.contains(&reference.name) {
-                continue;
-            }
+        let found = resolve(references, |reference| {
             let subject = Subject::parse_in(context, &reference.subject);
             let number = if reference.version == -1 { VersionId::Latest } else { VersionId::Number(reference.version) };
-            let Some((_, version)) = self.get_anywhere(&subject, number, Deleted::Too) else {
-                return Err(Error::InvalidSchema(format!("no schema reference found: {}", describe(&reference))));
-            };
-            let text = Arc::clone(&version.schema.text);
-            if is_ready || version.schema.references.is_empty() {
-                names.insert(reference.name.clone());
-                resolved.push(Resolved { name: reference.name, text });
-            } else {
-                let others = version.schema.references.iter().rev().map(|it| (it.clone(), false));
-                let others: Vec<_> =
-                    others.filter(|(other, _)| !open.iter().any(|(it, ready)| *ready && it == other)).collect();
-                open.push((reference, true));
-                open.extend(others);
-            }
-            if resolved.len() + open.len() > REFERENCES_MAX {
-                return Err(Error::TooLarge(format!("it refers to more than {REFERENCES_MAX} others")));
-            }
-        }
-        Ok(resolved)
+            let missing = || Error::InvalidSchema(format!("no schema reference found: {}", describe(reference)));
+            let (_, version) = self.get_anywhere(&subject, number, Deleted::Too).ok_or_else(missing)?;
+            Ok((Arc::clone(&version.schema.text), version.schema.references.clone()))
+        });
+        found.map_err(|error| match error {
+            ResolveError::Find(error) => error,
+            ResolveError::TooMany => Error::TooLarge(format!("it refers to more than {REFERENCES_MAX} others")),
+        })
     }
 
     /// Understands a schema of `context`.

@@ -73,6 +73,8 @@ fn a_diff_says_what_changed_and_who_breaks() {
     let breaks = format!("  readers with `{bad}`, of records written with version 1: break\n    · The field 'sum'");
     assert!(said.contains(&breaks), "{said}");
     assert!(said.ends_with("BACKWARD: it refuses this.\n"), "{said}");
+    let same = broker.run(&["schema", "diff", "orders-value", "--file", &files.write("two.avsc", ORDER_2)]);
+    assert!(same.ends_with("\n  nothing changed\n"), "{same}");
     let review = broker.json(&["schema", "diff", "orders-value", "1", "--file", &bad]);
     assert_eq!((review["allowed"].as_bool(), review["old_reads_new"].as_array().map(Vec::len)), (Some(false), Some(0)));
 }

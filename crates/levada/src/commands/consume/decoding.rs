@@ -8,7 +8,7 @@ use crate::{
 use anyhow::Context as _;
 use levada_client::ConsumedRecord;
 use levada_model::schema_id::{KEY_HEADER, VALUE_HEADER};
-use levada_schema_client::Coder;
+use levada_schema_client::Decoder;
 use std::time::Duration;
 
 /// How keys and values are decoded.
@@ -30,11 +30,11 @@ pub(super) struct Decoding {
 impl Decoding {
     /// What decodes; the registry is asked when a record names a schema that is not known yet.
     pub(super) fn decoders(&self, timeout: Duration) -> anyhow::Result<Decoders> {
-        let coder = |language: Option<Language>| match language {
+        let decoder = |language: Option<Language>| match language {
             None => anyhow::Ok(None),
-            Some(language) => Ok(Some(Coder::new(self.registry.client(timeout)?, language.into()))),
+            Some(language) => Ok(Some(Decoder::new(self.registry.client(timeout)?, language.into()))),
         };
-        Ok(Decoders { key: coder(self.key_format)?, value: coder(self.value_format)? })
+        Ok(Decoders { key: decoder(self.key_format)?, value: decoder(self.value_format)? })
     }
 
     /// What becomes of a record that cannot be decoded.
@@ -50,8 +50,8 @@ impl Decoding {
 
 /// What decodes keys and values, where something does.
 pub(super) struct Decoders {
-    key: Option<Coder>,
-    value: Option<Coder>,
+    key: Option<Decoder>,
+    value: Option<Decoder>,
 }
 
 impl Decoders {
@@ -61,11 +61,11 @@ impl Decoders {
             let last = record.headers.iter().rev().find(|header| &*header.key == name);
             last.map(|header| header.value.as_deref().unwrap_or_default())
         };
-        let decode = |coder: &mut Option<Coder>, part: Option<&[u8]>, name: &str, of: &'static str| {
-            let Some((coder, part)) = coder.as_mut().zip(part) else { return anyhow::Ok(None) };
-            let decoded = coder.decode(header(name), part).context(of)?;
+        let decode = |decoder: &mut Option<Decoder>, part: Option<&[u8]>, name: &str, of: &'static str| {
+            let Some((decoder, part)) = decoder.as_mut().zip(part) else { return anyhow::Ok(None) };
+            let json = decoder.decode(header(name), part).context(of)?;
             // A record is a line; between the tokens of JSON a space is as good.
-            Ok(Some(decoded.json.replace(['\n', '\r'], " ")))
+            Ok(Some(json.replace(['\n', '\r'], " ")))
         };
         Ok(Decoded {
             key: decode(&mut self.key, record.key.as_deref(), KEY_HEADER, "key")?,

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::output::Output;
 use anyhow::Context as _;
-use levada_schema::{Compatibility, CompatibilityPolicy, Parsed, Reference, SchemaType};
-use levada_schema_client::{RegistryClient, Versions};
+use levada_schema::{Compatibility, CompatibilityPolicy, Parsed, Reference};
+use levada_schema_client::{Content, RegistryClient, Versions};
 use serde::Serialize;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
@@ -38,9 +38,7 @@ pub(crate) struct Diff {
 /// One of the two.
 struct Side {
     name: String,
-    schema_type: SchemaType,
-    text: String,
-    references: Vec<Reference>,
+    content: Content,
     parsed: Parsed,
 }
 
@@ -69,7 +67,7 @@ impl Diff {
         let (registry, mut output) = self.remote.open()?;
         let (old, new) = self.sides(&registry)?;
         let config = registry.config(Some(&self.subject))?;
-        let review = review(self.subject.clone(), &old, &new, &config);
+        let review = review(self.subject.clone(), &old, &new, &config)?;
         match output.format() {
             crate::output::Format::Json => output.json(&review)?,
             crate::output::Format::Table => show(&review, &mut output)?,
@@ -80,12 +78,12 @@ impl Diff {
     fn sides(&self, registry: &RegistryClient) -> anyhow::Result<(Side, Side)> {
         if let Some(file) = &self.file {
             let old = self.old.map_or_else(|| "latest".to_owned(), |version| version.to_string());
-            let new = self.about.read(file)?;
-            let name = format!("`{}`", file.display());
-            let parsed = registry.understand(&name, new.schema_type, &new.schema, &new.references)?;
-            let (text, references) = (parsed.text(self.about.normalize), new.references);
-            let new = Side { name, schema_type: new.schema_type, text, references, parsed };
-            return Ok((self.version(registry, &old)?, new));
+            let old = self.version(registry, &old)?;
+            // Where none come with a schema, registering keeps the metadata and rules that are there.
+            let (metadata, rule_set) = (old.content.metadata.clone(), old.content.rule_set.clone());
+            let content = Content { metadata, rule_set, ..self.about.read(file)? };
+            let new = self.side(registry, format!("`{}`", file.display()), content)?;
+            return Ok((old, new));
         }
         let all = registry.versions(&self.subject, Versions { deleted: self.new.is_some() })?;
         let new = self.new.or_else(|| all.last().copied()).context("the subject has no version")?;
@@ -96,15 +94,31 @@ impl Diff {
 
     fn version(&self, registry: &RegistryClient, version: &str) -> anyhow::Result<Side> {
         let found = registry.version(&self.subject, version, Versions { deleted: true })?;
-        let id = found.id.to_string();
-        let parsed = registry.understand(&id, found.schema_type, &found.schema, &found.references)?;
-        let text = if self.about.normalize { parsed.text(true) } else { found.schema };
-        let name = format!("version {}", found.version);
-        Ok(Side { name, schema_type: found.schema_type, text, references: found.references, parsed })
+        self.side(registry, format!("version {}", found.version), found.content)
+    }
+
+    /// With the text as a registry keeps it.
+    fn side(&self, registry: &RegistryClient, name: String, content: Content) -> anyhow::Result<Side> {
+        let parsed = registry.understand(&name, &content)?;
+        let schema = parsed.text(self.about.normalize);
+        Ok(Side { name, content: Content { schema, ..content }, parsed })
     }
 }
 
-fn review(subject: String, old: &Side, new: &Side, config: &Value) -> Review {
+impl Side {
+    /// All that is compared, line by line.
+    fn shown(&self) -> anyhow::Result<String> {
+        let mut text = pretty(&self.content.schema);
+        for (name, value) in [("metadata", &self.content.metadata), ("rules", &self.content.rule_set)] {
+            if let Some(value) = value {
+                text.push_str(&format!("\n{name} {}", serde_json::to_string_pretty(value)?));
+            }
+        }
+        Ok(text)
+    }
+}
+
+fn review(subject: String, old: &Side, new: &Side, config: &Value) -> anyhow::Result<Review> {
     let setting = |name: &str| config.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let compatibility = Compatibility::named(&setting("compatibilityLevel")).unwrap_or_default();
     let policy = match setting("compatibilityPolicy").as_str() {
@@ -122,20 +136,19 @@ fn review(subject: String, old: &Side, new: &Side, config: &Value) -> Review {
     let only = |these: &[Reference], those: &[Reference]| {
         these.iter().filter(|it| !those.contains(it)).cloned().collect::<Vec<_>>()
     };
-    let is_same_language = old.schema_type == new.schema_type;
-    Review {
+    Ok(Review {
         subject,
         old: old.name.clone(),
         new: new.name.clone(),
-        changed: old.text != new.text || old.references != new.references || !is_same_language,
-        lines: lines(&pretty(&old.text), &pretty(&new.text)),
-        references_added: only(&new.references, &old.references),
-        references_removed: only(&old.references, &new.references),
+        changed: old.content != new.content,
+        lines: lines(&old.shown()?, &new.shown()?),
+        references_added: only(&new.content.references, &old.content.references),
+        references_removed: only(&old.content.references, &new.content.references),
         new_reads_old,
         old_reads_new,
         compatibility,
         allowed: !breaks,
-    }
+    })
 }
 
 /// What changed, with lines around it; groups are set apart by an empty line.

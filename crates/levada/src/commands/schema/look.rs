@@ -31,7 +31,7 @@ impl Get {
         let (registry, mut output) = self.remote.open()?;
         let (text, shown) = match (&self.subject, self.id, &self.guid) {
             (_, Some(id), _) => {
-                let found = registry.by_id(id, None)?;
+                let found = registry.by_id(id)?;
                 (found.schema.clone(), json!(found))
             }
             (_, _, Some(guid)) => {
@@ -41,7 +41,7 @@ impl Get {
             (subject, None, None) => {
                 let subject = subject.as_deref().unwrap_or_default();
                 let found = registry.version(subject, &self.number, Versions { deleted: self.deleted })?;
-                (found.schema.clone(), json!(found))
+                (found.content.schema.clone(), json!(found))
             }
         };
         match self.remote.output {
@@ -75,7 +75,7 @@ impl List {
             let mut table = Table::new(["SUBJECT", "VERSION", "ID", "TYPE", ""]);
             for one in found {
                 let deleted = if one.deleted { "deleted" } else { "" };
-                let (subject, language) = (one.subject.clone(), one.schema_type.name().to_owned());
+                let (subject, language) = (one.subject.clone(), one.content.schema_type.name().to_owned());
                 table.row([subject, one.version.to_string(), one.id.to_string(), language, deleted.to_owned()]);
             }
             table

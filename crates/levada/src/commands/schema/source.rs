@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use levada_schema::{Reference, SchemaType};
-use levada_schema_client::NewSchema;
+use levada_schema_client::Content;
 use std::{io::Read as _, path::Path};
 
 /// So much is read of stdin; no schema is longer.
@@ -53,14 +53,14 @@ pub(super) struct About {
 }
 
 impl Source {
-    pub(super) fn read(&self) -> anyhow::Result<NewSchema> {
+    pub(super) fn read(&self) -> anyhow::Result<Content> {
         self.about.read(&self.file)
     }
 }
 
 impl About {
     /// The schema in a file.
-    pub(super) fn read(&self, file: &Path) -> anyhow::Result<NewSchema> {
+    pub(super) fn read(&self, file: &Path) -> anyhow::Result<Content> {
         let name = file.display();
         let language = self.language.or_else(|| by_name(file)).with_context(|| {
             format!("`{name}` does not end in .avsc, .json or .proto: say `--type avro`, `json-schema` or `protobuf`")
@@ -73,7 +73,7 @@ impl About {
         };
         let schema = read.with_context(|| format!("cannot read `{name}`"))?;
         let references = self.references.clone();
-        Ok(NewSchema { schema, schema_type: language.into(), references, ..NewSchema::default() })
+        Ok(Content { schema, schema_type: language.into(), references, ..Content::default() })
     }
 }
 
