@@ -14,18 +14,18 @@
 //!
 //! Source: KIP-98.
 
-mod fields;
+mod slices;
 
-pub use fields::{Fields, FieldsOfRecords};
+pub use slices::{HeaderSlices, RecordSlice, RecordSlices};
 
 use crate::{
     LeaderEpoch, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId, Str, Timestamp,
     batch::{Attributes, BatchHeader, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC, PATCHED_SIZE},
     crc::crc32c,
-    reader::{ReadError, Reader},
+    reader::ReadError,
     writer::{WriteVarint, varint_size, varlong_size},
 };
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// A record header: names may repeat, values may be null.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub enum RecordError {
 /// Reads the records of an uncompressed block; stops after an error.
 #[derive(Clone, Debug)]
 pub struct Records {
-    reader: Reader,
+    block: Bytes,
     left: i32,
 }
 
@@ -79,7 +79,7 @@ impl Records {
     /// Reads `count` records from `block`.
     #[must_use]
     pub const fn new(block: Bytes, count: i32) -> Self {
-        Self { reader: Reader::new(block), left: count }
+        Self { block, left: count }
     }
 }
 
@@ -87,53 +87,36 @@ impl Iterator for Records {
     type Item = Result<Record, RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left <= 0 {
-            let rest = self.reader.remaining();
-            self.reader = Reader::new(Bytes::new());
-            return (rest > 0).then_some(Err(RecordError::LeftOver(rest)));
-        }
-        self.left -= 1;
-        let record = read_record(&mut self.reader);
+        let block = self.block.clone();
+        let mut slices = RecordSlices::new(&block, self.left);
+        let record = slices.next()?.and_then(|slice| {
+            self.left -= 1;
+            self.block.advance(slice.bytes.len());
+            Record::of(&block, &slice)
+        });
         if record.is_err() {
-            self.left = 0;
-            self.reader = Reader::new(Bytes::new());
+            (self.left, self.block) = (0, Bytes::new());
         }
         Some(record)
     }
 }
 
-fn read_record(reader: &mut Reader) -> Result<Record, RecordError> {
-    let size = length(reader.varint()?)?;
-    let mut body = Reader::new(reader.take(size)?);
-    body.i8()?;
-    let timestamp_delta = body.varlong()?;
-    let offset_delta = body.varint()?;
-    let key = nullable(&mut body)?;
-    let value = nullable(&mut body)?;
-    let count = body.varint()?;
-    // Two bytes are the least a header takes.
-    let count = usize::try_from(count).ok().filter(|&count| count <= body.remaining() / 2);
-    let count = count.ok_or(RecordError::HeaderCount(0))?;
-    let mut headers = Vec::with_capacity(count);
-    for _ in 0..count {
-        let size = length(body.varint()?)?;
-        let key = Str::from_utf8(body.take(size)?).map_err(|_| RecordError::HeaderName)?;
-        headers.push(RecordHeader { key, value: nullable(&mut body)? });
-    }
-    if !body.is_empty() {
-        return Err(RecordError::LeftOver(body.remaining()));
-    }
-    Ok(Record { offset_delta, timestamp_delta, key, value, headers })
-}
-
-fn length(value: i32) -> Result<usize, ReadError> {
-    usize::try_from(value).map_err(|_| ReadError::NegativeLength(i64::from(value)))
-}
-
-fn nullable(reader: &mut Reader) -> Result<Option<Bytes>, ReadError> {
-    match reader.varint()? {
-        -1 => Ok(None),
-        size => reader.take(length(size)?).map(Some),
+impl Record {
+    /// A record that shares the memory of its block.
+    fn of(block: &Bytes, slice: &RecordSlice<'_>) -> Result<Self, RecordError> {
+        let part = |part: Option<&[u8]>| part.map(|part| block.slice_ref(part));
+        let header = |header: Result<(&str, Option<&[u8]>), RecordError>| -> Result<RecordHeader, RecordError> {
+            let (key, value) = header?;
+            let key = Str::from_utf8(block.slice_ref(key.as_bytes())).map_err(|_| RecordError::HeaderName)?;
+            Ok(RecordHeader { key, value: part(value) })
+        };
+        Ok(Self {
+            offset_delta: slice.offset_delta,
+            timestamp_delta: slice.timestamp_delta,
+            key: part(slice.key),
+            value: part(slice.value),
+            headers: slice.headers().map(header).collect::<Result<_, RecordError>>()?,
+        })
     }
 }
 

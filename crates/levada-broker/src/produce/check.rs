@@ -1,13 +1,13 @@
 //! Whether a batch may be appended to its partition.
 
-use super::{ProduceError, schemas};
+use super::{ProduceError, schemas::SchemaCheck};
 use crate::{config::TopicConfig, schemas::Registry};
 use bytes::{BufMut, Bytes, BytesMut};
 use levada_model::{
     NO_TIMESTAMP, ProducerId, Timestamp,
     batch::{Attributes, Batch, BatchError, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC},
     crc::crc32c,
-    record::Records,
+    record::{RecordError, RecordSlices},
 };
 use levada_store::{AppendError, Log, TimestampKind};
 
@@ -20,7 +20,7 @@ const SIZE_MIN: i64 = 61;
 pub(super) fn check(
     log: &Log,
     config: &TopicConfig,
-    schemas: &Registry,
+    registry: &Registry,
     records: Option<Bytes>,
     now: Timestamp,
 ) -> Result<Batch, ProduceError> {
@@ -48,17 +48,11 @@ pub(super) fn check(
     }
     let opened = levada_compress::decompress(codec, &batch.records(), OPENED_SIZE_MAX)
         .map_err(|error| ProduceError::Corrupt(error.to_string()))?;
-    if config.is_compacted || target.is_some() {
-        check_records(&opened, header.record_count, config)?;
-    }
-    if !config.schemas.is_empty() {
-        let checked = schemas::check(schemas, log.topic(), config.schemas, &opened, header.record_count);
-        checked.inspect_err(|error| {
-            if matches!(error, ProduceError::SchemasUnknown(_)) {
-                log.expect_again(header);
-            }
-        })?;
-    }
+    check_records(log, config, registry, &opened, header.record_count).inspect_err(|error| {
+        if matches!(error, ProduceError::SchemasUnknown(_)) {
+            log.expect_again(header);
+        }
+    })?;
     match target {
         None => Ok(batch),
         Some(target) => {
@@ -103,9 +97,18 @@ fn check_timestamp(timestamp: Timestamp, config: &TopicConfig, now: Timestamp) -
     if too_old || too_new { Err(ProduceError::InvalidTimestamp { timestamp, now }) } else { Ok(()) }
 }
 
-fn check_records(opened: &Bytes, count: i32, config: &TopicConfig) -> Result<(), ProduceError> {
-    for (index, record) in (0..).zip(Records::new(opened.clone(), count)) {
-        let record = record.map_err(|error| ProduceError::Corrupt(error.to_string()))?;
+fn check_records(
+    log: &Log,
+    config: &TopicConfig,
+    registry: &Registry,
+    opened: &Bytes,
+    count: i32,
+) -> Result<(), ProduceError> {
+    let mut schemas = SchemaCheck::new(registry, log.topic(), config.schemas);
+    for (index, record) in (0..).zip(RecordSlices::new(opened, count)) {
+        let corrupt = |error: RecordError| ProduceError::Corrupt(error.to_string());
+        let record = record.map_err(corrupt)?;
+        record.headers().try_for_each(|header| header.map(drop)).map_err(corrupt)?;
         if config.is_compacted && record.offset_delta != index {
             // Compaction goes by the offset of each record.
             return Err(ProduceError::InvalidRecord("offset deltas count from 0".to_owned()));
@@ -113,8 +116,9 @@ fn check_records(opened: &Bytes, count: i32, config: &TopicConfig) -> Result<(),
         if config.is_compacted && record.key.is_none() {
             return Err(ProduceError::InvalidRecord("a compacted topic needs a key in every record".to_owned()));
         }
+        schemas.record(index, &record)?;
     }
-    Ok(())
+    schemas.finish(count)
 }
 
 /// The same records under another codec. Offsets, timestamps and producer fields stay.

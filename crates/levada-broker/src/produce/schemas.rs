@@ -4,7 +4,7 @@ use super::ProduceError;
 use crate::schemas::{Claim, Holds, Part, Refused, Registry, SchemaRule, SchemaRules};
 use levada_model::{
     TopicName,
-    record::{Fields, FieldsOfRecords},
+    record::RecordSlice,
     schema_id::{KEY_HEADER, SchemaId, VALUE_HEADER},
 };
 
@@ -14,41 +14,49 @@ pub const ERRORS_MAX: usize = 100;
 /// So many schemas of a part that were let in are remembered while a batch is looked at.
 const KNOWN_MAX: usize = 8;
 
-/// Looks at the uncompressed records of a batch.
-pub(super) fn check(
-    registry: &Registry,
-    topic: &TopicName,
-    rules: SchemaRules,
-    block: &[u8],
-    count: i32,
-) -> Result<(), ProduceError> {
-    let mut keys = rules.key.map(|rule| Check::new(registry, topic, Part::Key, rule));
-    let mut values = rules.value.map(|rule| Check::new(registry, topic, Part::Value, rule));
-    let mut refused = Vec::new();
-    let mut refused_count = 0_usize;
-    for (index, fields) in (0..).zip(FieldsOfRecords::new(block, count)) {
-        let fields = fields.map_err(|error| ProduceError::Corrupt(error.to_string()))?;
-        let checked = keys.as_mut().map_or(Ok(()), |check| check.record(&fields, fields.key));
-        let checked =
-            checked.and_then(|()| values.as_mut().map_or(Ok(()), |check| check.record(&fields, fields.value)));
-        match checked {
+/// What becomes of the records of a batch.
+pub(super) struct SchemaCheck<'a> {
+    keys: Option<PartCheck<'a>>,
+    values: Option<PartCheck<'a>>,
+    refused: Vec<(i32, String)>,
+    refused_count: usize,
+}
+
+impl<'a> SchemaCheck<'a> {
+    pub(super) fn new(registry: &'a Registry, topic: &'a TopicName, rules: SchemaRules) -> Self {
+        let check = |part, rule: Option<SchemaRule>| rule.map(|rule| PartCheck::new(registry, topic, part, rule));
+        let (keys, values) = (check(Part::Key, rules.key), check(Part::Value, rules.value));
+        Self { keys, values, refused: Vec::new(), refused_count: 0 }
+    }
+
+    /// Looks at the next record, the `index`-th of its batch.
+    pub(super) fn record(&mut self, index: i32, record: &RecordSlice<'_>) -> Result<(), ProduceError> {
+        let checked = self.keys.as_mut().map_or(Ok(()), |check| check.record(record, record.key));
+        let values = self.values.as_mut();
+        match checked.and_then(|()| values.map_or(Ok(()), |check| check.record(record, record.value))) {
             Ok(()) => {}
             Err(Refused::ForNow(reason)) => return Err(ProduceError::SchemasUnknown(reason)),
             Err(Refused::Invalid(reason)) => {
-                refused_count += 1;
-                if refused.len() < ERRORS_MAX {
-                    refused.push((index, reason));
+                self.refused_count += 1;
+                if self.refused.len() < ERRORS_MAX {
+                    self.refused.push((index, reason));
                 }
             }
         }
+        Ok(())
     }
-    let Some((index, reason)) = refused.first() else { return Ok(()) };
-    let message = format!("{refused_count} of {count} records are refused; record {index}: {reason}");
-    Err(ProduceError::InvalidRecords { message, records: refused })
+
+    /// Refuses the batch of `count` records where one of them is.
+    pub(super) fn finish(self, count: i32) -> Result<(), ProduceError> {
+        let Self { refused, refused_count, .. } = self;
+        let Some((index, reason)) = refused.first() else { return Ok(()) };
+        let message = format!("{refused_count} of {count} records are refused; record {index}: {reason}");
+        Err(ProduceError::InvalidRecords { message, records: refused })
+    }
 }
 
 /// What is asked of one part of each record.
-struct Check<'a> {
+struct PartCheck<'a> {
     registry: &'a Registry,
     topic: &'a TopicName,
     part: Part,
@@ -57,19 +65,19 @@ struct Check<'a> {
     known: Vec<SchemaId>,
 }
 
-impl<'a> Check<'a> {
+impl<'a> PartCheck<'a> {
     fn new(registry: &'a Registry, topic: &'a TopicName, part: Part, rule: SchemaRule) -> Self {
         Self { registry, topic, part, rule, known: Vec::with_capacity(KNOWN_MAX) }
     }
 
-    fn record(&mut self, fields: &Fields<'_>, field: Option<&[u8]>) -> Result<(), Refused> {
+    fn record(&mut self, record: &RecordSlice<'_>, field: Option<&[u8]>) -> Result<(), Refused> {
         // Without a key there is none to have a schema; without a value it is a tombstone.
         let Some(field) = field else { return Ok(()) };
         let header = match self.part {
             Part::Key => KEY_HEADER,
             Part::Value => VALUE_HEADER,
         };
-        let header = fields.header(header).map_err(|error| Refused::Invalid(error.to_string()))?;
+        let header = record.last_header(header).map_err(|error| Refused::Invalid(error.to_string()))?;
         let Some((schema, rest)) = SchemaId::split(header.unwrap_or(field)) else {
             return Err(Refused::Invalid(self.names_none(header.is_some(), field)));
         };

@@ -8,7 +8,7 @@
 
 use super::{
     key_map::KeyMap,
-    records::{Kept, RawRecords, RecordsError, emptied, put_batch},
+    records::{Kept, RecordsError, RisingRecords, emptied, put_batch},
     transactions::{Marker, Transactions},
 };
 use crate::partition::{AbortedTransaction, error::Defect};
@@ -63,7 +63,7 @@ fn open<'a>(header: &BatchHeader, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, Defe
 
 fn marker(header: &BatchHeader, bytes: &[u8]) -> Result<Marker, Defect> {
     let block = open(header, bytes)?;
-    match RawRecords::new(header, &block).next() {
+    match RisingRecords::new(header, &block).next() {
         None => Ok(Marker::Emptied),
         Some(record) => Ok(Marker::of_key(record?.key)),
     }
@@ -107,8 +107,8 @@ impl Mapper {
         }
         let block = open(header, bytes)?;
         // All of it is looked at first: of a batch that is not sound nothing counts.
-        RawRecords::new(header, &block).try_for_each(|record| record.map(drop))?;
-        for record in RawRecords::new(header, &block) {
+        RisingRecords::new(header, &block).try_for_each(|record| record.map(drop))?;
+        for record in RisingRecords::new(header, &block) {
             let record = record?;
             let offset = header.base_offset.saturating_add(i64::from(record.offset_delta));
             if let Some(key) = record.key.filter(|_| offset >= self.from) {
@@ -228,13 +228,13 @@ impl Filter<'_> {
         let (is_control, passed) = (header.attributes.is_control(), self.horizon_has_passed(header));
         let mut has_tombstone = false;
         self.stays.clear();
-        for record in RawRecords::new(header, block) {
+        for record in RisingRecords::new(header, block) {
             let record = record?;
             let offset = header.base_offset.saturating_add(i64::from(record.offset_delta));
             // Without a key it has no place in a compacted log: as in Kafka, it goes.
             let is_latest = |key| self.map.get(key).is_none_or(|latest| offset >= latest);
-            let stays = is_control || (record.key.is_some_and(is_latest) && (record.has_value || !passed));
-            has_tombstone |= stays && !record.has_value && !is_control;
+            let stays = is_control || (record.key.is_some_and(is_latest) && (record.value.is_some() || !passed));
+            has_tombstone |= stays && record.value.is_none() && !is_control;
             self.stays.push(stays);
         }
         Ok(has_tombstone)
@@ -248,7 +248,7 @@ impl Filter<'_> {
         target: &mut Vec<u8>,
     ) -> Result<(), Defect> {
         let mut kept = Kept::new(header, horizon, block.len());
-        for (record, stays) in RawRecords::new(header, block).zip(&self.stays) {
+        for (record, stays) in RisingRecords::new(header, block).zip(&self.stays) {
             let record = record?;
             if *stays {
                 kept.push(&record);

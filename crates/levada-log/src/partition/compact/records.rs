@@ -7,6 +7,7 @@ use levada_model::{
     NO_TIMESTAMP, Timestamp,
     batch::{Attributes, BatchHeader, CRC_FROM, Codec, HEADER_SIZE, LOG_OVERHEAD, MAGIC},
     crc::crc32c,
+    record::{RecordError, RecordSlice, RecordSlices},
     writer::{WriteVarint, varlong_size},
 };
 
@@ -21,97 +22,35 @@ pub(super) enum RecordsError {
     LeftOver,
 }
 
-/// One record.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RawRecord<'a> {
-    /// All of it, its length included.
-    bytes: &'a [u8],
-    /// From the offset delta on.
-    rest: &'a [u8],
-    attributes: u8,
-    pub(super) timestamp_delta: i64,
-    pub(super) offset_delta: i32,
-    pub(super) key: Option<&'a [u8]>,
-    pub(super) has_value: bool,
-}
-
-/// Reads the records of `header`'s uncompressed `block`; ends after an error.
-pub(super) struct RawRecords<'a> {
-    rest: &'a [u8],
-    left: i32,
+/// Reads the records of `header`'s uncompressed `block`, whose offsets have to rise; ends after an error.
+pub(super) struct RisingRecords<'a> {
+    records: RecordSlices<'a>,
     last_delta: i32,
     delta_max: i32,
 }
 
-impl<'a> RawRecords<'a> {
+impl<'a> RisingRecords<'a> {
     pub(super) const fn new(header: &BatchHeader, block: &'a [u8]) -> Self {
-        Self { rest: block, left: header.record_count, last_delta: -1, delta_max: header.last_offset_delta }
-    }
-
-    fn read(&mut self) -> Option<RawRecord<'a>> {
-        let from = self.rest;
-        let size = usize::try_from(take_varint(&mut self.rest)?).ok()?;
-        let (body, after) = self.rest.split_at_checked(size)?;
-        let bytes = from.get(..from.len() - after.len())?;
-        self.rest = after;
-        let (&attributes, mut body) = body.split_first()?;
-        let timestamp_delta = take_varlong(&mut body)?;
-        let rest = body;
-        let offset_delta = take_varint(&mut body)?;
-        let key = take_nullable(&mut body)?;
-        let has_value = take_nullable(&mut body)?.is_some();
-        // The headers go with the rest, unread; without their count it is no record.
-        take_varint(&mut body)?;
-        Some(RawRecord { bytes, rest, attributes, timestamp_delta, offset_delta, key, has_value })
+        let records = RecordSlices::new(block, header.record_count);
+        Self { records, last_delta: -1, delta_max: header.last_offset_delta }
     }
 }
 
-impl<'a> Iterator for RawRecords<'a> {
-    type Item = Result<RawRecord<'a>, RecordsError>;
+impl<'a> Iterator for RisingRecords<'a> {
+    type Item = Result<RecordSlice<'a>, RecordsError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left <= 0 {
-            return (!std::mem::take(&mut self.rest).is_empty()).then_some(Err(RecordsError::LeftOver));
-        }
-        self.left -= 1;
-        let record = self.read().ok_or(RecordsError::Torn).and_then(|record| {
-            let rises = (self.last_delta + 1..=self.delta_max).contains(&record.offset_delta);
-            if rises { Ok(record) } else { Err(RecordsError::Offsets) }
-        });
+        let record = match self.records.next()? {
+            Ok(record) if (self.last_delta + 1..=self.delta_max).contains(&record.offset_delta) => Ok(record),
+            Ok(_) => Err(RecordsError::Offsets),
+            Err(RecordError::LeftOver(_)) => Err(RecordsError::LeftOver),
+            Err(_) => Err(RecordsError::Torn),
+        };
         match &record {
             Ok(record) => self.last_delta = record.offset_delta,
-            Err(_) => (self.left, self.rest) = (0, &[]),
+            Err(_) => self.records = RecordSlices::new(&[], 0),
         }
         Some(record)
-    }
-}
-
-fn take_varlong(from: &mut &[u8]) -> Option<i64> {
-    let mut value = 0_u64;
-    for shift in (0..70).step_by(7) {
-        let (&byte, rest) = from.split_first()?;
-        *from = rest;
-        value |= u64::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
-        }
-    }
-    None
-}
-
-fn take_varint(from: &mut &[u8]) -> Option<i32> {
-    take_varlong(from).and_then(|value| i32::try_from(value).ok())
-}
-
-/// `Some(None)` is null.
-fn take_nullable<'a>(from: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
-    match take_varint(from)? {
-        -1 => Some(None),
-        size => {
-            let (bytes, rest) = from.split_at_checked(usize::try_from(size).ok()?)?;
-            *from = rest;
-            Some(Some(bytes))
-        }
     }
 }
 
@@ -131,7 +70,7 @@ impl Kept {
         Self { block, count: 0, max_timestamp: NO_TIMESTAMP, base_timestamp: header.base_timestamp, horizon }
     }
 
-    pub(super) fn push(&mut self, record: &RawRecord<'_>) {
+    pub(super) fn push(&mut self, record: &RecordSlice<'_>) {
         let timestamp = self.base_timestamp.wrapping_add(record.timestamp_delta);
         self.max_timestamp = self.max_timestamp.max(timestamp);
         self.count += 1;
@@ -224,11 +163,11 @@ mod tests {
     type Parts = (i32, i64, Option<Vec<u8>>, bool);
 
     fn read(header: &BatchHeader, block: &[u8]) -> Result<Vec<Parts>, RecordsError> {
-        let parts = |record: RawRecord<'_>| {
-            let RawRecord { offset_delta, timestamp_delta, key, has_value, .. } = record;
-            (offset_delta, header.base_timestamp + timestamp_delta, key.map(<[u8]>::to_vec), has_value)
+        let parts = |record: RecordSlice<'_>| {
+            let RecordSlice { offset_delta, timestamp_delta, key, value, .. } = record;
+            (offset_delta, header.base_timestamp + timestamp_delta, key.map(<[u8]>::to_vec), value.is_some())
         };
-        RawRecords::new(header, block).map(|record| record.map(parts)).collect()
+        RisingRecords::new(header, block).map(|record| record.map(parts)).collect()
     }
 
     #[test]
@@ -242,7 +181,7 @@ mod tests {
         for horizon in [None, Some(1_000_000_000_000)] {
             let mut kept = Kept::new(header, horizon, 0);
             let block = batch.records();
-            RawRecords::new(header, &block).skip(1).for_each(|record| kept.push(&record.unwrap()));
+            RisingRecords::new(header, &block).skip(1).for_each(|record| kept.push(&record.unwrap()));
             let after = kept.header(header);
             assert_eq!((after.record_count, after.last_offset_delta, after.max_timestamp), (2, 2, 1_002));
             assert_eq!(after.attributes.has_delete_horizon(), horizon.is_some());
