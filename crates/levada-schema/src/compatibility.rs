@@ -66,7 +66,7 @@ impl Registry {
         };
         let config = self.config_in_scope(Some(subject));
         let normalize = normalize || config.normalize == Some(true);
-        // It is judged with the metadata with which it would be registered.
+        // Registering fills in metadata and rules that the request leaves out: those count here, too.
         let previous = self.get(subject, VersionId::Latest, Deleted::No).map(|version| &version.schema);
         let schema = self.with_contract(&config, schema, previous);
         let (schema, parsed) = self.canonical(subject.context(), &schema, normalize, held_as_new(&config))?;
