@@ -251,8 +251,9 @@ mod tests {
             let mut size = 0;
             for record in RecordSlices::new(&block, count).flatten() {
                 size += record.bytes.len();
-                let headers: usize = record.headers().flatten().map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len)).sum();
-                let parts = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + headers;
+                let size_of = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+                let headers = record.headers().flatten().map(|(key, value)| key.len() + size_of(value));
+                let parts = size_of(record.key) + size_of(record.value) + headers.sum::<usize>();
                 prop_assert!(parts < record.bytes.len());
             }
             prop_assert!(size <= block.len());
