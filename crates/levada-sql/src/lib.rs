@@ -1,1 +1,17 @@
-//! Streaming SQL.
+//! Streaming SQL: a query is planned, kept up to date epoch by epoch, and recovered after a crash.
+//!
+//! An epoch's input is a *cut* through the topics that a statement reads: each producer transaction lies wholly in or
+//! out. What a statement shows is always the answer for one cut. Between operators go [`changes::Changes`]: rows with
+//! weights, positive where they come and negative where they go; at the end of an epoch only the net change remains.
+//!
+//! This is the only crate that names Arrow or DataFusion. It reaches the broker through `levada-stream` alone.
+
+pub mod changes;
+pub mod dataflow;
+pub mod epoch;
+mod operator;
+pub mod plan;
+pub mod snapshot;
+mod state;
+
+pub use dataflow::RunError;

@@ -1,0 +1,133 @@
+//! [`Dataflow`]: the operators of a statement and what flows between them.
+
+use crate::{
+    changes::Changes,
+    epoch::Time,
+    operator::{Operator, Out, counted},
+    snapshot::{Reader, SnapshotError, Writer},
+};
+use datafusion::{arrow::error::ArrowError, error::DataFusionError};
+
+pub use crate::operator::Stats;
+
+/// Why a statement cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An expression has no value for some row.
+    #[error("{0}")]
+    Evaluate(#[from] DataFusionError),
+    /// Columns could not be computed.
+    #[error("{0}")]
+    Compute(#[from] ArrowError),
+    /// A sum is beyond its type.
+    #[error("a sum is too large for its type; sum up a wider one, `SUM(CAST(x AS DECIMAL(38, 0)))` for instance")]
+    SumTooLarge,
+    /// What is remembered takes more than the statement may have.
+    #[error("state takes {size} bytes, and the statement may have {limit} (`sql.state.bytes.max`)")]
+    StateTooLarge {
+        /// How much it takes.
+        size: usize,
+        /// How much it may take.
+        limit: usize,
+    },
+    /// A promise between our own parts does not hold.
+    #[error("this should not happen: {0}")]
+    Internal(String),
+}
+
+/// Where changes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// An input of a node, which comes behind whatever feeds it.
+    Node { node: usize, input: usize },
+    /// One of the results.
+    Output(usize),
+}
+
+pub(crate) struct Node {
+    pub(crate) operator: Box<dyn Operator>,
+    pub(crate) consumers: Vec<Port>,
+}
+
+/// Operators in an order in which each comes behind those that feed it.
+pub struct Dataflow {
+    nodes: Vec<Node>,
+    /// Of each source: who reads it.
+    sources: Vec<Vec<Port>>,
+    outputs: Vec<Out>,
+}
+
+impl Dataflow {
+    pub(crate) fn new(nodes: Vec<Node>, sources: Vec<Vec<Port>>, outputs: usize) -> Self {
+        Self { nodes, sources, outputs: (0..outputs).map(|_| Out::new()).collect() }
+    }
+
+    /// Takes rows of a source.
+    ///
+    /// # Errors
+    /// [`RunError`]; the dataflow is of no use any more then.
+    pub fn push(&mut self, source: usize, changes: &Changes) -> Result<(), RunError> {
+        let ports = self.sources.get(source).cloned().unwrap_or_default();
+        self.give(&ports, changes)
+    }
+
+    fn give(&mut self, ports: &[Port], changes: &Changes) -> Result<(), RunError> {
+        let mut waiting: Vec<(Port, Changes)> = ports.iter().rev().map(|port| (*port, changes.clone())).collect();
+        while let Some((port, changes)) = waiting.pop() {
+            if changes.is_empty() {
+                continue;
+            }
+            match port {
+                Port::Output(output) => self.outputs[output].push(changes),
+                Port::Node { node, input } => {
+                    let mut out = Out::new();
+                    let node = &mut self.nodes[node];
+                    node.operator.push(input, &changes, &mut out)?;
+                    for changes in out.into_iter().rev() {
+                        waiting.extend(node.consumers.iter().rev().map(|port| (*port, changes.clone())));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the epoch: the net change of each result.
+    ///
+    /// # Errors
+    /// [`RunError`]; the dataflow is of no use any more then.
+    pub fn end_epoch(&mut self, time: &Time) -> Result<Vec<Vec<Changes>>, RunError> {
+        for node in 0..self.nodes.len() {
+            let mut out = Out::new();
+            self.nodes[node].operator.end_epoch(time, &mut out)?;
+            let consumers = self.nodes[node].consumers.clone();
+            for changes in out {
+                self.give(&consumers, &changes)?;
+            }
+        }
+        Ok(self.outputs.iter_mut().map(std::mem::take).collect())
+    }
+
+    /// Writes all that is remembered, between two epochs.
+    pub fn save(&self, to: &mut Writer) {
+        to.u64(counted(self.nodes.len()));
+        self.nodes.iter().for_each(|node| node.operator.save(to));
+    }
+
+    /// Reads what was saved of the same plan, before the first rows.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        if from.u64()? != counted(self.nodes.len()) {
+            return Err(SnapshotError::Malformed);
+        }
+        self.nodes.iter_mut().try_for_each(|node| node.operator.load(from))
+    }
+
+    /// Figures of all operators.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.nodes.iter().fold(Stats::default(), |sum, node| sum.plus(node.operator.stats()))
+    }
+}

@@ -1,0 +1,109 @@
+//! What aggregate functions remember of each group.
+//!
+//! All of them can take a value back: counts and sums subtract, sums of floating point numbers are exact, and least and
+//! greatest keep every value with how often it is there.
+
+mod extreme;
+mod sum;
+
+use crate::{
+    dataflow::RunError,
+    snapshot::{Reader, SnapshotError, Writer},
+    state::rows::index,
+};
+use datafusion::arrow::{
+    array::{ArrayRef, Int64Array},
+    datatypes::DataType,
+};
+use extreme::Extreme;
+use std::sync::Arc;
+
+/// An aggregate function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    Count,
+    Sum,
+    Avg,
+    Min,
+    Max,
+}
+
+/// One function's memory of all groups. A weight of zero means: nothing.
+pub(super) trait Accumulator: Send {
+    /// There may be groups with numbers below `end` from now on.
+    fn grow(&mut self, end: usize);
+
+    /// Takes values, each of a group, with their weights.
+    fn update(&mut self, groups: &[u32], values: Option<&ArrayRef>, weights: &[i64]) -> Result<(), RunError>;
+
+    /// What these groups come to.
+    fn values(&mut self, groups: &[u32]) -> Result<ArrayRef, RunError>;
+
+    /// The group is gone; its number may be another's next.
+    fn forget(&mut self, group: u32);
+
+    fn size(&self) -> usize;
+
+    fn save(&self, to: &mut Writer);
+
+    /// Reads what was saved of as many groups as there are.
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError>;
+}
+
+impl Function {
+    /// Its memory for arguments of a type.
+    pub(super) fn accumulator(
+        self,
+        argument: Option<&DataType>,
+        output: &DataType,
+    ) -> Result<Box<dyn Accumulator>, RunError> {
+        let missing = || RunError::Internal(format!("{self:?} has no argument"));
+        Ok(match self {
+            Self::Count => Box::new(Count::default()),
+            Self::Sum => sum::accumulator(argument.ok_or_else(missing)?, output, sum::Shown::Sum)?,
+            Self::Avg => sum::accumulator(argument.ok_or_else(missing)?, output, sum::Shown::Average)?,
+            Self::Min => Box::new(Extreme::new(argument.ok_or_else(missing)?.clone(), extreme::Which::Least)?),
+            Self::Max => Box::new(Extreme::new(argument.ok_or_else(missing)?.clone(), extreme::Which::Greatest)?),
+        })
+    }
+}
+
+/// How many.
+#[derive(Default)]
+struct Count {
+    counts: Vec<i64>,
+}
+
+impl Accumulator for Count {
+    fn grow(&mut self, end: usize) {
+        self.counts.resize(end, 0);
+    }
+
+    fn update(&mut self, groups: &[u32], _: Option<&ArrayRef>, weights: &[i64]) -> Result<(), RunError> {
+        for (group, weight) in groups.iter().zip(weights) {
+            self.counts[index(*group)] += weight;
+        }
+        Ok(())
+    }
+
+    fn values(&mut self, groups: &[u32]) -> Result<ArrayRef, RunError> {
+        let counts = groups.iter().map(|group| self.counts[index(*group)]);
+        Ok(Arc::new(Int64Array::from_iter_values(counts)))
+    }
+
+    fn forget(&mut self, group: u32) {
+        self.counts[index(group)] = 0;
+    }
+
+    fn size(&self) -> usize {
+        self.counts.len() * size_of::<i64>()
+    }
+
+    fn save(&self, to: &mut Writer) {
+        self.counts.iter().for_each(|count| to.i64(*count));
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        self.counts.iter_mut().try_for_each(|count| from.i64().map(|read| *count = read))
+    }
+}

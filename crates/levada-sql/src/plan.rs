@@ -1,0 +1,34 @@
+//! From a query to the operators that keep its answer up to date.
+
+mod expressions;
+mod functions;
+mod session;
+mod streaming;
+
+pub(crate) use functions::averages;
+pub use session::{Planner, Table};
+pub use streaming::{Plan, Source};
+
+use datafusion::error::DataFusionError;
+
+/// Why a query is not run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// It means nothing: a name that does not exist, types that do not fit.
+    #[error("{0}")]
+    Meaning(#[from] DataFusionError),
+    /// It is not supported.
+    #[error("{what} is not supported{}", hint.as_ref().map_or(String::new(), |hint| format!("; {hint}")))]
+    Unsupported {
+        /// What.
+        what: String,
+        /// What to write instead.
+        hint: Option<&'static str>,
+    },
+}
+
+impl PlanError {
+    pub(crate) fn unsupported(what: impl Into<String>, hint: Option<&'static str>) -> Self {
+        Self::Unsupported { what: what.into(), hint }
+    }
+}

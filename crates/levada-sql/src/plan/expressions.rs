@@ -1,0 +1,125 @@
+//! Expressions: which functions there are, that literals have Flink's types, and that nothing means something else here
+//! than it does in Flink.
+
+use super::PlanError;
+use datafusion::{
+    arrow::datatypes::DataType,
+    common::{
+        DFSchema, Result, ScalarValue,
+        tree_node::{Transformed, TreeNode as _, TreeNodeRecursion},
+    },
+    execution::context::ExecutionProps,
+    functions::{core, math, string, unicode},
+    logical_expr::{Cast, Expr, ExprSchemable as _, LogicalPlan, ScalarUDF, TryCast},
+    physical_expr::{PhysicalExpr, create_physical_expr},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The scalar functions that mean here what they mean in Flink, by the names that Flink gives them.
+pub(super) fn scalar_functions() -> BTreeMap<String, Arc<ScalarUDF>> {
+    [
+        ("abs", math::abs()),
+        ("ceil", math::ceil()),
+        ("ceiling", math::ceil()),
+        ("char_length", unicode::character_length()),
+        ("character_length", unicode::character_length()),
+        ("coalesce", core::coalesce()),
+        ("floor", math::floor()),
+        ("lower", string::lower()),
+        ("ltrim", string::ltrim()),
+        ("nullif", core::nullif()),
+        ("replace", string::replace()),
+        ("rtrim", string::rtrim()),
+        ("btrim", string::btrim()),
+        ("sqrt", math::sqrt()),
+        ("substr", unicode::substr()),
+        ("substring", unicode::substr()),
+        ("upper", string::upper()),
+    ]
+    .map(|(name, function)| (name.to_owned(), function))
+    .into()
+}
+
+/// Whole numbers that fit are `INT`, as they are in Flink.
+pub(super) fn with_flink_literals(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let narrow = |expr: Expr| {
+        let narrowed = match &expr {
+            Expr::Literal(ScalarValue::Int64(Some(number)), _) => i32::try_from(*number).ok(),
+            _ => None,
+        };
+        Ok(match narrowed {
+            Some(number) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(number)), None)),
+            None => Transformed::no(expr),
+        })
+    };
+    let node = |plan: LogicalPlan| {
+        if matches!(plan, LogicalPlan::Limit(_)) {
+            return Ok(Transformed::no(plan));
+        }
+        let narrowed = plan.map_expressions(|expr| {
+            let name = datafusion::logical_expr::expr_rewriter::NamePreserver::new_for_projection().save(&expr);
+            expr.transform_up(narrow).map(|narrowed| narrowed.update_data(|expr| name.restore(expr)))
+        })?;
+        let recomputed = narrowed.data.recompute_schema()?;
+        Ok(Transformed::yes(recomputed))
+    };
+    plan.transform_up_with_subqueries(node).map(|transformed| transformed.data)
+}
+
+/// Refuses what would mean something else than in Flink.
+pub(super) fn check(plan: &LogicalPlan) -> Result<(), PlanError> {
+    let mut refused = None;
+    plan.apply_with_subqueries(|node| {
+        let inputs: Vec<&LogicalPlan> = node.inputs();
+        let mut schema = DFSchema::empty();
+        for input in &inputs {
+            schema.merge(input.schema());
+        }
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                refused = check_expression(expr, &schema);
+                Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    })?;
+    refused.map_or(Ok(()), Err)
+}
+
+fn check_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
+    match expr {
+        Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+            let from = expr.get_type(schema).ok()?;
+            let to = field.data_type();
+            (!is_flinks_cast(&from, to)).then(|| PlanError::unsupported(format!("a cast from {from} to {to}"), None))
+        }
+        Expr::ScalarSubquery(query) if query.subquery.max_rows().is_none_or(|rows| rows > 1) => {
+            let hint = Some("aggregate it, with MAX for instance, or write a join");
+            Some(PlanError::unsupported("a sub-query as a value that may have several rows", hint))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a cast gives what Flink's gives.
+fn is_flinks_cast(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Boolean, Date32, Decimal128, Float32, Float64, Null, Timestamp, Utf8};
+    let is_exact = |of: &DataType| of.is_signed_integer() || matches!(of, Decimal128(..));
+    let is_float = |of: &DataType| matches!(of, Float32 | Float64);
+    match (from, to) {
+        (from, to) if from == to => true,
+        (Null, _) => true,
+        (from, to) if is_exact(from) && (is_exact(to) || is_float(to)) => true,
+        (from, to) if is_float(from) && is_float(to) => true,
+        (from, Utf8) if from.is_signed_integer() => true,
+        (Timestamp(_, a), Timestamp(_, b)) => a == b,
+        (Date32, Timestamp(_, None)) | (Timestamp(_, None), Date32) | (Date32, Utf8) | (Utf8, Date32) => true,
+        (Boolean, to) => to.is_signed_integer(),
+        (Utf8, to) => to.is_signed_integer(),
+        _ => false,
+    }
+}
+
+/// An expression that can be evaluated over rows of `schema`.
+pub(super) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+    create_physical_expr(expr, schema, &ExecutionProps::new(), &Default::default())
+}

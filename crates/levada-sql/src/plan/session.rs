@@ -1,0 +1,232 @@
+//! [`Planner`]: what a query may name, and what it means.
+
+use super::{
+    PlanError, expressions, functions,
+    streaming::{self, Plan},
+};
+use datafusion::{
+    arrow::{
+        array::RecordBatch,
+        datatypes::{DataType, SchemaRef},
+    },
+    catalog::MemTable,
+    common::{DFSchema, Result, TableReference, config::ConfigOptions, plan_err},
+    datasource::provider_as_source,
+    execution::{SessionStateBuilder, context::SessionContext},
+    functions as scalar,
+    functions_aggregate::{count::count_udaf, min_max},
+    functions_window::row_number::row_number_udwf,
+    logical_expr::{
+        AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+        planner::{ContextProvider, ExprPlanner},
+    },
+    optimizer::{
+        Analyzer, Optimizer, OptimizerContext, OptimizerRule, common_subexpr_eliminate::CommonSubexprEliminate,
+        decorrelate_predicate_subquery::DecorrelatePredicateSubquery, eliminate_cross_join::EliminateCrossJoin,
+        eliminate_duplicated_expr::EliminateDuplicatedExpr, eliminate_filter::EliminateFilter,
+        eliminate_group_by_constant::EliminateGroupByConstant, eliminate_outer_join::EliminateOuterJoin,
+        extract_equijoin_predicate::ExtractEquijoinPredicate, optimize_projections::OptimizeProjections,
+        push_down_filter::PushDownFilter, replace_distinct_aggregate::ReplaceDistinctWithAggregate,
+        scalar_subquery_to_join::ScalarSubqueryToJoin, simplify_expressions::SimplifyExpressions,
+    },
+    sql::{
+        planner::{ParserOptions, SqlToRel},
+        sqlparser::ast,
+    },
+};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// How often the plan is rewritten, at most.
+const PASSES_MAX: u8 = 8;
+
+/// A table that a query may name.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows, where it is asked in batch; none for streams.
+    pub rows: Vec<RecordBatch>,
+}
+
+/// Plans queries over tables.
+pub struct Planner {
+    tables: BTreeMap<String, Arc<dyn TableSource>>,
+    scalars: BTreeMap<String, Arc<ScalarUDF>>,
+    aggregates: BTreeMap<String, Arc<AggregateUDF>>,
+    windows: BTreeMap<String, Arc<WindowUDF>>,
+    expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    options: Arc<ConfigOptions>,
+}
+
+impl fmt::Debug for Planner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Planner").field("tables", &self.tables.keys().collect::<Vec<_>>()).finish_non_exhaustive()
+    }
+}
+
+impl Planner {
+    /// A planner that knows these tables, and the functions that have Flink's meaning.
+    ///
+    /// # Errors
+    /// Where rows do not fit their table.
+    pub fn new(tables: Vec<Table>) -> Result<Self, PlanError> {
+        let source = |Table { name, schema, rows }: Table| {
+            let table = MemTable::try_new(schema, vec![rows])?;
+            Ok((name, provider_as_source(Arc::new(table))))
+        };
+        let tables = tables.into_iter().map(source).collect::<Result<_, PlanError>>()?;
+        let mut options = ConfigOptions::default();
+        options.sql_parser.enable_ident_normalization = false;
+        options.sql_parser.parse_float_as_decimal = true;
+        options.sql_parser.map_string_types_to_utf8view = false;
+        // A sub-query with one value is a join: what it gives changes, too.
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        Ok(Self {
+            tables,
+            scalars: expressions::scalar_functions(),
+            aggregates: aggregates(),
+            windows: BTreeMap::from([("row_number".to_owned(), row_number_udwf())]),
+            expr_planners: vec![
+                Arc::new(scalar::core::planner::CoreFunctionPlanner::default()),
+                Arc::new(scalar::unicode::planner::UnicodeFunctionPlanner),
+                Arc::new(datafusion::functions_aggregate::planner::AggregateFunctionPlanner),
+                Arc::new(datafusion::functions_window::planner::WindowFunctionPlanner),
+            ],
+            options: Arc::new(options),
+        })
+    }
+
+    /// What a query means, with all types known.
+    ///
+    /// # Errors
+    /// [`PlanError`].
+    pub fn logical(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
+        let options = ParserOptions::from(&self.options.sql_parser);
+        let statement = ast::Statement::Query(Box::new(query.clone()));
+        let plan = SqlToRel::new_with_options(self, options).sql_statement_to_plan(statement)?;
+        let plan = expressions::with_flink_literals(plan)?;
+        let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
+        expressions::check(&plan)?;
+        Ok(plan)
+    }
+
+    /// The operators that keep the answer to a query up to date.
+    ///
+    /// # Errors
+    /// [`PlanError`].
+    pub fn streaming(&self, query: &ast::Query) -> Result<Plan, PlanError> {
+        let plan = self.logical(query)?;
+        let context = OptimizerContext::new_with_config_options(Arc::clone(&self.options)).with_max_passes(PASSES_MAX);
+        let plan = Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?;
+        streaming::plan(&plan)
+    }
+
+    /// The answer to a query over the rows that the tables have.
+    ///
+    /// # Errors
+    /// [`PlanError`].
+    pub async fn batch(&self, query: &ast::Query) -> Result<Vec<RecordBatch>, PlanError> {
+        let plan = self.logical(query)?;
+        let state = SessionStateBuilder::new_with_default_features().build();
+        let context = SessionContext::new_with_state(state);
+        Ok(context.execute_logical_plan(plan).await?.collect().await?)
+    }
+}
+
+/// Those of DataFusion's rewrites that hold for unbounded input that changes, too.
+fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    vec![
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(ReplaceDistinctWithAggregate::new()),
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(ExtractEquijoinPredicate::new()),
+        Arc::new(EliminateDuplicatedExpr::new()),
+        Arc::new(EliminateFilter::new()),
+        Arc::new(EliminateCrossJoin::new()),
+        Arc::new(EliminateOuterJoin::new()),
+        Arc::new(PushDownFilter::new()),
+        Arc::new(EliminateGroupByConstant::new()),
+        Arc::new(CommonSubexprEliminate::new()),
+        Arc::new(OptimizeProjections::new()),
+    ]
+}
+
+fn aggregates() -> BTreeMap<String, Arc<AggregateUDF>> {
+    [count_udaf(), min_max::min_udaf(), min_max::max_udaf(), functions::sum(), functions::avg()]
+        .into_iter()
+        .map(|function| (function.name().to_owned(), function))
+        .collect()
+}
+
+impl ContextProvider for Planner {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        if let Some(table) = self.tables.get(name.table()) {
+            return Ok(Arc::clone(table));
+        }
+        match nearest(name.table(), self.tables.keys()) {
+            Some(nearest) => plan_err!("there is no table `{}`; did you mean `{nearest}`?", name.table()),
+            None => plan_err!("there is no table `{}`", name.table()),
+        }
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.expr_planners
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.scalars.get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.aggregates.get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.windows.get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.options
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.scalars.keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.aggregates.keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.windows.keys().cloned().collect()
+    }
+}
+
+/// The name among `names` that is nearest to what was written, if any is near.
+pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+    let distance = |name: &&String| {
+        datafusion::common::utils::datafusion_strsim::levenshtein(&written.to_lowercase(), &name.to_lowercase())
+    };
+    let near = names.min_by_key(distance)?;
+    (distance(&near) <= written.len().div_ceil(3)).then_some(near.as_str())
+}
+
+/// The fields of a plan's rows, without qualifiers.
+pub(super) fn arrow_schema(schema: &DFSchema) -> SchemaRef {
+    Arc::clone(schema.inner())
+}

@@ -1,0 +1,380 @@
+//! From a logical plan to a [`Dataflow`].
+
+use super::{PlanError, expressions::physical, session::arrow_schema};
+use crate::{
+    dataflow::{Dataflow, Node, Port},
+    operator::{
+        Operator,
+        aggregate::{self, Aggregate},
+        consolidate::Consolidate,
+        join::{self, Join},
+        project::Project,
+    },
+};
+use datafusion::{
+    arrow::datatypes::{Field, Schema, SchemaRef},
+    common::{DFSchema, JoinType, NullEquality},
+    logical_expr::{self as logical, Distinct, Expr, LogicalPlan, expr::AggregateFunction},
+    physical_expr::{PhysicalExpr, expressions::Column as PhysicalColumn},
+};
+use std::sync::Arc;
+
+/// What a statement reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The table.
+    pub table: String,
+    /// All its columns.
+    pub schema: SchemaRef,
+}
+
+/// A query that can be run.
+pub struct Plan {
+    /// What it reads, in the order in which rows are handed to the dataflow.
+    pub sources: Vec<Source>,
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    /// Whether rows only come and never go.
+    pub is_append_only: bool,
+    /// The operators, without any state yet.
+    pub dataflow: Dataflow,
+}
+
+/// Builds the dataflow of a plan.
+pub(super) fn plan(plan: &LogicalPlan) -> Result<Plan, PlanError> {
+    let mut builder = Builder::default();
+    let mut stream = builder.build(plan)?;
+    let schema = arrow_schema(plan.schema());
+    if !stream.is_append_only {
+        let net = Consolidate::new(Arc::clone(&schema)).map_err(internal)?;
+        stream = builder.chain(stream, Box::new(net), false);
+    }
+    builder.connect(stream.from, Port::Output(0));
+    let Builder { sources, readers, nodes } = builder;
+    let is_append_only = stream.is_append_only;
+    Ok(Plan { sources, schema, is_append_only, dataflow: Dataflow::new(nodes, readers, 1) })
+}
+
+fn internal(error: crate::RunError) -> PlanError {
+    PlanError::unsupported(error.to_string(), None)
+}
+
+/// Where rows come from.
+#[derive(Clone, Copy, Debug)]
+enum From {
+    Source(usize),
+    Node(usize),
+}
+
+/// A part of a plan.
+#[derive(Clone, Debug)]
+struct Stream {
+    from: From,
+    is_append_only: bool,
+    /// The sources behind it.
+    sources: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Builder {
+    sources: Vec<Source>,
+    readers: Vec<Vec<Port>>,
+    nodes: Vec<Node>,
+}
+
+impl Builder {
+    fn connect(&mut self, from: From, to: Port) {
+        match from {
+            From::Source(source) => self.readers[source].push(to),
+            From::Node(node) => self.nodes[node].consumers.push(to),
+        }
+    }
+
+    fn add(&mut self, inputs: &[&Stream], operator: Box<dyn Operator>, is_append_only: bool) -> Stream {
+        let node = self.nodes.len();
+        self.nodes.push(Node { operator, consumers: Vec::new() });
+        for (input, stream) in inputs.iter().enumerate() {
+            self.connect(stream.from, Port::Node { node, input });
+        }
+        let mut sources: Vec<usize> = inputs.iter().flat_map(|stream| stream.sources.clone()).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        Stream { from: From::Node(node), is_append_only, sources }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "a stream is read by who comes behind it")]
+    fn chain(&mut self, input: Stream, operator: Box<dyn Operator>, is_append_only: bool) -> Stream {
+        self.add(&[&input], operator, is_append_only)
+    }
+
+    fn build(&mut self, plan: &LogicalPlan) -> Result<Stream, PlanError> {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.scan(scan),
+            LogicalPlan::SubqueryAlias(alias) => self.build(&alias.input),
+            LogicalPlan::Filter(filter) => {
+                let input = self.build(&filter.input)?;
+                let condition = physical(&filter.predicate, filter.input.schema())?;
+                let is_append_only = input.is_append_only;
+                Ok(self.chain(input, Box::new(Project::filter(condition)), is_append_only))
+            }
+            LogicalPlan::Projection(projection) => {
+                let input = self.build(&projection.input)?;
+                let schema = arrow_schema(&projection.schema);
+                self.project(input, &projection.expr, projection.input.schema(), schema)
+            }
+            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
+            LogicalPlan::Join(join) => self.join(join),
+            other => Err(refusal(other)),
+        }
+    }
+
+    fn scan(&mut self, scan: &logical::TableScan) -> Result<Stream, PlanError> {
+        let table = scan.table_name.table().to_owned();
+        let schema = scan.source.schema();
+        let known = self.sources.iter().position(|source| source.table == table);
+        let source = known.unwrap_or_else(|| {
+            self.sources.push(Source { table, schema: Arc::clone(&schema) });
+            self.readers.push(Vec::new());
+            self.sources.len() - 1
+        });
+        if !scan.filters.is_empty() || scan.fetch.is_some() {
+            return Err(PlanError::unsupported("a filter within a table", None));
+        }
+        let stream = Stream { from: From::Source(source), is_append_only: true, sources: vec![source] };
+        let Some(projection) = &scan.projection else { return Ok(stream) };
+        let column = |at: &usize| Arc::new(PhysicalColumn::new(schema.field(*at).name(), *at)) as _;
+        let columns = projection.iter().map(column).collect();
+        let projected = arrow_schema(&scan.projected_schema);
+        Ok(self.chain(stream, Box::new(Project::columns(columns, projected)), true))
+    }
+
+    fn project(
+        &mut self,
+        input: Stream,
+        exprs: &[Expr],
+        from: &DFSchema,
+        to: SchemaRef,
+    ) -> Result<Stream, PlanError> {
+        let columns = exprs.iter().map(|expr| physical(expr, from)).collect::<Result<_, _>>()?;
+        let is_append_only = input.is_append_only;
+        Ok(self.chain(input, Box::new(Project::columns(columns, to)), is_append_only))
+    }
+
+    fn union(&mut self, union: &logical::Union) -> Result<Stream, PlanError> {
+        let schema = arrow_schema(&union.schema);
+        let mut inputs = Vec::new();
+        for input in &union.inputs {
+            let stream = self.build(input)?;
+            let columns = numbered(&arrow_schema(input.schema()), 0..schema.fields().len());
+            let is_append_only = stream.is_append_only;
+            inputs.push(self.chain(stream, Box::new(Project::columns(columns, Arc::clone(&schema))), is_append_only));
+        }
+        let all = numbered(&schema, 0..schema.fields().len());
+        let is_append_only = inputs.iter().all(|stream| stream.is_append_only);
+        let inputs: Vec<&Stream> = inputs.iter().collect();
+        Ok(self.add(&inputs, Box::new(Project::columns(all, schema)), is_append_only))
+    }
+
+    fn distinct(&mut self, input: &LogicalPlan) -> Result<Stream, PlanError> {
+        let stream = self.build(input)?;
+        let schema = arrow_schema(input.schema());
+        let spec = aggregate::Spec {
+            key_count: schema.fields().len(),
+            calls: Vec::new(),
+            input: Arc::clone(&schema),
+            output: schema,
+            window: None,
+        };
+        let is_append_only = stream.is_append_only;
+        let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
+        Ok(self.chain(stream, operator, is_append_only))
+    }
+
+    fn aggregate(&mut self, aggregate: &logical::Aggregate) -> Result<Stream, PlanError> {
+        let input = self.build(&aggregate.input)?;
+        let from = aggregate.input.schema();
+        let output = arrow_schema(&aggregate.schema);
+        let key_count = aggregate.group_expr.len();
+        if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
+            return Err(PlanError::unsupported("GROUPING SETS, CUBE and ROLLUP", Some("write a UNION ALL of several GROUP BY")));
+        }
+        let mut exprs = aggregate.group_expr.clone();
+        let mut calls = Vec::new();
+        for (expr, field) in aggregate.aggr_expr.iter().zip(output.fields().iter().skip(key_count)) {
+            calls.push(call(expr, field, &mut exprs)?);
+        }
+        let columns: Vec<Arc<dyn PhysicalExpr>> =
+            exprs.iter().map(|expr| physical(expr, from)).collect::<Result<_, _>>()?;
+        let fields = columns.iter().enumerate().map(|(place, column)| {
+            Ok(Field::new(place.to_string(), column.data_type(from.as_arrow())?, true))
+        });
+        let projected = Arc::new(Schema::new(fields.collect::<datafusion::common::Result<Vec<_>>>()?));
+        let is_append_only = input.is_append_only;
+        let projection = Project::columns(columns, Arc::clone(&projected));
+        let stream = self.chain(input, Box::new(projection), is_append_only);
+        let spec = aggregate::Spec { key_count, calls, input: projected, output, window: None };
+        let is_append_only = is_append_only && spec.calls.is_empty() && key_count > 0;
+        let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
+        Ok(self.chain(stream, operator, is_append_only))
+    }
+
+    fn join(&mut self, join: &logical::Join) -> Result<Stream, PlanError> {
+        if join.null_aware {
+            let hint = "write NOT EXISTS (SELECT … WHERE …), or filter out nulls on both sides";
+            return Err(PlanError::unsupported("NOT IN over columns that may be null", Some(hint)));
+        }
+        if matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark) {
+            let hint = "write the condition as a join";
+            return Err(PlanError::unsupported("a sub-query in an OR", Some(hint)));
+        }
+        let (left, left_keys) = self.keyed(&join.left, join.on.iter().map(|(left, _)| left))?;
+        let (right, right_keys) = self.keyed(&join.right, join.on.iter().map(|(_, right)| right))?;
+        let (left_schema, right_schema) = (arrow_schema(join.left.schema()), arrow_schema(join.right.schema()));
+        let (wide_left, wide_right) = (left.1, right.1);
+        // The keys that had to be computed lie behind each side's columns.
+        let pair_fields = wide_left.fields().iter().chain(wide_right.fields().iter()).cloned();
+        let pair: SchemaRef = Arc::new(Schema::new(pair_fields.collect::<Vec<_>>()));
+        let filter = match &join.filter {
+            Some(filter) => Some(pair_filter(filter, join, wide_left.fields().len())?),
+            None => None,
+        };
+        let nullable = |schema: &SchemaRef| {
+            let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+            fields.collect::<Vec<_>>()
+        };
+        let wide: SchemaRef = match join.join_type {
+            JoinType::LeftSemi | JoinType::LeftAnti => Arc::clone(&wide_left),
+            JoinType::RightSemi | JoinType::RightAnti => Arc::clone(&wide_right),
+            _ => Arc::new(Schema::new([nullable(&wide_left), nullable(&wide_right)].concat())),
+        };
+        let kept = match join.join_type {
+            JoinType::LeftSemi | JoinType::LeftAnti => (0..left_schema.fields().len()).collect(),
+            JoinType::RightSemi | JoinType::RightAnti => (0..right_schema.fields().len()).collect(),
+            _ => {
+                let right_start = wide_left.fields().len();
+                let right = right_start..right_start + right_schema.fields().len();
+                (0..left_schema.fields().len()).chain(right).collect::<Vec<_>>()
+            }
+        };
+        let inner = matches!(join.join_type, JoinType::Inner);
+        let semi = matches!(join.join_type, JoinType::LeftSemi | JoinType::RightSemi);
+        let is_append_only = (inner || semi) && left.0.is_append_only && right.0.is_append_only;
+        let spec = join::Spec {
+            kind: join.join_type,
+            sides: [(wide_left, left_keys), (wide_right, right_keys)],
+            nulls_are_equal: join.null_equality == NullEquality::NullEqualsNull,
+            filter,
+            pair,
+            output: Arc::clone(&wide),
+        };
+        let operator = Box::new(Join::new(spec).map_err(internal)?);
+        let joined = self.add(&[&left.0, &right.0], operator, is_append_only);
+        let output = arrow_schema(&join.schema);
+        Ok(self.chain(joined, Box::new(Project::columns(numbered(&wide, kept), output)), is_append_only))
+    }
+
+    /// A side of a join, with its keys as columns behind its own where they are not columns of it.
+    fn keyed<'a>(
+        &mut self,
+        plan: &LogicalPlan,
+        keys: impl Iterator<Item = &'a Expr>,
+    ) -> Result<((Stream, SchemaRef), Vec<usize>), PlanError> {
+        let stream = self.build(plan)?;
+        let schema = arrow_schema(plan.schema());
+        let mut columns = numbered(&schema, 0..schema.fields().len());
+        let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut places = Vec::new();
+        for key in keys {
+            let place = match key {
+                Expr::Column(column) => plan.schema().index_of_column(column)?,
+                computed => {
+                    let column = physical(computed, plan.schema())?;
+                    fields.push(Field::new(format!("key {}", fields.len()), column.data_type(&schema)?, true));
+                    columns.push(column);
+                    columns.len() - 1
+                }
+            };
+            places.push(place);
+        }
+        if columns.len() == schema.fields().len() {
+            return Ok(((stream, schema), places));
+        }
+        let wide: SchemaRef = Arc::new(Schema::new(fields));
+        let is_append_only = stream.is_append_only;
+        let stream = self.chain(stream, Box::new(Project::columns(columns, Arc::clone(&wide))), is_append_only);
+        Ok(((stream, wide), places))
+    }
+}
+
+/// A join's condition over the left columns, then, from `right_start` on, the right.
+fn pair_filter(filter: &Expr, join: &logical::Join, right_start: usize) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
+    use datafusion::common::tree_node::{Transformed, TreeNode as _};
+    let both = join.left.schema().join(join.right.schema())?;
+    let left_count = join.left.schema().fields().len();
+    let filter = physical(filter, &both)?;
+    let moved = filter.transform(|expr| {
+        let expr: Arc<dyn PhysicalExpr> = expr;
+        Ok(match expr.downcast_ref::<PhysicalColumn>() {
+            Some(column) if column.index() >= left_count => {
+                let place = column.index() - left_count + right_start;
+                Transformed::yes(Arc::new(PhysicalColumn::new(column.name(), place)) as _)
+            }
+            _ => Transformed::no(expr),
+        })
+    })?;
+    Ok(moved.data)
+}
+
+/// Columns as they are, at these places.
+fn numbered(schema: &SchemaRef, places: impl IntoIterator<Item = usize>) -> Vec<Arc<dyn PhysicalExpr>> {
+    let column = |at: usize| Arc::new(PhysicalColumn::new(schema.field(at).name(), at)) as _;
+    places.into_iter().map(column).collect()
+}
+
+/// An aggregate call; its argument and filter are computed as further columns.
+fn call(expr: &Expr, field: &Field, columns: &mut Vec<Expr>) -> Result<aggregate::Call, PlanError> {
+    let expr = expr.clone().unalias();
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else {
+        return Err(PlanError::unsupported(expr.to_string(), None));
+    };
+    let function = match func.name() {
+        "count" => aggregate::Function::Count,
+        "sum" => aggregate::Function::Sum,
+        "avg" => aggregate::Function::Avg,
+        "min" => aggregate::Function::Min,
+        "max" => aggregate::Function::Max,
+        other => return Err(PlanError::unsupported(format!("{}()", other.to_uppercase()), None)),
+    };
+    if !params.order_by.is_empty() || params.null_treatment.is_some() {
+        return Err(PlanError::unsupported("an order within an aggregate function", None));
+    }
+    let mut add = |expr: Expr| {
+        columns.push(expr);
+        columns.len() - 1
+    };
+    let argument = match params.args.as_slice() {
+        [Expr::Literal(value, _)] if function == aggregate::Function::Count && !value.is_null() => None,
+        [argument] => Some(add(argument.clone())),
+        [] => None,
+        _ => return Err(PlanError::unsupported("COUNT of several columns", Some("count one of them"))),
+    };
+    let filter = params.filter.map(|filter| add(*filter));
+    Ok(aggregate::Call { function, argument, distinct: params.distinct, filter, output: field.data_type().clone() })
+}
+
+fn refusal(plan: &LogicalPlan) -> PlanError {
+    match plan {
+        LogicalPlan::Sort(_) => PlanError::unsupported("ORDER BY in a continuous query", Some("order when you read the result")),
+        LogicalPlan::Limit(_) => {
+            let hint = "write WHERE ROW_NUMBER() … <= n once that is there, or limit when you read the result";
+            PlanError::unsupported("LIMIT in a continuous query", Some(hint))
+        }
+        LogicalPlan::Window(_) => PlanError::unsupported("OVER", None),
+        LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
+            PlanError::unsupported("a continuous query without a table", None)
+        }
+        other => PlanError::unsupported(other.display().to_string(), None),
+    }
+}

@@ -1,0 +1,190 @@
+//! [`SourceReader`]: records of a table's partitions as rows.
+
+use crate::{
+    changes::Changes,
+    format::{Columns, Decoded, Decoder, decoder},
+    operator::aggregate::milliseconds,
+    snapshot::{Reader, SnapshotError, Writer},
+    statement::StatementError,
+    table::{Origin, Table},
+};
+use datafusion::arrow::{
+    array::{Array as _, ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray},
+    compute::max,
+};
+use levada_model::{Offset, Timestamp};
+use levada_stream::{Inputs, ReadError};
+use std::{ops::Range, sync::Arc};
+
+/// Rows are handed on in batches of this size.
+const ROWS_MAX: usize = 8_192;
+/// Bytes that are read of a partition at once.
+const READ_SIZE: usize = 4 << 20;
+
+/// Reads one table.
+pub(crate) struct SourceReader {
+    table: Arc<Table>,
+    /// Its partitions among the statement's inputs.
+    partitions: Range<usize>,
+    key: Option<Box<dyn Decoder>>,
+    value: Box<dyn Decoder>,
+    meta: Meta,
+    /// Of each partition: the latest event time, in milliseconds since 1970.
+    latest: Vec<Option<Timestamp>>,
+    watermark: Option<Timestamp>,
+}
+
+/// Metadata of the records that are being gathered.
+#[derive(Default)]
+struct Meta {
+    timestamps: Vec<Timestamp>,
+    partitions: Vec<i32>,
+    offsets: Vec<Offset>,
+}
+
+impl SourceReader {
+    pub(crate) fn new(table: Arc<Table>, partitions: Range<usize>) -> Result<Self, StatementError> {
+        let of = |origin: Origin| {
+            let wanted = table.columns_of(origin);
+            Columns { fields: table.schema.project(&wanted).map(|it| it.fields).unwrap_or_default(), wanted: (0..wanted.len()).collect() }
+        };
+        let key = match &table.key_format {
+            Some(format) if table.origins.contains(&Origin::Key) => Some(decoder(format, &of(Origin::Key))?),
+            _ => None,
+        };
+        let value = decoder(&table.value_format, &of(Origin::Value))?;
+        let latest = vec![None; partitions.len()];
+        Ok(Self { table, partitions, key, value, meta: Meta::default(), latest, watermark: None })
+    }
+
+    /// Hands on all rows between two cuts, partition by partition.
+    pub(crate) fn read(
+        &mut self,
+        inputs: &Inputs,
+        from: &[Offset],
+        to: &[Offset],
+        take: &mut dyn FnMut(Changes) -> Result<(), StatementError>,
+    ) -> Result<(), StatementError> {
+        for (place, partition) in self.partitions.clone().enumerate() {
+            let mut next = from[partition];
+            while next < to[partition] {
+                let read = inputs.read(partition, next, to[partition], READ_SIZE);
+                let read = read.map_err(|error| self.unreadable(inputs, partition, error))?;
+                for batch in &read.batches {
+                    let opened = batch.open().map_err(|error| self.unreadable(inputs, partition, error))?;
+                    let index = inputs.partitions()[partition].partition;
+                    batch.each(&opened, |offset, timestamp, record| {
+                        self.decode(index, offset, timestamp, record.key, record.value)?;
+                        if self.meta.offsets.len() >= ROWS_MAX { self.flush(place, take) } else { Ok(()) }
+                    })?;
+                }
+                next = read.next;
+            }
+            self.flush(place, take)?;
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, inputs: &Inputs, partition: usize, error: ReadError) -> StatementError {
+        let partition = inputs.partitions()[partition].partition;
+        StatementError::Input { table: self.table.name.clone(), partition, error }
+    }
+
+    fn decode(
+        &mut self,
+        partition: i32,
+        offset: Offset,
+        timestamp: Timestamp,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<(), StatementError> {
+        let table = self.table.name.clone();
+        let undecodable = |side, error| StatementError::Record { table, partition, offset, side, error };
+        match self.value.decode(value) {
+            Ok(Decoded::Row) => {}
+            Ok(Decoded::Skipped) => return Ok(()),
+            Err(error) => return Err(undecodable("value", error)),
+        }
+        if let Some(decoder) = &mut self.key {
+            match decoder.decode(key) {
+                Ok(Decoded::Row) => {}
+                Ok(Decoded::Skipped) => decoder.blank(),
+                Err(error) => return Err(undecodable("key", error)),
+            }
+        }
+        self.meta.timestamps.push(timestamp);
+        self.meta.partitions.push(partition);
+        self.meta.offsets.push(offset);
+        Ok(())
+    }
+
+    fn flush(
+        &mut self,
+        place: usize,
+        take: &mut dyn FnMut(Changes) -> Result<(), StatementError>,
+    ) -> Result<(), StatementError> {
+        let Meta { timestamps, partitions, offsets } = std::mem::take(&mut self.meta);
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let count = offsets.len();
+        let mut values = self.value.finish()?.into_iter();
+        let mut keys = match &mut self.key {
+            Some(decoder) => decoder.finish()?.into_iter(),
+            None => Vec::new().into_iter(),
+        };
+        let timestamps: ArrayRef = Arc::new(TimestampMillisecondArray::from(timestamps).with_timezone("UTC"));
+        let partitions: ArrayRef = Arc::new(Int32Array::from(partitions));
+        let offsets: ArrayRef = Arc::new(Int64Array::from(offsets));
+        let column = |origin: &Origin| match origin {
+            Origin::Key => keys.next(),
+            Origin::Value => values.next(),
+            Origin::Timestamp => Some(Arc::clone(&timestamps)),
+            Origin::Partition => Some(Arc::clone(&partitions)),
+            Origin::Offset => Some(Arc::clone(&offsets)),
+        };
+        let columns: Vec<ArrayRef> = self.table.origins.iter().filter_map(column).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.table.schema), columns, &options)?;
+        if let Some(watermark) = self.table.watermark {
+            let times = milliseconds(rows.column(watermark.column))?;
+            if let Some(latest) = max(&times) {
+                self.latest[place] = self.latest[place].max(Some(latest));
+            }
+            debug_assert_eq!(times.len(), count, "one time a row");
+        }
+        take(Changes::inserted(rows))
+    }
+
+    /// Moves the watermark on to what the partitions have come to, but for those that are idle.
+    pub(crate) fn advance(&mut self, is_idle: &dyn Fn(usize) -> bool) -> Option<Timestamp> {
+        let delay_ms = self.table.watermark?.delay_ms;
+        let awaited = self.partitions.clone().zip(&self.latest).filter(|(partition, _)| !is_idle(*partition));
+        let least = awaited.map(|(_, latest)| *latest).min();
+        // When all are idle it stands.
+        if let Some(Some(latest)) = least {
+            self.watermark = self.watermark.max(Some(latest.saturating_sub(delay_ms)));
+        }
+        self.watermark
+    }
+
+    /// The watermark is what it was recorded to be.
+    pub(crate) fn replay(&mut self, watermark: Option<Timestamp>) {
+        self.watermark = watermark;
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer) {
+        for time in self.latest.iter().chain([&self.watermark]) {
+            to.u8(u8::from(time.is_some()));
+            to.i64(time.unwrap_or(0));
+        }
+    }
+
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        for time in self.latest.iter_mut().chain([&mut self.watermark]) {
+            let (is_known, at) = (from.u8()? != 0, from.i64()?);
+            *time = is_known.then_some(at);
+        }
+        Ok(())
+    }
+}

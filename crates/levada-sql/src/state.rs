@@ -1,0 +1,4 @@
+//! What operators remember: rows under dense numbers.
+
+pub(crate) mod exact;
+pub(crate) mod rows;

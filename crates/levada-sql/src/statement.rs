@@ -1,0 +1,224 @@
+//! [`Statement`]: a query that runs, epoch by epoch, and goes on after a crash where it was.
+//!
+//! ```text
+//! grown ─▶ cut ─▶ read, decode, push ─▶ end of epoch ─▶ encode ─▶ one transaction: outputs and the epoch's record
+//! ```
+//!
+//! What is recorded of an epoch, its cut, its watermarks and its time, is all that its replay needs. A start loads the
+//! last snapshot and replays the epochs behind it without their output, of which only the hash is compared.
+
+mod run;
+
+pub use run::{Progress, Stop};
+
+use crate::{
+    RunError,
+    format::{DecodeError, EncodeError, FormatError},
+    plan::{PlanError, Planner},
+    snapshot::SnapshotError,
+    table::Table,
+};
+use datafusion::arrow::{datatypes::SchemaRef, error::ArrowError};
+use levada_model::{Offset, PartitionIndex};
+use levada_sql_syntax::ast;
+use levada_stream::{CommitError, HandleError, ReadError};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Why a statement does not run any more.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementError {
+    /// Its query is not run.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// An expression has no value, or something is too large.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A table's format is not sound.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A row cannot be written.
+    #[error("a row cannot be written: {0}")]
+    Encode(#[from] EncodeError),
+    /// A record is no row of its table.
+    #[error("{side} of the record at offset {offset} of partition {partition} of table `{table}`: {error}")]
+    Record {
+        /// The table.
+        table: String,
+        /// The partition of its topic.
+        partition: PartitionIndex,
+        /// The record's offset.
+        offset: Offset,
+        /// `key` or `value`.
+        side: &'static str,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// A partition cannot be read.
+    #[error("partition {partition} of table `{table}`: {error}")]
+    Input {
+        /// The table.
+        table: String,
+        /// The partition of its topic.
+        partition: PartitionIndex,
+        /// Why not.
+        error: ReadError,
+    },
+    /// A batch cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Two rows have one key.
+    #[error("two rows have the key `{key}`, which is to be the primary key of table `{table}`")]
+    KeyNotUnique {
+        /// The table.
+        table: String,
+        /// The key.
+        key: String,
+    },
+    /// The broker refuses it.
+    #[error(transparent)]
+    Broker(#[from] HandleError),
+    /// An epoch was not committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// What was kept is not understood.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The replay of an epoch came to something else than the epoch had.
+    #[error("the replay of epoch {number} comes to something else than was written: what the statement does is not determined by its input")]
+    NotDeterministic {
+        /// The epoch.
+        number: u64,
+    },
+    /// The inputs are not those of the last run.
+    #[error("the tables have {now} partitions, and had {before} when the statement ran last: drop it, and create it again")]
+    OtherPartitions {
+        /// How many there are.
+        now: usize,
+        /// How many there were.
+        before: usize,
+    },
+    /// The query's columns are not those of the table that it goes to.
+    #[error("{0}")]
+    Columns(String),
+    /// A promise between our own parts does not hold.
+    #[error("this should not happen: {0}")]
+    Internal(String),
+}
+
+impl From<ArrowError> for StatementError {
+    fn from(error: ArrowError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+/// A query over tables whose rows go to a table.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// Its name, which its journal has.
+    pub name: String,
+    /// The query.
+    pub query: Box<ast::Query>,
+    /// The columns that the query gives; all of the table's in their order where it is empty.
+    pub columns: Vec<String>,
+    /// The tables that it may read, by name.
+    pub tables: BTreeMap<String, Arc<Table>>,
+    /// Where its rows go.
+    pub sink: Arc<Table>,
+}
+
+impl Statement {
+    /// Plans the query, and checks that its rows fit the table that they go to.
+    ///
+    /// # Errors
+    /// [`StatementError::Plan`], [`StatementError::Columns`].
+    pub(crate) fn plan(&self) -> Result<crate::plan::Plan, StatementError> {
+        let plan = planner(&self.tables)?.streaming(&self.query)?;
+        let wanted = self.wanted_columns()?;
+        check_columns(&plan.schema, &self.sink, &wanted)?;
+        if self.sink.changelog == crate::table::Changelog::Append && !plan.is_append_only {
+            let name = &self.sink.name;
+            let message = format!(
+                "rows of this query change later on, and table `{name}` takes only those that come: declare it with \
+                 'connector' = 'upsert-kafka' and a PRIMARY KEY"
+            );
+            return Err(StatementError::Columns(message));
+        }
+        Ok(plan)
+    }
+
+    /// The columns of the sink that the query gives, by their places there.
+    pub(crate) fn wanted_columns(&self) -> Result<Vec<usize>, StatementError> {
+        if self.columns.is_empty() {
+            let is_written = |column: &usize| self.sink.is_written(*column);
+            return Ok((0..self.sink.origins.len()).filter(is_written).collect());
+        }
+        let place = |name: &String| {
+            let found = self.sink.schema.fields().iter().position(|field| field.name() == name);
+            found.ok_or_else(|| StatementError::Columns(format!("table `{}` has no column `{name}`", self.sink.name)))
+        };
+        self.columns.iter().map(place).collect()
+    }
+}
+
+/// A planner that knows these tables.
+pub(crate) fn planner(tables: &BTreeMap<String, Arc<Table>>) -> Result<Planner, StatementError> {
+    let table = |(name, table): (&String, &Arc<Table>)| crate::plan::Table {
+        name: name.clone(),
+        schema: Arc::clone(&table.schema),
+        rows: Vec::new(),
+    };
+    Ok(Planner::new(tables.iter().map(table).collect())?)
+}
+
+fn check_columns(given: &SchemaRef, sink: &Table, wanted: &[usize]) -> Result<(), StatementError> {
+    let (count, name) = (given.fields().len(), &sink.name);
+    if count != wanted.len() {
+        let message = format!("the query gives {count} columns, and table `{name}` takes {}", wanted.len());
+        return Err(StatementError::Columns(message));
+    }
+    for (field, place) in given.fields().iter().zip(wanted) {
+        let to = sink.schema.field(*place);
+        if !can_be_stored(field.data_type(), to.data_type()) {
+            let (from, into) = (type_name(field), type_name(to));
+            let message = format!(
+                "column `{}` of the query is {from}, and `{}` of table `{name}` is {into}: CAST({} AS {into})",
+                field.name(),
+                to.name(),
+                field.name(),
+            );
+            return Err(StatementError::Columns(message));
+        }
+    }
+    Ok(())
+}
+
+fn type_name(field: &datafusion::arrow::datatypes::Field) -> String {
+    crate::types::Type::of(field).map_or_else(|_| field.data_type().to_string(), |of| of.to_string())
+}
+
+/// Whether values of a type can go into a column of another without losing anything.
+///
+/// Source: Flink's implicit casts.
+fn can_be_stored(from: &datafusion::arrow::datatypes::DataType, to: &datafusion::arrow::datatypes::DataType) -> bool {
+    use datafusion::arrow::datatypes::DataType::{Decimal128, Float32, Float64, Null, Timestamp};
+    match (from, to) {
+        (from, to) if from == to => true,
+        (Null, _) | (Float32, Float64) => true,
+        (from, Float32 | Float64) if from.is_signed_integer() => true,
+        (from, to) if from.is_signed_integer() && to.is_signed_integer() => from.primitive_width() <= to.primitive_width(),
+        (from, Decimal128(precision, scale)) if from.is_signed_integer() => {
+            let digits = match from.primitive_width() {
+                Some(1) => 3,
+                Some(2) => 5,
+                Some(4) => 10,
+                _ => 19,
+            };
+            i16::from(*precision) - i16::from(*scale) >= digits
+        }
+        (Decimal128(p, s), Decimal128(precision, scale)) => {
+            scale >= s && i16::from(*precision) - i16::from(*scale) >= i16::from(*p) - i16::from(*s)
+        }
+        (Timestamp(_, a), Timestamp(_, b)) => a.is_some() == b.is_some(),
+        _ => false,
+    }
+}

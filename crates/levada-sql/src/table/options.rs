@@ -1,0 +1,63 @@
+//! What stands in a table's `WITH`, by Flink's names.
+
+use super::{Changelog, TableError};
+use crate::format::Format;
+use std::collections::BTreeMap;
+
+const CONNECTORS: &str = "`kafka` and `upsert-kafka`";
+
+pub(super) struct Options {
+    pub(super) topic: String,
+    pub(super) changelog: Changelog,
+    pub(super) key_format: Option<Format>,
+    pub(super) key_fields: Vec<String>,
+    pub(super) value_format: Format,
+}
+
+impl Options {
+    pub(super) fn read(
+        name: &str,
+        options: &BTreeMap<String, String>,
+        primary_key: &[usize],
+    ) -> Result<Self, TableError> {
+        let changelog = match options.get("connector").map(String::as_str) {
+            None | Some("kafka") => Changelog::Append,
+            Some("upsert-kafka") => Changelog::Upsert,
+            Some(other) => {
+                return Err(TableError::Option(format!("there is no connector `{other}`, but {CONNECTORS}")));
+            }
+        };
+        if changelog == Changelog::Upsert && primary_key.is_empty() {
+            return Err(TableError::Option("`upsert-kafka` needs a PRIMARY KEY … NOT ENFORCED".to_owned()));
+        }
+        let value_name = options.get("value.format").or_else(|| options.get("format")).map_or("json", String::as_str);
+        let value_prefix = if options.contains_key("value.format") { "value." } else { "" };
+        let value_format = Format::from_options(value_name, value_prefix, options)?;
+        let default_key = (changelog == Changelog::Upsert).then_some("json");
+        let key_name = options.get("key.format").map(String::as_str).or(default_key);
+        let key_format = key_name.map(|name| Format::from_options(name, "key.", options)).transpose()?;
+        let key_fields: Vec<String> = options
+            .get("key.fields")
+            .map(|fields| fields.split(';').map(|field| field.trim().to_owned()).collect())
+            .unwrap_or_default();
+        let topic = options.get("topic").map_or(name, String::as_str).to_owned();
+        let known = |key: &str| {
+            let of_format = |prefix: &str, format: &str| key.starts_with(&format!("{prefix}{format}."));
+            matches!(key, "connector" | "topic" | "format" | "value.format" | "key.format" | "key.fields")
+                || of_format(value_prefix, value_name)
+                || key_name.is_some_and(|name| of_format("key.", name))
+                || (key == "scan.startup.mode" && options.get(key).is_some_and(|mode| mode == "earliest-offset"))
+        };
+        match options.keys().find(|key| !known(key)) {
+            None => Ok(Self { topic, changelog, key_format, key_fields, value_format }),
+            Some(key) if key == "properties.bootstrap.servers" => {
+                let message = "`properties.bootstrap.servers` is not supported: tables are topics of this broker";
+                Err(TableError::Option(message.to_owned()))
+            }
+            Some(key) if key == "scan.startup.mode" => {
+                Err(TableError::Option("`scan.startup.mode` can be `earliest-offset`".to_owned()))
+            }
+            Some(key) => Err(TableError::Option(format!("there is no option `{key}`"))),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Queries of every shape that there are operators for.
+
+use super::rig::compare;
+
+const QUERIES: &[&str] = &[
+    "SELECT k, n FROM a WHERE n > 5 AND b",
+    "SELECT k + 1 AS x, UPPER(g) AS u, COALESCE(n, 0) * 2 AS y, d * 3 AS z FROM a WHERE g LIKE 'g1%' OR k IS NULL",
+    "SELECT CASE WHEN n > 3 THEN 'many' WHEN n IS NULL THEN 'none' ELSE 'few' END AS c, n / 2 AS h FROM a",
+    "SELECT COUNT(*) AS c FROM a",
+    "SELECT COUNT(*) AS c, COUNT(n) AS cn, SUM(n) AS s, SUM(d) AS sd, SUM(f) AS sf, AVG(n) AS an, AVG(f) AS af FROM a",
+    "SELECT k, COUNT(*) AS c, SUM(k) AS sk, SUM(n) AS s, AVG(k) AS ak, AVG(d) AS ad FROM a GROUP BY k",
+    "SELECT k, g, MIN(n) AS lo, MAX(g) AS hi, MIN(f) AS lf, MAX(d) AS hd, MAX(b) AS hb FROM a GROUP BY k, g",
+    "SELECT g, COUNT(DISTINCT n) AS c, SUM(DISTINCT n) AS s, COUNT(DISTINCT d) AS e FROM a GROUP BY g",
+    "SELECT g, COUNT(*) FILTER (WHERE b) AS t, SUM(n) FILTER (WHERE n > 2) AS s FROM a GROUP BY g",
+    "SELECT g, COUNT(DISTINCT k) FILTER (WHERE b) AS t FROM a GROUP BY g",
+    "SELECT k, SUM(n) AS s FROM a GROUP BY k HAVING SUM(n) > 10 AND COUNT(*) < 40",
+    "SELECT s, COUNT(*) AS groups, MIN(k) AS k FROM (SELECT k, SUM(n) AS s FROM a GROUP BY k) AS t GROUP BY s",
+    "SELECT MAX(c) AS most, MIN(c) AS least FROM (SELECT g, COUNT(*) AS c FROM a GROUP BY g) AS t",
+    "SELECT AVG(c) AS c, SUM(s) AS s, COUNT(DISTINCT c) AS d FROM (SELECT k, COUNT(*) AS c, SUM(f) AS s FROM a GROUP BY k) AS t",
+    "SELECT DISTINCT k, b FROM a",
+    "SELECT DISTINCT s FROM (SELECT k, SUM(n) AS s FROM a GROUP BY k) AS t",
+    "SELECT k, n FROM a UNION ALL SELECT k, n FROM b",
+    "SELECT k FROM a UNION SELECT k FROM b",
+    "SELECT k, g FROM a INTERSECT SELECT k, g FROM b",
+    "SELECT k, g FROM a EXCEPT SELECT k, g FROM b",
+    "SELECT a.k, a.n, b.n AS m FROM a JOIN b ON a.k = b.k AND a.g = b.g",
+    "SELECT a.k, b.g FROM a JOIN b ON a.k = b.k AND a.n < b.n",
+    "SELECT a.k, b.n FROM a LEFT JOIN b ON a.k = b.k AND a.g = b.g AND b.b",
+    "SELECT a.n, b.k, b.n AS m FROM a RIGHT JOIN b ON a.k = b.k AND a.n = b.n",
+    "SELECT a.k, a.n, b.k AS bk, b.n AS bn FROM a FULL JOIN b ON a.k = b.k AND a.n = b.n AND a.g <> b.g",
+    "SELECT a.k, b.n, c.g FROM a JOIN b ON a.k = b.k AND a.n = b.n LEFT JOIN c ON b.g = c.g AND c.k = a.k",
+    "SELECT x.k, y.c FROM a AS x JOIN (SELECT k, COUNT(*) AS c FROM a GROUP BY k) AS y ON x.k = y.k WHERE x.n > 10",
+    "SELECT k, SUM(m) AS s FROM (SELECT a.k, b.n AS m FROM a LEFT JOIN b ON a.k = b.k AND a.g = b.g) AS t GROUP BY k",
+    "SELECT x.k, x.s, y.s AS t FROM (SELECT k, SUM(n) AS s FROM a GROUP BY k) AS x \
+     FULL JOIN (SELECT k, SUM(n) AS s FROM b GROUP BY k) AS y ON x.k = y.k",
+    "SELECT a.k FROM a, b WHERE a.n + 1 = b.n AND a.k > b.k",
+    "SELECT COUNT(*) AS c FROM (SELECT k FROM a WHERE n = 1) AS x, (SELECT k FROM b WHERE n = 2) AS y",
+    "SELECT k, n FROM a WHERE k IN (SELECT k FROM b WHERE n > 8)",
+    "SELECT k, n FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k AND b.n > a.n)",
+    "SELECT k, n FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.k = a.k AND b.g = a.g)",
+    "SELECT k, n FROM a WHERE n > (SELECT AVG(n) FROM b)",
+    "SELECT k, c FROM (SELECT k, COUNT(*) AS c FROM a GROUP BY k) AS t WHERE c > (SELECT COUNT(*) FROM b) / 4",
+    "WITH t AS (SELECT k, SUM(n) AS s FROM a GROUP BY k) SELECT x.k, x.s FROM t AS x JOIN t AS y ON x.s = y.s",
+    "SELECT g, SUM(c) AS c FROM (SELECT g, COUNT(*) AS c FROM a GROUP BY g UNION ALL SELECT g, -COUNT(*) AS c FROM b GROUP BY g) AS t GROUP BY g",
+];
+
+#[test]
+fn a_stream_comes_to_what_batch_comes_to_at_every_epoch() {
+    for (number, sql) in QUERIES.iter().enumerate() {
+        for seed in 0..4 {
+            compare(sql, 1_000 * u64::try_from(number).unwrap() + seed, 8, 12);
+        }
+    }
+}
