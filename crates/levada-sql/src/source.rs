@@ -168,6 +168,16 @@ impl SourceReader {
         self.watermark
     }
 
+    /// Whether the table has event time.
+    pub(crate) fn has_watermark(&self) -> bool {
+        self.table.watermark.is_some()
+    }
+
+    /// No row at or before it is expected any more.
+    pub(crate) const fn watermark(&self) -> Option<Timestamp> {
+        self.watermark
+    }
+
     /// The watermark is what it was recorded to be.
     pub(crate) fn replay(&mut self, watermark: Option<Timestamp>) {
         self.watermark = watermark;

@@ -9,7 +9,7 @@
 
 mod run;
 
-pub use run::{Progress, Stop};
+pub use run::{Progress, Sleep, Stop, Surroundings};
 
 use crate::{
     RunError,
