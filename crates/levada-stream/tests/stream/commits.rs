@@ -126,7 +126,7 @@ async fn outputs_of_any_size_are_cut_into_batches_that_fit() {
     let (mut journal, _) = rig.handle.journal(&caller(), "s").await.unwrap();
     let rows: Vec<String> = (0..20_000).map(|row| format!("{row:0>100}")).collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let wide: Vec<String> = (0..30).map(|row| format!("{row:0>300000}")).collect();
+    let wide: Vec<String> = (0..30).map(|row| format!("{row:0>60000}").repeat(5)).collect();
     let wide: Vec<&str> = wide.iter().map(String::as_str).collect();
     let outputs =
         vec![output("small", 0, &rows[..6_000]), output("large", 0, &wide), output("small", 1, &rows[6_000..])];

@@ -17,7 +17,14 @@ use levada_model::{
 };
 use levada_store::{Store, StoreConfig, local::StoreParts};
 use levada_stream::{Caller, Handle, Inputs, Output, OutputRecord, Principal, ReadError};
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 /// The moment at which every story happens.
 pub(crate) const START_MS: i64 = 1_800_000_000_000;
@@ -61,7 +68,8 @@ impl Rig {
         let defaults = TopicDefaults::of(&config);
         let clock = Arc::new(ManualClock::new(START_MS));
         // Ids of topics must not come again in the next life.
-        let rng = Arc::new(SeededRng::new(disk.calls()));
+        static LIVES: AtomicU64 = AtomicU64::new(0);
+        let rng = Arc::new(SeededRng::new(LIVES.fetch_add(1, Ordering::Relaxed)));
         let parts = StoreParts {
             disk: Arc::new(disk.clone()),
             clock: Arc::clone(&clock) as _,

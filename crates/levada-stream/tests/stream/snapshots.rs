@@ -5,10 +5,10 @@ use bytes::Bytes;
 use levada_stream::{CommitError, Recovered};
 
 fn chunks(seed: u8, sizes: &[usize]) -> Vec<Bytes> {
-    let chunk = |(index, size): (u8, &usize)| {
-        Bytes::from((0..*size).map(|at| u8::try_from(at * 7 % 251).unwrap() ^ index ^ seed).collect::<Vec<u8>>())
+    let chunk = |(index, size): (usize, &usize)| {
+        Bytes::from((0..*size).map(|at| u8::try_from((at * 7 + index) % 251).unwrap() ^ seed).collect::<Vec<u8>>())
     };
-    (0..).zip(sizes).map(chunk).collect()
+    sizes.iter().enumerate().map(chunk).collect()
 }
 
 #[tokio::test]
