@@ -37,7 +37,7 @@ fn read_once(log: &Log) -> Result<Recovered, HandleError> {
     let tail = log.tail();
     let (start, end) = (tail.log_start_offset, tail.last_stable_offset);
     let mut snapshots = Snapshots::default();
-    each(log, start, end, |_, head, value| snapshots.take(head, value))?;
+    each(log, start, end, |_, head, value| snapshots.take(head, &value))?;
     let Some(seal) = snapshots.last else {
         let mut epochs = Vec::new();
         each(log, start, end, |_, head, value| epochs.extend((head == Head::Epoch).then_some(value)))?;
@@ -87,7 +87,7 @@ struct Snapshots {
 }
 
 impl Snapshots {
-    fn take(&mut self, head: Head, value: Bytes) {
+    fn take(&mut self, head: Head, value: &[u8]) {
         match head {
             Head::Epoch => {}
             Head::Part { writer, index, .. } => {
@@ -95,7 +95,7 @@ impl Snapshots {
                     self.begun.insert(writer, empty(writer));
                 }
                 match self.begun.get_mut(&writer) {
-                    Some(begun) if begun.part_count == index => begun.add(&value),
+                    Some(begun) if begun.part_count == index => begun.add(value),
                     Some(_) => drop(self.begun.remove(&writer)),
                     None => {}
                 }
