@@ -39,6 +39,11 @@ fn read_once(log: &Log) -> Result<Recovered, HandleError> {
     let mut snapshots = Snapshots::default();
     each(log, start, end, |_, head, value| snapshots.take(head, &value))?;
     let Some(seal) = snapshots.last else {
+        if start > 0 {
+            // Only a snapshot lets anything be taken away.
+            let reason = "what lies before it is gone, and no snapshot stands for it".to_owned();
+            return Err(HandleError::Record { offset: start, reason });
+        }
         let mut epochs = Vec::new();
         each(log, start, end, |_, head, value| epochs.extend((head == Head::Epoch).then_some(value)))?;
         return Ok(Recovered { snapshot: None, epochs });
@@ -143,5 +148,55 @@ impl Chunks {
                 self.whole.push(chunk.freeze());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use levada_model::ProducerId;
+
+    fn writer(id: i64) -> Writer {
+        Writer { id: ProducerId(id), epoch: 0 }
+    }
+
+    fn seal(writer: Writer, parts: &[&str]) -> Seal {
+        let mut seal = Seal { covers: 3, ..empty(writer) };
+        parts.iter().for_each(|part| seal.add(part.as_bytes()));
+        seal
+    }
+
+    #[test]
+    fn a_snapshot_counts_where_its_parts_are_there_as_they_were_written() {
+        let (whole, other) = (writer(1), writer(2));
+        let of = |indexes: &[(Writer, u32, &str)], sealed: Seal| {
+            let mut snapshots = Snapshots::default();
+            for (writer, index, part) in indexes {
+                let head = Head::Part { writer: *writer, index: *index, continues: false };
+                snapshots.take(head, part.as_bytes());
+            }
+            snapshots.take(Head::Seal(sealed), &[]);
+            snapshots.last == Some(sealed)
+        };
+        let sealed = seal(whole, &["a", "b"]);
+        assert!(of(&[(whole, 0, "a"), (whole, 1, "b")], sealed));
+        assert!(of(&[(whole, 0, "a"), (other, 0, "x"), (other, 1, "y"), (whole, 1, "b")], sealed));
+        assert!(of(&[(whole, 0, "given up"), (whole, 0, "a"), (whole, 1, "b")], sealed));
+        assert!(of(&[], seal(whole, &[])));
+        assert!(!of(&[], sealed));
+        assert!(!of(&[(whole, 0, "a")], sealed));
+        assert!(!of(&[(whole, 1, "b")], sealed));
+        assert!(!of(&[(whole, 0, "a"), (whole, 1, "c")], sealed));
+        assert!(!of(&[(whole, 0, "a"), (whole, 2, "b")], sealed));
+        assert!(!of(&[(other, 0, "a"), (other, 1, "b")], sealed));
+    }
+
+    #[test]
+    fn chunks_are_put_together_from_their_parts() {
+        let mut chunks = Chunks::default();
+        let parts =
+            [(0, true, "given up"), (0, true, "a"), (1, true, "b"), (2, false, "c"), (3, false, ""), (4, false, "d")];
+        parts.into_iter().for_each(|(index, continues, part)| chunks.take(index, continues, Bytes::from(part)));
+        assert_eq!(chunks.whole, ["abc", "", "d"]);
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::rig::*;
 use bytes::Bytes;
-use levada_stream::{CommitError, Recovered};
+use levada_store::Change;
+use levada_stream::{CommitError, HandleError, Recovered};
 
 fn chunks(seed: u8, sizes: &[usize]) -> Vec<Bytes> {
     let chunk = |(index, size): (usize, &usize)| {
@@ -101,4 +102,17 @@ async fn an_owner_that_was_fenced_brings_no_snapshot_about() {
     assert_eq!(first.snapshot(chunks(1, &[2 << 20]).into_iter()).await, Err(CommitError::Fenced));
     let expected = Recovered { snapshot: None, epochs: vec!["one".into(), "two".into()] };
     assert_eq!(rig.handle.journal(&caller(), "s").await.unwrap().1, expected);
+}
+
+#[tokio::test]
+async fn a_journal_that_lost_a_part_of_its_snapshot_does_not_open() {
+    let rig = Rig::new();
+    let (mut journal, _) = rig.handle.journal(&caller(), "s").await.unwrap();
+    journal.commit(Vec::new(), "one".into()).await.unwrap();
+    journal.snapshot(chunks(1, &[1 << 20, 1 << 20]).into_iter()).await.unwrap();
+    journal.commit(Vec::new(), "two".into()).await.unwrap();
+    let (id, offset) = (rig.store.image().topic("_sql_s").unwrap().id, rig.inputs(&["_sql_s"]).start()[0] + 1);
+    rig.store.commit(vec![Change::SetLogStart { id, partition: 0, offset }]).wait().unwrap().unwrap();
+    let opened = rig.handle.journal(&caller(), "s").await;
+    assert!(matches!(opened, Err(HandleError::Record { .. })), "{opened:?}");
 }
