@@ -8,6 +8,7 @@ use crate::{
         topic::check_batch_size,
     },
     coordinator::GROUP_ID_SIZE_MAX,
+    own_topic::is_reserved,
     topics::AdminError,
 };
 use levada_model::{Offset, PartitionIndex, Str, TopicName};
@@ -23,6 +24,9 @@ pub enum AlterConfigsError {
     /// No topic has this name.
     #[error("topic does not exist")]
     UnknownTopic,
+    /// A part of the platform needs it as it is.
+    #[error("topic `{0}` is the broker's own")]
+    InternalTopic(TopicName),
     /// No group can have this name.
     #[error("a group has a name, of at most {GROUP_ID_SIZE_MAX} bytes")]
     GroupId,
@@ -123,6 +127,9 @@ impl Broker {
         let _one_at_a_time = self.admin.lock().await;
         let image = self.store.image();
         let topic = image.topic(topic.name()).ok_or(AlterConfigsError::UnknownTopic)?;
+        if is_reserved(topic.name.as_str()) {
+            return Err(AlterConfigsError::InternalTopic(topic.name.clone()));
+        }
         let defaults = TopicDefaults::of(self.file_config());
         let default = |setting: &'static Setting| defaults.get(setting.name).unwrap_or(setting.default).to_owned();
         let configs = alter::apply(alter::Table::Topic, &topic.configs, change, default)?;

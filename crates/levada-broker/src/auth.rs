@@ -192,6 +192,9 @@ pub struct Denied {
     pub name: Str,
 }
 
+/// Transactional ids that begin so are the platform's own: whoever had one could fence it. Nobody is asked about them.
+pub const RESERVED_TRANSACTIONAL_PREFIX: &str = "levada-sql-";
+
 /// The cluster's name as a resource.
 pub const CLUSTER: Str = Str::from_static("kafka-cluster");
 
@@ -252,7 +255,10 @@ impl Gate {
         operation: Operation,
         resource: Resource,
     ) -> Result<Grant<O, R>, Denied> {
-        if self.authorizer.allows(caller, operation, &resource) {
+        let is_reserved = resource.kind == ResourceKind::TransactionalId
+            && operation != Operation::Describe
+            && resource.name.starts_with(RESERVED_TRANSACTIONAL_PREFIX);
+        if !is_reserved && self.authorizer.allows(caller, operation, &resource) {
             return Ok(Grant { name: name.clone(), proof: PhantomData });
         }
         let Resource { kind, name } = resource;
@@ -289,6 +295,15 @@ mod tests {
         assert_eq!(gate.ask::<op::Read, res::Topic>(&caller(), &name).unwrap().name(), &name);
         let denied = gate.ask::<op::Write, res::Topic>(&caller(), &name).unwrap_err();
         assert_eq!(denied.to_string(), "`User:ANONYMOUS` may not Write Topic `orders`");
+    }
+
+    #[test]
+    fn transactional_ids_of_the_platform_are_nobodys() {
+        let gate = Gate::new(Arc::new(AllowAll));
+        let ask = |name: &str| gate.ask::<op::Write, res::TransactionalId>(&caller(), &Str::from(name));
+        assert!(ask("levada-sql-totals").is_err());
+        assert!(ask("payments").is_ok());
+        assert!(gate.ask::<op::Describe, res::TransactionalId>(&caller(), &"levada-sql-totals".into()).is_ok());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod schemas;
 use crate::{
     Broker,
     auth::{Grant, op, res},
+    config::TopicConfig,
     group::offsets::TopicPartition,
     transaction::{Generation, Producer, TransactionError},
     transactions::{Admitted, TransactError},
@@ -17,7 +18,7 @@ use crate::{
 use bytes::Bytes;
 use check::{check, check_size};
 use levada_model::{PartitionIndex, ProducerId, Timestamp};
-use levada_store::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin, Ticket};
+use levada_store::{AppendEntry, AppendError, AppendOutcome, AppendSet, Appended, Origin, Ticket, Topic};
 use std::{
     collections::BTreeSet,
     pin::Pin,
@@ -173,24 +174,20 @@ impl Broker {
             let topic = image.topic(grant.name());
             let config = topic.map(|topic| self.topic_config(topic));
             let mut taken = Vec::with_capacity(partitions.len());
-            for ProducePartition { partition, records } in partitions {
+            for partition in partitions {
                 let checked = match (topic, &config) {
-                    (Some(topic), Some(config)) => {
-                        topic.log(partition).ok_or(ProduceError::UnknownPartition(partition)).and_then(|log| {
-                            let batch = check(log, config, &self.registry, records, now)?;
-                            check_size(batch.bytes().len(), self.store.batch_size_max())?;
-                            if batch.header().attributes.is_transactional() && transaction.is_none() {
-                                return Err(ProduceError::NoTransactionalId);
-                            }
-                            Ok((Arc::clone(log), batch))
-                        })
-                    }
+                    (Some(topic), Some(config)) => self.checked(topic, config, partition, now).and_then(|entry| {
+                        if entry.batch.header().attributes.is_transactional() && transaction.is_none() {
+                            return Err(ProduceError::NoTransactionalId);
+                        }
+                        Ok(entry)
+                    }),
                     _ => Err(ProduceError::UnknownTopic),
                 };
                 taken.push(match checked {
                     Err(error) => Slot::Refused(error),
-                    Ok((log, batch)) => {
-                        entries.push(AppendEntry { log, batch, origin: Origin::Client });
+                    Ok(entry) => {
+                        entries.push(entry);
                         Slot::Waiting
                     }
                 });
@@ -209,6 +206,21 @@ impl Broker {
             }
             Some(transaction) => self.produce_in(transaction, wanted, entries, slots),
         }
+    }
+
+    /// What is to be appended, where a producer may do that.
+    pub(crate) fn checked(
+        &self,
+        topic: &Topic,
+        config: &TopicConfig,
+        partition: ProducePartition,
+        now: Timestamp,
+    ) -> Result<AppendEntry, ProduceError> {
+        let ProducePartition { partition, records } = partition;
+        let log = topic.log(partition).ok_or(ProduceError::UnknownPartition(partition))?;
+        let batch = check(log, config, &self.registry, records, now)?;
+        check_size(batch.bytes().len(), self.store.batch_size_max())?;
+        Ok(AppendEntry { log: Arc::clone(log), batch, origin: Origin::Client })
     }
 
     fn produce_in(

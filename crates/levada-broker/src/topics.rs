@@ -8,6 +8,7 @@ use crate::{
     config::{
         BrokerConfig, ConfigError, DescribedConfig, TopicDefaults, WRITER, alter, describe, topic::check_batch_size,
     },
+    own_topic::{RESERVED_PREFIX, is_reserved},
 };
 use levada_model::{LeaderEpoch, NodeId, PartitionIndex, Str, TopicId, TopicName, ids::TopicNameError};
 use levada_store::{Change, ClusterImage, CommitError, Topic};
@@ -76,6 +77,9 @@ pub enum CreateTopicError {
         /// The topic that exists.
         existing: TopicName,
     },
+    /// The name is the platform's own.
+    #[error("topic `{0}` is not yours to create: names that begin with `{RESERVED_PREFIX}` are the platform's own")]
+    Reserved(TopicName),
     /// The number of partitions is not legal.
     #[error("{0}")]
     InvalidPartitions(String),
@@ -240,7 +244,9 @@ impl Broker {
 
     /// Whether the broker, or a part of the platform, keeps its state in a topic: it is not taken away under it.
     pub(crate) fn is_own(&self, topic: &Topic) -> bool {
-        topic.name.is_internal() || topic.configs.get(WRITER).is_some_and(|value| value == "true")
+        topic.name.is_internal()
+            || is_reserved(topic.name.as_str())
+            || topic.configs.get(WRITER).is_some_and(|value| value == "true")
     }
 
     /// Gives a topic more partitions, so that it has `count`.
@@ -358,6 +364,9 @@ impl Names {
         let name = TopicName::new(create.topic.name())?;
         if self.taken.contains(&name) {
             return Err(CreateTopicError::AlreadyExists(name));
+        }
+        if is_reserved(name.as_str()) {
+            return Err(CreateTopicError::Reserved(name));
         }
         let shown = name.as_str().replace('.', "_");
         if let Some(existing) = self.shown.get(&shown) {

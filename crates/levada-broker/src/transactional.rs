@@ -12,7 +12,7 @@ use crate::{
     transaction::{Generation, Producer, TransactionError},
     transactions::{DescribedTransaction, ListTransactions, ListedTransactions, TransactError, TransactionSettings},
 };
-use levada_model::{Marker, Outcome, ProducerId, TopicName};
+use levada_model::{Marker, Outcome, ProducerId, Str, TopicName};
 use levada_store::{Acks, AppendEntry, AppendError, AppendSet, Origin, ProducerState};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -103,7 +103,7 @@ impl Broker {
         self.prepare_transactions().await
     }
 
-    async fn prepare_transactions(&self) -> Result<(), CoordinatorError> {
+    pub(crate) async fn prepare_transactions(&self) -> Result<(), CoordinatorError> {
         if self.transactions.has_topic() {
             return Ok(());
         }
@@ -111,8 +111,8 @@ impl Broker {
     }
 
     /// A producer id that nobody has, where the next step of the transactional id may need one.
-    async fn spare_id<O>(&self, id: &TransactionalId<O>) -> Result<Option<ProducerId>, TransactError> {
-        if self.transactions.needs_new_id(id.name()) { Ok(Some(self.new_producer_id().await?)) } else { Ok(None) }
+    pub(crate) async fn spare_id(&self, id: &Str) -> Result<Option<ProducerId>, TransactError> {
+        if self.transactions.needs_new_id(id) { Ok(Some(self.new_producer_id().await?)) } else { Ok(None) }
     }
 
     /// Gives a transactional producer its id and epoch; whoever had the transactional id before is fenced.
@@ -133,7 +133,7 @@ impl Broker {
             return Err(TransactError::InvalidTimeout { max_ms });
         }
         self.prepare_transactions().await?;
-        let new_id = self.spare_id(id).await?;
+        let new_id = self.spare_id(id.name()).await?;
         self.transactions.init(id.name(), timeout_ms, expected, new_id).await
     }
 
@@ -189,7 +189,7 @@ impl Broker {
         outcome: Outcome,
         generation: Generation,
     ) -> Result<Producer, TransactError> {
-        let new_id = if generation == Generation::Second { self.spare_id(id).await? } else { None };
+        let new_id = if generation == Generation::Second { self.spare_id(id.name()).await? } else { None };
         self.transactions.end(id.name(), producer, outcome, generation, new_id).await
     }
 

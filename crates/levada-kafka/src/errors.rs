@@ -99,7 +99,9 @@ pub(crate) const fn config(error: &ConfigError) -> ErrorCode {
 pub(crate) const fn create_topic(error: &CreateTopicError) -> ErrorCode {
     match error {
         CreateTopicError::AlreadyExists(_) => ErrorCode::TopicAlreadyExists,
-        CreateTopicError::InvalidName(_) | CreateTopicError::Collision { .. } => ErrorCode::InvalidTopicException,
+        CreateTopicError::InvalidName(_) | CreateTopicError::Collision { .. } | CreateTopicError::Reserved(_) => {
+            ErrorCode::InvalidTopicException
+        }
         CreateTopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
         CreateTopicError::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
         CreateTopicError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
@@ -132,6 +134,7 @@ pub(crate) const fn create_partitions(error: &CreatePartitionsError) -> ErrorCod
 pub(crate) const fn alter_configs(error: &AlterConfigsError) -> ErrorCode {
     match error {
         AlterConfigsError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
+        AlterConfigsError::InternalTopic(_) => ErrorCode::InvalidTopicException,
         AlterConfigsError::GroupId => ErrorCode::InvalidRequest,
         AlterConfigsError::TooManyGroups => ErrorCode::PolicyViolation,
         AlterConfigsError::Config(error) => config(error),

@@ -47,22 +47,33 @@ impl Cut {
     /// DeleteRecords, which somebody asked for by offset, is carried out all the same.
     #[must_use]
     pub fn hold(&self) -> Hold {
-        for (log, offset) in &self.offsets {
-            log.holds.add(*offset);
-        }
-        Hold { cut: self.clone() }
+        Hold::of(self.offsets.iter().cloned())
     }
 }
 
 /// Keeps the data of a [`Cut`] while it lives.
 #[derive(Debug)]
 pub struct Hold {
-    cut: Cut,
+    offsets: Vec<(Arc<Log>, Offset)>,
+}
+
+impl Hold {
+    /// Holds logs at offsets that were a cut once, in an earlier life of the store say; as [`Cut::hold`].
+    ///
+    /// What was taken before stays gone: whoever reads is told.
+    #[must_use]
+    pub fn of(offsets: impl IntoIterator<Item = (Arc<Log>, Offset)>) -> Self {
+        let offsets: Vec<(Arc<Log>, Offset)> = offsets.into_iter().collect();
+        for (log, offset) in &offsets {
+            log.holds.add(*offset);
+        }
+        Self { offsets }
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        for (log, offset) in &self.cut.offsets {
+        for (log, offset) in &self.offsets {
             log.holds.remove(*offset);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{ConfigError, ConfigKind, Rule, Scope, Setting, broker::BrokerConfig, find},
+    own_topic::is_reserved,
     schemas::{SchemaRule, SchemaRules, SubjectNameStrategy},
 };
 use levada_model::{TopicName, batch::Codec};
@@ -19,7 +20,7 @@ const fn without_effect(name: &'static str, kind: ConfigKind, default: &'static 
 use ConfigKind::{Boolean, Int, List, Long};
 use Scope::TopicWithDefault;
 
-/// The setting that makes a topic of schemas ours.
+/// The setting that makes a topic ours: a part of the platform writes it, and nobody else.
 pub const WRITER: &str = "levada.registry.writer";
 
 const TOPIC_NAME_STRATEGY: &str = "io.confluent.kafka.serializers.subject.TopicNameStrategy";
@@ -257,7 +258,7 @@ pub struct TopicConfig {
     pub compression: Option<Codec>,
     /// Whether records are kept by key (they need one, then).
     pub is_compacted: bool,
-    /// Whether the schema registry writes the topic, and no client does.
+    /// Whether a part of the platform writes the topic, and no client does.
     pub is_ours: bool,
     /// Which schemas its records need.
     pub schemas: SchemaRules,
@@ -319,7 +320,7 @@ impl TopicDefaults {
                 name => Codec::by_name(name),
             },
             is_compacted: has("compact"),
-            is_ours: values.text(WRITER) == "true",
+            is_ours: values.text(WRITER) == "true" || is_reserved(name.as_str()),
             schemas: SchemaRules {
                 key: values.schema_rule([
                     "confluent.key.schema.validation",

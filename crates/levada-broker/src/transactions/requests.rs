@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use levada_model::{Outcome, ProducerId, Str, Timestamp};
-use levada_store::{Acks, AppendSet};
+use levada_store::{Acks, AppendSet, Ticket};
 use std::collections::BTreeSet;
 use tokio::sync::oneshot;
 
@@ -171,6 +171,14 @@ impl Transactions {
             Ended::Already(producer) => Ok(producer),
             Ended::Writing(done) => settled(done).await,
         }
+    }
+
+    /// Resolves when all that was handed over before is settled.
+    pub(crate) async fn caught_up(&self) {
+        let (sender, done) = oneshot::channel();
+        self.follower.push(Ticket::ready(Vec::new()), Completion::Added { done: sender });
+        // Whether it was, or the broker closes: there is nothing to wait for.
+        drop(settled(done).await);
     }
 
     /// The transaction of `id`.
