@@ -1,1 +1,4 @@
 //! Streaming SQL.
+
+pub mod format;
+pub mod types;
