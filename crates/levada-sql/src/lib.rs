@@ -9,9 +9,17 @@
 pub mod changes;
 pub mod dataflow;
 pub mod epoch;
+pub mod format;
 mod operator;
 pub mod plan;
+mod sink;
 pub mod snapshot;
+mod source;
 mod state;
+pub mod statement;
+pub mod table;
+pub mod types;
 
 pub use dataflow::RunError;
+pub use statement::{Statement, StatementError};
+pub use table::Table;

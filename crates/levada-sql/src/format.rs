@@ -1,0 +1,129 @@
+//! Formats: from the bytes of keys and values to Arrow columns, and back.
+//!
+//! [`Format`] says how bytes are to be understood, [`Columns`] what is wanted of them; [`decoder`] makes of both a
+//! [`Decoder`], which gathers records into columns, and [`encoder`] an [`Encoder`], which makes a row of columns into
+//! bytes. Nothing here knows of topics, offsets or tables. Formats and their options are Flink's, by its names.
+//!
+//! Bytes come from strangers: nesting, sizes and counts are bounded before they cost anything, and a record that is
+//! wrong leaves no trace in the columns.
+
+mod clock;
+mod column;
+mod error;
+mod gather;
+mod json;
+mod leaf;
+mod number;
+mod options;
+mod row;
+
+pub use clock::TimestampFormat;
+pub use error::{DecodeError, EncodeError, FormatError, Problem};
+pub use json::{JsonOptions, MapNullKey};
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::Fields;
+use arrow::error::ArrowError;
+use std::collections::BTreeSet;
+
+/// How bytes are to be understood.
+#[derive(Clone, Debug)]
+pub enum Format {
+    /// Text in JSON, an object for each record.
+    Json(JsonOptions),
+}
+
+/// The columns that are decoded of a record's key or value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// All that there are. Their types are those that [`crate::types::Type`] knows.
+    pub fields: Fields,
+    /// Indexes of those that are wanted. The others are not decoded, so that a value that does not fit its column is
+    /// not noticed there; what is no record of the format at all is.
+    pub wanted: Vec<usize>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// It is a row.
+    Row,
+    /// It is none, and that is no error: there are no bytes, or the format was told to ignore what does not parse.
+    Skipped,
+}
+
+/// Gathers records into columns.
+pub trait Decoder: Send {
+    /// Decodes one record into a row of the columns; `None` where it has no key or value.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; the columns are as if there had been no such record. After [`Problem::Full`] it can be decoded
+    /// into the next columns.
+    fn decode(&mut self, bytes: Option<&[u8]>) -> Result<Decoded, DecodeError>;
+
+    /// Appends a row without values, such as that of a key that was deleted: NULL, or zero and nothing where a column
+    /// is NOT NULL.
+    fn blank(&mut self);
+
+    /// How many rows there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are no rows.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes the rows: the columns that are wanted, in the order of [`Columns::wanted`]. Then there are none.
+    ///
+    /// # Errors
+    /// [`ArrowError`] where an array is not what its type asks for, which would be an error of the program.
+    fn finish(&mut self) -> Result<Vec<ArrayRef>, ArrowError>;
+}
+
+/// Makes rows into bytes.
+pub trait Encoder: Send {
+    /// Appends the bytes of one row of `columns`, which are of the fields that the encoder was made for, to `out`.
+    /// Whether the row has bytes at all is told.
+    ///
+    /// # Errors
+    /// [`EncodeError`]; then `out` is as it was.
+    fn encode(&mut self, columns: &[ArrayRef], row: usize, out: &mut Vec<u8>) -> Result<Encoded, EncodeError>;
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoded {
+    /// Bytes, perhaps none.
+    Bytes,
+    /// No bytes: a record with no key or no value, which is something else than an empty one.
+    Absent,
+}
+
+/// A decoder of records of that format.
+///
+/// # Errors
+/// [`FormatError`] where the format has no form for one of the columns, or lacks what it needs.
+pub fn decoder(format: &Format, columns: &Columns) -> Result<Box<dyn Decoder>, FormatError> {
+    let count = columns.fields.len();
+    if let Some(&index) = columns.wanted.iter().find(|index| **index >= count) {
+        return Err(FormatError::NoSuchColumn { index, count });
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(&index) = columns.wanted.iter().find(|index| !seen.insert(**index)) {
+        let column = columns.fields.get(index).map(|field| field.name().clone()).unwrap_or_default();
+        return Err(FormatError::DuplicateColumn { column });
+    }
+    match format {
+        Format::Json(options) => json::decoder(options, columns),
+    }
+}
+
+/// An encoder of rows with these fields.
+///
+/// # Errors
+/// [`FormatError`] where the format has no form for one of the fields, or lacks what it needs.
+pub fn encoder(format: &Format, fields: &Fields) -> Result<Box<dyn Encoder>, FormatError> {
+    match format {
+        Format::Json(options) => json::encoder(options, fields),
+    }
+}
