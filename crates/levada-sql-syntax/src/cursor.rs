@@ -80,6 +80,7 @@ impl<'c, 'p> Cursor<'c, 'p> {
     /// One word, or a name in backticks.
     pub(crate) fn ident(&mut self, what: &str) -> Read<Ident> {
         match &self.peek().token {
+            Token::Word(word) if word.quote_style.is_none() && words::is_reserved(&word.value) => self.expected(what),
             Token::Word(_) => self.beneath(Parser::parse_identifier),
             _ => self.expected(what),
         }

@@ -6,7 +6,7 @@ pub(crate) use hint::hint;
 
 use sqlparser::{
     parser::ParserError,
-    tokenizer::{Location, Span as TokenSpan, TokenWithSpan},
+    tokenizer::{Location, Span as TokenSpan, Token, TokenWithSpan},
 };
 use std::fmt;
 
@@ -84,7 +84,11 @@ impl SyntaxError {
     }
 
     pub(crate) fn not_supported(position: impl Into<Position>, what: &str) -> Self {
-        Self::new(position, format!("`{what}` is not supported"))
+        // Words of the language are quoted, descriptions are not.
+        match what.contains('`') || what.starts_with(char::is_lowercase) {
+            true => Self::new(position, format!("{what} is not supported")),
+            false => Self::new(position, format!("`{what}` is not supported")),
+        }
     }
 
     pub(crate) fn expected(what: &str, found: &TokenWithSpan) -> Self {
@@ -96,6 +100,26 @@ impl SyntaxError {
     pub(crate) fn ending_at(mut self, end: Position) -> Self {
         if self.position == Position::END {
             self.position = end;
+        }
+        self
+    }
+
+    /// Puts it on the token that it names where that is the one before, and finds the text that it quotes.
+    pub(crate) fn among(mut self, tokens: &[TokenWithSpan]) -> Self {
+        let names = |token: &TokenWithSpan| self.message.ends_with(&format!("found `{}`", quoted(&token.to_string())));
+        let at = tokens.iter().position(|token| Position::from(token.span.start) == self.position);
+        let place = match (at, self.position) {
+            (Some(at), _) if !tokens.get(at).is_some_and(names) => {
+                at.checked_sub(1).and_then(|before| tokens.get(before)).filter(|token| names(token))
+            }
+            (None, Position::END) => tokens.iter().find(|token| match &token.token {
+                Token::SingleQuotedString(text) => self.message.starts_with(&format!("`'{}'`", quoted(text))),
+                _ => false,
+            }),
+            _ => None,
+        };
+        if let Some(token) = place {
+            self.position = token.span.start.into();
         }
         self
     }
@@ -112,9 +136,10 @@ impl SyntaxError {
         // At the end of the text there is no place in the message.
         let is_end = text.ends_with(", found: EOF");
         let position = position.unwrap_or(if is_end { Position::END } else { at });
-        match text.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+        let rest = text.strip_prefix("Expected").map(|rest| rest.trim_start_matches([':', ' ']));
+        match rest.and_then(|rest| rest.split_once(", found: ")) {
             Some((expected, found)) => {
-                Self::new(position, format!("expected {}, {}", lower(expected), found_text(found, position)))
+                Self::new(position, format!("expected {}, {}", wanted(expected), found_text(found, position)))
             }
             None => Self::new(position, lower(text)),
         }
@@ -168,6 +193,17 @@ pub(crate) fn quoted(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// What the parser beneath expects, in our words.
+fn wanted(expected: &str) -> String {
+    match expected {
+        "SELECT, VALUES, or a subquery in the query body" => "a query".to_owned(),
+        "identifier" => "a name".to_owned(),
+        "joined table" => "a join".to_owned(),
+        word if !word.contains(' ') && !word.chars().any(char::is_lowercase) => format!("`{word}`"),
+        text => lower(text),
+    }
 }
 
 /// With a small first letter, but for words that are all capitals.

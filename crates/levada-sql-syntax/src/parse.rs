@@ -30,7 +30,9 @@ pub(crate) fn parse(piece: Piece) -> Read<Statement> {
         _ => cursor.expected("the end of the statement"),
     });
     read.map_err(|error| {
-        let hint = error.hint.clone().or_else(|| hint(&error, &parser.into_tokens()));
+        let tokens = parser.into_tokens();
+        let error = error.among(&tokens);
+        let hint = error.hint.clone().or_else(|| hint(&error, &tokens));
         SyntaxError { hint, ..error }.ending_at(piece.span.end)
     })
 }

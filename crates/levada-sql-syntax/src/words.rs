@@ -15,6 +15,68 @@ pub(crate) fn of(token: &Token) -> Option<String> {
     }
 }
 
+/// Words that are no names without backticks: those that something of a query begins with.
+const RESERVED: [&str; 46] = [
+    "ALL",
+    "AND",
+    "ANY",
+    "ARRAY",
+    "AS",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "CROSS",
+    "DISTINCT",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "FETCH",
+    "FOR",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "HAVING",
+    "IN",
+    "INNER",
+    "INTERSECT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "JOIN",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "NATURAL",
+    "NOT",
+    "ON",
+    "OR",
+    "ORDER",
+    "OUTER",
+    "RIGHT",
+    "SELECT",
+    "TABLE",
+    "THEN",
+    "UNION",
+    "USING",
+    "WHEN",
+    "WHERE",
+    "WITH",
+];
+/// Those of them that an expression begins with.
+const BEGINNING: [&str; 8] = ["ARRAY", "CASE", "CAST", "EXISTS", "INTERVAL", "NOT", "TABLE", "ANY"];
+
+/// Whether a word is reserved.
+pub(crate) fn is_reserved(word: &str) -> bool {
+    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(word))
+}
+
+/// Whether a word is reserved and no expression begins with it, but for a call of `LEFT` or `RIGHT`.
+pub(crate) fn ends_expression(word: &str) -> bool {
+    is_reserved(word) && !BEGINNING.iter().any(|beginning| beginning.eq_ignore_ascii_case(word))
+}
+
 /// Text as a literal of SQL.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

@@ -78,8 +78,7 @@ fn windows(statement: &Statement, out: &mut String) {
         let window = window.unwrap();
         let alias = window.alias.map(|alias| format!(" as {alias}")).unwrap_or_default();
         let (table, column, offset) = (window.table, window.time_column, window.offset_ms);
-        writeln!(out, "  window over {table} by {column}{alias}: {:?}, offset {offset} ms", kind(&window.kind))
-            .unwrap();
+        writeln!(out, "  window over {table} by {column}{alias}: {}, offset {offset} ms", kind(&window.kind)).unwrap();
         if !window.options.is_empty() {
             writeln!(out, "    with {:?}", window.options).unwrap();
         }
@@ -91,7 +90,7 @@ fn kind(kind: &levada_sql_syntax::WindowKind) -> String {
     match kind {
         levada_sql_syntax::WindowKind::Session { gap_ms, partition_by } => {
             let keys: Vec<String> = partition_by.iter().map(ToString::to_string).collect();
-            format!("session {gap_ms} ms of {}", keys.join(", "))
+            format!("Session {{ gap_ms: {gap_ms}, partition_by: [{}] }}", keys.join(", "))
         }
         other => format!("{other:?}"),
     }

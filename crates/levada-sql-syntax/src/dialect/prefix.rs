@@ -2,7 +2,7 @@
 //! `MAP […]`, and `TABLE t` as an argument.
 
 use super::FlinkDialect;
-use crate::{TABLE_ARGUMENT, cursor::Cursor, data_type, interval, query};
+use crate::{TABLE_ARGUMENT, cursor::Cursor, data_type, interval, query, words};
 use sqlparser::{
     ast::{CastKind, Expr, Ident, Map, MapEntry, ObjectName, WindowSpec, WindowType},
     keywords::Keyword,
@@ -27,6 +27,11 @@ pub(super) fn parse(dialect: &FlinkDialect, parser: &mut Parser) -> Option<Read>
         (Keyword::ARRAY, Token::LParen) | (Keyword::MAP, Token::LParen) => |_, parser| {
             parser.next_token();
             parser.expected_ref("`[`", parser.peek_token_ref())
+        },
+        // The parser beneath would read `a + FROM t` as a sum with a column `FROM`.
+        (_, next) if word.quote_style.is_none() && words::ends_expression(&word.value) => match (keyword, next) {
+            (Keyword::LEFT | Keyword::RIGHT, Token::LParen) => return None,
+            _ => |_, parser| parser.expected_ref("an expression", parser.peek_token_ref()),
         },
         _ => return None,
     };

@@ -4,54 +4,6 @@ use super::{Position, SyntaxError};
 use crate::{interval, words};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-/// Words that are reserved and that people like for columns.
-const RESERVED: [&str; 44] = [
-    "ALL",
-    "AND",
-    "ANY",
-    "ARRAY",
-    "AS",
-    "BETWEEN",
-    "BY",
-    "CASE",
-    "CAST",
-    "CROSS",
-    "DISTINCT",
-    "ELSE",
-    "END",
-    "EXCEPT",
-    "EXISTS",
-    "FETCH",
-    "FOR",
-    "FROM",
-    "FULL",
-    "GROUP",
-    "HAVING",
-    "IN",
-    "INNER",
-    "INTERSECT",
-    "INTERVAL",
-    "INTO",
-    "IS",
-    "JOIN",
-    "LEFT",
-    "LIKE",
-    "LIMIT",
-    "NATURAL",
-    "NOT",
-    "ON",
-    "OR",
-    "ORDER",
-    "OUTER",
-    "RIGHT",
-    "SELECT",
-    "TABLE",
-    "UNION",
-    "USING",
-    "WHERE",
-    "WITH",
-];
-
 /// What to write instead, judged by what is at the place of the error.
 pub(crate) fn hint(error: &SyntaxError, tokens: &[TokenWithSpan]) -> Option<String> {
     let index = match error.position {
@@ -60,7 +12,9 @@ pub(crate) fn hint(error: &SyntaxError, tokens: &[TokenWithSpan]) -> Option<Stri
     };
     let at = |index: Option<usize>| index.and_then(|index| tokens.get(index)).map(|token| &token.token);
     let (before, found, next) = (at(index.checked_sub(1)), at(Some(index)), at(Some(index + 1)));
-    let wants_expression = error.message.starts_with("expected an expression");
+    if !error.message.starts_with("expected") {
+        return None;
+    }
     let hint = match (found, next) {
         (Some(Token::DoubleColon), _) => "write `CAST(x AS type)`",
         (Some(Token::DoubleEq), _) => "write `=`",
@@ -79,9 +33,20 @@ pub(crate) fn hint(error: &SyntaxError, tokens: &[TokenWithSpan]) -> Option<Stri
         (Some(word), Some(time)) if is_any(word, &["AT"]) && is_any(time, &["TIME"]) => {
             "`AT TIME ZONE` is not supported"
         }
+        (Some(word), _) if is_any(word, &["TIME"]) && before.is_some_and(|word| is_any(word, &["AT"])) => {
+            "`AT TIME ZONE` is not supported"
+        }
+        (Some(Token::Word(_)), _) if before == Some(&Token::LParen) && follows(tokens, index, "EXCEPT") => {
+            "`* EXCEPT (…)` is not supported: name the columns"
+        }
+        (Some(Token::Period), Some(Token::Word(word))) if word.value.starts_with("/*+") => {
+            "a hint comes directly behind the name of a table, before `AS`"
+        }
         (Some(word), _) if is_any(word, &["MATCH_RECOGNIZE"]) => "`MATCH_RECOGNIZE` is not supported",
-        (Some(Token::Word(_)), Some(Token::SingleQuotedString(_))) => return None,
-        (Some(word @ Token::Word(_)), _) if is_reserved(word) && (wants_expression || wants_name(error)) => {
+        (Some(word), _) if before == Some(&Token::Comma) && is_any(word, &["FROM", "WHERE"]) => {
+            "there is a comma too many before it"
+        }
+        (Some(word @ Token::Word(_)), _) if is_reserved(word) && wants_name(error) => {
             return Some(format!("`{word}` is a reserved word: put it in backticks where it is a name"));
         }
         _ if before.is_some_and(is_reserved_name) && found.is_some_and(|token| !matches!(token, Token::LParen)) => {
@@ -100,7 +65,7 @@ pub(crate) fn hint(error: &SyntaxError, tokens: &[TokenWithSpan]) -> Option<Stri
 }
 
 fn wants_name(error: &SyntaxError) -> bool {
-    ["identifier", "name"].iter().any(|word| error.message.contains(word))
+    ["an expression", "name"].iter().any(|word| error.message.contains(word))
 }
 
 fn is_any(token: &Token, among: &[&str]) -> bool {
@@ -108,7 +73,7 @@ fn is_any(token: &Token, among: &[&str]) -> bool {
 }
 
 fn is_reserved(token: &Token) -> bool {
-    is_any(token, &RESERVED)
+    words::of(token).is_some_and(|word| words::is_reserved(&word))
 }
 
 /// Of those that begin nothing in the place of a name.

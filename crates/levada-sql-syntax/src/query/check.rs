@@ -22,10 +22,25 @@ use std::ops::ControlFlow;
 type Flow = ControlFlow<SyntaxError>;
 
 /// Looks at every part of a query, and puts hints where they belong.
-#[derive(Default)]
 pub(super) struct Check {
     /// How many `TABLE t` are to come that have their place.
     tables: usize,
+    /// The last place that was seen, for what has none of its own.
+    seen: Position,
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self { tables: 0, seen: Position::END }
+    }
+}
+
+impl Check {
+    fn see(&mut self, at: Span) {
+        if Position::from(at.start) != Position::END {
+            self.seen = at.start.into();
+        }
+    }
 }
 
 impl VisitorMut for Check {
@@ -39,11 +54,13 @@ impl VisitorMut for Check {
             with.cte_tables.iter().try_for_each(|cte| factor::alias(&cte.alias))?;
         }
         body(&query.body)?;
-        let at = start(query);
+        let at = || start(query);
         if let Some(order_by) = &query.order_by {
             match &order_by.kind {
-                OrderByKind::All(_) => return unknown(at, "ORDER BY ALL", "name the columns"),
-                OrderByKind::Expressions(_) if order_by.interpolate.is_some() => return unknown(at, "INTERPOLATE", ""),
+                OrderByKind::All(_) => return unknown(at(), "ORDER BY ALL", "name the columns"),
+                OrderByKind::Expressions(_) if order_by.interpolate.is_some() => {
+                    return unknown(at(), "INTERPOLATE", "");
+                }
                 OrderByKind::Expressions(_) => {}
             }
         }
@@ -52,24 +69,25 @@ impl VisitorMut for Check {
                 return unknown(offset.span(), "LIMIT a, b", "write `LIMIT b OFFSET a`");
             }
             Some(LimitClause::LimitOffset { limit_by, .. }) if !limit_by.is_empty() => {
-                return unknown(at, "LIMIT … BY", "rank with `ROW_NUMBER()`");
+                return unknown(at(), "LIMIT … BY", "rank with `ROW_NUMBER()`");
             }
             _ => {}
         }
         match &query.fetch {
-            Some(fetch) if fetch.with_ties => return unknown(at, "FETCH … WITH TIES", "rank with `RANK()`"),
-            Some(fetch) if fetch.percent => return unknown(at, "FETCH … PERCENT", ""),
+            Some(fetch) if fetch.with_ties => return unknown(at(), "FETCH … WITH TIES", "rank with `RANK()`"),
+            Some(fetch) if fetch.percent => return unknown(at(), "FETCH … PERCENT", ""),
             _ => {}
         }
         if !query.locks.is_empty() || query.for_clause.is_some() {
-            return unknown(at, "FOR UPDATE", "leave it out: a query always sees one state of its tables");
+            return unknown(at(), "FOR UPDATE", "leave it out: a query always sees one state of its tables");
         }
         let others = query.settings.is_some() || query.format_clause.is_some() || !query.pipe_operators.is_empty();
-        if others { unknown(at, "this form of a query", "") } else { Flow::Continue(()) }
+        if others { unknown(at(), "this form of a query", "") } else { Flow::Continue(()) }
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
         let at = select.select_token.0.span;
+        self.see(at);
         let found = [
             (matches!(select.distinct, Some(Distinct::On(_))), "DISTINCT ON", "number the rows with `ROW_NUMBER()`"),
             (select.top.is_some(), "TOP", "write `LIMIT n` behind the query"),
@@ -108,7 +126,18 @@ impl VisitorMut for Check {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
-        expr::check(expr, &mut self.tables)
+        match expr {
+            Expr::Identifier(ident) => self.see(ident.span),
+            Expr::CompoundIdentifier(parts) => parts.iter().take(1).for_each(|part| self.see(part.span)),
+            Expr::Function(function) => self.see(function.name.span()),
+            Expr::Value(value) => self.see(value.span),
+            _ => {}
+        }
+        // A text where a name belongs has no place here, and is looked for among the tokens.
+        expr::check(expr, &mut self.tables).map_break(|error| match error.message.starts_with("`'") {
+            true => error,
+            false => error.ending_at(self.seen),
+        })
     }
 
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> Flow {
@@ -140,8 +169,18 @@ fn unknown(at: Span, what: &str, hint: &str) -> Flow {
 fn start(query: &Query) -> Span {
     match (&query.with, query.body.as_ref()) {
         (Some(with), _) => with.with_token.0.span,
-        (None, SetExpr::Select(select)) => select.select_token.0.span,
-        (None, body) => body.span(),
+        (None, body) => first(body),
+    }
+}
+
+fn first(mut body: &SetExpr) -> Span {
+    while let SetExpr::SetOperation { left, .. } = body {
+        body = left;
+    }
+    match body {
+        SetExpr::Select(select) => select.select_token.0.span,
+        SetExpr::Query(query) => start(query),
+        other => other.span(),
     }
 }
 
@@ -154,12 +193,12 @@ fn body(body: &SetExpr) -> Flow {
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 rest.extend([left.as_ref(), right.as_ref()]);
                 if *op == SetOperator::Minus {
-                    return unknown(right.span(), "MINUS", "write `EXCEPT`");
+                    return unknown(first(right), "MINUS", "write `EXCEPT`");
                 }
                 match set_quantifier {
                     SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None => {}
                     SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
-                        return unknown(right.span(), "BY NAME", "name the columns in their order");
+                        return unknown(first(right), "BY NAME", "name the columns in their order");
                     }
                 }
             }
@@ -209,7 +248,7 @@ fn joins(tables: &TableWithJoins) -> Flow {
 }
 
 fn join(join: &Join) -> Flow {
-    let at = join.relation.span();
+    let unknown = |what, hint| unknown(join.relation.span(), what, hint);
     let semi = "write `WHERE EXISTS (…)` or `WHERE a IN (…)`";
     let anti = "write `WHERE NOT EXISTS (…)`";
     let lateral = "write `CROSS JOIN LATERAL (…)` or `LEFT JOIN LATERAL (…) ON TRUE`";
@@ -226,20 +265,28 @@ fn join(join: &Join) -> Flow {
         {
             Flow::Continue(())
         }
-        JoinOperator::Semi(_) | JoinOperator::LeftSemi(_) | JoinOperator::RightSemi(_) => {
-            unknown(at, "SEMI JOIN", semi)
-        }
-        JoinOperator::Anti(_) | JoinOperator::LeftAnti(_) | JoinOperator::RightAnti(_) => {
-            unknown(at, "ANTI JOIN", anti)
-        }
-        JoinOperator::CrossApply | JoinOperator::OuterApply => unknown(at, "APPLY", lateral),
-        JoinOperator::AsOf { .. } => unknown(at, "ASOF JOIN", "write `JOIN t FOR SYSTEM_TIME AS OF o.ts AS r ON …`"),
-        _ => unknown(at, "this join", ""),
+        JoinOperator::Semi(_) | JoinOperator::LeftSemi(_) | JoinOperator::RightSemi(_) => unknown("SEMI JOIN", semi),
+        JoinOperator::Anti(_) | JoinOperator::LeftAnti(_) | JoinOperator::RightAnti(_) => unknown("ANTI JOIN", anti),
+        JoinOperator::CrossApply | JoinOperator::OuterApply => unknown("APPLY", lateral),
+        JoinOperator::AsOf { .. } => unknown("ASOF JOIN", "write `JOIN t FOR SYSTEM_TIME AS OF o.ts AS r ON …`"),
+        _ => unknown("this join", ""),
     }
 }
 
 /// Names are words or in backticks; the parser beneath also takes texts for them.
 fn ident(ident: &Ident) -> Flow {
+    let at = Position::from(ident.span.start);
+    match ident.quote_style {
+        None if crate::words::is_reserved(&ident.value) => {
+            let error = SyntaxError::new(at, format!("`{}` is a reserved word", ident.value));
+            refused(error.with_hint("put it in backticks where it is a name"))
+        }
+        _ => quoting(ident),
+    }
+}
+
+/// The same for the name of a function, which can be a word such as `LEFT`.
+fn quoting(ident: &Ident) -> Flow {
     let at = Position::from(ident.span.start);
     match ident.quote_style {
         None if ident.value.starts_with("/*+") => refused(SyntaxError::new(at, "a hint has no place here")),

@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::{Flow, ident, name, unknown};
+use super::{Flow, ident, quoting, unknown};
 use crate::{
     SyntaxError,
     dialect::{is_comparison, is_known},
@@ -169,7 +169,7 @@ fn typed_string(typed: &TypedString) -> Flow {
 }
 
 fn function(function: &Function, tables: &mut usize) -> Flow {
-    name(&function.name)?;
+    function.name.0.iter().filter_map(|part| part.as_ident()).try_for_each(quoting)?;
     let at = function.name.span();
     if is_named(&function.name, TABLE_ARGUMENT) {
         let Some(rest) = tables.checked_sub(1) else {
