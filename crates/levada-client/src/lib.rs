@@ -27,7 +27,6 @@ mod groups;
 mod membership;
 mod metadata;
 mod offsets;
-mod partition;
 mod produce;
 mod record;
 mod tasks;
@@ -42,6 +41,6 @@ pub use groups::{CommittedOffset, GroupDescription, GroupListing, GroupMember, O
 pub use membership::GroupConsumer;
 pub use metadata::{Broker, Metadata, PartitionMetadata, TopicMetadata, TopicPartition};
 pub use offsets::{FoundOffset, OffsetSpec};
-pub use partition::partition_of_key;
+pub use levada_model::partition_of_key;
 pub use produce::{Acked, Acks, Delivery, ProduceConfig, ProduceTotals, Producer};
 pub use record::{ConsumedRecord, ProduceRecord};

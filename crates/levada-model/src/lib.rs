@@ -9,6 +9,7 @@ pub mod clock;
 pub mod crc;
 pub mod ids;
 pub mod marker;
+mod partition;
 pub mod reader;
 pub mod record;
 pub mod rng;
@@ -22,5 +23,6 @@ pub use ids::{
     TopicId, TopicName, Uuid,
 };
 pub use marker::{Marker, Outcome};
+pub use partition::partition_of_key;
 pub use rng::{Rng, SeededRng};
 pub use str::Str;

@@ -12,6 +12,7 @@ pub mod epoch;
 pub mod format;
 mod operator;
 pub mod plan;
+pub mod query;
 mod sink;
 pub mod snapshot;
 mod source;
@@ -21,5 +22,6 @@ pub mod table;
 pub mod types;
 
 pub use dataflow::RunError;
+pub use query::Query;
 pub use statement::{Statement, StatementError};
 pub use table::Table;

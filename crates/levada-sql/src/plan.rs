@@ -6,6 +6,7 @@ mod session;
 mod streaming;
 
 pub(crate) use functions::averages;
+pub(crate) use session::tables_of;
 pub use session::{Planner, Table};
 pub use streaming::{Plan, Source};
 

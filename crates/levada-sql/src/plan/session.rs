@@ -34,7 +34,12 @@ use datafusion::{
         sqlparser::ast,
     },
 };
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 /// How often the plan is rewritten, at most.
 const PASSES_MAX: u8 = 8;
@@ -229,4 +234,40 @@ pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a String>
 /// The fields of a plan's rows, without qualifiers.
 pub(super) fn arrow_schema(schema: &DFSchema) -> SchemaRef {
     Arc::clone(schema.inner())
+}
+
+/// The tables among `known` that a query names, each once.
+pub(crate) fn tables_of<'a>(query: &ast::Query, known: impl Iterator<Item = &'a String>) -> Vec<String> {
+    // Names of a WITH are among them, and may hide a table: reading one more than is needed does no harm.
+    let mut named = Named::default();
+    let _: ControlFlow<()> = ast::Visit::visit(query, &mut named);
+    known.filter(|name| named.0.contains(*name)).cloned().collect()
+}
+
+/// The last parts of all names of tables.
+#[derive(Default)]
+struct Named(BTreeSet<String>);
+
+impl Named {
+    fn add(&mut self, name: &ast::ObjectName) {
+        if let Some(ast::ObjectNamePart::Identifier(name)) = name.0.last() {
+            self.0.insert(name.value.clone());
+        }
+    }
+}
+
+impl ast::Visitor for Named {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, name: &ast::ObjectName) -> ControlFlow<()> {
+        self.add(name);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &ast::TableFactor) -> ControlFlow<()> {
+        if let Some(Ok(function)) = levada_sql_syntax::window_function(factor) {
+            self.add(&function.table);
+        }
+        ControlFlow::Continue(())
+    }
 }

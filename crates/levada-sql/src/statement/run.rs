@@ -52,8 +52,16 @@ impl Stop {
         self.notify.notify_one();
     }
 
-    fn is_given(&self) -> bool {
+    pub(crate) fn is_given(&self) -> bool {
         self.given.load(Ordering::Acquire)
+    }
+
+    /// Resolves when it is given, or `other` resolves.
+    pub(crate) async fn or<T>(&self, other: impl Future<Output = T>) {
+        tokio::select! {
+            _ = other => {}
+            () = self.notify.notified() => {}
+        }
     }
 }
 

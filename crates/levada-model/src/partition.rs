@@ -2,7 +2,7 @@
 //!
 //! Source: MurmurHash2 (Austin Appleby), 32 bits, seed 0x9747b28c, as Kafka's default partitioner uses it.
 
-use levada_model::PartitionIndex;
+use crate::PartitionIndex;
 
 /// The partition of `key` among `count`.
 ///

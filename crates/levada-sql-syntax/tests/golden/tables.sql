@@ -1,0 +1,68 @@
+CREATE TABLE orders (
+  id BIGINT NOT NULL COMMENT 'the order''s number',
+  price DECIMAL(10,2),
+  item ROW<name STRING NOT NULL, tags ARRAY<STRING>>, -- nested
+  `$rowtime` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  part INT NOT NULL METADATA VIRTUAL COMMENT 'partition',
+  ts AS TO_TIMESTAMP(item.name) COMMENT 'when',
+  proc AS PROCTIME(),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECONDS,
+  PRIMARY KEY (id) NOT ENFORCED
+) COMMENT 'orders' WITH (
+  'connector' = 'kafka',
+  'topic' = 'orders'
+);
+
+CREATE TABLE IF NOT EXISTS cat.db.t (id INT PRIMARY KEY NOT ENFORCED, m MAP<STRING, ROW<a INT, b ARRAY<ARRAY<INT>>>>)
+
+CREATE TABLE t (a INT, b STRING, CONSTRAINT pk PRIMARY KEY (a, b) NOT ENFORCED) WITH ('connector' = 'upsert-kafka');
+
+CREATE TABLE big WITH ('connector' = 'kafka') AS SELECT id, SUM(price) AS total FROM orders GROUP BY id
+
+CREATE TABLE t (`from` INT, `a b` STRING, value INT, "double" INT);
+
+CREATE TABLE t (a INT PRIMARY KEY);
+
+CREATE TABLE t (a INT, a STRING);
+
+CREATE TABLE t (a INT, PRIMARY KEY (b) NOT ENFORCED);
+
+CREATE TABLE t (id BIGINT AUTO_INCREMENT);
+
+CREATE TABLE t (id SERIAL);
+
+CREATE TABLE t (name TEXT);
+
+CREATE TABLE t (a INT DEFAULT 5);
+
+CREATE TABLE t (a INT) WITH (connector = 'kafka');
+
+CREATE TABLE t (a INT) WITH ('connector' = kafka);
+
+CREATE TABLE t (a INT) WITH ('a' = 'b', 'a' = 'c');
+
+CREATE TABLE t (a INT,);
+
+CREATE TABLE t
+
+CREATE TABLE t (a INT) PARTITIONED BY (a);
+
+CREATE TABLE t LIKE s;
+
+CREATE TEMPORARY TABLE t (a INT);
+
+CREATE OR REPLACE TABLE t AS SELECT 1;
+
+CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR ts AS ts, WATERMARK FOR ts AS ts);
+
+CREATE TABLE t (a INT, WATERMARK FOR ts AS ts);
+
+CREATE TABLE a.b.c.d (a INT);
+
+CREATE TABLE t (a VARCHAR(0));
+
+CREATE TABLE order (a INT);
+
+CREATE TABLE t (a INT, UNIQUE (a));
+
+CREATE TABLE t (ts TIMESTAMP WITH TIME ZONE);
