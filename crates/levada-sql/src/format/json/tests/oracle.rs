@@ -3,7 +3,7 @@
 use super::{Decoded, JsonOptions, all, decoder, row};
 use crate::format::{Columns, Decoder};
 use crate::types::{Item, Type};
-use ::arrow::array::{Array, AsArray, RecordBatch};
+use ::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use ::arrow::datatypes::Int64Type;
 use proptest::prelude::*;
 use proptest::strategy::Union;
@@ -160,7 +160,7 @@ fn is_bigint(value: Option<&Value>) -> Result<Option<i64>, ()> {
         Some(Value::String(text)) => text.trim_matches(|c| c <= ' ').parse().map(Some).map_err(|_| ()),
         Some(Value::Number(number)) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
             (Some(number), ..) => Ok(Some(number)),
-            (None, None, Some(float)) if float.abs() < 9e15 => Ok(Some(float as i64)),
+            (None, None, Some(float)) if float.abs() < 9e15 => format!("{:.0}", float.trunc()).parse().map(Some).map_err(|_| ()),
             _ => Err(()),
         },
         Some(_) => Err(()),
@@ -210,10 +210,9 @@ proptest! {
         let batch = batch(decoder.as_mut(), &columns);
         let numbers = batch.column(0).as_primitive::<Int64Type>();
         let number = numbers.is_valid(0).then(|| numbers.value(0));
-        match is_bigint(value.get("a")) {
-            Ok(expected) => prop_assert_eq!(number, expected, "{}", record),
-            // A double is too coarse to tell here.
-            Err(()) => {}
+        // A double may be too coarse to tell.
+        if let Ok(expected) = is_bigint(value.get("a")) {
+            prop_assert_eq!(number, expected, "{}", record);
         }
     }
 
@@ -238,7 +237,8 @@ proptest! {
                 let whole = decoder.decode(Some(record.as_bytes()));
                 rows += usize::from(whole == Ok(Decoded::Row));
                 prop_assert!(!ignore_parse_errors || whole == Ok(Decoded::Row), "{}", record);
-                let half = decoder.decode(Some(&record.as_bytes()[..cut.index(record.len())]));
+                let record = record.trim_end().as_bytes();
+                let half = decoder.decode(Some(&record[..cut.index(record.len())]));
                 prop_assert!(half != Ok(Decoded::Row));
             }
             prop_assert_eq!(batch(decoder.as_mut(), &columns).num_rows(), rows);
