@@ -10,8 +10,7 @@ use super::{Format, avro, json_registry, protobuf};
 use std::collections::BTreeMap;
 
 /// The formats that there are, by Flink's names.
-const NAMES: [&str; 6] =
-    [json::NAME, csv::NAME, raw::NAME, avro::NAME, protobuf::NAME, json_registry::NAME];
+const NAMES: [&str; 6] = [json::NAME, csv::NAME, raw::NAME, avro::NAME, protobuf::NAME, json_registry::NAME];
 
 impl Format {
     /// The format of that name, with its options out of those of a table.

@@ -70,12 +70,7 @@ impl Protobuf {
 }
 
 impl Reader for Protobuf {
-    fn read(
-        &mut self,
-        bytes: Option<&[u8]>,
-        columns: &mut [Column],
-        _row: usize,
-    ) -> Result<Decoded, Box<DecodeError>> {
+    fn read(&mut self, bytes: Option<&[u8]>, columns: &mut [Column], _row: usize) -> Result<Decoded, Box<DecodeError>> {
         let Some(bytes) = bytes else { return Ok(Decoded::Skipped) };
         let (id, rest) = registry::split(bytes)?;
         let schema = self.schema(id)?;

@@ -128,7 +128,8 @@ proptest! {
         number: i64, has_escape: bool,
     ) {
         let array = Type::Array(Box::new(Type::String.nullable()));
-        let fields = fields_of(&[("a", Type::String), ("n", Type::BigInt), ("b", Type::String), ("c", Type::String), ("l", array)]);
+        let text = || Type::String;
+        let fields = fields_of(&[("a", text()), ("n", Type::BigInt), ("b", text()), ("c", text()), ("l", array)]);
         let escape_character = has_escape.then_some(b'\\');
         let options = CsvOptions { escape_character, ..CsvOptions::default() };
         let json = serde_json::json!({ "a": texts[0], "n": number, "b": texts[1], "c": texts[2], "l": elements });

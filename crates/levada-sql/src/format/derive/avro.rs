@@ -154,7 +154,8 @@ mod tests {
             ),
             (
                 r#"["null","int","string"]"#,
-                "field `f`: the union of [null, int, string] has no type in SQL: declare the table with the columns that you need",
+                "field `f`: the union of [null, int, string] has no type in SQL: \
+                 declare the table with the columns that you need",
             ),
             (r#"["null","R"]"#, "field `f`: `R` lies within itself: declare the table with the columns that you need"),
         ] {
@@ -168,7 +169,8 @@ mod tests {
         let mut text = r#"{"type":"record","name":"R0","fields":[{"name":"x","type":"int"}]}"#.to_owned();
         for level in 1..20 {
             text = format!(
-                r#"{{"type":"record","name":"R{level}","fields":[{{"name":"a","type":{text}}},{{"name":"b","type":"R{}"}}]}}"#,
+                r#"{{"type":"record","name":"R{level}","fields":
+                    [{{"name":"a","type":{text}}},{{"name":"b","type":"R{}"}}]}}"#,
                 level - 1
             );
         }

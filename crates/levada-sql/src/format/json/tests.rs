@@ -283,6 +283,17 @@ fn wanted_columns_come_in_the_order_in_which_they_are_wanted() {
 }
 
 #[test]
+fn a_row_without_values_is_null_where_it_may_be() {
+    let fields = row(&[("a", Type::String.not_null()), ("b", Type::Int.nullable())]);
+    let mut decoder = decoder(&JsonOptions::default(), &all(fields.clone())).unwrap();
+    decoder.blank();
+    let batch =
+        ::arrow::array::RecordBatch::try_new(::arrow::datatypes::Schema::new(fields).into(), decoder.finish().unwrap());
+    assert_eq!(batch.unwrap().column(1).null_count(), 1);
+    assert!(decoder.is_empty());
+}
+
+#[test]
 fn types_that_json_has_no_form_for_are_refused() {
     let map = Type::Map(Box::new(Type::Int.not_null()), Box::new(Type::Int.nullable()));
     let error = decoder(&JsonOptions::default(), &all(one(map))).err().unwrap().to_string();

@@ -69,7 +69,10 @@ fn records_are_read_and_written_as_they_were() {
     for (json, expected) in [
         (
             full,
-            r#"{"z":-1,"a":7,"u":18446744073709551615,"l":["x",""],"t":"1969-12-31 23:59:59.25Z","w":"","c":"BLUE","x":null,"y":"AQI="}"#,
+            concat!(
+                r#"{"z":-1,"a":7,"u":18446744073709551615,"l":["x",""],"t":"1969-12-31 23:59:59.25Z","#,
+                r#""w":"","c":"BLUE","x":null,"y":"AQI="}"#
+            ),
         ),
         ("{}", r#"{"z":0,"a":null,"u":0,"l":[],"t":null,"w":null,"c":"RED","x":null,"y":null}"#),
     ] {

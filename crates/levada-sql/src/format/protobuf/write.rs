@@ -82,7 +82,9 @@ fn field_of(field: &FieldDescriptor, of: &Type, column: &str) -> Result<Write, F
             let value = element(&entry.map_entry_value_field().kind(), &value.value, column)?;
             Ok(Write::Map(Box::new(key), Box::new(value)))
         }
-        (Type::Array(item), kind) if field.is_list() => Ok(Write::Array(Box::new(element(&kind, &item.value, column)?))),
+        (Type::Array(item), kind) if field.is_list() => {
+            Ok(Write::Array(Box::new(element(&kind, &item.value, column)?)))
+        }
         (_, kind) if !field.is_list() && !field.is_map() => element(&kind, of, column),
         _ => Err(refused()),
     }
@@ -115,9 +117,7 @@ fn is_written_as(leaf: Leaf, kind: &Kind) -> bool {
         Kind::Bool => leaf == Leaf::Boolean,
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => is_small,
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint32 | Kind::Fixed32 => is_small || leaf == Leaf::I64,
-        Kind::Uint64 | Kind::Fixed64 => {
-            is_small || matches!(leaf, Leaf::I64 | Leaf::Decimal { scale: 0, .. })
-        }
+        Kind::Uint64 | Kind::Fixed64 => is_small || matches!(leaf, Leaf::I64 | Leaf::Decimal { scale: 0, .. }),
         Kind::Float => leaf == Leaf::F32,
         Kind::Double => matches!(leaf, Leaf::F32 | Leaf::F64),
         Kind::String | Kind::Enum(_) => leaf == Leaf::Text,
@@ -225,11 +225,8 @@ fn map_key(value: Value) -> Option<MapKey> {
 }
 
 fn leaf_value(kind: &Kind, leaf: Leaf, scalar: Scalar<'_>, name: &str) -> Result<Value, EncodeError> {
-    let misfit = |found: &[u8]| EncodeError::Value {
-        column: name.to_owned(),
-        found: shown(found),
-        expected: described(kind),
-    };
+    let misfit =
+        |found: &[u8]| EncodeError::Value { column: name.to_owned(), found: shown(found), expected: described(kind) };
     let whole = match scalar {
         Scalar::I8(value) => Some(i128::from(value)),
         Scalar::I16(value) => Some(i128::from(value)),
