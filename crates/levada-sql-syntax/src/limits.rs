@@ -18,6 +18,8 @@ pub const COLUMNS_MAX: usize = 4_096;
 pub const OPTIONS_MAX: usize = 256;
 /// How deep brackets may nest.
 pub const DEPTH_MAX: usize = 64;
+/// How deep queries may nest.
+pub const QUERIES_MAX: usize = 24;
 /// The most operators that can come to lie within each other, such as those of `a OR b OR c`: a tree of them is as deep,
 /// and whatever walks it needs kilobytes of stack for each.
 pub const OPERATORS_MAX: usize = 256;
@@ -48,17 +50,23 @@ struct Level {
     within: usize,
     /// How deep the tree is of all before the last comma.
     before: usize,
+    /// Whether a query is in it.
+    is_query: bool,
 }
 
 impl Level {
     fn depth(&self) -> usize {
         let item = self.ors + most(self.ands) + most(self.others) + self.within;
-        SET_DEPTH * self.sets + self.before.max(item)
+        SET_DEPTH * self.sets + self.before.max(item) + self.query_depth()
     }
 
     fn next_item(&mut self) {
-        let before = self.depth() - SET_DEPTH * self.sets;
-        *self = Self { sets: self.sets, before, ..Self::default() };
+        let before = self.depth() - SET_DEPTH * self.sets - self.query_depth();
+        *self = Self { sets: self.sets, is_query: self.is_query, before, ..Self::default() };
+    }
+
+    fn query_depth(&self) -> usize {
+        if self.is_query { QUERY_DEPTH } else { 0 }
     }
 
     fn next_statement(&mut self) {
@@ -92,6 +100,8 @@ impl Level {
 
 /// How many operators one `UNION` counts for: what walks a tree needs so much more stack for a `SELECT`.
 const SET_DEPTH: usize = 4;
+/// The same for a query.
+const QUERY_DEPTH: usize = 6;
 
 fn most([now, before]: [usize; 2]) -> usize {
     now.max(before)
@@ -113,6 +123,7 @@ enum Part {
     Separator,
     StatementEnd,
     Operator(Operator),
+    Query,
     Plain,
 }
 
@@ -128,6 +139,7 @@ fn part(token: &Token) -> Part {
             Keyword::END => Part::Closing,
             Keyword::WHEN | Keyword::THEN | Keyword::ELSE => Part::Separator,
             Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::MINUS => Part::Operator(Operator::Set),
+            Keyword::SELECT => Part::Query,
             Keyword::OR => Part::Operator(Operator::Or),
             Keyword::AND => Part::Operator(Operator::And),
             Keyword::BETWEEN => Part::Operator(Operator::Between),
@@ -162,12 +174,17 @@ pub(crate) fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> {
                 Part::Separator => level.next_item(),
                 Part::StatementEnd => level.next_statement(),
                 Part::Operator(operator) => level.add(operator),
+                Part::Query => level.is_query = true,
                 Part::Opening | Part::Closing | Part::Plain => {}
             }
         }
         if levels.len() > DEPTH_MAX {
             let hint = "split it with `WITH` or views";
             return Err(SyntaxError::new(position, format!("nested deeper than {DEPTH_MAX} brackets")).with_hint(hint));
+        }
+        if matches!(token.token, Token::Word(_)) && levels.iter().filter(|level| level.is_query).count() > QUERIES_MAX {
+            let message = format!("queries nested deeper than {QUERIES_MAX}");
+            return Err(SyntaxError::new(position, message).with_hint("name some of them with `WITH` or views"));
         }
         if levels.last().is_some_and(|level| level.depth() > OPERATORS_MAX) {
             let message = format!("more than {OPERATORS_MAX} operators in one expression");
@@ -224,9 +241,9 @@ mod tests {
         assert_eq!(check(&format!("SELECT {}", vec![term; 200].join(" OR "))), Ok(()));
         assert!(check(&format!("SELECT {}", vec![term; 300].join(" OR "))).is_err());
         let sum = vec!["a"; 100].join(" = ");
-        assert!(check(&format!("SELECT {}", vec![sum.as_str(); 3].join(" BETWEEN 1 AND 2 = "))).is_err());
+        assert!(check(&format!("SELECT {}", [sum.as_str(); 3].join(" BETWEEN 1 AND 2 = "))).is_err());
         let sum_with_and = vec!["a"; 100].join(" + ") + " + CASE WHEN a AND b THEN 1 END";
-        assert!(check(&format!("SELECT {}", vec![sum_with_and.as_str(); 3].join(" + "))).is_err());
+        assert!(check(&format!("SELECT {}", [sum_with_and.as_str(); 3].join(" + "))).is_err());
     }
 
     #[test]
