@@ -16,8 +16,14 @@ use crate::{
 use sqlparser::{ast::Ident, ast::ObjectName, parser::Parser, tokenizer::Token};
 use std::collections::BTreeSet;
 
+/// What the parser beneath must have left of its stack before it recurses, in bytes, or it goes on with another one.
+///
+/// Its own 128 KiB are less than what one step takes in a build without optimisation.
+const STACK_LEFT_MIN: usize = 512 << 10;
+
 /// What a piece of a script says.
 pub(crate) fn parse(piece: Piece) -> Read<Statement> {
+    recursive::set_minimum_stack_size(recursive::get_minimum_stack_size().max(STACK_LEFT_MIN));
     limits::check_depth(&piece.tokens)?;
     // What is tried and taken back may cost some times the tokens, and not the power of their nesting.
     let fuel = piece.tokens.len().saturating_mul(8) + 10_000;
