@@ -36,8 +36,8 @@ pub use query::{
 };
 pub use sqlparser::ast;
 pub use statement::{
-    ColumnDef, CreateMaterializedTable, CreateTable, CreateView, Drop, Explain, ExplainDetail, Insert, ObjectKind,
-    RefreshMode, Show, Statement, ViewColumn, WatermarkDef,
+    ColumnDef, CreateMaterializedTable, CreateTable, CreateView, DropObject, Explain, ExplainDetail, Insert,
+    ObjectKind, RefreshMode, Show, Statement, ViewColumn, WatermarkDef,
 };
 
 /// A statement with where it was.

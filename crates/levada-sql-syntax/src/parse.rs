@@ -10,7 +10,7 @@ use crate::{
     error::{hint, quoted},
     limits, query,
     script::Piece,
-    statement::{Drop, Explain, ExplainDetail, ObjectKind, Show},
+    statement::{DropObject, Explain, ExplainDetail, ObjectKind, Show},
     words,
 };
 use sqlparser::{ast::Ident, ast::ObjectName, parser::Parser, tokenizer::Token};
@@ -135,7 +135,7 @@ fn kind(cursor: &mut Cursor<'_, '_>, verb: &str) -> Read<ObjectKind> {
     cursor.expected("`TABLE`, `VIEW`, `MATERIALIZED TABLE` or `STATEMENT`")
 }
 
-fn drop_object(cursor: &mut Cursor<'_, '_>) -> Read<Drop> {
+fn drop_object(cursor: &mut Cursor<'_, '_>) -> Read<DropObject> {
     cursor.expect("DROP")?;
     let kind = kind(cursor, "DROP")?;
     let if_exists = cursor.eat("IF EXISTS");
@@ -146,7 +146,7 @@ fn drop_object(cursor: &mut Cursor<'_, '_>) -> Read<Drop> {
     if cursor.is("CASCADE") || cursor.is("RESTRICT") {
         return cursor.not_supported("CASCADE and RESTRICT", "drop what reads it first");
     }
-    Ok(Drop { kind, if_exists, name })
+    Ok(DropObject { kind, if_exists, name })
 }
 
 fn show(cursor: &mut Cursor<'_, '_>) -> Read<Show> {
