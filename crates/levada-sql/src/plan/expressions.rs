@@ -31,6 +31,7 @@ pub(super) fn scalar_functions() -> BTreeMap<String, Arc<ScalarUDF>> {
         ("replace", string::replace()),
         ("rtrim", string::rtrim()),
         ("btrim", string::btrim()),
+        ("trim", string::btrim()),
         ("sqrt", math::sqrt()),
         ("substr", unicode::substr()),
         ("substring", unicode::substr()),

@@ -15,10 +15,11 @@ use datafusion::arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
     compute::cast,
 };
-use levada_model::{Offset, Timestamp, TopicName};
+use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
 use levada_stream::{Caller, Growth, Handle, Hold, Inputs, Journal, Recovered};
 use parking_lot::Mutex;
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{
         Arc,
@@ -80,6 +81,8 @@ pub struct Progress {
     pub state_bytes: usize,
     /// Records of its topics that it has not read.
     pub lag: i64,
+    /// Of each partition of its topics: the first offset that its answer does not have.
+    pub read: BTreeMap<(TopicName, PartitionIndex), Offset>,
     /// The earliest watermark of its tables, in milliseconds since 1970.
     pub watermark: Option<Timestamp>,
 }
@@ -115,7 +118,7 @@ impl Statement {
         running.recover(&recovered)?;
         drop(recovered);
         let mut growth = running.inputs.growth();
-        progress.lock().epochs = running.epoch;
+        *progress.lock() = running.progress();
         // What was there before the watches is looked at first.
         while !stop.is_given() {
             if !running.run_epoch().await? {
@@ -405,6 +408,8 @@ impl Running {
     fn progress(&self) -> Progress {
         let stats = self.dataflow.stats();
         let lag = self.inputs.end().iter().zip(&self.position).map(|(end, at)| (end - at).max(0)).sum();
+        let partitions = self.inputs.partitions().iter();
+        let read = partitions.zip(&self.position).map(|(it, at)| ((it.topic.clone(), it.partition), *at));
         let with_time = self.sources.iter().zip(&self.watermarks).filter(|(source, _)| source.has_watermark());
         Progress {
             epochs: self.epoch,
@@ -413,6 +418,7 @@ impl Running {
             late_rows: stats.late_rows,
             state_bytes: stats.state_bytes,
             lag,
+            read: read.collect(),
             watermark: with_time.map(|(_, watermark)| *watermark).min().flatten(),
         }
     }

@@ -4,7 +4,7 @@ use super::{
     rig::{Rig, Teller},
     sql::{insert, query, run_with, surroundings, tables},
 };
-use levada_log::disk::Fault;
+use levada_log::disk::sim::Fault;
 use levada_model::Outcome;
 use levada_sql::Table;
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,7 +22,7 @@ const TOTALS: &str = "INSERT INTO totals
           UNION ALL SELECT CAST(0 AS BIGINT), amount FROM debits) AS moves";
 
 const MOVES: &str = "INSERT INTO moves
-    SELECT amount, CAST(0 AS BIGINT) FROM credits UNION ALL SELECT CAST(0 AS BIGINT), amount FROM debits";
+    SELECT amount AS credited, CAST(0 AS BIGINT) AS debited FROM credits UNION ALL SELECT CAST(0 AS BIGINT), amount FROM debits";
 
 async fn bank(rig: &Rig) -> BTreeMap<String, Arc<Table>> {
     for topic in ["debits", "credits"] {
