@@ -39,6 +39,9 @@ impl RelationPlanner for Windows {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
+        if let TableFactor::Table { version: Some(_), .. } = &relation {
+            return plan_err!("FOR SYSTEM_TIME AS OF is not supported");
+        }
         let function = match window_function(&relation) {
             None => return Ok(RelationPlanning::Original(Box::new(relation))),
             Some(Err(error)) => return plan_err!("{error}"),
