@@ -187,11 +187,13 @@ struct Target {
 impl Target {
     fn columns(&self, changes: &Changes) -> Result<Changes, StatementError> {
         let rows = changes.rows();
-        let column = |(place, field): (usize, &Arc<datafusion::arrow::datatypes::Field>)| {
-            match self.wanted.iter().position(|wanted| *wanted == place) {
-                Some(from) => cast(rows.column(from), field.data_type()),
-                None => Ok(new_null_array(field.data_type(), changes.len())),
-            }
+        let column = |(place, field): (usize, &Arc<datafusion::arrow::datatypes::Field>)| match self
+            .wanted
+            .iter()
+            .position(|wanted| *wanted == place)
+        {
+            Some(from) => cast(rows.column(from), field.data_type()),
+            None => Ok(new_null_array(field.data_type(), changes.len())),
         };
         let columns = self.table.schema.fields().iter().enumerate().map(column);
         let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;

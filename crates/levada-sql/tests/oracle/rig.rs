@@ -3,8 +3,8 @@
 use datafusion::{
     arrow::{
         array::{
-            ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-            TimestampMillisecondArray,
+            ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+            StringArray, TimestampMillisecondArray,
         },
         datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMillisecondType},
         util::display::{ArrayFormatter, FormatOptions},
@@ -120,7 +120,12 @@ pub(crate) fn apply(answer: &mut Answer, changes: &Changes) {
 }
 
 fn tables(rows: &BTreeMap<String, Vec<RecordBatch>>) -> Vec<Table> {
-    let table = |(name, rows): (&String, &Vec<RecordBatch>)| Table { name: name.clone(), schema: schema(), rows: rows.clone() };
+    let table = |(name, rows): (&String, &Vec<RecordBatch>)| Table {
+        name: name.clone(),
+        schema: schema(),
+        rows: rows.clone(),
+        upsert_key: None,
+    };
     rows.iter().map(table).collect()
 }
 
@@ -191,7 +196,8 @@ pub(crate) fn compare_windows(sql: &str, seed: u64, epochs: usize) -> u64 {
         for _ in 0..=dice.below(3) {
             times.now += i64::try_from(dice.below(4_000)).unwrap();
             let batch = rows(&dice, dice.below(9) + 1, times);
-            let latest = batch.column_by_name("ts").unwrap().as_primitive::<TimestampMillisecondType>().values().iter().max();
+            let latest =
+                batch.column_by_name("ts").unwrap().as_primitive::<TimestampMillisecondType>().values().iter().max();
             watermark = watermark.max(latest.map(|latest| latest - DELAY));
             seen.get_mut("a").unwrap().push(batch.clone());
             running.dataflow.push(0, &Changes::inserted(batch)).unwrap();

@@ -1,12 +1,12 @@
 //! Statements out of text, run on a rig.
 
 use super::rig::{Rig, caller};
+use levada_model::TopicName;
 use levada_sql::{
     Statement, StatementError, Table,
     query::Query,
     statement::{Progress, Stop, Surroundings},
 };
-use levada_model::TopicName;
 use levada_sql_syntax as syntax;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
