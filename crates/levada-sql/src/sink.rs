@@ -24,6 +24,8 @@ pub(crate) struct Sink {
     key: Option<(Vec<usize>, Box<dyn Encoder>)>,
     value: (Vec<usize>, Box<dyn Encoder>),
     timestamp: Option<usize>,
+    /// Rows only come: of those with one key the last counts, in the order in which they come.
+    is_append_only: bool,
 }
 
 /// An epoch's records, and a hash over them.
@@ -38,6 +40,7 @@ impl Sink {
         table: Arc<Table>,
         topic: TopicName,
         partition_count: PartitionIndex,
+        is_append_only: bool,
     ) -> Result<Self, StatementError> {
         let fields =
             |columns: &[usize]| columns.iter().map(|at| Arc::clone(&table.schema.fields()[*at])).collect::<Fields>();
@@ -52,7 +55,7 @@ impl Sink {
             .collect();
         let value = encoder(&table.value_format, &fields(&values))?;
         let timestamp = table.columns_of(Origin::Timestamp).first().copied();
-        Ok(Self { table, topic, partition_count, key, value: (values, value), timestamp })
+        Ok(Self { table, topic, partition_count, key, value: (values, value), timestamp, is_append_only })
     }
 
     /// The records of an epoch's changes, whose columns are the table's.
@@ -72,7 +75,7 @@ impl Sink {
     /// The keys that have a row after the epoch: taking their old row away is no news.
     fn shown_keys(&mut self, changes: &[Changes]) -> Result<BTreeSet<Vec<u8>>, StatementError> {
         let mut shown = BTreeSet::new();
-        if self.table.changelog == Changelog::Append {
+        if self.is_append_only || self.table.changelog == Changelog::Append {
             return Ok(shown);
         }
         for changes in changes {

@@ -139,6 +139,12 @@ impl Statement {
         let plan = planner(&self.tables)?.streaming(&self.query)?;
         let wanted = self.wanted_columns()?;
         check_columns(&plan.schema, &self.sink, &wanted)?;
+        let is_left_out = |column: &usize| self.sink.is_written(*column) && !wanted.contains(column);
+        let left_out = (0..self.sink.origins.len()).filter(is_left_out).map(|column| self.sink.schema.field(column));
+        if let Some(field) = left_out.into_iter().find(|field| !field.is_nullable()) {
+            let message = format!("`{}` of table `{}` is NOT NULL and gets no value", field.name(), self.sink.name);
+            return Err(StatementError::Columns(message));
+        }
         if self.sink.changelog == crate::table::Changelog::Append && !plan.is_append_only {
             let name = &self.sink.name;
             let message = format!(

@@ -12,7 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use datafusion::arrow::{
-    array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
+    array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
     compute::cast,
 };
 use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
@@ -116,6 +116,10 @@ impl Statement {
     ) -> Result<(), StatementError> {
         let (mut running, recovered) = Running::open(self, surroundings).await?;
         running.recover(&recovered)?;
+        if recovered.snapshot.is_none() {
+            // Where it began is part of what a replay needs.
+            running.take_snapshot().await?;
+        }
         drop(recovered);
         let mut growth = running.inputs.growth();
         *progress.lock() = running.progress();
@@ -192,11 +196,16 @@ impl Target {
             .iter()
             .position(|wanted| *wanted == place)
         {
-            Some(from) => cast(rows.column(from), field.data_type()),
+            Some(from) if !field.is_nullable() && rows.column(from).null_count() > 0 => {
+                let (column, table) = (field.name(), &self.table.name);
+                let message = format!("a row has NULL for `{column}`, which is NOT NULL in table `{table}`");
+                Err(StatementError::Columns(message))
+            }
+            Some(from) => Ok(cast(rows.column(from), field.data_type())?),
             None => Ok(new_null_array(field.data_type(), changes.len())),
         };
         let columns = self.table.schema.fields().iter().enumerate().map(column);
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+        let columns: Vec<ArrayRef> = columns.collect::<Result<_, StatementError>>()?;
         // A column that is not null may have no value here: it is one that is not written.
         let nullable = self.table.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
         let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(nullable.collect::<Vec<_>>()));
@@ -228,7 +237,7 @@ impl Running {
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
         let topic = handle.topic(caller, &statement.sink.topic)?;
         let name: TopicName = topic.name;
-        let sink = Sink::new(Arc::clone(&statement.sink), name, topic.partition_count)?;
+        let sink = Sink::new(Arc::clone(&statement.sink), name, topic.partition_count, plan.is_append_only)?;
         let position = inputs.start();
         let hold = inputs.hold(&position);
         let target = Target { table: Arc::clone(&statement.sink), wanted: statement.wanted_columns()? };

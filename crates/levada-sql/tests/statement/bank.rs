@@ -182,3 +182,33 @@ async fn whoever_watches_a_query_sees_each_epochs_net_change() {
     watched.watch(&surroundings, &stop, &mut take).await.unwrap();
     assert_eq!(seen, [(1, vec![(1, format!("{{\"s\":{total}}}").into())])]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_a_table_does_not_take_stops_the_statement_and_says_why() {
+    let rig = Rig::new();
+    for topic in ["a", "b"] {
+        rig.create(topic, 1, &[]).await;
+    }
+    let tables = tables(
+        "CREATE TABLE a (n BIGINT) WITH ('format' = 'json'); CREATE TABLE b (n BIGINT NOT NULL) WITH ('format' = 'json')",
+    );
+    let copy = insert("copy", &tables, "INSERT INTO b SELECT n FROM a");
+    rig.produce("a", 0, &["{\"n\":1}", "{\"n\":null}"]).await.unwrap();
+    let error = run_with(&rig, &copy, async || {}).await.0.unwrap_err();
+    assert_eq!(error.to_string(), "a row has NULL for `n`, which is NOT NULL in table `b`");
+    assert!(rig.rows("b").is_empty(), "an epoch is written wholly or not at all");
+    rig.create("c", 1, &[]).await;
+    let tables = super::sql::tables(
+        "CREATE TABLE c (n BIGINT) WITH ('format' = 'json'); CREATE TABLE b (n BIGINT NOT NULL) WITH ('format' = 'json')",
+    );
+    let copy = insert("copy-c", &tables, "INSERT INTO b SELECT COALESCE(n, 0) FROM c");
+    rig.produce("c", 0, &["{\"n\":1}", "no json"]).await.unwrap();
+    let error = run_with(&rig, &copy, async || {}).await.0.unwrap_err().to_string();
+    assert!(error.starts_with("value of the record at offset 1 of partition 0 of table `c`"), "{error}");
+    let select = "INSERT INTO b SELECT n, 1 FROM c";
+    let error = run_with(&rig, &insert("wide", &tables, select), async || {}).await.0.unwrap_err();
+    assert_eq!(error.to_string(), "the query gives 2 columns, and table `b` takes 1");
+    let select = "INSERT INTO b SELECT SUM(n) FROM c";
+    let error = run_with(&rig, &insert("sum", &tables, select), async || {}).await.0.unwrap_err().to_string();
+    assert!(error.contains("'connector' = 'upsert-kafka' and a PRIMARY KEY"), "{error}");
+}
