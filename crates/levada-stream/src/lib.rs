@@ -9,11 +9,13 @@
 //! cut ─▶ hold ─▶ read ─▶ (the engine) ─▶ commit ─▶ …        after a crash: journal ─▶ snapshot, epochs ─▶ hold ─▶ read
 //! ```
 
+mod catalog;
 mod handle;
 mod inputs;
 mod journal;
 mod read;
 
+pub use catalog::{CATALOG_TOPIC, Catalog};
 pub use handle::{Handle, HandleError, TopicInfo};
 pub use inputs::{Growth, InputPartition, Inputs};
 pub use journal::{CommitError, JOURNAL_PREFIX, Journal, Output, OutputRecord, Recovered};
