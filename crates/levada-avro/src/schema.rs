@@ -4,6 +4,7 @@
 use crate::canonical;
 use crate::error::Problem;
 use crate::json::Json;
+use crate::logical;
 use crate::name::Name;
 
 /// A type within its [`Schema`].
@@ -200,6 +201,25 @@ impl Schema {
     pub(crate) fn full_name(&self, id: TypeId) -> &str {
         let kind = self.kind(id);
         kind.name().map_or_else(|| kind.word(), Name::full)
+    }
+}
+
+impl Node {
+    /// Its logical type, if it has one that its type can have.
+    #[must_use]
+    pub fn logical_type(&self) -> Option<&str> {
+        logical::of(self)
+    }
+
+    /// The precision and scale of a decimal, as [`Self::logical_type`] calls it.
+    #[must_use]
+    pub fn decimal(&self) -> Option<(u32, u32)> {
+        let number = |name| match self.properties.iter().find(|(key, _)| key == name) {
+            Some((_, Json::Integer(value))) => u32::try_from(*value).ok(),
+            _ => None,
+        };
+        let precision = number("precision").filter(|_| self.logical_type() == Some("decimal"))?;
+        Some((precision, number("scale").unwrap_or_default()))
     }
 }
 

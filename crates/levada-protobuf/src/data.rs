@@ -103,12 +103,20 @@ impl Schema {
         self.decode(name, bytes).map(drop)
     }
 
-    fn message(&self, name: &str) -> Result<MessageDescriptor, DataError> {
+    /// The descriptor of the message of that full name, from the schema or what it imports.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownMessage`].
+    pub fn message(&self, name: &str) -> Result<MessageDescriptor, DataError> {
         let found = self.compiled.pool.get_message_by_name(name.strip_prefix('.').unwrap_or(name));
         found.ok_or_else(|| DataError::UnknownMessage { name: name.to_owned() })
     }
 
-    fn decode(&self, name: &str, bytes: &[u8]) -> Result<DynamicMessage, DataError> {
+    /// Reads `bytes` as a message `name` (its full name) with all that is required.
+    ///
+    /// # Errors
+    /// [`DataError`] when there is no such message, a limit is passed, or the bytes are none.
+    pub fn decode(&self, name: &str, bytes: &[u8]) -> Result<DynamicMessage, DataError> {
         let descriptor = self.message(name)?;
         check_size(bytes.len())?;
         let message = DynamicMessage::decode(descriptor, bytes)

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 pub(crate) fn parse(piece: Piece) -> Read<Statement> {
     limits::check_depth(&piece.tokens)?;
     // What is tried and taken back may cost some times the tokens, and not the power of their nesting.
-    let fuel = piece.tokens.len().saturating_mul(16) + 10_000;
+    let fuel = piece.tokens.len().saturating_mul(8) + 10_000;
     let dialect = FlinkDialect::with_fuel(fuel);
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(limits::RECURSION_MAX).with_tokens_with_locations(piece.tokens);
@@ -207,6 +207,7 @@ fn explain(cursor: &mut Cursor<'_, '_>) -> Read<Explain> {
     let at = cursor.position();
     let statement = match cursor.is("STATEMENT") {
         true => Statement::StatementSet(insert::set(cursor)?),
+        false if cursor.is("EXPLAIN") => return cursor.expected("a query or an `INSERT`"),
         false => statement(cursor)?,
     };
     let is_planned = match &statement {

@@ -7,19 +7,31 @@
 //! Bytes come from strangers: nesting, sizes and counts are bounded before they cost anything, and a record that is
 //! wrong leaves no trace in the columns.
 
+mod avro;
 mod clock;
 mod column;
+mod csv;
+mod derive;
 mod error;
 mod gather;
 mod json;
+mod json_registry;
 mod leaf;
 mod number;
 mod options;
+mod protobuf;
+mod raw;
+mod registry;
 mod row;
 
+pub use avro::avro_schema_of;
 pub use clock::TimestampFormat;
+pub use csv::CsvOptions;
+pub use derive::{ColumnsError, columns_of_avro, columns_of_json_schema, columns_of_protobuf};
 pub use error::{DecodeError, EncodeError, FormatError, Problem};
-pub use json::{JsonOptions, MapNullKey};
+pub use json::JsonOptions;
+pub use raw::{Endianness, RawOptions};
+pub use registry::{RegisteredSchema, RegistryOptions, SchemaSource, SourceError, Writer};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Fields;
@@ -31,6 +43,16 @@ use std::collections::BTreeSet;
 pub enum Format {
     /// Text in JSON, an object for each record.
     Json(JsonOptions),
+    /// A line of CSV for each record.
+    Csv(CsvOptions),
+    /// One column, whose value is the bytes.
+    Raw(RawOptions),
+    /// Avro behind the id of its schema.
+    Avro(RegistryOptions),
+    /// Protobuf behind the id of its schema.
+    Protobuf(RegistryOptions),
+    /// JSON behind the id of a JSON Schema.
+    JsonRegistry(RegistryOptions),
 }
 
 /// The columns that are decoded of a record's key or value.
@@ -115,6 +137,11 @@ pub fn decoder(format: &Format, columns: &Columns) -> Result<Box<dyn Decoder>, F
     }
     match format {
         Format::Json(options) => json::decoder(options, columns),
+        Format::Csv(options) => csv::decoder(options, columns),
+        Format::Raw(options) => raw::decoder(*options, columns),
+        Format::Avro(options) => avro::decoder(options, columns),
+        Format::Protobuf(options) => protobuf::decoder(options, columns),
+        Format::JsonRegistry(_) => json_registry::decoder(columns),
     }
 }
 
@@ -125,5 +152,10 @@ pub fn decoder(format: &Format, columns: &Columns) -> Result<Box<dyn Decoder>, F
 pub fn encoder(format: &Format, fields: &Fields) -> Result<Box<dyn Encoder>, FormatError> {
     match format {
         Format::Json(options) => json::encoder(options, fields),
+        Format::Csv(options) => csv::encoder(options, fields),
+        Format::Raw(options) => raw::encoder(*options, fields),
+        Format::Avro(options) => avro::encoder(options, fields),
+        Format::Protobuf(options) => protobuf::encoder(options, fields),
+        Format::JsonRegistry(options) => json_registry::encoder(options, fields),
     }
 }

@@ -4,6 +4,7 @@ mod expressions;
 mod functions;
 mod session;
 mod streaming;
+mod windows;
 
 pub(crate) use functions::averages;
 pub(crate) use session::tables_of;

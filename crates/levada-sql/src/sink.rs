@@ -12,7 +12,6 @@ use levada_model::{PartitionIndex, Timestamp, TopicName, partition_of_key};
 use levada_stream::{Output, OutputRecord};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::Hasher as _,
     sync::Arc,
 };
 use twox_hash::XxHash3_64;
@@ -57,7 +56,7 @@ impl Sink {
 
     /// The records of an epoch's changes, whose columns are the table's.
     pub(crate) fn write(&mut self, changes: &[Changes], now: Timestamp) -> Result<Written, StatementError> {
-        let mut written = Writing { by_partition: BTreeMap::new(), hash: XxHash3_64::with_seed(0), records: 0 };
+        let mut written = Writing { by_partition: BTreeMap::new(), hash: 0, records: 0 };
         let shown = self.shown_keys(changes)?;
         for changes in changes {
             for row in 0..changes.len() {
@@ -66,7 +65,7 @@ impl Sink {
         }
         let outputs = written.by_partition.into_iter();
         let outputs = outputs.map(|(partition, records)| Output { topic: self.topic.clone(), partition, records });
-        Ok(Written { outputs: outputs.collect(), hash: written.hash.finish(), records: written.records })
+        Ok(Written { outputs: outputs.collect(), hash: written.hash, records: written.records })
     }
 
     /// The keys that have a row after the epoch: taking their old row away is no news.
@@ -136,15 +135,16 @@ impl Sink {
 
 struct Writing {
     by_partition: BTreeMap<PartitionIndex, Vec<OutputRecord>>,
-    hash: XxHash3_64,
+    /// Of each part with what came before it as the seed.
+    hash: u64,
     records: u64,
 }
 
 impl Writing {
     fn add(&mut self, partitions: PartitionIndex, timestamp: Timestamp, key: Option<&[u8]>, value: Option<&[u8]>) {
         for part in [key, value] {
-            self.hash.write_u64(part.map_or(u64::MAX, |part| crate::operator::counted(part.len())));
-            self.hash.write(part.unwrap_or_default());
+            let length = part.map_or(u64::MAX, |part| crate::operator::counted(part.len()));
+            self.hash = XxHash3_64::oneshot_with_seed(self.hash.wrapping_add(length), part.unwrap_or_default());
         }
         // Without a key, rows that are alike go to the same partition, so that a replay decides the same.
         let partition = partition_of_key(key.or(value).unwrap_or_default(), partitions);

@@ -9,7 +9,7 @@ use crate::{
     table::{Origin, Table},
 };
 use datafusion::arrow::{
-    array::{Array as _, ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray},
+    array::{ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray},
     compute::max,
 };
 use levada_model::{Offset, Timestamp};
@@ -151,7 +151,6 @@ impl SourceReader {
             if let Some(latest) = max(&times) {
                 self.latest[place] = self.latest[place].max(Some(latest));
             }
-            debug_assert_eq!(times.len(), count, "one time a row");
         }
         take(Changes::inserted(rows))
     }

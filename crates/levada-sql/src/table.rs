@@ -203,8 +203,9 @@ fn delay(column: &ast::Ident, expr: &ast::Expr) -> Result<i64, TableError> {
     match expr {
         expr if is_column(expr) => Ok(0),
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, right } if is_column(left) => {
-            match interval_value(right) {
-                Some(Ok(IntervalValue::Milliseconds(delay_ms))) if delay_ms >= 0 => Ok(delay_ms),
+            let ast::Expr::Interval(interval) = &**right else { return Err(unsupported()) };
+            match interval_value(interval) {
+                Ok(IntervalValue::Milliseconds(delay_ms)) if delay_ms >= 0 => Ok(delay_ms),
                 _ => Err(unsupported()),
             }
         }
@@ -229,7 +230,7 @@ pub(crate) fn type_of(data_type: &syntax::DataType) -> Result<Type, TableError> 
     use syntax::DataType as Written;
     let digits = |count: u32| u8::try_from(count).unwrap_or(u8::MAX);
     let item = |of: &syntax::NullableType| {
-        Ok::<_, TableError>(Item { value: type_of(&of.data_type)?, is_nullable: of.is_nullable })
+        Ok::<_, TableError>(Item { value: type_of(&of.data_type)?, is_nullable: of.nullable })
     };
     Ok(match data_type {
         Written::Char(length) => Type::Char(*length),
@@ -255,7 +256,7 @@ pub(crate) fn type_of(data_type: &syntax::DataType) -> Result<Type, TableError> 
         Written::Array(of) => Type::Array(Box::new(item(of)?)),
         Written::Map(key, value) => Type::Map(Box::new(item(key)?), Box::new(item(value)?)),
         Written::Row(fields) => {
-            let field = |field: &syntax::Field| Ok::<_, TableError>((field.name.value.clone(), item(&field.data_type)?));
+            let field = |field: &syntax::Field| Ok::<_, TableError>((field.name.clone(), item(&field.data_type)?));
             Type::Row(fields.iter().map(field).collect::<Result<_, _>>()?)
         }
         other => return Err(TableError::Declaration(format!("the type {other} is not supported"))),

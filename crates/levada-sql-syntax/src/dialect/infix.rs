@@ -89,7 +89,7 @@ fn ranged(left: &Expr, low: Expr, high: Expr, kind: Keyword, is_negated: bool) -
     }
     let call = query::call(BETWEEN_SYMMETRIC, vec![left.clone(), low, high]);
     match is_negated {
-        true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(call))) },
+        true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) },
         false => call,
     }
 }

@@ -4,7 +4,7 @@ use super::{BETWEEN_SYMMETRIC, TABLE_ARGUMENT, arguments, is_named, table_option
 use crate::{script, words};
 use sqlparser::ast::{
     Array, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query,
-    TableFactor, Value, ValueWithSpan, VisitMut as _, VisitorMut, WindowType,
+    TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut as _, VisitorMut, WindowType,
 };
 use std::ops::ControlFlow;
 
@@ -35,6 +35,11 @@ impl VisitorMut for Printed {
                 let elem = map.entries.drain(..).flat_map(|entry| [*entry.key, *entry.value]).collect();
                 Some(prefixed("MAP", Expr::Array(Array { elem, named: false })))
             }
+            // Two of them side by side would begin a comment.
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if begins_with_sign(inner) => {
+                Some(prefixed("-", taken(inner)))
+            }
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => not_between(inner),
             Expr::Function(function) if is_named(&function.name, TABLE_ARGUMENT) => table(function),
             Expr::Function(function) if is_named(&function.name, BETWEEN_SYMMETRIC) => between(function),
             _ => None,
@@ -103,6 +108,24 @@ fn table(function: &Function) -> Option<Expr> {
             Some(operator(table, "PARTITION BY", Expr::Tuple(spec.partition_by.clone())))
         }
         _ => Some(table),
+    }
+}
+
+fn begins_with_sign(expr: &Expr) -> bool {
+    matches!(expr, Expr::UnaryOp { .. }) || matches!(expr, Expr::Prefixed { prefix, .. } if prefix.value == "-")
+}
+
+fn taken(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Tuple(vec![]))
+}
+
+/// `NOT` before what [`between`] printed goes into it.
+fn not_between(inner: &mut Expr) -> Option<Expr> {
+    match inner {
+        Expr::BinaryOp { left, op: BinaryOperator::Custom(text), right } if text == BETWEEN_SYMMETRIC => {
+            Some(operator(taken(left), &format!("NOT {text}"), taken(right)))
+        }
+        _ => None,
     }
 }
 

@@ -162,6 +162,11 @@ pub(super) fn split(value: i64, units_of_second: i64) -> (i64, i64) {
     (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) * NANOS_OF_SECOND + fraction)
 }
 
+/// Whether that is a time of day.
+pub(super) fn is_time(nanos: i64) -> bool {
+    (0..NANOS_OF_DAY).contains(&nanos)
+}
+
 /// Days since 1970-01-01 of a day that exists.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
@@ -215,7 +220,7 @@ pub(super) fn write_date(days: i64, out: &mut Vec<u8>) -> bool {
 
 /// Appends a time, of a second's fraction as many digits as are not 0 at the end.
 pub(super) fn write_time(nanos: i64, out: &mut Vec<u8>) -> bool {
-    if !(0..NANOS_OF_DAY).contains(&nanos) {
+    if !is_time(nanos) {
         return false;
     }
     let (seconds, fraction) = (nanos / NANOS_OF_SECOND, nanos % NANOS_OF_SECOND);

@@ -1,7 +1,7 @@
 //! [`Column`]: values that are gathered one by one until they are an Arrow array.
 //!
-//! Unlike Arrow's builders it can be cut back, so that a record that turns out to be wrong half way leaves no trace, and
-//! a field that comes twice counts with its last value.
+//! Unlike Arrow's builders it can be cut back, so that a record that turns out to be wrong half way leaves no trace,
+//! and a field that comes twice counts with its last value.
 
 use super::error::Problem;
 use crate::types::{DECIMAL_PRECISION_MAX, TYPE_DEPTH_MAX, UnsupportedType};

@@ -236,14 +236,6 @@ pub enum EncodeError {
         /// What differs.
         reason: String,
     },
-    /// A map has a key that is NULL.
-    #[error("column `{column}`: a map's key is NULL; `{option}` can be set to `DROP` or `LITERAL`")]
-    NullKey {
-        /// The column.
-        column: String,
-        /// The option that says what to do with it.
-        option: &'static str,
-    },
     /// A value is NULL, and the schema to write with has no NULL there.
     #[error("column `{column}`: it is NULL, and the schema to write with does not allow that")]
     Null {

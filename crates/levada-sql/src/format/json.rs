@@ -18,6 +18,8 @@ mod reader;
 mod scan;
 mod tree;
 
+pub(super) use reader::Json;
+
 use super::clock::TimestampFormat;
 use super::error::FormatError;
 use super::gather::{Gather, OnError};
@@ -32,7 +34,10 @@ use std::sync::Arc;
 pub(super) const NAME: &str = "json";
 
 /// Flink's options of `json`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `map-null-key.mode` and `map-null-key.literal` are not among them: no map has a key that is NULL here, so that they
+/// are checked and there is nothing to keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JsonOptions {
     /// Whether a record without one of the wanted columns is an error, not NULL.
     pub fail_on_missing_field: bool,
@@ -40,37 +45,10 @@ pub struct JsonOptions {
     pub ignore_parse_errors: bool,
     /// How timestamps are written.
     pub timestamp_format: TimestampFormat,
-    /// What becomes of a map's key that is NULL.
-    pub map_null_key: MapNullKey,
     /// Whether decimals are written without exponents.
     pub encode_decimal_as_plain_number: bool,
     /// Whether what is NULL is left out.
     pub encode_ignore_null_fields: bool,
-}
-
-/// What becomes of a map's key that is NULL when it is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum MapNullKey {
-    /// The row fails.
-    #[default]
-    Fail,
-    /// The entry is left out.
-    Drop,
-    /// This is written.
-    Literal(String),
-}
-
-impl Default for JsonOptions {
-    fn default() -> Self {
-        Self {
-            fail_on_missing_field: false,
-            ignore_parse_errors: false,
-            timestamp_format: TimestampFormat::Sql,
-            map_null_key: MapNullKey::Fail,
-            encode_decimal_as_plain_number: false,
-            encode_ignore_null_fields: false,
-        }
-    }
 }
 
 /// Why a map's key is text.

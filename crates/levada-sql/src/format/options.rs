@@ -1,13 +1,16 @@
 //! A format's options as they stand in `WITH`.
 
-use super::Format;
 use super::clock::TimestampFormat;
+use super::csv::{self, CsvOptions};
 use super::error::FormatError;
-use super::json::{self, JsonOptions, MapNullKey};
+use super::json::{self, JsonOptions};
+use super::raw::{self, Endianness, RawOptions};
+use super::registry::RegistryOptions;
+use super::{Format, avro, json_registry, protobuf};
 use std::collections::BTreeMap;
 
 /// The formats that there are, by Flink's names.
-const NAMES: [&str; 1] = [json::NAME];
+const NAMES: [&str; 6] = [json::NAME, csv::NAME, raw::NAME, avro::NAME, protobuf::NAME, json_registry::NAME];
 
 impl Format {
     /// The format of that name, with its options out of those of a table.
@@ -27,6 +30,11 @@ impl Format {
         let mut taken = Given { format, start: &start, left: given.collect() };
         let format = match *format {
             json::NAME => Self::Json(json(&mut taken)?),
+            csv::NAME => Self::Csv(csv(&mut taken)?),
+            raw::NAME => Self::Raw(raw(&mut taken)?),
+            avro::NAME => Self::Avro(registry(&mut taken)?),
+            protobuf::NAME => Self::Protobuf(registry(&mut taken)?),
+            json_registry::NAME => Self::JsonRegistry(registry(&mut taken)?),
             _ => return Err(FormatError::UnknownFormat { name: name.to_owned(), nearest: None }),
         };
         Ok(format)
@@ -62,6 +70,17 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// An option that is one character of ASCII.
+    fn character(&mut self, option: &str) -> Result<Option<u8>, FormatError> {
+        match self.text(option).map(|text| (text, text.as_bytes())) {
+            None => Ok(None),
+            // As Flink unescapes it.
+            Some(("\\t", _)) => Ok(Some(b'\t')),
+            Some((_, [byte])) if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Ok(Some(*byte)),
+            Some((text, _)) => Err(self.wrong(option, text, "one character of ASCII")),
+        }
+    }
+
     fn conflict(&self, first: &str, second: &str) -> FormatError {
         FormatError::Conflict { first: self.full(first), second: self.full(second) }
     }
@@ -90,18 +109,17 @@ fn json(given: &mut Given<'_>) -> Result<JsonOptions, FormatError> {
         Some("ISO-8601") => TimestampFormat::Iso8601,
         Some(other) => return Err(given.wrong(STANDARD, other, "`SQL` or `ISO-8601`")),
     };
-    let literal = given.text(LITERAL).unwrap_or("null");
-    let map_null_key = match given.text(MODE).map(str::to_ascii_uppercase).as_deref() {
-        None | Some("FAIL") => MapNullKey::Fail,
-        Some("DROP") => MapNullKey::Drop,
-        Some("LITERAL") => MapNullKey::Literal(literal.to_owned()),
-        Some(other) => return Err(given.wrong(MODE, other, "`FAIL`, `DROP` or `LITERAL`")),
-    };
+    // No map has a key that is NULL here: there is nothing that these could change.
+    given.text(LITERAL);
+    if let Some(mode) = given.text(MODE)
+        && !["FAIL", "DROP", "LITERAL"].iter().any(|known| mode.eq_ignore_ascii_case(known))
+    {
+        return Err(given.wrong(MODE, mode, "`FAIL`, `DROP` or `LITERAL`"));
+    }
     let options = JsonOptions {
         fail_on_missing_field: given.boolean(FAIL, false)?,
         ignore_parse_errors: given.boolean(IGNORE, false)?,
         timestamp_format,
-        map_null_key,
         encode_decimal_as_plain_number: given.boolean(PLAIN, false)?,
         encode_ignore_null_fields: given.boolean(NULLS, false)?,
     };
@@ -110,6 +128,76 @@ fn json(given: &mut Given<'_>) -> Result<JsonOptions, FormatError> {
         return Err(given.conflict(FAIL, IGNORE));
     }
     Ok(options)
+}
+
+fn csv(given: &mut Given<'_>) -> Result<CsvOptions, FormatError> {
+    const DELIMITER: &str = "field-delimiter";
+    const NO_QUOTE: &str = "disable-quote-character";
+    const QUOTE: &str = "quote-character";
+    const COMMENTS: &str = "allow-comments";
+    const IGNORE: &str = "ignore-parse-errors";
+    const ELEMENTS: &str = "array-element-delimiter";
+    const ESCAPE: &str = "escape-character";
+    const NULL: &str = "null-literal";
+    const SCIENTIFIC: &str = "write-bigdecimal-in-scientific-notation";
+    let default = CsvOptions::default();
+    let quote = given.character(QUOTE)?;
+    let quote_character = match given.boolean(NO_QUOTE, false)? {
+        true if quote.is_some() => return Err(given.conflict(QUOTE, NO_QUOTE)),
+        true => None,
+        false => quote.or(default.quote_character),
+    };
+    let options = CsvOptions {
+        field_delimiter: given.character(DELIMITER)?.unwrap_or(default.field_delimiter),
+        quote_character,
+        allow_comments: given.boolean(COMMENTS, false)?,
+        ignore_parse_errors: given.boolean(IGNORE, false)?,
+        array_element_delimiter: match given.character(ELEMENTS)? {
+            Some(byte) => char::from(byte).to_string(),
+            None => default.array_element_delimiter,
+        },
+        escape_character: given.character(ESCAPE)?,
+        null_literal: given.text(NULL).map(str::to_owned),
+        write_bigdecimal_in_scientific_notation: given.boolean(SCIENTIFIC, true)?,
+    };
+    given.end(&[DELIMITER, NO_QUOTE, QUOTE, COMMENTS, IGNORE, ELEMENTS, ESCAPE, NULL, SCIENTIFIC])?;
+    let special = [Some(options.field_delimiter), options.quote_character, options.escape_character];
+    let names = [DELIMITER, QUOTE, ESCAPE];
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        if special[one].is_some() && special[one] == special[other] {
+            return Err(given.conflict(names[one], names[other]));
+        }
+    }
+    Ok(options)
+}
+
+fn raw(given: &mut Given<'_>) -> Result<RawOptions, FormatError> {
+    const CHARSET: &str = "charset";
+    const ENDIANNESS: &str = "endianness";
+    if let Some(charset) = given.text(CHARSET)
+        && !charset.eq_ignore_ascii_case("UTF-8")
+    {
+        return Err(given.wrong(CHARSET, charset, "`UTF-8`"));
+    }
+    let endianness = match given.text(ENDIANNESS) {
+        None | Some("big-endian") => Endianness::Big,
+        Some("little-endian") => Endianness::Little,
+        Some(other) => return Err(given.wrong(ENDIANNESS, other, "`big-endian` or `little-endian`")),
+    };
+    given.end(&[CHARSET, ENDIANNESS])?;
+    Ok(RawOptions { endianness })
+}
+
+fn registry(given: &mut Given<'_>) -> Result<RegistryOptions, FormatError> {
+    const URL: &str = "url";
+    const SUBJECT: &str = "subject";
+    let (url, subject) = (given.text(URL), given.text(SUBJECT));
+    given.end(&[URL, SUBJECT])?;
+    Ok(RegistryOptions {
+        url: url.map(str::to_owned),
+        subject: subject.map(str::to_owned),
+        ..RegistryOptions::default()
+    })
 }
 
 /// The name that differs least, if it is near at all.

@@ -118,12 +118,7 @@ impl Raw {
 }
 
 impl Reader for Raw {
-    fn read(
-        &mut self,
-        bytes: Option<&[u8]>,
-        columns: &mut [Column],
-        _row: usize,
-    ) -> Result<Decoded, Box<DecodeError>> {
+    fn read(&mut self, bytes: Option<&[u8]>, columns: &mut [Column], _row: usize) -> Result<Decoded, Box<DecodeError>> {
         let scalar = match bytes {
             None if !self.is_nullable => return Err(Box::new(DecodeError::new(Problem::Null))),
             None => Scalar::Null,

@@ -3,14 +3,16 @@
 use super::{
     PlanError, expressions, functions,
     streaming::{self, Plan},
+    windows::Windows,
 };
+use crate::table::type_of;
 use datafusion::{
     arrow::{
         array::RecordBatch,
-        datatypes::{DataType, SchemaRef},
+        datatypes::{DataType, FieldRef, SchemaRef},
     },
     catalog::MemTable,
-    common::{DFSchema, Result, TableReference, config::ConfigOptions, plan_err},
+    common::{DFSchema, DataFusionError, Result, TableReference, config::ConfigOptions, plan_err},
     datasource::provider_as_source,
     execution::{SessionStateBuilder, context::SessionContext},
     functions as scalar,
@@ -18,7 +20,7 @@ use datafusion::{
     functions_window::row_number::row_number_udwf,
     logical_expr::{
         AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
-        planner::{ContextProvider, ExprPlanner},
+        planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner},
     },
     optimizer::{
         Analyzer, Optimizer, OptimizerContext, OptimizerRule, common_subexpr_eliminate::CommonSubexprEliminate,
@@ -62,6 +64,7 @@ pub struct Planner {
     aggregates: BTreeMap<String, Arc<AggregateUDF>>,
     windows: BTreeMap<String, Arc<WindowUDF>>,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    relation_planners: [Arc<dyn RelationPlanner>; 1],
     options: Arc<ConfigOptions>,
 }
 
@@ -99,6 +102,7 @@ impl Planner {
                 Arc::new(datafusion::functions_aggregate::planner::AggregateFunctionPlanner),
                 Arc::new(datafusion::functions_window::planner::WindowFunctionPlanner),
             ],
+            relation_planners: [Arc::new(Windows)],
             options: Arc::new(options),
         })
     }
@@ -181,6 +185,14 @@ impl ContextProvider for Planner {
         &self.expr_planners
     }
 
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(FlinkTypes))
+    }
+
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         self.scalars.get(name).cloned()
     }
@@ -219,6 +231,19 @@ impl ContextProvider for Planner {
 
     fn udwf_names(&self) -> Vec<String> {
         self.windows.keys().cloned().collect()
+    }
+}
+
+/// Types as the dialect has them.
+#[derive(Debug)]
+struct FlinkTypes;
+
+impl TypePlanner for FlinkTypes {
+    fn plan_type_field(&self, written: &ast::DataType) -> Result<Option<FieldRef>> {
+        let data_type = levada_sql_syntax::DataType::from_ast(written);
+        let data_type = data_type.map_err(|error| DataFusionError::Plan(error.to_string()))?;
+        let of = type_of(&data_type).map_err(|error| DataFusionError::Plan(error.to_string()))?;
+        Ok(Some(Arc::new(of.nullable().field(""))))
     }
 }
 

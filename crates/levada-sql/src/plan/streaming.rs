@@ -1,6 +1,11 @@
 //! From a logical plan to a [`Dataflow`].
 
-use super::{PlanError, expressions::physical, session::arrow_schema};
+use super::{
+    PlanError,
+    expressions::physical,
+    session::arrow_schema,
+    windows::{WINDOW_END, WINDOW_KEY},
+};
 use crate::{
     dataflow::{Dataflow, Node, Port},
     operator::{
@@ -214,8 +219,16 @@ impl Builder {
         let is_append_only = input.is_append_only;
         let projection = Project::columns(columns, Arc::clone(&projected));
         let stream = self.chain(input, Box::new(projection), is_append_only);
-        let spec = aggregate::Spec { key_count, calls, input: projected, output, window: None };
-        let is_append_only = is_append_only && spec.calls.is_empty() && key_count > 0;
+        let is_end = |field: &Arc<Field>| field.metadata().get(WINDOW_KEY).is_some_and(|mark| mark == WINDOW_END);
+        let end_key = output.fields().iter().take(key_count).position(is_end);
+        let window = end_key.map(|end_key| aggregate::Window { end_key, sources: stream.sources.clone() });
+        if window.is_some() && !is_append_only {
+            let hint = Some("aggregate the windows of the table first");
+            return Err(PlanError::unsupported("a window over rows that change", hint));
+        }
+        let spec = aggregate::Spec { key_count, calls, input: projected, output, window };
+        let without_retraction = spec.window.is_some() || (spec.calls.is_empty() && key_count > 0);
+        let is_append_only = is_append_only && without_retraction;
         let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
         Ok(self.chain(stream, operator, is_append_only))
     }

@@ -1,6 +1,6 @@
 //! Rows as JSON.
 
-use super::{JsonOptions, MapNullKey, Shape, items, shape, tree};
+use super::{JsonOptions, Shape, items, shape, tree};
 use crate::format::column::Scalar;
 use crate::format::error::{EncodeError, FormatError};
 use crate::format::leaf::Leaf;
@@ -21,7 +21,6 @@ pub(super) struct Json {
 /// How all values are written.
 struct Manner {
     style: Style,
-    map_null_key: MapNullKey,
     ignores_nulls: bool,
 }
 
@@ -51,7 +50,6 @@ impl Json {
             members: members(&items)?,
             manner: Manner {
                 style: Style { timestamp_format: options.timestamp_format, decimals },
-                map_null_key: options.map_null_key.clone(),
                 ignores_nulls: options.encode_ignore_null_fields,
             },
         })
@@ -144,18 +142,12 @@ impl Manner {
                 let entries = array.as_map().value(row);
                 let (keys, values) = (entries.column(0), entries.column(1));
                 out.push(b'{');
-                let mut is_first = true;
                 for index in 0..entries.len() {
-                    let key = match (row::scalar(keys, index), &self.map_null_key) {
-                        (Some(Scalar::Bytes(key)), _) => key,
-                        (_, MapNullKey::Drop) => continue,
-                        (_, MapNullKey::Literal(literal)) => literal.as_bytes(),
-                        (_, MapNullKey::Fail) => {
-                            let option = "json.map-null-key.mode";
-                            return Err(EncodeError::NullKey { column: column.to_owned(), option });
-                        }
+                    // Arrow's maps have no key that is NULL.
+                    let Some(Scalar::Bytes(key)) = row::scalar(keys, index) else {
+                        return Err(EncodeError::Columns { reason: format!("`{column}` has keys that are no text") });
                     };
-                    if !std::mem::take(&mut is_first) {
+                    if index > 0 {
                         out.push(b',');
                     }
                     write_string(key, out);

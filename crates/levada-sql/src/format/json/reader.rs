@@ -58,7 +58,7 @@ struct Values {
 }
 
 impl Json {
-    pub(super) fn new(options: &JsonOptions, columns: &Columns) -> Result<Self, FormatError> {
+    pub(in crate::format) fn new(options: &JsonOptions, columns: &Columns) -> Result<Self, FormatError> {
         if options.fail_on_missing_field && options.ignore_parse_errors {
             return Err(FormatError::Conflict {
                 first: "json.fail-on-missing-field".to_owned(),

@@ -2,7 +2,6 @@ mod oracle;
 
 use super::*;
 use crate::format::{Decoded, Problem};
-use MapNullKey::{Drop, Literal};
 
 fn row(fields: &[(&str, Item)]) -> Fields {
     fields.iter().map(|(name, item)| item.field(name)).collect()
@@ -284,6 +283,17 @@ fn wanted_columns_come_in_the_order_in_which_they_are_wanted() {
 }
 
 #[test]
+fn a_row_without_values_is_null_where_it_may_be() {
+    let fields = row(&[("a", Type::String.not_null()), ("b", Type::Int.nullable())]);
+    let mut decoder = decoder(&JsonOptions::default(), &all(fields.clone())).unwrap();
+    decoder.blank();
+    let batch =
+        ::arrow::array::RecordBatch::try_new(::arrow::datatypes::Schema::new(fields).into(), decoder.finish().unwrap());
+    assert_eq!(batch.unwrap().column(1).null_count(), 1);
+    assert!(decoder.is_empty());
+}
+
+#[test]
 fn types_that_json_has_no_form_for_are_refused() {
     let map = Type::Map(Box::new(Type::Int.not_null()), Box::new(Type::Int.nullable()));
     let error = decoder(&JsonOptions::default(), &all(one(map))).err().unwrap().to_string();
@@ -313,28 +323,4 @@ fn rows_are_written_as_flink_writes_them() {
     let record = record.replace("01 00", "01T00");
     let shown = decoded(&fields, &options, &[&record]);
     assert_eq!(shown, ["{\"d\":0.000000027,\"t\":\"2020-01-01T00:00:00.12\",\"f\":1.0E10}"]);
-}
-
-#[test]
-fn null_keys_of_maps_are_treated_as_asked() {
-    use ::arrow::array::{ArrayRef, Int32Array, MapArray, StringArray, StructArray};
-    use ::arrow::buffer::OffsetBuffer;
-    let entries = Fields::from(vec![Type::String.nullable().field("key"), Type::Int.nullable().field("value")]);
-    let columns: Vec<ArrayRef> =
-        vec![Arc::new(StringArray::from(vec![Some("x"), None])), Arc::new(Int32Array::from(vec![1, 2]))];
-    let entries = StructArray::new(entries, columns, None);
-    let field = Arc::new(Field::new("entries", entries.data_type().clone(), false));
-    let map = MapArray::new(field, OffsetBuffer::from_lengths([2]), entries, None, false);
-    let fields = Fields::from(vec![Field::new("m", map.data_type().clone(), true)]);
-    let columns: Vec<ArrayRef> = vec![Arc::new(map)];
-    let written = |map_null_key| {
-        let options = JsonOptions { map_null_key, ..JsonOptions::default() };
-        let mut out = b"before".to_vec();
-        let outcome = encoder(&options, &fields).unwrap().encode(&columns, 0, &mut out);
-        outcome.map_or_else(|error| error.to_string(), |_| String::new()) + std::str::from_utf8(&out).unwrap()
-    };
-    assert_eq!(written(Drop), "before{\"m\":{\"x\":1}}");
-    assert_eq!(written(Literal("n\"".to_owned())), "before{\"m\":{\"x\":1,\"n\\\"\":2}}");
-    assert!(written(MapNullKey::Fail).contains("`json.map-null-key.mode` can be set"));
-    assert!(written(MapNullKey::Fail).ends_with("before"));
 }

@@ -7,6 +7,7 @@ fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn json_of(prefix: &str, given: &BTreeMap<String, String>) -> JsonOptions {
     match Format::from_options("json", prefix, given).unwrap() {
         Format::Json(json) => json,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -30,7 +31,6 @@ fn options_of_json_are_those_of_flink() {
         fail_on_missing_field: false,
         ignore_parse_errors: true,
         timestamp_format: TimestampFormat::Iso8601,
-        map_null_key: MapNullKey::Literal("none".to_owned()),
         encode_decimal_as_plain_number: true,
         encode_ignore_null_fields: true,
     };
@@ -63,4 +63,19 @@ fn values_that_an_option_cannot_have_are_refused() {
     let both = [("json.fail-on-missing-field", "true"), ("json.ignore-parse-errors", "true")];
     assert!(refused("json", "", &both).contains("exclude each other"));
     assert!(refused("json", "", &[("json.timestamp-format.standard", "RFC")]).contains("ISO-8601"));
+}
+
+#[test]
+fn options_of_raw_and_of_registries_are_those_of_flink() {
+    let given = options(&[("raw.charset", "utf-8"), ("raw.endianness", "little-endian")]);
+    let Format::Raw(raw) = Format::from_options("raw", "", &given).unwrap() else { panic!("not raw") };
+    assert_eq!(raw.endianness, Endianness::Little);
+    assert_eq!(refused("raw", "", &[("raw.charset", "latin1")]), "`raw.charset` is `latin1`; it can be `UTF-8`");
+    let given = options(&[("value.avro-confluent.url", "http://r"), ("value.avro-confluent.subject", "s")]);
+    let Format::Avro(avro) = Format::from_options("avro-confluent", "value.", &given).unwrap() else {
+        panic!("no Avro")
+    };
+    assert_eq!((avro.url.as_deref(), avro.subject.as_deref()), (Some("http://r"), Some("s")));
+    let password = [("avro-confluent.basic-auth.user-info", "u:p")];
+    assert!(refused("avro-confluent", "", &password).contains("has no option `avro-confluent.basic-auth.user-info`"));
 }

@@ -1,0 +1,10 @@
+//! Statements on a real broker whose disk loses its power.
+
+mod statement {
+    mod bank;
+    #[path = "../../levada-stream/tests/stream/rig.rs"]
+    #[allow(dead_code, reason = "a rig of several suites")]
+    mod rig;
+    mod sql;
+    mod windows;
+}

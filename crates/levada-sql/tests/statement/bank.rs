@@ -1,0 +1,131 @@
+//! The bank: debit and credit of a transfer go to two topics in one transaction, so that no answer ever sees only one.
+
+use super::{
+    rig::{Rig, Teller},
+    sql::{insert, query, run_with, surroundings, tables},
+};
+use levada_log::disk::Fault;
+use levada_model::Outcome;
+use levada_sql::Table;
+use std::{collections::BTreeMap, sync::Arc};
+
+const TABLES: &str = "
+    CREATE TABLE debits (amount BIGINT) WITH ('format' = 'json');
+    CREATE TABLE credits (amount BIGINT) WITH ('format' = 'json');
+    CREATE TABLE totals (k INT, credited BIGINT, balance BIGINT, PRIMARY KEY (k) NOT ENFORCED)
+        WITH ('connector' = 'upsert-kafka', 'key.format' = 'json', 'value.format' = 'json');
+    CREATE TABLE moves (credited BIGINT, debited BIGINT) WITH ('format' = 'json');";
+
+const TOTALS: &str = "INSERT INTO totals
+    SELECT 1 AS k, SUM(credit) AS credited, SUM(credit) - SUM(debit) AS balance
+    FROM (SELECT amount AS credit, CAST(0 AS BIGINT) AS debit FROM credits
+          UNION ALL SELECT CAST(0 AS BIGINT), amount FROM debits) AS moves";
+
+const MOVES: &str = "INSERT INTO moves
+    SELECT amount, CAST(0 AS BIGINT) FROM credits UNION ALL SELECT CAST(0 AS BIGINT), amount FROM debits";
+
+async fn bank(rig: &Rig) -> BTreeMap<String, Arc<Table>> {
+    for topic in ["debits", "credits"] {
+        rig.create(topic, 3, &[]).await;
+    }
+    rig.create("totals", 1, &[]).await;
+    rig.create("moves", 3, &[]).await;
+    tables(TABLES)
+}
+
+async fn transfers(rig: &Rig, count: i64, first: i64) -> i64 {
+    let mut teller = Teller::new(rig, "teller").await;
+    let mut committed = 0;
+    for number in first..first + count {
+        let (from, to) = ((number % 3) as i32, (number / 3 % 3) as i32);
+        let outcome = if number % 7 == 3 { Outcome::Abort } else { Outcome::Commit };
+        teller.write("debits", from, &format!("{{\"amount\":{number}}}")).await;
+        teller.write("credits", to, &format!("{{\"amount\":{number}}}")).await;
+        teller.end(outcome).await;
+        committed += if outcome == Outcome::Commit { number } else { 0 };
+        tokio::task::yield_now().await;
+    }
+    committed
+}
+
+fn number(json: &str, member: &str) -> i64 {
+    let value: serde_json::Value = serde_json::from_str(json).unwrap();
+    value[member].as_i64().unwrap_or_else(|| panic!("no {member} in {json}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_shows_half_of_a_transfer() {
+    let rig = Rig::new();
+    let tables = bank(&rig).await;
+    let statement = insert("totals", &tables, TOTALS);
+    let mut total = 0;
+    let (run, progress) = run_with(&rig, &statement, async || total = transfers(&rig, 200, 1).await).await;
+    run.unwrap();
+    let rows = rig.rows("totals");
+    assert!(rows.len() > 1, "epochs went by meanwhile: {progress:?}");
+    assert!(rows.iter().all(|row| number(row, "balance") == 0), "{rows:?}");
+    assert_eq!(number(rows.last().unwrap(), "credited"), total);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_before_a_power_cut_is_neither_lost_nor_written_twice() {
+    let mut rig = Rig::new();
+    let tables = bank(&rig).await;
+    let moves = insert("moves", &tables, MOVES);
+    let totals = insert("totals", &tables, TOTALS);
+    let mut total = 0;
+    for life in 0..6 {
+        total += transfers(&rig, 20, 1 + 20 * life).await;
+        // Half of the work of this life is done twice over by two statements, then the power goes.
+        let (run, _) = run_with(&rig, &moves, async || total += transfers(&rig, 10, 1_000 + 10 * life).await).await;
+        run.unwrap();
+        let (run, progress) = run_with(&rig, &totals, async || {}).await;
+        run.unwrap();
+        assert!(progress.epochs > 0);
+        rig = rig.power_cut(u64::try_from(life).unwrap());
+    }
+    for statement in [&moves, &totals] {
+        let (run, progress) = run_with(&rig, statement, async || {}).await;
+        run.unwrap();
+        assert_eq!(progress.lag, 0);
+    }
+    let moves = rig.rows("moves");
+    let sum = |member: &str| moves.iter().map(|row| number(row, member)).sum::<i64>();
+    assert_eq!((sum("credited"), sum("debited")), (total, total));
+    let totals = rig.rows("totals");
+    assert!(totals.iter().all(|row| number(row, "balance") == 0), "{totals:?}");
+    assert_eq!(number(totals.last().unwrap(), "credited"), total);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_goes_on_wherever_its_power_was_cut() {
+    for at in 0..40 {
+        let rig = Rig::new();
+        let tables = bank(&rig).await;
+        let moves = insert("moves", &tables, MOVES);
+        let total = transfers(&rig, 12, 1).await;
+        // The disk dies at some call of the statement's, and the statement with it.
+        rig.disk.fail_at(rig.disk.calls() + 3 * at, Fault::TornWrite);
+        let (_, _) = run_with(&rig, &moves, async || {}).await;
+        let rig = rig.power_cut(at);
+        let (run, _) = run_with(&rig, &moves, async || {}).await;
+        run.unwrap();
+        let rows = rig.rows("moves");
+        let sum = |member: &str| rows.iter().map(|row| number(row, member)).sum::<i64>();
+        assert_eq!((sum("credited"), sum("debited")), (total, total), "died at call {at}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_is_answered_as_of_now_in_the_order_that_it_asks_for() {
+    let rig = Rig::new();
+    let tables = bank(&rig).await;
+    let total = transfers(&rig, 9, 1).await;
+    let asked = query(&tables, "SELECT amount FROM credits WHERE amount > 2 ORDER BY amount DESC LIMIT 2");
+    assert_eq!(asked.columns().unwrap()[0].of.to_string(), "BIGINT");
+    let rows = asked.once(&surroundings(&rig)).await.unwrap();
+    assert_eq!(rows.rows, [(1, r#"{"amount":9}"#.into()), (1, r#"{"amount":8}"#.into())]);
+    let sum = query(&tables, "SELECT SUM(amount) AS s, COUNT(*) AS c FROM credits");
+    let rows = sum.once(&surroundings(&rig)).await.unwrap();
+    assert_eq!(rows.rows, [(1, format!("{{\"s\":{total},\"c\":8}}").into())]);
+}

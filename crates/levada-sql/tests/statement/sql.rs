@@ -1,0 +1,62 @@
+//! Statements out of text, run on a rig.
+
+use super::rig::{Rig, caller};
+use levada_sql::{
+    Statement, StatementError, Table,
+    query::Query,
+    statement::{Progress, Stop, Surroundings},
+};
+use levada_sql_syntax as syntax;
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The tables that a script declares.
+pub(crate) fn tables(script: &str) -> BTreeMap<String, Arc<Table>> {
+    let declared = |parsed: syntax::Parsed| {
+        let syntax::Statement::CreateTable(create) = parsed.statement else { panic!("no table: {}", parsed.text) };
+        let table = Table::declared(&create).unwrap();
+        (table.name.clone(), Arc::new(table))
+    };
+    syntax::parse_script(script).unwrap().into_iter().map(declared).collect()
+}
+
+/// `INSERT INTO …` over these tables.
+pub(crate) fn insert(name: &str, tables: &BTreeMap<String, Arc<Table>>, sql: &str) -> Statement {
+    let syntax::Statement::Insert(insert) = syntax::parse_statement(sql).unwrap().statement else { panic!("{sql}") };
+    let sink = Arc::clone(&tables[&insert.table.to_string()]);
+    let columns = insert.columns.into_iter().map(|column| column.value).collect();
+    Statement { name: name.to_owned(), query: insert.query, columns, tables: tables.clone(), sink }
+}
+
+pub(crate) fn query(tables: &BTreeMap<String, Arc<Table>>, sql: &str) -> Query {
+    let syntax::Statement::Query(query) = syntax::parse_statement(sql).unwrap().statement else { panic!("{sql}") };
+    Query { query, tables: tables.clone() }
+}
+
+pub(crate) fn surroundings(rig: &Rig) -> Surroundings {
+    Surroundings {
+        handle: rig.handle.clone(),
+        caller: caller(),
+        sleep: Arc::new(|_| Box::pin(std::future::pending())),
+        state_size_max: 1 << 30,
+    }
+}
+
+/// Runs a statement while `work` goes on, then until it has read everything, and stops it.
+pub(crate) async fn run_with(
+    rig: &Rig,
+    statement: &Statement,
+    work: impl AsyncFnOnce(),
+) -> (Result<(), StatementError>, Progress) {
+    let (stop, progress) = (Stop::default(), Mutex::new(Progress { lag: i64::MAX, ..Progress::default() }));
+    let surroundings = surroundings(rig);
+    let working = async {
+        work().await;
+        let inputs: Vec<&str> = statement.tables.values().map(|table| table.topic.as_str()).collect();
+        let _: Vec<&str> = inputs;
+        stop.give();
+    };
+    let (run, ()) = tokio::join!(statement.run(&surroundings, &stop, &progress), working);
+    let progress = progress.lock().clone();
+    (run, progress)
+}
