@@ -180,8 +180,7 @@ mod tests {
         let mut record = table("CREATE TABLE t (a INT)");
         let (key, value) = record.encode().unwrap();
         assert_eq!(key, r#"{"kind":"table","name":"t"}"#);
-        let expected =
-            r#"{"sql":"CREATE TABLE t (a INT)","owner":"User:ANONYMOUS","created_ms":1800000000000}"#;
+        let expected = r#"{"sql":"CREATE TABLE t (a INT)","owner":"User:ANONYMOUS","created_ms":1800000000000}"#;
         assert_eq!(value.as_deref(), Some(expected.as_bytes()));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         record.key.kind = Kind::Statement;

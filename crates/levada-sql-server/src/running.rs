@@ -32,8 +32,7 @@ pub(crate) struct Alive(#[expect(dead_code, reason = "what counts is that it goe
 impl Running {
     pub(crate) fn new() -> (Arc<Self>, Alive) {
         let (alive, ended) = watch::channel(());
-        let running =
-            Self { stop: Stop::default(), progress: Mutex::default(), trouble: Mutex::new(None), ended };
+        let running = Self { stop: Stop::default(), progress: Mutex::default(), trouble: Mutex::new(None), ended };
         (Arc::new(running), Alive(alive))
     }
 

@@ -143,15 +143,11 @@ impl Expansion<'_> {
         self.of_view(ident, view, alias.as_ref()).map(Some).map_err(|refusal| refusal.at(ident.span.start.into()))
     }
 
-    fn of_view(
-        &mut self,
-        name: &Ident,
-        view: &CreateView,
-        alias: Option<&TableAlias>,
-    ) -> Result<TableFactor, Refusal> {
+    fn of_view(&mut self, name: &Ident, view: &CreateView, alias: Option<&TableAlias>) -> Result<TableFactor, Refusal> {
         *self.count += 1;
         if self.depth == 0 || *self.count > COUNT_MAX {
-            let message = format!("views go {DEPTH_MAX} deep at most, and a query comes to {COUNT_MAX} of them at most");
+            let message =
+                format!("views go {DEPTH_MAX} deep at most, and a query comes to {COUNT_MAX} of them at most");
             return Err(Refusal::invalid(message));
         }
         let mut query = view.query.clone();
@@ -219,7 +215,9 @@ mod tests {
 
     fn views(texts: &[&str]) -> Views {
         let view = |text: &&str| {
-            let Statement::CreateView(view) = parse_statement(text).unwrap().statement else { panic!("no view: {text}") };
+            let Statement::CreateView(view) = parse_statement(text).unwrap().statement else {
+                panic!("no view: {text}")
+            };
             (view.name.to_string(), Arc::new(view))
         };
         texts.iter().map(view).collect()
