@@ -16,15 +16,8 @@ use levada_sql::{
 use levada_sql_syntax::Insert;
 use levada_stream::{Caller, Handle, HandleError, Hold, Principal};
 use parking_lot::{Mutex, RwLock};
-use std::{
-    collections::BTreeMap,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
-use tokio::sync::Semaphore;
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use tokio::sync::{Semaphore, watch};
 
 /// Queries that are watched at once, or answered.
 const QUERIES_MAX: usize = 64;
@@ -56,7 +49,7 @@ pub struct Service {
     changing: tokio::sync::Mutex<()>,
     /// Held by who starts or ends a statement's task: of each there is one.
     tasks: tokio::sync::Mutex<()>,
-    is_closing: AtomicBool,
+    closing: watch::Sender<bool>,
     queries: Arc<Semaphore>,
 }
 
@@ -83,7 +76,7 @@ impl Service {
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::default(),
-            is_closing: AtomicBool::new(false),
+            closing: watch::Sender::new(false),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         });
         let catalog = service.catalog();
@@ -103,8 +96,7 @@ impl Service {
 
     /// Ends all statements after their epochs; they run again at the next start.
     pub async fn close(&self) {
-        self.is_closing.store(true, Ordering::Release);
-        self.queries.close();
+        self.closing.send_replace(true);
         let running: Vec<_> = self.running.lock().values().cloned().collect();
         running.iter().for_each(|running| running.stop());
         for running in running {
@@ -113,7 +105,12 @@ impl Service {
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.is_closing.load(Ordering::Acquire)
+        *self.closing.borrow()
+    }
+
+    /// Shows when the service ends.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
     }
 
     pub(crate) fn catalog(&self) -> Arc<Catalog> {

@@ -33,7 +33,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Epochs that wait until whoever looks has read those before.
 const WAITING_MAX: usize = 1_024;
@@ -84,7 +84,7 @@ async fn live(State(service): State<Arc<Service>>, Asker(caller): Asker, Body(as
     };
     let (events, waiting) = mpsc::channel(WAITING_MAX);
     let surroundings = service.surroundings(&caller);
-    let closing = Arc::clone(service.queries());
+    let closing = service.closing();
     let watching = watch(asked, surroundings, events, closing);
     (service.spawner())("sql-live", Box::pin(watching));
     Sse::new(Events(waiting)).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE_INTERVAL)).into_response()
@@ -95,7 +95,7 @@ async fn watch(
     asked: execute::Asked,
     surroundings: Surroundings,
     events: mpsc::Sender<Event>,
-    closing: Arc<tokio::sync::Semaphore>,
+    mut closing: watch::Receiver<bool>,
 ) {
     let execute::Asked { query, columns, permit: _permit } = asked;
     if send(&events, "columns", &columns).await.is_err() {
@@ -118,8 +118,7 @@ async fn watch(
         tokio::select! {
             outcome = query.watch(&surroundings, &stop, &mut take) => outcome.map_err(Refusal::from),
             () = events.closed() => return,
-            // Nobody asks for more than there is: it resolves when the server ends.
-            _ = closing.acquire_many(u32::MAX >> 3) => Err(Refusal::new(RefusalKind::Busy, "the server is shutting down")),
+            _ = closing.wait_for(|closing| *closing) => Err(Refusal::new(RefusalKind::Busy, "the server is shutting down")),
         }
     };
     if let Some(refusal) = outcome.err().or(refused) {

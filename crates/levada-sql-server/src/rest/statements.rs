@@ -55,12 +55,13 @@ impl Service {
         if state == Meant::Running {
             match &running {
                 Some(running) if !running.has_ended() => error = running.trouble(),
+                // It is being started, or the server ends.
+                _ if self.tasks().try_lock().is_err() || self.is_closing() => {}
                 // Its task is gone, and had no time to say why.
-                _ if !self.is_closing() => {
+                _ => {
                     state = Meant::Failed;
                     error = Some("it ended without a reason; the server's log may say why".to_owned());
                 }
-                _ => {}
             }
         }
         let progress = running.map_or_else(Progress::default, |running| running.progress());
