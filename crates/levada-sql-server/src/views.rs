@@ -42,7 +42,7 @@ pub(crate) struct Names {
 /// Where it names something of another catalog or database, or gives a hint, which nothing obeys.
 pub(crate) fn names(query: &Query) -> Result<Names, Refusal> {
     let mut names = Names::default();
-    let _: ControlFlow<()> = query.visit(&mut names);
+    let _: ControlFlow<()> = Visit::visit(query, &mut names);
     if let Some(name) = &names.of_parts {
         let message = format!("`{name}` has several parts; there is one catalog with one database");
         return Err(Refusal::invalid(message).at(position(name)));
@@ -112,7 +112,7 @@ fn expand_within(query: &mut Query, views: &Views, depth: usize, count: &mut usi
         return Err(refusal.with_hint("give the query's WITH another name"));
     }
     let mut expansion = Expansion { views, with, depth, count };
-    match query.visit(&mut expansion) {
+    match VisitMut::visit(query, &mut expansion) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(refusal) => Err(*refusal),
     }
@@ -271,7 +271,7 @@ mod tests {
         let found = names(&query("WITH c AS (SELECT * FROM a) SELECT * FROM c WHERE x IN (SELECT y FROM b)")).unwrap();
         assert_eq!(found.tables.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(found.with.iter().collect::<Vec<_>>(), ["c"]);
-        assert_eq!(found.tables["b"], Position { line: 1, column: 74 });
+        assert_eq!(found.tables["b"], Position { line: 1, column: 71 });
         let refused = names(&query("SELECT * FROM d.t")).unwrap_err();
         assert_eq!(refused.position, Some(Position { line: 1, column: 15 }));
         assert!(names(&query("SELECT * FROM t /*+ OPTIONS('a' = 'b') */")).is_err());
