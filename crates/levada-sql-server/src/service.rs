@@ -97,7 +97,11 @@ impl Service {
     /// Ends all statements after their epochs; they run again at the next start.
     pub async fn close(&self) {
         self.closing.send_replace(true);
-        let running: Vec<_> = self.running.lock().values().cloned().collect();
+        let all = || self.running.lock().values().cloned().collect::<Vec<_>>();
+        all().iter().for_each(|running| running.stop());
+        // Who was about to start one has done so then, and nobody does later.
+        let _alone = self.tasks.lock().await;
+        let running = all();
         running.iter().for_each(|running| running.stop());
         for running in running {
             running.ended().await;
