@@ -49,7 +49,7 @@ pub struct OwnProducer {
 }
 
 impl OwnProducer {
-    /// Takes the transactional id `id` from whoever had it: a transaction that goes on is aborted, and the holder fenced.
+    /// Takes the transactional id `id` from whoever had it, who is fenced; a transaction that goes on is aborted.
     ///
     /// A transaction that lasts longer than `timeout_ms`, or than `transaction.max.timeout.ms`, is aborted.
     ///
@@ -131,8 +131,8 @@ impl OwnProducer {
     /// Ends its transaction; resolves when that is durable and visible. Its next transaction is under another epoch.
     ///
     /// # Errors
-    /// [`TransactError::Transaction`] where the transaction has not ended so and will not, [`TransactError::Coordinator`]
-    /// where that is not known until somebody takes the transactional id.
+    /// [`TransactError::Transaction`] where the transaction has not ended so and will not;
+    /// [`TransactError::Coordinator`] where that is not known until somebody takes the transactional id.
     pub async fn end(&mut self, outcome: Outcome) -> Result<(), TransactError> {
         let mut tries = 0;
         loop {

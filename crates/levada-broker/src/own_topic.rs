@@ -2,7 +2,7 @@
 //! is first needed, durable, and written by nobody else.
 //!
 //! It is compacted, or a journal, which loses only what its owner takes away. Another's topic of that name, one that is
-//! mirrored in, is not ours until it is claimed ([`WRITER`](crate::config::WRITER)): two writers would contradict each
+//! mirrored in, is not ours until it is claimed ([`WRITER`]): two writers would contradict each
 //! other. Names that begin with [`RESERVED_PREFIX`] cannot be another's.
 
 use crate::{

@@ -8,9 +8,11 @@
 //! - window functions are found by [`window_function`], hints by [`table_options`], intervals by [`interval_value`];
 //! - [`TABLE_ARGUMENT`], [`BETWEEN_SYMMETRIC`] and [`OPTIONS_HINT`] are functions that no text can name;
 //! - `MAP[k, v]` is [`ast::Expr::Map`], and `UNNEST(a)` in `FROM` is [`ast::TableFactor::UNNEST`];
-//! - names in backticks have that as their quote style, and unquoted ones keep their letters: Flink tells `a` from `A`.
+//! - names in backticks have that as their quote style, and unquoted ones keep their letters: Flink tells `a` from
+//!   `A`.
 //!
-//! Everything is bounded before it is looked into, see [`limits`]; no text makes this crate panic or overflow the stack.
+//! Everything is bounded before it is looked into, see [`limits`]; no text makes this crate panic or overflow the
+//! stack.
 
 mod cursor;
 mod data_type;
@@ -36,8 +38,8 @@ pub use query::{
 };
 pub use sqlparser::ast;
 pub use statement::{
-    ColumnDef, CreateMaterializedTable, CreateTable, CreateView, Drop, Explain, ExplainDetail, Insert, ObjectKind,
-    RefreshMode, Show, Statement, ViewColumn, WatermarkDef,
+    ColumnDef, CreateMaterializedTable, CreateTable, CreateView, DropObject, Explain, ExplainDetail, Insert,
+    ObjectKind, RefreshMode, Show, Statement, ViewColumn, WatermarkDef,
 };
 
 /// A statement with where it was.
@@ -53,7 +55,8 @@ pub struct Parsed {
 
 /// Splits a script at its semicolons and reads each statement.
 ///
-/// Comments (`--` and `/* … */`) and empty statements are skipped; `EXECUTE STATEMENT SET BEGIN …; END` is one statement.
+/// Comments (`--` and `/* … */`) and empty statements are skipped; `EXECUTE STATEMENT SET BEGIN …; END` is one
+/// statement.
 ///
 /// # Errors
 /// [`SyntaxError`] with the first place that is not understood, or beyond one of the [`limits`].

@@ -20,8 +20,8 @@ pub const OPTIONS_MAX: usize = 256;
 pub const DEPTH_MAX: usize = 64;
 /// How deep queries may nest.
 pub const QUERIES_MAX: usize = 24;
-/// The most operators that can come to lie within each other, such as those of `a OR b OR c`: a tree of them is as deep,
-/// and whatever walks it needs kilobytes of stack for each.
+/// The most operators that can come to lie within each other, such as those of `a OR b OR c`: a tree of them is as
+/// deep, and whatever walks it needs kilobytes of stack for each.
 pub const OPERATORS_MAX: usize = 256;
 /// The most parts of one name with points between, fields of rows included.
 pub const NAME_PARTS_MAX: usize = 32;
@@ -155,7 +155,8 @@ fn part(token: &Token) -> Part {
 
 /// Refuses a statement of which a tree could be so deep that dropping or visiting it would be a danger.
 ///
-/// What the parser builds without recursing are chains of operators; with the brackets around them they bound the tree.
+/// What the parser builds without recursing are chains of operators; with the brackets around them they bound the
+/// tree.
 pub(crate) fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> {
     let mut levels = vec![Level::default()];
     let (mut types, mut closed, mut points) = (0, 0, 0);

@@ -10,14 +10,20 @@ use crate::{
     error::{hint, quoted},
     limits, query,
     script::Piece,
-    statement::{Drop, Explain, ExplainDetail, ObjectKind, Show},
+    statement::{DropObject, Explain, ExplainDetail, ObjectKind, Show},
     words,
 };
 use sqlparser::{ast::Ident, ast::ObjectName, parser::Parser, tokenizer::Token};
 use std::collections::BTreeSet;
 
+/// What the parser beneath must have left of its stack before it recurses, in bytes, or it goes on with another one.
+///
+/// Its own 128 KiB are less than what one step takes in a build without optimisation.
+const STACK_LEFT_MIN: usize = 512 << 10;
+
 /// What a piece of a script says.
 pub(crate) fn parse(piece: Piece) -> Read<Statement> {
+    recursive::set_minimum_stack_size(recursive::get_minimum_stack_size().max(STACK_LEFT_MIN));
     limits::check_depth(&piece.tokens)?;
     // What is tried and taken back may cost some times the tokens, and not the power of their nesting.
     let fuel = piece.tokens.len().saturating_mul(8) + 10_000;
@@ -129,7 +135,7 @@ fn kind(cursor: &mut Cursor<'_, '_>, verb: &str) -> Read<ObjectKind> {
     cursor.expected("`TABLE`, `VIEW`, `MATERIALIZED TABLE` or `STATEMENT`")
 }
 
-fn drop_object(cursor: &mut Cursor<'_, '_>) -> Read<Drop> {
+fn drop_object(cursor: &mut Cursor<'_, '_>) -> Read<DropObject> {
     cursor.expect("DROP")?;
     let kind = kind(cursor, "DROP")?;
     let if_exists = cursor.eat("IF EXISTS");
@@ -140,7 +146,7 @@ fn drop_object(cursor: &mut Cursor<'_, '_>) -> Read<Drop> {
     if cursor.is("CASCADE") || cursor.is("RESTRICT") {
         return cursor.not_supported("CASCADE and RESTRICT", "drop what reads it first");
     }
-    Ok(Drop { kind, if_exists, name })
+    Ok(DropObject { kind, if_exists, name })
 }
 
 fn show(cursor: &mut Cursor<'_, '_>) -> Read<Show> {

@@ -19,13 +19,15 @@ use sqlparser::ast::{
 };
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-/// The function that `TABLE t` is in a query, as an argument of a window function: its argument is the table's name, and
-/// what it is `OVER` is what it is partitioned by. Without quotes nobody can write a function of this name.
+/// The function that `TABLE t` is in a query, as an argument of a window function: its argument is the table's
+/// name, and what it is `OVER` is what it is partitioned by. Without quotes nobody can write a function of this
+/// name.
 pub const TABLE_ARGUMENT: &str = "TABLE";
 /// The function that `a BETWEEN SYMMETRIC b AND c` is in a query. Without quotes nobody can write its name.
 pub const BETWEEN_SYMMETRIC: &str = "BETWEEN SYMMETRIC";
-/// The function that a hint behind a table's name is in a query: the one argument of the table, and has `'key' = 'value'`
-/// as arguments itself. A table with arguments that is taken for a function is then refused, and no hint is lost.
+/// The function that a hint behind a table's name is in a query: the one argument of the table, with `'key' =
+/// 'value'` as arguments of its own. Whoever takes a table with arguments for a function refuses it, and no hint is
+/// lost.
 pub const OPTIONS_HINT: &str = "OPTIONS";
 
 /// A query, in Flink's terms.

@@ -22,7 +22,7 @@ pub enum Statement {
     /// `CREATE MATERIALIZED TABLE t … AS …`.
     CreateMaterializedTable(Box<CreateMaterializedTable>),
     /// `DROP …`.
-    Drop(Drop),
+    Drop(DropObject),
     /// `SHOW …`.
     Show(Show),
     /// `DESCRIBE t`.
@@ -188,7 +188,7 @@ pub enum RefreshMode {
 
 /// What is to go.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Drop {
+pub struct DropObject {
     /// What it is.
     pub kind: ObjectKind,
     /// Whether it need not be there.

@@ -2,7 +2,7 @@
 
 mod statement {
     mod bank;
-    #[path = "../../levada-stream/tests/stream/rig.rs"]
+    #[path = "../../../levada-stream/tests/stream/rig.rs"]
     #[allow(dead_code, reason = "a rig of several suites")]
     mod rig;
     mod sql;

@@ -64,10 +64,11 @@ fn caller() -> Caller {
 }
 
 /// Commits until `end`; says how often it did.
-async fn run(mut journal: Journal, partition: i32, pause: Duration, end: Duration) -> u64 {
+async fn run(mut journal: Journal, partition: i32, (wait, pause): (Duration, Duration), end: Duration) -> u64 {
     let topic = TopicName::new("sink").unwrap();
     let (value, epoch) = (Bytes::from(vec![b'x'; 200]), Bytes::from(vec![b'e'; 100]));
     let mut commits = 0;
+    tokio::time::sleep(wait).await;
     while SystemClock.monotonic() < end {
         let record =
             OutputRecord { timestamp: SystemClock.wall_ms(), value: Some(value.clone()), ..OutputRecord::default() };
@@ -101,8 +102,10 @@ async fn main() {
     let (end, pause) = (begun + Duration::from_secs(seconds), Duration::from_millis(pause_ms));
     let rounds = store.stats().journal_rounds;
     let mut tasks = tokio::task::JoinSet::new();
-    for (journal, partition) in open.into_iter().zip((0..8).cycle()) {
-        tasks.spawn(run(journal, partition, pause, end));
+    let count = u32::try_from(journals.max(1)).unwrap();
+    for ((journal, number), partition) in open.into_iter().zip(0..).zip((0..8).cycle()) {
+        // They do not all begin at one moment.
+        tasks.spawn(run(journal, partition, (pause * number / count, pause), end));
     }
     let commits: u64 = tasks.join_all().await.into_iter().sum();
     let (used, took) = (cpu() - before, SystemClock.monotonic() - begun);

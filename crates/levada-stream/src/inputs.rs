@@ -103,7 +103,7 @@ pub struct Growth {
 
 impl Growth {
     /// Resolves when partitions moved since the last call, or since [`Inputs::growth`]: they have more records, or
-    /// fewer, or their topic is gone. Says which, in no order. Nothing is missed where it is dropped before it resolves.
+    /// fewer, or their topic is gone. Says which, in no order. Nothing is missed where it is dropped unresolved.
     ///
     /// What moved need not be committed, and a cut need not show it.
     pub async fn grown(&mut self) -> Vec<usize> {

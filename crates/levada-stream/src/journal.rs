@@ -141,8 +141,8 @@ impl Journal {
         self.state == State::Usable
     }
 
-    /// Commits an epoch: all of `outputs` and its record, in one transaction. Resolves when it is durable, as far as the
-    /// outputs' topics ask for that, and visible.
+    /// Commits an epoch: all of `outputs` and its record, in one transaction. Resolves when it is visible, and durable
+    /// as far as the outputs' topics ask for that.
     ///
     /// Dropped before it resolves it is as after [`CommitError::InDoubt`].
     ///

@@ -6,7 +6,8 @@
 //! what an epoch's record says, is the engine's.
 //!
 //! ```text
-//! cut ─▶ hold ─▶ read ─▶ (the engine) ─▶ commit ─▶ …        after a crash: journal ─▶ snapshot, epochs ─▶ hold ─▶ read
+//! cut ─▶ hold ─▶ read ─▶ (the engine) ─▶ commit ─▶ …
+//! after a crash: journal ─▶ snapshot and epochs ─▶ hold ─▶ read ─▶ …
 //! ```
 
 mod catalog;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key of an epoch     i8 1
-//! key of a part       i8 2 · i64 producer id · i16 producer epoch · u32 index · i8 1: the chunk goes on in the next part
+//! key of a part       i8 2 · i64 producer id · i16 producer epoch · u32 index · i8 1: its chunk goes on in the next
 //! key of a snapshot   i8 3 · i64 producer id · i16 producer epoch · u32 parts · u64 bytes · u32 checksum · i64 covers
 //! ```
 //!

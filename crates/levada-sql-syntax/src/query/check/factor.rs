@@ -7,8 +7,8 @@ use crate::{
     script,
 };
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, ObjectNamePart, Spanned as _, TableAlias, TableFactor,
-    TableFunctionArgs, TableVersion,
+    Expr, FunctionArg, FunctionArgExpr, ObjectNamePart, Spanned as _, TableAlias, TableFactor, TableFunctionArgs,
+    TableVersion,
 };
 use std::ops::ControlFlow;
 
@@ -58,9 +58,9 @@ pub(super) fn check(factor: &mut TableFactor) -> ControlFlow<SyntaxError, usize>
 /// Puts the hint that came as a part of the name where the options of a table are.
 fn hint(factor: &mut TableFactor) -> Flow {
     let TableFactor::Table { name, args, .. } = factor else { return Flow::Continue(()) };
-    let is_options = |arg: &FunctionArg| {
-        matches!(arg,
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(Function { name, .. }))) if is_named(name, OPTIONS_HINT))
+    let is_options = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(function))) => is_named(&function.name, OPTIONS_HINT),
+        _ => false,
     };
     if args.iter().flat_map(|args| &args.args).any(is_options) {
         return unknown(name.span(), "OPTIONS(…)", "write it as a hint: `t /*+ OPTIONS('key' = 'value') */`");
