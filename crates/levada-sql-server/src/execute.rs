@@ -1,5 +1,6 @@
 //! Carrying out a text of SQL, one statement after the other.
 
+mod create_as;
 mod define;
 mod show;
 mod statements;
@@ -12,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_sql::query::{Column, Query, Rows};
-use levada_sql_syntax::{Drop, ObjectKind, Parsed, Position, Statement, ast, parse_script};
+use levada_sql_syntax::{Drop, Insert, ObjectKind, Parsed, Position, Statement, ast, parse_script};
 use levada_stream::Caller;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -136,8 +137,14 @@ impl Service {
         let text = parsed.text;
         match parsed.statement {
             Statement::Query(query) => self.answer(query, settings, caller).await,
-            Statement::Insert(insert) => self.insert(insert, text, settings, caller).await,
-            Statement::CreateTable(create) => self.create_table(*create, text, caller).await,
+            Statement::Insert(insert) => {
+                let names = self.insert(vec![(insert, text)], settings, caller).await?;
+                Ok(Outcome::Statement { name: names.concat() })
+            }
+            Statement::CreateTable(mut create) => match create.as_query.take() {
+                Some(query) => self.create_table_as(*create, query, settings, caller).await,
+                None => self.create_table(*create, text, caller).await,
+            },
             Statement::CreateView(create) => self.create_view(create, text, caller).await,
             Statement::Drop(Drop { kind: ObjectKind::Table, if_exists, name }) => {
                 self.drop_table(&name, if_exists, caller).await
@@ -164,9 +171,11 @@ impl Service {
             }
             Statement::StartStatement(name) => self.start_statement(&name.value, caller).await,
             Statement::StopStatement(name) => self.stop_statement(&name.value, caller).await,
-            Statement::StatementSet(_) => {
-                let refusal = Refusal::invalid("EXECUTE STATEMENT SET is not supported yet");
-                Err(refusal.with_hint("write each INSERT as a statement of its own"))
+            Statement::StatementSet(inserts) => {
+                let with_text = |insert: Insert| (insert.clone(), Statement::Insert(insert).to_string());
+                let names = self.insert(inserts.into_iter().map(with_text).collect(), settings, caller).await?;
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                Ok(Outcome::done(format!("statements {} run", names.join(", "))))
             }
             Statement::CreateMaterializedTable(_)
             | Statement::Drop(Drop { kind: ObjectKind::MaterializedTable, .. }) => {

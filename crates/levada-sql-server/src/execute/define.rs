@@ -22,15 +22,11 @@ impl Service {
         caller: &Caller,
     ) -> Result<Outcome, Refusal> {
         let (name, at) = named(&create.name)?;
-        if create.as_query.is_some() {
-            let refusal = Refusal::invalid("CREATE TABLE … AS is not supported yet").at(at);
-            return Err(refusal.with_hint("write CREATE TABLE and INSERT INTO"));
-        }
         if let Some(outcome) = check_new(&self.catalog(), &name, create.if_not_exists).map_err(|it| it.at(at))? {
             return Ok(outcome);
         }
         let table = Table::declared(&create).map_err(|error| Refusal::from(error).at(at))?;
-        let made = self.make_topic(&table, caller).await.map_err(|refusal| refusal.at(at))?;
+        let made = made_topic(self, &table, caller).await.map_err(|refusal| refusal.at(at))?;
         let definition = self.definition(text, caller)?;
         let key = Key { kind: Kind::Table, name: name.clone() };
         let decide = move |catalog: &Catalog| {
@@ -43,22 +39,6 @@ impl Service {
             true => format!("table `{name}` is created, and its topic `{topic}`"),
             false => format!("table `{name}` is created over topic `{topic}`"),
         }))
-    }
-
-    /// Makes a table's topic where there is none; says whether it did.
-    async fn make_topic(&self, table: &Table, caller: &Caller) -> Result<bool, Refusal> {
-        match self.handle().topic(caller, &table.topic) {
-            Ok(_) => Ok(false),
-            Err(HandleError::UnknownTopic(_)) => {
-                let configs: &[(&str, &str)] = match table.changelog {
-                    Changelog::Append => &[],
-                    Changelog::Upsert => &[("cleanup.policy", "compact")],
-                };
-                self.handle().create_topic(caller, &table.topic, -1, configs).await?;
-                Ok(true)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     pub(super) async fn create_view(
@@ -150,12 +130,28 @@ impl Service {
     }
 }
 
+/// Makes a table's topic where there is none; says whether it did.
+pub(super) async fn made_topic(service: &Service, table: &Table, caller: &Caller) -> Result<bool, Refusal> {
+    match service.handle().topic(caller, &table.topic) {
+        Ok(_) => Ok(false),
+        Err(HandleError::UnknownTopic(_)) => {
+            let configs: &[(&str, &str)] = match table.changelog {
+                Changelog::Append => &[],
+                Changelog::Upsert => &[("cleanup.policy", "compact")],
+            };
+            service.handle().create_topic(caller, &table.topic, -1, configs).await?;
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn exists(name: &str) -> Outcome {
     Outcome::done(format!("`{name}` exists already"))
 }
 
 /// That no table or view has the name; where that is no matter, what to answer.
-fn check_new(catalog: &Catalog, name: &str, if_not_exists: bool) -> Result<Option<Outcome>, Refusal> {
+pub(super) fn check_new(catalog: &Catalog, name: &str, if_not_exists: bool) -> Result<Option<Outcome>, Refusal> {
     let kind = match (catalog.tables.contains_key(name), catalog.views.contains_key(name)) {
         (false, false) => return Ok(None),
         (true, _) => "table",

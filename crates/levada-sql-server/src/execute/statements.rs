@@ -12,46 +12,49 @@ use levada_stream::Caller;
 use std::sync::Arc;
 
 impl Service {
+    /// Creates statements with their texts, all or none, and starts them; answers their names.
     pub(super) async fn insert(
         self: &Arc<Self>,
-        insert: Insert,
-        text: String,
+        inserts: Vec<(Insert, String)>,
         settings: &Settings,
         caller: &Caller,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Vec<String>, Refusal> {
         let _alone = self.tasks().lock().await;
-        let (sink, at) = named(&insert.table)?;
-        if !insert.options.is_empty() {
-            let refusal = Refusal::invalid("a hint behind a table's name is not supported").at(at);
-            return Err(refusal.with_hint("declare another table with these options over the same topic"));
-        }
-        let name = match &settings.name {
-            Some(name) => name.clone(),
-            None => free_name(&self.catalog(), &sink)?,
-        };
-        check_name(&name).map_err(|refusal| refusal.at(at))?;
-        // What a statement of this name had, whose end was not kept, is not this one's. One that runs is not touched.
-        if !self.catalog().statements.contains_key(&name) {
-            self.handle().drop_journal(&name).await?;
-        }
-        let definition = self.definition(text, caller)?;
-        let definition = Definition { state: Some(State::Running), ..definition };
-        let key = Key { kind: Kind::Statement, name: name.clone() };
-        let decide = |catalog: &Catalog| {
-            if catalog.statements.contains_key(&key.name) {
-                let refusal = Refusal::exists(format!("statement `{}` exists already", key.name));
-                return Err(refusal.with_hint("drop it, or SET 'pipeline.name' to another"));
+        let names = names(&self.catalog(), &inserts, settings)?;
+        let mut created = Vec::with_capacity(inserts.len());
+        for ((insert, text), name) in inserts.into_iter().zip(&names) {
+            let (_, at) = named(&insert.table)?;
+            if !insert.options.is_empty() {
+                let refusal = Refusal::invalid("a hint behind a table's name is not supported").at(at);
+                return Err(refusal.with_hint("declare another table with these options over the same topic"));
             }
-            check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
-            self.statement(&key.name, &insert, catalog, caller)?.check()?;
-            Ok(vec![Record { key, value: Some(definition) }])
+            check_name(name).map_err(|refusal| refusal.at(at))?;
+            // What a statement of this name had, whose end was not kept, is not this one's. One that runs is not touched.
+            if !self.catalog().statements.contains_key(name) {
+                self.handle().drop_journal(name).await?;
+            }
+            let definition = self.definition(text, caller)?;
+            created.push((name.clone(), insert, Definition { state: Some(State::Running), ..definition }));
+        }
+        let decide = |catalog: &Catalog| {
+            let mut records = Vec::with_capacity(created.len());
+            for (name, insert, definition) in created {
+                let (sink, at) = named(&insert.table)?;
+                check_new_statement(catalog, &name)?;
+                check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
+                self.statement(&name, &insert, catalog, caller)?.check()?;
+                records.push(Record { key: Key { kind: Kind::Statement, name }, value: Some(definition) });
+            }
+            Ok(records)
         };
         self.change(decide).await?;
-        self.launch_kept(&name).await;
-        Ok(Outcome::Statement { name })
+        for name in &names {
+            self.launch_kept(name).await;
+        }
+        Ok(names)
     }
 
-    async fn launch_kept(self: &Arc<Self>, name: &str) {
+    pub(super) async fn launch_kept(self: &Arc<Self>, name: &str) {
         let entry: Option<StatementEntry> = self.catalog().statements.get(name).cloned();
         if let Some(entry) = entry {
             self.launch(name, &entry, None).await;
@@ -118,6 +121,15 @@ impl Service {
     }
 }
 
+/// That no statement has this name.
+pub(super) fn check_new_statement(catalog: &Catalog, name: &str) -> Result<(), Refusal> {
+    if !catalog.statements.contains_key(name) {
+        return Ok(());
+    }
+    let refusal = Refusal::exists(format!("statement `{name}` exists already"));
+    Err(refusal.with_hint("drop it, or SET 'pipeline.name' to another"))
+}
+
 /// That rows can go into something of this name.
 fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
     if catalog.tables.contains_key(sink) {
@@ -134,11 +146,26 @@ fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
     }
 }
 
-/// `insert-into-<table>-<n>`, with the first number that is free.
-fn free_name(catalog: &Catalog, sink: &str) -> Result<String, Refusal> {
+/// The names of statements: those that were set, numbered where there are several, or free ones.
+fn names(catalog: &Catalog, inserts: &[(Insert, String)], settings: &Settings) -> Result<Vec<String>, Refusal> {
+    let mut names: Vec<String> = Vec::with_capacity(inserts.len());
+    for (insert, _) in inserts {
+        let name = match &settings.name {
+            Some(name) if inserts.len() == 1 => name.clone(),
+            Some(name) => format!("{name}-{}", names.len() + 1),
+            None => free_name(catalog, &named(&insert.table)?.0, &names)?,
+        };
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// `insert-into-<table>-<n>`, with the first number that is free, and not among `taken`.
+pub(super) fn free_name(catalog: &Catalog, sink: &str, taken: &[String]) -> Result<String, Refusal> {
     let is_sound = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     let sink: String = sink.chars().take(150).map(|letter| if is_sound(letter) { letter } else { '-' }).collect();
-    let names = (1_u64..).map(|number| format!("insert-into-{sink}-{number}"));
-    let free = names.take(catalog.statements.len() + 1).find(|name| !catalog.statements.contains_key(name));
+    let mut names = (1_u64..).map(|number| format!("insert-into-{sink}-{number}"));
+    let is_free = |name: &String| !catalog.statements.contains_key(name) && !taken.contains(name);
+    let free = names.by_ref().take(catalog.statements.len() + taken.len() + 1).find(is_free);
     free.ok_or_else(|| Refusal::internal("no name is free"))
 }

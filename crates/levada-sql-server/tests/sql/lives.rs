@@ -135,3 +135,42 @@ async fn definitions_last() {
     let rig = rig.after_kill().await;
     assert_eq!(rig.rows("SHOW VIEWS").await, [] as [serde_json::Value; 0]);
 }
+
+#[tokio::test]
+async fn a_table_is_created_as_a_query_and_filled_from_then_on() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    produce(&rig, 1..4).await;
+    let sql = "CREATE TABLE sums (PRIMARY KEY (customer) NOT ENFORCED) WITH ('connector' = 'upsert-kafka')
+      AS SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer";
+    assert_eq!(rig.sql(sql).await["name"], "insert-into-sums-1");
+    caught_up(&rig, "insert-into-sums-1", 1).await;
+    let rig = rig.after_kill().await;
+    produce(&rig, 4..5).await;
+    caught_up(&rig, "insert-into-sums-1", 2).await;
+    let last = json!({ "customer": "ada", "total": 6 }).to_string();
+    assert_eq!(as_written(rig.values("sums")).into_iter().filter(|row| *row == last).count(), 1);
+    assert_eq!(rig.rows("DESCRIBE sums").await[1]["type"], "BIGINT");
+    assert_eq!(rig.refused(sql).await.0, 409);
+    let append =
+        "CREATE TABLE bad WITH ('format' = 'json') AS SELECT customer, SUM(amount) AS n FROM orders GROUP BY customer";
+    assert_eq!(rig.refused(append).await.0, 400);
+    assert_eq!(rig.rows("SHOW TABLES").await.len(), 4, "nothing is left of a table that was refused");
+}
+
+#[tokio::test]
+async fn a_set_of_statements_is_created_wholly_or_not_at_all() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    let set = |second: &str| {
+        format!("EXECUTE STATEMENT SET BEGIN INSERT INTO copies SELECT customer, amount FROM orders; {second}; END")
+    };
+    assert_eq!(rig.refused(&set("INSERT INTO copies SELECT customer FROM orders")).await.0, 400);
+    assert_eq!(rig.ask("GET", "/v1/statements", None).await.1, json!([]));
+    let said = rig.sql(&set("INSERT INTO copies SELECT customer, 0 - amount FROM orders")).await;
+    assert_eq!(said["message"], "statements `insert-into-copies-1`, `insert-into-copies-2` run");
+    produce(&rig, 1..3).await;
+    caught_up(&rig, "insert-into-copies-1", 1).await;
+    caught_up(&rig, "insert-into-copies-2", 1).await;
+    assert_eq!(rig.values("copies").len(), 4);
+}
