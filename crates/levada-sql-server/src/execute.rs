@@ -13,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use levada_sql::query::{Column, Query, Rows};
-use levada_sql_syntax::{Drop, Insert, ObjectKind, Parsed, Position, Statement, ast, parse_script};
+use levada_sql_syntax::{DropObject, Insert, ObjectKind, Parsed, Position, Statement, ast, parse_script};
 use levada_stream::Caller;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -146,13 +146,13 @@ impl Service {
                 None => self.create_table(*create, text, caller).await,
             },
             Statement::CreateView(create) => self.create_view(create, text, caller).await,
-            Statement::Drop(Drop { kind: ObjectKind::Table, if_exists, name }) => {
+            Statement::Drop(DropObject { kind: ObjectKind::Table, if_exists, name }) => {
                 self.drop_table(&name, if_exists, caller).await
             }
-            Statement::Drop(Drop { kind: ObjectKind::View, if_exists, name }) => {
+            Statement::Drop(DropObject { kind: ObjectKind::View, if_exists, name }) => {
                 self.drop_view(&name, if_exists, caller).await
             }
-            Statement::Drop(Drop { kind: ObjectKind::Statement, if_exists, name }) => {
+            Statement::Drop(DropObject { kind: ObjectKind::Statement, if_exists, name }) => {
                 let name = levada_sql::table::name_of(&name)?;
                 self.drop_statement(&name, if_exists, caller).await
             }
@@ -178,7 +178,7 @@ impl Service {
                 Ok(Outcome::done(format!("statements {} run", names.join(", "))))
             }
             Statement::CreateMaterializedTable(_)
-            | Statement::Drop(Drop { kind: ObjectKind::MaterializedTable, .. }) => {
+            | Statement::Drop(DropObject { kind: ObjectKind::MaterializedTable, .. }) => {
                 let refusal = Refusal::invalid("materialized tables are not supported yet");
                 Err(refusal.with_hint("CREATE TABLE and INSERT INTO come to the same"))
             }

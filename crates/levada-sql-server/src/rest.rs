@@ -46,6 +46,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .fallback(answer::missing)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
+        .layer(axum::middleware::from_fn(answer::not_from_elsewhere))
         .with_state(service)
 }
 

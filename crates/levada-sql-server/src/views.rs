@@ -11,6 +11,7 @@ use levada_sql_syntax::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     ops::ControlFlow,
     sync::Arc,
 };
@@ -42,7 +43,7 @@ pub(crate) struct Names {
 /// Where it names something of another catalog or database, or gives a hint, which nothing obeys.
 pub(crate) fn names(query: &Query) -> Result<Names, Refusal> {
     let mut names = Names::default();
-    let _: ControlFlow<()> = Visit::visit(query, &mut names);
+    let ControlFlow::Continue(()) = Visit::visit(query, &mut names);
     if let Some(name) = &names.of_parts {
         let message = format!("`{name}` has several parts; there is one catalog with one database");
         return Err(Refusal::invalid(message).at(position(name)));
@@ -68,14 +69,14 @@ impl Names {
 }
 
 impl Visitor for Names {
-    type Break = ();
+    type Break = Infallible;
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Infallible> {
         self.with.extend(query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| cte.alias.name.value.clone()));
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Infallible> {
         if let Some(Ok(function)) = window_function(factor) {
             self.add(&function.table);
         } else if let TableFactor::Table { name, .. } = factor {

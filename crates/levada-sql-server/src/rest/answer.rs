@@ -4,6 +4,7 @@ use crate::{Refusal, RefusalKind};
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::{StatusCode, Uri, header, request::Parts},
+    middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
@@ -54,6 +55,19 @@ pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => Refusal::internal(error.to_string()).into_response(),
+    }
+}
+
+/// Refuses what a page of another site asks a browser to send: whoever looks at it did not mean to change anything here.
+pub(super) async fn not_from_elsewhere(request: Request, next: Next) -> Response {
+    let elsewhere = {
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let from = header(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
+        from.filter(|from| header(header::HOST) != Some(from)).map(str::to_owned)
+    };
+    match elsewhere {
+        Some(from) => Refusal::new(RefusalKind::Denied, format!("pages of `{from}` may not ask")).into_response(),
+        None => next.run(request).await,
     }
 }
 

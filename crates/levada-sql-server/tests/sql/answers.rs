@@ -1,7 +1,10 @@
 //! The shapes of answers and of errors.
 
 use super::rig::{ORDERS, Rig, order};
-use axum::body::{Body, HttpBody as _};
+use axum::{
+    body::{Body, HttpBody as _},
+    http::Request,
+};
 use serde_json::{Value, json};
 use std::pin::Pin;
 
@@ -152,4 +155,17 @@ async fn a_watched_query_shows_each_epoch_and_ends_with_the_server() {
     assert_eq!(next(&mut body, &mut rest).await.0, "error");
     let refused = rig.ask("POST", "/v1/sql/live", Some(json!({ "sql": "SHOW TABLES" }))).await;
     assert_eq!(refused.0, 400, "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_changes_nothing() {
+    let rig = Rig::new().await;
+    let asked = |origin: &str| {
+        let request = Request::post("/v1/sql").header("host", "127.0.0.1:8088").header("origin", origin);
+        request.body(Body::from(json!({ "sql": "CREATE TABLE t (a INT)" }).to_string())).unwrap()
+    };
+    assert_eq!(rig.send(asked("https://elsewhere.example")).await.status(), 403);
+    assert_eq!(rig.send(asked("null")).await.status(), 403);
+    assert_eq!(rig.rows("SHOW TABLES").await, [] as [Value; 0]);
+    assert_eq!(rig.send(asked("http://127.0.0.1:8088")).await.status(), 200);
 }

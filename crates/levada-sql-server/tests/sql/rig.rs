@@ -124,7 +124,10 @@ impl Rig {
 
     pub(crate) async fn response(&self, method: &str, path: &str, body: Option<Value>) -> axum::response::Response {
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let request = Request::builder().method(method).uri(path).body(body).unwrap();
+        self.send(Request::builder().method(method).uri(path).body(body).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> axum::response::Response {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
