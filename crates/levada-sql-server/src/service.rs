@@ -1,7 +1,7 @@
 //! [`Service`]: the owner of the definitions, and of the tasks of statements.
 //!
-//! A change is decided on what is there, written, and taken in when it is durable; one at a time. Whoever asks for one does
-//! so in a task of its own, which nobody drops half way.
+//! A change is decided on what is there, written, and taken in when it is durable; one at a time. Whoever asks for one
+//! does so in a task of its own, which nobody drops half way.
 
 use crate::{
     Refusal,

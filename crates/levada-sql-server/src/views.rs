@@ -1,7 +1,7 @@
 //! Names in queries: which tables a query reads, and views put in their place.
 //!
-//! A view is its query, wherever it is named. The names of a `WITH` are the query's own: where one of them would be taken
-//! for another's table, or a table of a view for it, the query is refused.
+//! A view is its query, wherever it is named. The names of a `WITH` are the query's own: where one of them would be
+//! taken for another's table, or a table of a view for it, the query is refused.
 
 use crate::Refusal;
 use levada_sql_syntax::{

@@ -29,7 +29,7 @@ impl Service {
                 return Err(refusal.with_hint("declare another table with these options over the same topic"));
             }
             check_name(name).map_err(|refusal| refusal.at(at))?;
-            // What a statement of this name had, whose end was not kept, is not this one's. One that runs is not touched.
+            // What a statement of this name had, whose end was not kept, is not this one's. One that runs stays.
             if !self.catalog().statements.contains_key(name) {
                 self.handle().drop_journal(name).await?;
             }

@@ -58,7 +58,7 @@ pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
-/// Refuses what a page of another site asks a browser to send: whoever looks at it did not mean to change anything here.
+/// Refuses what a page of another site asks a browser to send: whoever looks at it did not mean to change anything.
 pub(super) async fn not_from_elsewhere(request: Request, next: Next) -> Response {
     let elsewhere = {
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());

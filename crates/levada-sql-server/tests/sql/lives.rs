@@ -38,20 +38,24 @@ fn as_written(values: Vec<String>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn statements_go_on_exactly_once_after_kills_and_stops() {
+async fn statements_go_on_exactly_once_after_kills_power_cuts_and_stops() {
     let mut rig = Rig::new().await;
     rig.sql(ORDERS).await;
     assert_eq!(rig.sql(COPY).await, json!({ "kind": "statement", "name": "copy" }));
     assert_eq!(rig.sql(SUM).await["name"], "insert-into-totals-1");
-    for life in 0..4_i64 {
+    for life in 0..6_i64 {
         produce(&rig, life * 10 + 1..life * 10 + 11).await;
         caught_up(&rig, "copy", u64::try_from(life).unwrap() + 1).await;
         caught_up(&rig, "insert-into-totals-1", u64::try_from(life).unwrap() + 1).await;
         assert_eq!(as_written(rig.values("copies")), sorted(copied(1..life * 10 + 11)));
-        rig = if life % 2 == 0 { rig.after_kill().await } else { rig.after_stop().await };
+        rig = match life % 3 {
+            0 => rig.after_kill().await,
+            1 => rig.after_power_cut(u64::try_from(life).unwrap()).await,
+            _ => rig.after_stop().await,
+        };
     }
-    caught_up(&rig, "insert-into-totals-1", 4).await;
-    let sum = |parity: i64| (1..41).filter(|number| number % 2 == parity).sum::<i64>();
+    caught_up(&rig, "insert-into-totals-1", 6).await;
+    let sum = |parity: i64| (1..61).filter(|number| number % 2 == parity).sum::<i64>();
     let totals = as_written(rig.values("totals"));
     for (customer, total) in [("ada", sum(0)), ("bob", sum(1))] {
         let last = json!({ "customer": customer, "total": total }).to_string();
@@ -173,4 +177,19 @@ async fn a_set_of_statements_is_created_wholly_or_not_at_all() {
     caught_up(&rig, "insert-into-copies-1", 1).await;
     caught_up(&rig, "insert-into-copies-2", 1).await;
     assert_eq!(rig.values("copies").len(), 4);
+}
+
+#[tokio::test]
+async fn a_statement_whose_journal_somebody_else_opened_takes_it_back() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    rig.sql(COPY).await;
+    produce(&rig, 1..3).await;
+    caught_up(&rig, "copy", 1).await;
+    drop(rig.handle.journal(&super::rig::caller(), "copy").await.unwrap());
+    produce(&rig, 3..5).await;
+    rig.wait(async || rig.values("copies").len() >= 4).await;
+    caught_up(&rig, "copy", 2).await;
+    assert_eq!(as_written(rig.values("copies")), sorted(copied(1..5)));
+    assert_eq!(rig.statement("copy").await["error"], json!(null));
 }

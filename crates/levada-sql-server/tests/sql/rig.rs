@@ -98,7 +98,8 @@ impl Rig {
         let parts = Parts {
             handle: handle.clone(),
             spawn: Arc::new(|_, task| drop(tokio::runtime::Handle::current().spawn(task))),
-            sleep: Arc::new(|span| Box::pin(tokio::time::sleep(span))),
+            // Pauses are short here.
+            sleep: Arc::new(|span| Box::pin(tokio::time::sleep(span / 50))),
             state_size_max: 64 << 20,
         };
         let service = Service::start(parts).await.unwrap();
@@ -109,6 +110,14 @@ impl Rig {
     /// What a kill at this moment leaves, in a new life.
     pub(crate) async fn after_kill(self) -> Self {
         let disk = self.disk.restart();
+        self.broker.close();
+        self.store.close();
+        Self::on(disk).await
+    }
+
+    /// What a power cut at this moment leaves, in a new life.
+    pub(crate) async fn after_power_cut(self, seed: u64) -> Self {
+        let disk = self.disk.power_cut(seed);
         self.broker.close();
         self.store.close();
         Self::on(disk).await
