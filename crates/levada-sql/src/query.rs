@@ -5,6 +5,7 @@ use crate::{
     changes::Changes,
     epoch::Time,
     format::{Encoder, Format, JsonOptions, encoder},
+    operator::{Operator as _, Out, consolidate::Consolidate, upsert::Upsert},
     plan,
     source::SourceReader,
     statement::{Stop, Surroundings, planner},
@@ -111,7 +112,7 @@ impl Query {
     pub async fn once(&self, surroundings: &Surroundings) -> Result<Rows, StatementError> {
         let named = plan::tables_of(&self.query, self.tables.keys());
         let mut reading = Reading::open(&self.tables, &named, surroundings)?;
-        let mut rows: Vec<Vec<RecordBatch>> = vec![Vec::new(); named.len()];
+        let mut rows: Vec<Vec<Changes>> = vec![Vec::new(); named.len()];
         let mut size = 0;
         let limit = surroundings.state_size_max;
         reading.read_on(&mut |source, changes| {
@@ -119,15 +120,20 @@ impl Query {
             if size > limit {
                 return Err(crate::RunError::StateTooLarge { size, limit }.into());
             }
-            rows[source].push(changes.rows().clone());
+            rows[source].push(changes);
             Ok(())
         })?;
-        let table = |(name, rows): (&String, Vec<RecordBatch>)| plan::Table {
-            name: name.clone(),
-            schema: Arc::clone(&self.tables[name].schema),
-            rows,
+        let table = |(name, rows): (&String, Vec<Changes>)| {
+            let table = &self.tables[name];
+            let rows = match table.upsert_key() {
+                Some(key) => last_of_each_key(&table.schema, key, &rows)?,
+                None => rows.into_iter().map(|changes| changes.rows().clone()).collect(),
+            };
+            let (name, schema) = (name.clone(), Arc::clone(&table.schema));
+            Ok(plan::Table { name, schema, rows, upsert_key: None })
         };
-        let planner = plan::Planner::new(named.iter().zip(rows).map(table).collect())?;
+        let tables = named.iter().zip(rows).map(table).collect::<Result<_, StatementError>>()?;
+        let planner = plan::Planner::new(tables)?;
         let mut answer = Rows::default();
         for batch in planner.batch(&self.query).await? {
             let mut encoder = json(&batch.schema())?;
@@ -177,6 +183,20 @@ impl Query {
         }
         Ok(())
     }
+}
+
+/// The rows of a table of which the last row of each key counts.
+fn last_of_each_key(schema: &SchemaRef, key: Vec<usize>, rows: &[Changes]) -> Result<Vec<RecordBatch>, StatementError> {
+    let (mut upsert, mut net) = (Upsert::new(Arc::clone(schema), key)?, Consolidate::new(Arc::clone(schema))?);
+    let (mut changed, mut last) = (Out::new(), Out::new());
+    for changes in rows {
+        upsert.push(0, changes, &mut changed)?;
+        for changes in changed.drain(..) {
+            net.push(0, &changes, &mut last)?;
+        }
+    }
+    net.end_epoch(&Time::default(), &mut last)?;
+    Ok(last.into_iter().map(|changes| changes.rows().clone()).collect())
 }
 
 fn columns(schema: &Schema) -> Result<Vec<Column>, StatementError> {

@@ -39,7 +39,8 @@ impl Sink {
         topic: TopicName,
         partition_count: PartitionIndex,
     ) -> Result<Self, StatementError> {
-        let fields = |columns: &[usize]| columns.iter().map(|at| Arc::clone(&table.schema.fields()[*at])).collect::<Fields>();
+        let fields =
+            |columns: &[usize]| columns.iter().map(|at| Arc::clone(&table.schema.fields()[*at])).collect::<Fields>();
         let keys = table.columns_of(Origin::Key);
         let key = match &table.key_format {
             Some(format) if !keys.is_empty() => Some((keys.clone(), encoder(format, &fields(&keys))?)),

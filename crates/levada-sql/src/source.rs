@@ -6,7 +6,7 @@ use crate::{
     operator::aggregate::milliseconds,
     snapshot::{Reader, SnapshotError, Writer},
     statement::StatementError,
-    table::{Origin, Table},
+    table::{Changelog, Origin, Table},
 };
 use datafusion::arrow::{
     array::{ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray},
@@ -40,13 +40,18 @@ struct Meta {
     timestamps: Vec<Timestamp>,
     partitions: Vec<i32>,
     offsets: Vec<Offset>,
+    /// −1 for the end of a key, else 1.
+    weights: Vec<i64>,
 }
 
 impl SourceReader {
     pub(crate) fn new(table: Arc<Table>, partitions: Range<usize>) -> Result<Self, StatementError> {
         let of = |origin: Origin| {
             let wanted = table.columns_of(origin);
-            Columns { fields: table.schema.project(&wanted).map(|it| it.fields).unwrap_or_default(), wanted: (0..wanted.len()).collect() }
+            Columns {
+                fields: table.schema.project(&wanted).map(|it| it.fields).unwrap_or_default(),
+                wanted: (0..wanted.len()).collect(),
+            }
         };
         let key = match &table.key_format {
             Some(format) if table.origins.contains(&Origin::Key) => Some(decoder(format, &of(Origin::Key))?),
@@ -100,8 +105,14 @@ impl SourceReader {
     ) -> Result<(), StatementError> {
         let table = self.table.name.clone();
         let undecodable = |side, error| StatementError::Record { table, partition, offset, side, error };
+        let is_upsert = self.table.changelog == Changelog::Upsert;
+        let mut weight = 1;
         match self.value.decode(value) {
             Ok(Decoded::Row) => {}
+            Ok(Decoded::Skipped) if is_upsert && value.is_none() => {
+                self.value.blank();
+                weight = -1;
+            }
             Ok(Decoded::Skipped) => return Ok(()),
             Err(error) => return Err(undecodable("value", error)),
         }
@@ -115,6 +126,7 @@ impl SourceReader {
         self.meta.timestamps.push(timestamp);
         self.meta.partitions.push(partition);
         self.meta.offsets.push(offset);
+        self.meta.weights.push(weight);
         Ok(())
     }
 
@@ -123,7 +135,7 @@ impl SourceReader {
         place: usize,
         take: &mut dyn FnMut(Changes) -> Result<(), StatementError>,
     ) -> Result<(), StatementError> {
-        let Meta { timestamps, partitions, offsets } = std::mem::take(&mut self.meta);
+        let Meta { timestamps, partitions, offsets, weights } = std::mem::take(&mut self.meta);
         if offsets.is_empty() {
             return Ok(());
         }
@@ -152,7 +164,7 @@ impl SourceReader {
                 self.latest[place] = self.latest[place].max(Some(latest));
             }
         }
-        take(Changes::inserted(rows))
+        take(Changes::weighted(rows, weights)?)
     }
 
     /// Moves the watermark on to what the partitions have come to, but for those that are idle.

@@ -84,13 +84,17 @@ pub enum StatementError {
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// The replay of an epoch came to something else than the epoch had.
-    #[error("the replay of epoch {number} comes to something else than was written: what the statement does is not determined by its input")]
+    #[error(
+        "the replay of epoch {number} comes to something else than was written: what the statement does is not determined by its input"
+    )]
     NotDeterministic {
         /// The epoch.
         number: u64,
     },
     /// The inputs are not those of the last run.
-    #[error("the tables have {now} partitions, and had {before} when the statement ran last: drop it, and create it again")]
+    #[error(
+        "the tables have {now} partitions, and had {before} when the statement ran last: drop it, and create it again"
+    )]
     OtherPartitions {
         /// How many there are.
         now: usize,
@@ -174,6 +178,7 @@ pub(crate) fn planner(tables: &BTreeMap<String, Arc<Table>>) -> Result<Planner, 
         name: name.clone(),
         schema: Arc::clone(&table.schema),
         rows: Vec::new(),
+        upsert_key: table.upsert_key(),
     };
     Ok(Planner::new(tables.iter().map(table).collect())?)
 }
@@ -213,7 +218,9 @@ fn can_be_stored(from: &datafusion::arrow::datatypes::DataType, to: &datafusion:
         (from, to) if from == to => true,
         (Null, _) | (Float32, Float64) => true,
         (from, Float32 | Float64) if from.is_signed_integer() => true,
-        (from, to) if from.is_signed_integer() && to.is_signed_integer() => from.primitive_width() <= to.primitive_width(),
+        (from, to) if from.is_signed_integer() && to.is_signed_integer() => {
+            from.primitive_width() <= to.primitive_width()
+        }
         (from, Decimal128(precision, scale)) if from.is_signed_integer() => {
             let digits = match from.primitive_width() {
                 Some(1) => 3,

@@ -140,6 +140,11 @@ impl Table {
         })
     }
 
+    /// The columns of its key, where of each key the last row counts.
+    pub(crate) fn upsert_key(&self) -> Option<Vec<usize>> {
+        (self.changelog == Changelog::Upsert).then(|| self.primary_key.clone())
+    }
+
     /// Whether a statement that writes the table has a value for the column.
     pub(crate) fn is_written(&self, column: usize) -> bool {
         matches!(self.origins[column], Origin::Key | Origin::Value | Origin::Timestamp)
@@ -158,7 +163,9 @@ impl Table {
 pub fn name_of(name: &ast::ObjectName) -> Result<String, TableError> {
     match name.0.as_slice() {
         [ast::ObjectNamePart::Identifier(name)] => Ok(name.value.clone()),
-        _ => Err(TableError::Declaration(format!("`{name}` has several parts; there is one catalog with one database"))),
+        _ => {
+            Err(TableError::Declaration(format!("`{name}` has several parts; there is one catalog with one database")))
+        }
     }
 }
 
@@ -216,7 +223,8 @@ fn delay(column: &ast::Ident, expr: &ast::Expr) -> Result<i64, TableError> {
 fn mark_rowtime(fields: &mut [Field], column: usize) -> Result<(), TableError> {
     let field = &fields[column];
     let DataType::Timestamp(..) = field.data_type() else {
-        let message = format!("event time is TIMESTAMP or TIMESTAMP_LTZ, and `{}` is {}", field.name(), Type::of(field)?);
+        let message =
+            format!("event time is TIMESTAMP or TIMESTAMP_LTZ, and `{}` is {}", field.name(), Type::of(field)?);
         return Err(TableError::Declaration(message));
     };
     let mut metadata: BTreeMap<String, String> = field.metadata().clone().into_iter().collect();
@@ -240,9 +248,7 @@ pub(crate) fn type_of(data_type: &syntax::DataType) -> Result<Type, TableError> 
         Written::Binary(length) => Type::Binary(*length),
         Written::VarBinary(syntax::LENGTH_MAX) => Type::Bytes,
         Written::VarBinary(length) => Type::Varbinary(*length),
-        Written::Decimal { precision, scale } => {
-            Type::Decimal { precision: digits(*precision), scale: digits(*scale) }
-        }
+        Written::Decimal { precision, scale } => Type::Decimal { precision: digits(*precision), scale: digits(*scale) },
         Written::TinyInt => Type::TinyInt,
         Written::SmallInt => Type::SmallInt,
         Written::Int => Type::Int,

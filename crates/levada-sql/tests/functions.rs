@@ -23,13 +23,14 @@ fn query(sql: &str) -> Box<ast::Query> {
 }
 
 fn one_row() -> RecordBatch {
-    let schema = Schema::new(vec![Field::new("one", DataType::Int32, true), Field::new("nothing", DataType::Int32, true)]);
+    let schema =
+        Schema::new(vec![Field::new("one", DataType::Int32, true), Field::new("nothing", DataType::Int32, true)]);
     let columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from(vec![1])), Arc::new(Int32Array::from(vec![None]))];
     RecordBatch::try_new(Arc::new(schema), columns).unwrap()
 }
 
 fn planner(rows: Vec<RecordBatch>) -> Planner {
-    Planner::new(vec![Table { name: "t".to_owned(), schema: one_row().schema(), rows }]).unwrap()
+    Planner::new(vec![Table { name: "t".to_owned(), schema: one_row().schema(), rows, upsert_key: None }]).unwrap()
 }
 
 fn shown(batch: &RecordBatch) -> String {

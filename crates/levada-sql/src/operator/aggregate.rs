@@ -111,7 +111,17 @@ impl Aggregate {
         let (shown_once, open, watermark) = (false, BTreeMap::new(), None);
         let (rows_touched, late_rows) = (0, 0);
         Ok(Self {
-            spec, groups, counts, columns, is_touched, touched, shown_once, open, watermark, rows_touched, late_rows,
+            spec,
+            groups,
+            counts,
+            columns,
+            is_touched,
+            touched,
+            shown_once,
+            open,
+            watermark,
+            rows_touched,
+            late_rows,
         })
     }
 
@@ -274,9 +284,7 @@ const fn is_closed(end: Timestamp, watermark: Timestamp) -> bool {
 }
 
 /// A column of timestamps in milliseconds since 1970.
-pub(crate) fn milliseconds(
-    column: &ArrayRef,
-) -> Result<datafusion::arrow::array::PrimitiveArray<Int64Type>, RunError> {
+pub(crate) fn milliseconds(column: &ArrayRef) -> Result<datafusion::arrow::array::PrimitiveArray<Int64Type>, RunError> {
     use datafusion::arrow::{array::AsArray as _, datatypes::TimeUnit};
     let DataType::Timestamp(_, zone) = column.data_type() else {
         return Err(RunError::Internal(format!("{} is no time", column.data_type())));
@@ -324,7 +332,11 @@ impl Operator for Aggregate {
                 weights.iter_mut().enumerate().filter(|(place, _)| !counts(*place)).for_each(|(_, it)| *it = 0);
             }
             if let Some(argument) = argument.filter(|argument| argument.null_count() > 0) {
-                weights.iter_mut().enumerate().filter(|(place, _)| argument.is_null(*place)).for_each(|(_, it)| *it = 0);
+                weights
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(place, _)| argument.is_null(*place))
+                    .for_each(|(_, it)| *it = 0);
             }
             if let (Some(distinct), Some(argument)) = (&mut column.distinct, argument) {
                 distinct.reduce(&groups, argument, &mut weights)?;
@@ -404,9 +416,7 @@ impl Operator for Aggregate {
     }
 
     fn stats(&self) -> Stats {
-        let of = |column: &Column| {
-            column.accumulator.size() + column.distinct.as_ref().map_or(0, Distinct::size)
-        };
+        let of = |column: &Column| column.accumulator.size() + column.distinct.as_ref().map_or(0, Distinct::size);
         let state_bytes = self.groups.size() + self.columns.iter().map(of).sum::<usize>();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
     }

@@ -137,7 +137,13 @@ impl Join {
     }
 
     /// What the pairs mean to rows of the other side that are shown with, or without, a partner.
-    fn update_partners(&mut self, side: usize, pairs: &Pairs, changes: &Changes, out: &mut Out) -> Result<(), RunError> {
+    fn update_partners(
+        &mut self,
+        side: usize,
+        pairs: &Pairs,
+        changes: &Changes,
+        out: &mut Out,
+    ) -> Result<(), RunError> {
         let other = 1 - side;
         if !self.counts_partners(other) {
             return Ok(());
@@ -174,7 +180,8 @@ impl Join {
 impl Operator for Join {
     fn push(&mut self, side: usize, changes: &Changes, out: &mut Out) -> Result<(), RunError> {
         let keys = self.sides[side].keys(changes, self.spec.nulls_are_equal)?;
-        let met: Vec<Option<u32>> = keys.iter().map(|key| key.and_then(|row| self.sides[1 - side].key(keys.row(row)))).collect();
+        let met: Vec<Option<u32>> =
+            keys.iter().map(|key| key.and_then(|row| self.sides[1 - side].key(keys.row(row)))).collect();
         let (pairs, batch) = self.pairs(side, changes, &met)?;
         self.rows_touched += counted(changes.len() + pairs.others.len());
         let mut partners = vec![0; changes.len()];
@@ -182,9 +189,7 @@ impl Operator for Join {
             partners[index(*place)] += self.sides[1 - side].count(*row);
         }
         if self.alone().is_none() && !pairs.changed.is_empty() {
-            let weight = |(place, row): (&u32, &u32)| {
-                changes.weight(index(*place)) * self.sides[1 - side].count(*row)
-            };
+            let weight = |(place, row): (&u32, &u32)| changes.weight(index(*place)) * self.sides[1 - side].count(*row);
             let weights = pairs.changed.iter().zip(&pairs.others).map(weight).collect();
             let rows = batch.with_schema(Arc::clone(&self.spec.output))?;
             let changes = Changes::weighted(rows, weights)?;

@@ -31,6 +31,7 @@ pub(super) fn scalar_functions() -> BTreeMap<String, Arc<ScalarUDF>> {
         ("replace", string::replace()),
         ("rtrim", string::rtrim()),
         ("btrim", string::btrim()),
+        ("trim", string::btrim()),
         ("sqrt", math::sqrt()),
         ("substr", unicode::substr()),
         ("substring", unicode::substr()),
@@ -90,6 +91,11 @@ fn check_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
         Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
             let from = expr.get_type(schema).ok()?;
             let to = field.data_type();
+            let is_literal = matches!(**expr, Expr::Literal(..));
+            if is_literal && from == DataType::Utf8 && matches!(to, DataType::Timestamp(_, None) | DataType::Date32) {
+                // `TIMESTAMP '…'`, `DATE '…'`.
+                return None;
+            }
             (!is_flinks_cast(&from, to)).then(|| PlanError::unsupported(format!("a cast from {from} to {to}"), None))
         }
         Expr::ScalarSubquery(query) if query.subquery.max_rows().is_none_or(|rows| rows > 1) => {

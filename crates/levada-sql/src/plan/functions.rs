@@ -66,7 +66,8 @@ pub(crate) fn averages(sums: &ArrayRef, counts: &[i64], output: &DataType) -> Re
                 sum.filter(|_| *count > 0).map(|sum| divided(sum, i128::from(*count), is_whole))
             };
             let averages = sums.as_primitive::<Decimal128Type>().iter().zip(counts).map(average);
-            let averages = Decimal128Array::from_iter(averages).with_precision_and_scale(DECIMAL128_MAX_PRECISION, scale)?;
+            let averages =
+                Decimal128Array::from_iter(averages).with_precision_and_scale(DECIMAL128_MAX_PRECISION, scale)?;
             Ok(cast_with_options(&(Arc::new(averages) as ArrayRef), output, &strict)?)
         }
     }
@@ -74,11 +75,7 @@ pub(crate) fn averages(sums: &ArrayRef, counts: &[i64], output: &DataType) -> Re
 
 const fn divided(sum: i128, count: i128, is_whole: bool) -> i128 {
     let (quotient, rest) = (sum / count, sum % count);
-    if is_whole || 2 * rest.unsigned_abs() < count.unsigned_abs() {
-        quotient
-    } else {
-        quotient + sum.signum()
-    }
+    if is_whole || 2 * rest.unsigned_abs() < count.unsigned_abs() { quotient } else { quotient + sum.signum() }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -105,7 +102,9 @@ impl AggregateUDFImpl for Reduction {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
             [DataType::Null] => Ok(vec![DataType::Int32]),
-            [of] if of.is_signed_integer() || matches!(of, DataType::Decimal128(..) | DataType::Float32 | DataType::Float64) => {
+            [of] if of.is_signed_integer()
+                || matches!(of, DataType::Decimal128(..) | DataType::Float32 | DataType::Float64) =>
+            {
                 Ok(vec![of.clone()])
             }
             [other] => plan_err!("{} takes a number, and this is {other}; cast it", self.name.to_uppercase()),

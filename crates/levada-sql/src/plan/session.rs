@@ -55,11 +55,15 @@ pub struct Table {
     pub schema: SchemaRef,
     /// Its rows, where it is asked in batch; none for streams.
     pub rows: Vec<RecordBatch>,
+    /// The columns of its key, where of each key the last row counts. A stream of its rows has weight −1 at the end of a
+    /// key.
+    pub upsert_key: Option<Vec<usize>>,
 }
 
 /// Plans queries over tables.
 pub struct Planner {
     tables: BTreeMap<String, Arc<dyn TableSource>>,
+    upsert_keys: BTreeMap<String, Vec<usize>>,
     scalars: BTreeMap<String, Arc<ScalarUDF>>,
     aggregates: BTreeMap<String, Arc<AggregateUDF>>,
     windows: BTreeMap<String, Arc<WindowUDF>>,
@@ -80,7 +84,9 @@ impl Planner {
     /// # Errors
     /// Where rows do not fit their table.
     pub fn new(tables: Vec<Table>) -> Result<Self, PlanError> {
-        let source = |Table { name, schema, rows }: Table| {
+        let keys = tables.iter().filter_map(|table| Some((table.name.clone(), table.upsert_key.clone()?)));
+        let upsert_keys = keys.collect();
+        let source = |Table { name, schema, rows, .. }: Table| {
             let table = MemTable::try_new(schema, vec![rows])?;
             Ok((name, provider_as_source(Arc::new(table))))
         };
@@ -93,6 +99,7 @@ impl Planner {
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         Ok(Self {
             tables,
+            upsert_keys,
             scalars: expressions::scalar_functions(),
             aggregates: aggregates(),
             windows: BTreeMap::from([("row_number".to_owned(), row_number_udwf())]),
@@ -129,7 +136,7 @@ impl Planner {
         let plan = self.logical(query)?;
         let context = OptimizerContext::new_with_config_options(Arc::clone(&self.options)).with_max_passes(PASSES_MAX);
         let plan = Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?;
-        streaming::plan(&plan)
+        streaming::plan(&plan, &self.upsert_keys)
     }
 
     /// The answer to a query over the rows that the tables have.

@@ -14,6 +14,7 @@ use crate::{
         consolidate::Consolidate,
         join::{self, Join},
         project::Project,
+        upsert::Upsert,
     },
 };
 use datafusion::{
@@ -22,7 +23,7 @@ use datafusion::{
     logical_expr::{self as logical, Distinct, Expr, LogicalPlan, expr::AggregateFunction},
     physical_expr::{PhysicalExpr, expressions::Column as PhysicalColumn},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What a statement reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +47,9 @@ pub struct Plan {
 }
 
 /// Builds the dataflow of a plan.
-pub(super) fn plan(plan: &LogicalPlan) -> Result<Plan, PlanError> {
-    let mut builder = Builder::default();
+pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>>) -> Result<Plan, PlanError> {
+    let (sources, readers, nodes, tables) = Default::default();
+    let mut builder = Builder { upsert_keys, tables, sources, readers, nodes };
     let mut stream = builder.build(plan)?;
     let schema = arrow_schema(plan.schema());
     if !stream.is_append_only {
@@ -55,7 +57,7 @@ pub(super) fn plan(plan: &LogicalPlan) -> Result<Plan, PlanError> {
         stream = builder.chain(stream, Box::new(net), false);
     }
     builder.connect(stream.from, Port::Output(0));
-    let Builder { sources, readers, nodes } = builder;
+    let Builder { sources, readers, nodes, .. } = builder;
     let is_append_only = stream.is_append_only;
     Ok(Plan { sources, schema, is_append_only, dataflow: Dataflow::new(nodes, readers, 1) })
 }
@@ -80,14 +82,16 @@ struct Stream {
     sources: Vec<usize>,
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'a> {
+    upsert_keys: &'a BTreeMap<String, Vec<usize>>,
+    /// Of each source: its rows as those who read it see them.
+    tables: Vec<Stream>,
     sources: Vec<Source>,
     readers: Vec<Vec<Port>>,
     nodes: Vec<Node>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn connect(&mut self, from: From, to: Port) {
         match from {
             From::Source(source) => self.readers[source].push(to),
@@ -138,30 +142,41 @@ impl Builder {
     fn scan(&mut self, scan: &logical::TableScan) -> Result<Stream, PlanError> {
         let table = scan.table_name.table().to_owned();
         let schema = scan.source.schema();
-        let known = self.sources.iter().position(|source| source.table == table);
-        let source = known.unwrap_or_else(|| {
-            self.sources.push(Source { table, schema: Arc::clone(&schema) });
-            self.readers.push(Vec::new());
-            self.sources.len() - 1
-        });
         if !scan.filters.is_empty() || scan.fetch.is_some() {
             return Err(PlanError::unsupported("a filter within a table", None));
         }
-        let stream = Stream { from: From::Source(source), is_append_only: true, sources: vec![source] };
+        let known = self.sources.iter().position(|source| source.table == table);
+        let stream = match known {
+            Some(source) => self.tables[source].clone(),
+            None => self.source(table, &schema)?,
+        };
         let Some(projection) = &scan.projection else { return Ok(stream) };
         let column = |at: &usize| Arc::new(PhysicalColumn::new(schema.field(*at).name(), *at)) as _;
         let columns = projection.iter().map(column).collect();
         let projected = arrow_schema(&scan.projected_schema);
-        Ok(self.chain(stream, Box::new(Project::columns(columns, projected)), true))
+        let is_append_only = stream.is_append_only;
+        Ok(self.chain(stream, Box::new(Project::columns(columns, projected)), is_append_only))
     }
 
-    fn project(
-        &mut self,
-        input: Stream,
-        exprs: &[Expr],
-        from: &DFSchema,
-        to: SchemaRef,
-    ) -> Result<Stream, PlanError> {
+    /// A table that is read for the first time.
+    fn source(&mut self, table: String, schema: &SchemaRef) -> Result<Stream, PlanError> {
+        let source = self.sources.len();
+        let key = self.upsert_keys.get(&table).cloned();
+        self.sources.push(Source { table, schema: Arc::clone(schema) });
+        self.readers.push(Vec::new());
+        let raw = Stream { from: From::Source(source), is_append_only: true, sources: vec![source] };
+        let stream = match key {
+            None => raw,
+            Some(key) => {
+                let operator = Upsert::new(Arc::clone(schema), key).map_err(internal)?;
+                self.chain(raw, Box::new(operator), false)
+            }
+        };
+        self.tables.push(stream.clone());
+        Ok(stream)
+    }
+
+    fn project(&mut self, input: Stream, exprs: &[Expr], from: &DFSchema, to: SchemaRef) -> Result<Stream, PlanError> {
         let columns = exprs.iter().map(|expr| physical(expr, from)).collect::<Result<_, _>>()?;
         let is_append_only = input.is_append_only;
         Ok(self.chain(input, Box::new(Project::columns(columns, to)), is_append_only))
@@ -203,7 +218,10 @@ impl Builder {
         let output = arrow_schema(&aggregate.schema);
         let key_count = aggregate.group_expr.len();
         if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
-            return Err(PlanError::unsupported("GROUPING SETS, CUBE and ROLLUP", Some("write a UNION ALL of several GROUP BY")));
+            return Err(PlanError::unsupported(
+                "GROUPING SETS, CUBE and ROLLUP",
+                Some("write a UNION ALL of several GROUP BY"),
+            ));
         }
         let mut exprs = aggregate.group_expr.clone();
         let mut calls = Vec::new();
@@ -212,9 +230,10 @@ impl Builder {
         }
         let columns: Vec<Arc<dyn PhysicalExpr>> =
             exprs.iter().map(|expr| physical(expr, from)).collect::<Result<_, _>>()?;
-        let fields = columns.iter().enumerate().map(|(place, column)| {
-            Ok(Field::new(place.to_string(), column.data_type(from.as_arrow())?, true))
-        });
+        let fields = columns
+            .iter()
+            .enumerate()
+            .map(|(place, column)| Ok(Field::new(place.to_string(), column.data_type(from.as_arrow())?, true)));
         let projected = Arc::new(Schema::new(fields.collect::<datafusion::common::Result<Vec<_>>>()?));
         let is_append_only = input.is_append_only;
         let projection = Project::columns(columns, Arc::clone(&projected));
@@ -379,7 +398,9 @@ fn call(expr: &Expr, field: &Field, columns: &mut Vec<Expr>) -> Result<aggregate
 
 fn refusal(plan: &LogicalPlan) -> PlanError {
     match plan {
-        LogicalPlan::Sort(_) => PlanError::unsupported("ORDER BY in a continuous query", Some("order when you read the result")),
+        LogicalPlan::Sort(_) => {
+            PlanError::unsupported("ORDER BY in a continuous query", Some("order when you read the result"))
+        }
         LogicalPlan::Limit(_) => {
             let hint = "write WHERE ROW_NUMBER() … <= n once that is there, or limit when you read the result";
             PlanError::unsupported("LIMIT in a continuous query", Some(hint))

@@ -39,6 +39,9 @@ impl RelationPlanner for Windows {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
+        if let TableFactor::Table { version: Some(_), .. } = &relation {
+            return plan_err!("FOR SYSTEM_TIME AS OF is not supported");
+        }
         let function = match window_function(&relation) {
             None => return Ok(RelationPlanning::Original(Box::new(relation))),
             Some(Err(error)) => return plan_err!("{error}"),
@@ -260,7 +263,10 @@ mod tests {
     #[test]
     fn windows_of_moments() {
         let tumble = Span::hop(10, 10, 0);
-        assert_eq!([0, 9, 10, -1].map(|time| tumble.of(time)), [Some((0, 10)), Some((0, 10)), Some((10, 20)), Some((-10, 0))]);
+        assert_eq!(
+            [0, 9, 10, -1].map(|time| tumble.of(time)),
+            [Some((0, 10)), Some((0, 10)), Some((10, 20)), Some((-10, 0))]
+        );
         assert_eq!([0, 1].map(|back| Span::hop(10, 5, back).of(7)), [Some((5, 15)), Some((0, 10))]);
         assert_eq!([1, 2].map(|steps| Span::cumulate(10, 5, steps).of(17)), [Some((10, 15)), Some((10, 20))]);
         assert_eq!(Span { offset_ms: 3, ..tumble }.of(2), Some((-7, 3)));

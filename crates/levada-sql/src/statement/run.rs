@@ -15,10 +15,11 @@ use datafusion::arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
     compute::cast,
 };
-use levada_model::{Offset, Timestamp, TopicName};
+use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
 use levada_stream::{Caller, Growth, Handle, Hold, Inputs, Journal, Recovered};
 use parking_lot::Mutex;
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{
         Arc,
@@ -84,6 +85,8 @@ pub struct Progress {
     pub state_bytes: usize,
     /// Records of its topics that it has not read.
     pub lag: i64,
+    /// Of each partition of its topics: the first offset that its answer does not have.
+    pub read: BTreeMap<(TopicName, PartitionIndex), Offset>,
     /// The earliest watermark of its tables, in milliseconds since 1970.
     pub watermark: Option<Timestamp>,
 }
@@ -188,11 +191,13 @@ struct Target {
 impl Target {
     fn columns(&self, changes: &Changes) -> Result<Changes, StatementError> {
         let rows = changes.rows();
-        let column = |(place, field): (usize, &Arc<datafusion::arrow::datatypes::Field>)| {
-            match self.wanted.iter().position(|wanted| *wanted == place) {
-                Some(from) => cast(rows.column(from), field.data_type()),
-                None => Ok(new_null_array(field.data_type(), changes.len())),
-            }
+        let column = |(place, field): (usize, &Arc<datafusion::arrow::datatypes::Field>)| match self
+            .wanted
+            .iter()
+            .position(|wanted| *wanted == place)
+        {
+            Some(from) => cast(rows.column(from), field.data_type()),
+            None => Ok(new_null_array(field.data_type(), changes.len())),
         };
         let columns = self.table.schema.fields().iter().enumerate().map(column);
         let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
@@ -409,6 +414,8 @@ impl Running {
     fn progress(&self) -> Progress {
         let stats = self.dataflow.stats();
         let lag = self.inputs.end().iter().zip(&self.position).map(|(end, at)| (end - at).max(0)).sum();
+        let partitions = self.inputs.partitions().iter();
+        let read = partitions.zip(&self.position).map(|(it, at)| ((it.topic.clone(), it.partition), *at));
         let with_time = self.sources.iter().zip(&self.watermarks).filter(|(source, _)| source.has_watermark());
         Progress {
             is_recovered: true,
@@ -418,6 +425,7 @@ impl Running {
             late_rows: stats.late_rows,
             state_bytes: stats.state_bytes,
             lag,
+            read: read.collect(),
             watermark: with_time.map(|(_, watermark)| *watermark).min().flatten(),
         }
     }

@@ -1,6 +1,6 @@
 //! Queries of every shape that there are operators for.
 
-use super::rig::compare;
+use super::rig::{compare, compare_windows};
 
 const QUERIES: &[&str] = &[
     "SELECT k, n FROM a WHERE n > 5 AND b",
@@ -50,5 +50,45 @@ fn a_stream_comes_to_what_batch_comes_to_at_every_epoch() {
         for seed in 0..4 {
             compare(sql, 1_000 * u64::try_from(number).unwrap() + seed, 8, 12);
         }
+    }
+}
+
+const WINDOWS: &[&str] = &[
+    "SELECT window_end, window_start, k, COUNT(*) AS c, SUM(n) AS s \
+     FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), INTERVAL '5' SECOND)) WHERE {in time} \
+     GROUP BY window_start, window_end, k",
+    "SELECT window_end, COUNT(DISTINCT g) AS c, MIN(n) AS lo, MAX(f) AS hi \
+     FROM TABLE(TUMBLE(DATA => TABLE a, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '4' SECOND)) WHERE {in time} AND b \
+     GROUP BY window_start, window_end",
+    "SELECT window_end, g, COUNT(*) AS c \
+     FROM TABLE(HOP(TABLE a, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '6' SECOND)) WHERE {in time} \
+     GROUP BY window_start, window_end, g HAVING COUNT(*) > 1",
+    "SELECT window_end, window_start, COUNT(*) AS c, AVG(n) AS m \
+     FROM TABLE(CUMULATE(TABLE a, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '10' SECOND)) WHERE {in time} \
+     GROUP BY window_start, window_end",
+    "SELECT window_end, MAX(c) AS most FROM (SELECT window_start, window_end, k, COUNT(*) AS c \
+     FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), INTERVAL '5' SECOND)) WHERE {in time} \
+     GROUP BY window_start, window_end, k) AS t GROUP BY window_start, window_end",
+];
+
+#[test]
+fn windows_come_to_what_batch_comes_to_at_every_epoch() {
+    for (number, sql) in WINDOWS.iter().enumerate() {
+        let late: u64 = (0..6).map(|seed| compare_windows(sql, 100 * u64::try_from(number).unwrap() + seed, 15)).sum();
+        assert!(late > 0, "some rows are late: {sql}");
+    }
+}
+
+#[test]
+fn an_epoch_costs_what_it_changes_and_not_what_there_was_before() {
+    for sql in [
+        "SELECT k, COUNT(*) AS c, SUM(n) AS s, MAX(d) AS m, COUNT(DISTINCT g) AS g FROM a GROUP BY k",
+        "SELECT a.n, b.n AS m FROM a JOIN b ON a.n = b.n",
+        "SELECT n, g FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.n = a.n)",
+        "SELECT DISTINCT n, g FROM a",
+    ] {
+        let (short, long) = (super::rig::touched(sql, 10), super::rig::touched(sql, 100));
+        assert!(short > 0, "{sql}: rows are counted");
+        assert!(long * 10 <= short * 11, "{sql}: {short} rows touched after 10 batches, {long} after 100");
     }
 }

@@ -4,7 +4,7 @@ use super::{
     rig::{Rig, Teller},
     sql::{insert, query, run_with, surroundings, tables},
 };
-use levada_log::disk::Fault;
+use levada_log::disk::sim::Fault;
 use levada_model::Outcome;
 use levada_sql::Table;
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,7 +22,7 @@ const TOTALS: &str = "INSERT INTO totals
           UNION ALL SELECT CAST(0 AS BIGINT), amount FROM debits) AS moves";
 
 const MOVES: &str = "INSERT INTO moves
-    SELECT amount, CAST(0 AS BIGINT) FROM credits UNION ALL SELECT CAST(0 AS BIGINT), amount FROM debits";
+    SELECT amount AS credited, CAST(0 AS BIGINT) AS debited FROM credits UNION ALL SELECT CAST(0 AS BIGINT), amount FROM debits";
 
 async fn bank(rig: &Rig) -> BTreeMap<String, Arc<Table>> {
     for topic in ["debits", "credits"] {
@@ -99,6 +99,7 @@ async fn what_was_written_before_a_power_cut_is_neither_lost_nor_written_twice()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_goes_on_wherever_its_power_was_cut() {
+    let mut interrupted = 0;
     for at in 0..40 {
         let rig = Rig::new();
         let tables = bank(&rig).await;
@@ -106,7 +107,7 @@ async fn a_statement_goes_on_wherever_its_power_was_cut() {
         let total = transfers(&rig, 12, 1).await;
         // The disk dies at some call of the statement's, and the statement with it.
         rig.disk.fail_at(rig.disk.calls() + 3 * at, Fault::TornWrite);
-        let (_, _) = run_with(&rig, &moves, async || {}).await;
+        interrupted += i32::from(run_with(&rig, &moves, async || {}).await.0.is_err());
         let rig = rig.power_cut(at);
         let (run, _) = run_with(&rig, &moves, async || {}).await;
         run.unwrap();
@@ -114,6 +115,7 @@ async fn a_statement_goes_on_wherever_its_power_was_cut() {
         let sum = |member: &str| rows.iter().map(|row| number(row, member)).sum::<i64>();
         assert_eq!((sum("credited"), sum("debited")), (total, total), "died at call {at}");
     }
+    assert!(interrupted > 3, "{interrupted} of 40 were interrupted");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,4 +130,55 @@ async fn a_query_is_answered_as_of_now_in_the_order_that_it_asks_for() {
     let sum = query(&tables, "SELECT SUM(amount) AS s, COUNT(*) AS c FROM credits");
     let rows = sum.once(&surroundings(&rig)).await.unwrap();
     assert_eq!(rows.rows, [(1, format!("{{\"s\":{total},\"c\":8}}").into())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_table_with_a_key_the_last_row_of_each_key_counts() {
+    let rig = Rig::new();
+    for topic in ["prices", "sums"] {
+        rig.create(topic, 1, &[]).await;
+    }
+    let upsert = "WITH ('connector' = 'upsert-kafka', 'key.format' = 'json', 'value.format' = 'json')";
+    let tables = tables(&format!(
+        "CREATE TABLE prices (item STRING, price BIGINT, PRIMARY KEY (item) NOT ENFORCED) {upsert};
+         CREATE TABLE sums (k INT, total BIGINT, items BIGINT, PRIMARY KEY (k) NOT ENFORCED) {upsert};"
+    ));
+    let price = |item: &str, price: Option<i64>| {
+        let value = price.map(|price| format!("{{\"item\":\"{item}\",\"price\":{price}}}"));
+        (format!("{{\"item\":\"{item}\"}}"), value)
+    };
+    let sum = insert("sums", &tables, "INSERT INTO sums SELECT 1, SUM(price), COUNT(*) FROM prices");
+    let mut rows = Vec::new();
+    for prices in [
+        vec![price("a", Some(1)), price("b", Some(10)), price("a", Some(2))],
+        vec![price("b", None), price("c", Some(5)), price("never", None)],
+        vec![price("b", Some(100)), price("a", Some(2))],
+    ] {
+        rig.produce_keyed("prices", &prices).await;
+        run_with(&rig, &sum, async || {}).await.0.unwrap();
+        rows.push(rig.rows("sums").pop().unwrap());
+    }
+    let shown =
+        [(12, 2), (7, 2), (107, 3)].map(|(total, items)| format!("{{\"k\":1,\"total\":{total},\"items\":{items}}}"));
+    assert_eq!(rows, shown);
+    let all = query(&tables, "SELECT item, price FROM prices ORDER BY item");
+    let all = all.once(&surroundings(&rig)).await.unwrap();
+    let row = |item: &str, price: i64| (1, format!("{{\"item\":\"{item}\",\"price\":{price}}}").into());
+    assert_eq!(all.rows, [row("a", 2), row("b", 100), row("c", 5)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_watches_a_query_sees_each_epochs_net_change() {
+    let rig = Rig::new();
+    let tables = bank(&rig).await;
+    let total = transfers(&rig, 5, 1).await;
+    let watched = query(&tables, "SELECT SUM(amount) AS s FROM credits");
+    let (stop, surroundings) = (levada_sql::statement::Stop::default(), surroundings(&rig));
+    let mut seen = Vec::new();
+    let mut take = |epoch: u64, rows: levada_sql::query::Rows| {
+        seen.push((epoch, rows.rows));
+        std::ops::ControlFlow::Break(())
+    };
+    watched.watch(&surroundings, &stop, &mut take).await.unwrap();
+    assert_eq!(seen, [(1, vec![(1, format!("{{\"s\":{total}}}").into())])]);
 }

@@ -1,6 +1,7 @@
 //! Statements out of text, run on a rig.
 
 use super::rig::{Rig, caller};
+use levada_model::TopicName;
 use levada_sql::{
     Statement, StatementError, Table,
     query::Query,
@@ -48,15 +49,29 @@ pub(crate) async fn run_with(
     statement: &Statement,
     work: impl AsyncFnOnce(),
 ) -> (Result<(), StatementError>, Progress) {
-    let (stop, progress) = (Stop::default(), Mutex::new(Progress { lag: i64::MAX, ..Progress::default() }));
+    let (stop, progress) = (Stop::default(), Mutex::new(Progress::default()));
     let surroundings = surroundings(rig);
     let working = async {
         work().await;
-        let inputs: Vec<&str> = statement.tables.values().map(|table| table.topic.as_str()).collect();
-        let _: Vec<&str> = inputs;
+        // Its inputs are known once it has begun.
+        loop {
+            let read = progress.lock().read.clone();
+            let end = |((topic, partition), at): (&(TopicName, i32), &i64)| {
+                let inputs = rig.handle.inputs(&caller(), std::slice::from_ref(topic)).unwrap();
+                inputs.end()[usize::try_from(*partition).unwrap()] <= *at
+            };
+            if !read.is_empty() && read.iter().all(end) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
         stop.give();
+        std::future::pending().await
     };
-    let (run, ()) = tokio::join!(statement.run(&surroundings, &stop, &progress), working);
+    let run = tokio::select! {
+        run = statement.run(&surroundings, &stop, &progress) => run,
+        () = working => unreachable!("it goes on for ever"),
+    };
     let progress = progress.lock().clone();
     (run, progress)
 }

@@ -58,7 +58,8 @@ impl Keys {
 
 impl Side {
     pub(super) fn new(schema: &SchemaRef, key_columns: &[usize]) -> Result<Self, RunError> {
-        let types = |columns: &[usize]| columns.iter().map(|at| schema.field(*at).data_type().clone()).collect::<Vec<_>>();
+        let types =
+            |columns: &[usize]| columns.iter().map(|at| schema.field(*at).data_type().clone()).collect::<Vec<_>>();
         let all: Vec<usize> = (0..schema.fields().len()).collect();
         let (keys, rows) = (RowTable::new(types(key_columns))?, RowTable::new(types(&all))?);
         Ok(Self { key_columns: key_columns.to_vec(), keys, rows, states: Vec::new(), rows_of: Vec::new() })

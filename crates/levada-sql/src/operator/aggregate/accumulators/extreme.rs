@@ -47,7 +47,8 @@ impl Accumulator for Extreme {
     fn update(&mut self, groups: &[u32], values: Option<&ArrayRef>, weights: &[i64]) -> Result<(), RunError> {
         let Some(values) = values else { return Ok(()) };
         let rows = self.converter.convert_columns(std::slice::from_ref(values))?;
-        for (place, (group, weight)) in groups.iter().zip(weights).enumerate().filter(|(_, (_, weight))| **weight != 0) {
+        for (place, (group, weight)) in groups.iter().zip(weights).enumerate().filter(|(_, (_, weight))| **weight != 0)
+        {
             let (group, row) = (&mut self.groups[index(*group)], rows.row(place));
             let Some(count) = group.get_mut(row.data()) else {
                 self.bytes += row.data().len() + ENTRY_SIZE;

@@ -69,7 +69,8 @@ impl Accumulator for WholeSum {
         let Some(values) = values else { return Ok(()) };
         let wide = cast(values, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, self.scale))?;
         let wide = wide.as_primitive::<Decimal128Type>();
-        for (place, (group, weight)) in groups.iter().zip(weights).enumerate().filter(|(_, (_, weight))| **weight != 0) {
+        for (place, (group, weight)) in groups.iter().zip(weights).enumerate().filter(|(_, (_, weight))| **weight != 0)
+        {
             let sum = &mut self.sums[index(*group)];
             let part = wide.value(place).checked_mul(i128::from(*weight));
             *sum = part.and_then(|part| sum.checked_add(part)).ok_or(RunError::SumTooLarge)?;
@@ -80,9 +81,8 @@ impl Accumulator for WholeSum {
 
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef, RunError> {
         let sums = groups.iter().map(|group| (self.counts[index(*group)] > 0).then(|| self.sums[index(*group)]));
-        let sums: ArrayRef = Arc::new(
-            Decimal128Array::from_iter(sums).with_precision_and_scale(DECIMAL128_MAX_PRECISION, self.scale)?,
-        );
+        let sums: ArrayRef =
+            Arc::new(Decimal128Array::from_iter(sums).with_precision_and_scale(DECIMAL128_MAX_PRECISION, self.scale)?);
         let counts: Vec<i64> = groups.iter().map(|group| self.counts[index(*group)]).collect();
         shown_as(self.shown, &sums, &counts, &self.output)
     }
@@ -125,7 +125,8 @@ impl Accumulator for FloatSum {
         let Some(values) = values else { return Ok(()) };
         let wide = cast(values, &DataType::Float64)?;
         let wide = wide.as_primitive::<Float64Type>();
-        for (place, (group, weight)) in groups.iter().zip(weights).enumerate().filter(|(_, (_, weight))| **weight != 0) {
+        for (place, (group, weight)) in groups.iter().zip(weights).enumerate().filter(|(_, (_, weight))| **weight != 0)
+        {
             self.sums[index(*group)].add(wide.value(place), *weight);
             self.counts[index(*group)] += weight;
         }
@@ -133,7 +134,8 @@ impl Accumulator for FloatSum {
     }
 
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef, RunError> {
-        let sums = groups.iter().map(|group| (self.counts[index(*group)] > 0).then(|| self.sums[index(*group)].value()));
+        let sums =
+            groups.iter().map(|group| (self.counts[index(*group)] > 0).then(|| self.sums[index(*group)].value()));
         let sums: ArrayRef = Arc::new(Float64Array::from_iter(sums));
         let counts: Vec<i64> = groups.iter().map(|group| self.counts[index(*group)]).collect();
         shown_as(self.shown, &sums, &counts, &self.output)
