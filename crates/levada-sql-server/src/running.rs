@@ -41,7 +41,8 @@ impl Running {
     }
 
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().clone()
+        let goes_on = self.progress.lock().is_recovered;
+        self.trouble.lock().clone().filter(|_| !goes_on)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -104,7 +105,6 @@ impl Running {
             (surroundings.sleep)(HOLD_INTERVAL).await;
         }
         drop(hold);
-        *self.trouble.lock() = None;
         std::future::pending().await
     }
 }

@@ -50,9 +50,12 @@ pub(super) async fn start(
     settings: &Settings,
 ) -> anyhow::Result<Sql> {
     let address = listener.local_addr()?;
-    // Threads of their own: a statement that computes keeps no client of the broker waiting.
-    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("levada-sql").build();
-    let runtime = threads.context("cannot start the threads of SQL")?;
+    // Threads of their own: a statement that computes keeps no client of the broker waiting. Two more than there are
+    // processors, so that whoever wants to stop one is heard.
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) + 2;
+    let mut threads_of_sql = tokio::runtime::Builder::new_multi_thread();
+    let runtime = threads_of_sql.worker_threads(threads).thread_name("levada-sql").enable_all().build();
+    let runtime = runtime.context("cannot start the threads of SQL")?;
     let (on, spawned) = (runtime.handle().clone(), tasks.clone());
     let parts = Parts {
         handle: Handle::new(Arc::clone(broker)),
