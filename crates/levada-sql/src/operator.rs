@@ -4,6 +4,7 @@ pub(crate) mod aggregate;
 pub(crate) mod consolidate;
 pub(crate) mod join;
 pub(crate) mod project;
+pub(crate) mod top_n;
 pub(crate) mod upsert;
 
 use crate::{

@@ -279,7 +279,7 @@ impl Aggregate {
 }
 
 /// Whether nothing is expected any more of a group whose rows are before `end`: rows at the watermark are not.
-const fn is_closed(end: Timestamp, watermark: Timestamp) -> bool {
+pub(crate) const fn is_closed(end: Timestamp, watermark: Timestamp) -> bool {
     end <= watermark.saturating_add(1)
 }
 

@@ -1,4 +1,4 @@
-//! Flink's aggregate functions where DataFusion's give other types: the sum of whole numbers is of their own type, the
+//! Flink's aggregate and window functions where DataFusion's give other types: the sum of whole numbers is of their own type, the
 //! average of whole numbers is whole.
 //!
 //! Streams have operators of their own for them. What is here runs in batch, on DataFusion's sums and counts, whose
@@ -12,13 +12,15 @@ use datafusion::{
     },
     common::{DataFusionError, Result, ScalarValue, exec_err, plan_err},
     functions_aggregate::{count::count_udaf, sum::sum_udaf},
+    functions_window::row_number::row_number_udwf,
     logical_expr::{
-        Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
-        function::{AccumulatorArgs, StateFieldsArgs},
+        Accumulator, AggregateUDF, AggregateUDFImpl, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDF,
+        WindowUDFImpl,
+        function::{AccumulatorArgs, PartitionEvaluatorArgs, StateFieldsArgs, WindowUDFFieldArgs},
     },
     physical_expr::{PhysicalExpr, expressions::cast as cast_expr},
 };
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// The decimal places of an average of decimals, at least.
 const AVERAGE_SCALE_MIN: i8 = 6;
@@ -31,6 +33,62 @@ pub(super) fn sum() -> Arc<AggregateUDF> {
 /// `AVG` as Flink has it.
 pub(super) fn avg() -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::from(Reduction { name: "avg", signature: Signature::user_defined(Volatility::Immutable) }))
+}
+
+/// `ROW_NUMBER` as Flink has it: a `BIGINT`.
+pub(super) fn row_number() -> Arc<WindowUDF> {
+    Arc::new(WindowUDF::from(RowNumber { signature: Signature::nullary(Volatility::Immutable) }))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RowNumber {
+    signature: Signature,
+}
+
+impl WindowUDFImpl for RowNumber {
+    fn name(&self) -> &str {
+        "row_number"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn partition_evaluator(&self, args: PartitionEvaluatorArgs<'_>) -> Result<Box<dyn PartitionEvaluator>> {
+        Ok(Box::new(Numbering { inner: row_number_udwf().partition_evaluator_factory(args)? }))
+    }
+
+    fn field(&self, args: WindowUDFFieldArgs<'_>) -> Result<FieldRef> {
+        Ok(Arc::new(Field::new(args.name(), DataType::Int64, false)))
+    }
+
+    fn limit_effect(&self, _: &[Arc<dyn PhysicalExpr>]) -> LimitEffect {
+        LimitEffect::None
+    }
+}
+
+/// DataFusion's numbers as `BIGINT`.
+#[derive(Debug)]
+struct Numbering {
+    inner: Box<dyn PartitionEvaluator>,
+}
+
+impl PartitionEvaluator for Numbering {
+    fn evaluate_all(&mut self, values: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+        Ok(cast(&self.inner.evaluate_all(values, rows)?, &DataType::Int64)?)
+    }
+
+    fn evaluate(&mut self, values: &[ArrayRef], range: &Range<usize>) -> Result<ScalarValue> {
+        self.inner.evaluate(values, range)?.cast_to(&DataType::Int64)
+    }
+
+    fn supports_bounded_execution(&self) -> bool {
+        self.inner.supports_bounded_execution()
+    }
+
+    fn is_causal(&self) -> bool {
+        self.inner.is_causal()
+    }
 }
 
 /// The type in which numbers of a type are summed up.

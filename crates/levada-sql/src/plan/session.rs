@@ -17,7 +17,6 @@ use datafusion::{
     execution::{SessionStateBuilder, context::SessionContext},
     functions as scalar,
     functions_aggregate::{count::count_udaf, min_max},
-    functions_window::row_number::row_number_udwf,
     logical_expr::{
         AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
         planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner},
@@ -95,6 +94,8 @@ impl Planner {
         options.sql_parser.enable_ident_normalization = false;
         options.sql_parser.parse_float_as_decimal = true;
         options.sql_parser.map_string_types_to_utf8view = false;
+        // Nulls are the least.
+        options.sql_parser.default_null_ordering = "nulls_min".to_owned();
         // A sub-query with one value is a join: what it gives changes, too.
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         Ok(Self {
@@ -102,7 +103,7 @@ impl Planner {
             upsert_keys,
             scalars: expressions::scalar_functions(),
             aggregates: aggregates(),
-            windows: BTreeMap::from([("row_number".to_owned(), row_number_udwf())]),
+            windows: BTreeMap::from([("row_number".to_owned(), functions::row_number())]),
             expr_planners: vec![
                 Arc::new(scalar::core::planner::CoreFunctionPlanner::default()),
                 Arc::new(scalar::unicode::planner::UnicodeFunctionPlanner),

@@ -1,5 +1,7 @@
 //! From a logical plan to a [`Dataflow`].
 
+mod rank;
+
 use super::{
     PlanError,
     expressions::physical,
@@ -20,7 +22,7 @@ use crate::{
 use datafusion::{
     arrow::datatypes::{Field, Schema, SchemaRef},
     common::{DFSchema, JoinType, NullEquality},
-    logical_expr::{self as logical, Distinct, Expr, LogicalPlan, expr::AggregateFunction},
+    logical_expr::{self as logical, Distinct, Expr, ExprSchemable as _, LogicalPlan, expr::AggregateFunction},
     physical_expr::{PhysicalExpr, expressions::Column as PhysicalColumn},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -49,7 +51,9 @@ pub struct Plan {
 /// Builds the dataflow of a plan.
 pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>>) -> Result<Plan, PlanError> {
     let (sources, readers, nodes, tables) = Default::default();
-    let mut builder = Builder { upsert_keys, tables, sources, readers, nodes };
+    let mut limits = rank::Limits::new();
+    rank::limits(plan, &mut limits);
+    let mut builder = Builder { upsert_keys, limits, tables, sources, readers, nodes };
     let mut stream = builder.build(plan)?;
     let schema = arrow_schema(plan.schema());
     if !stream.is_append_only {
@@ -84,6 +88,7 @@ struct Stream {
 
 struct Builder<'a> {
     upsert_keys: &'a BTreeMap<String, Vec<usize>>,
+    limits: rank::Limits,
     /// Of each source: its rows as those who read it see them.
     tables: Vec<Stream>,
     sources: Vec<Source>,
@@ -135,6 +140,7 @@ impl Builder<'_> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
             LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Window(window) => self.rank(window),
             other => Err(refusal(other)),
         }
     }
@@ -238,9 +244,7 @@ impl Builder<'_> {
         let is_append_only = input.is_append_only;
         let projection = Project::columns(columns, Arc::clone(&projected));
         let stream = self.chain(input, Box::new(projection), is_append_only);
-        let is_end = |field: &Arc<Field>| field.metadata().get(WINDOW_KEY).is_some_and(|mark| mark == WINDOW_END);
-        let end_key = output.fields().iter().take(key_count).position(is_end);
-        let window = end_key.map(|end_key| aggregate::Window { end_key, sources: stream.sources.clone() });
+        let window = call_window(&aggregate.group_expr, from, &stream);
         if window.is_some() && !is_append_only {
             let hint = Some("aggregate the windows of the table first");
             return Err(PlanError::unsupported("a window over rows that change", hint));
@@ -340,6 +344,16 @@ impl Builder<'_> {
     }
 }
 
+/// The window whose end is among expressions.
+fn call_window(keys: &[Expr], from: &DFSchema, stream: &Stream) -> Option<aggregate::Window> {
+    let is_end = |key: &Expr| {
+        let field = key.to_field(from).map(|(_, field)| field);
+        field.is_ok_and(|field| field.metadata().get(WINDOW_KEY).is_some_and(|mark| mark == WINDOW_END))
+    };
+    let end_key = keys.iter().position(is_end)?;
+    Some(aggregate::Window { end_key, sources: stream.sources.clone() })
+}
+
 /// A join's condition over the left columns, then, from `right_start` on, the right.
 fn pair_filter(filter: &Expr, join: &logical::Join, right_start: usize) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
     use datafusion::common::tree_node::{Transformed, TreeNode as _};
@@ -402,10 +416,9 @@ fn refusal(plan: &LogicalPlan) -> PlanError {
             PlanError::unsupported("ORDER BY in a continuous query", Some("order when you read the result"))
         }
         LogicalPlan::Limit(_) => {
-            let hint = "write WHERE ROW_NUMBER() … <= n once that is there, or limit when you read the result";
+            let hint = "number rows with ROW_NUMBER() and keep the first, or limit when you read the result";
             PlanError::unsupported("LIMIT in a continuous query", Some(hint))
         }
-        LogicalPlan::Window(_) => PlanError::unsupported("OVER", None),
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
             PlanError::unsupported("a continuous query without a table", None)
         }

@@ -42,6 +42,12 @@ const QUERIES: &[&str] = &[
     "SELECT k, c FROM (SELECT k, COUNT(*) AS c FROM a GROUP BY k) AS t WHERE c > (SELECT COUNT(*) FROM b) / 4",
     "WITH t AS (SELECT k, SUM(n) AS s FROM a GROUP BY k) SELECT x.k, x.s FROM t AS x JOIN t AS y ON x.s = y.s",
     "SELECT g, SUM(c) AS c FROM (SELECT g, COUNT(*) AS c FROM a GROUP BY g UNION ALL SELECT g, -COUNT(*) AS c FROM b GROUP BY g) AS t GROUP BY g",
+    "SELECT k, g, n, f, rn FROM (SELECT k, g, n, f, ROW_NUMBER() OVER (PARTITION BY k ORDER BY n DESC, g, f) AS rn \
+     FROM a) AS t WHERE rn <= 3",
+    "SELECT k, s, rn FROM (SELECT k, s, ROW_NUMBER() OVER (ORDER BY s DESC, k) AS rn \
+     FROM (SELECT k, SUM(n) AS s FROM a GROUP BY k) AS u) AS t WHERE rn < 3 AND s > 0",
+    "SELECT k, n, g FROM (SELECT k, n, g, ROW_NUMBER() OVER (PARTITION BY k ORDER BY n, g) AS rn FROM a) AS t \
+     WHERE rn = 1",
 ];
 
 #[test]
@@ -69,6 +75,14 @@ const WINDOWS: &[&str] = &[
     "SELECT window_end, MAX(c) AS most FROM (SELECT window_start, window_end, k, COUNT(*) AS c \
      FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), INTERVAL '5' SECOND)) WHERE {in time} \
      GROUP BY window_start, window_end, k) AS t GROUP BY window_start, window_end",
+    "SELECT window_end, k, c, rn FROM (SELECT window_end, k, c, \
+     ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY c DESC, k) AS rn \
+     FROM (SELECT window_start, window_end, k, COUNT(*) AS c \
+     FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), INTERVAL '5' SECOND)) WHERE {in time} \
+     GROUP BY window_start, window_end, k) AS t) AS u WHERE rn <= 2",
+    "SELECT window_end, k, n, g, rn FROM (SELECT window_end, k, n, g, \
+     ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY n DESC, g, k) AS rn \
+     FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), INTERVAL '5' SECOND)) WHERE {in time}) AS u WHERE rn <= 2",
 ];
 
 #[test]
