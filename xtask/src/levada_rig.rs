@@ -49,7 +49,7 @@ pub(crate) struct Config {
     pub(crate) binary: PathBuf,
     /// Holds `data/` and `levada.log`.
     pub(crate) data_dir: PathBuf,
-    /// Flags beyond `--data-dir`, `--kafka`, `--http` and `--registry`.
+    /// Flags beyond `--data-dir`, `--kafka`, `--http`, `--registry` and `--sql`.
     pub(crate) flags: Vec<String>,
     /// Environment variables beyond our own.
     pub(crate) variables: Vec<(String, String)>,
@@ -84,6 +84,8 @@ struct Addresses {
     http: String,
     /// Older binaries have no schema registry.
     registry: Option<String>,
+    /// Nor SQL.
+    sql: Option<String>,
 }
 
 impl Levada {
@@ -98,8 +100,11 @@ impl Levada {
     pub(crate) fn prepare(config: Config) -> Result<Self> {
         fs::create_dir_all(&config.data_dir)?;
         let kafka = format!("127.0.0.1:{}", config.kafka_port);
-        let registry = has_registry(&config.binary)?.then(|| "127.0.0.1:0".to_owned());
-        Ok(Self { config, addresses: Addresses { kafka, http: "127.0.0.1:0".to_owned(), registry }, process: None })
+        let options = options_of(&config.binary)?;
+        let any = || "127.0.0.1:0".to_owned();
+        let registry = options.contains("--registry").then(any);
+        let sql = options.contains("--sql").then(any);
+        Ok(Self { config, addresses: Addresses { kafka, http: any(), registry, sql }, process: None })
     }
 
     /// Sets the environment variables of the next start.
@@ -156,6 +161,9 @@ impl Levada {
         if let Some(registry) = &self.addresses.registry {
             command.args(["--registry", registry]);
         }
+        if let Some(sql) = &self.addresses.sql {
+            command.args(["--sql", sql]);
+        }
         command.args(&self.config.flags).envs(self.config.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let started = Instant::now();
@@ -185,10 +193,10 @@ impl Levada {
     }
 }
 
-/// Whether a binary serves schemas, too.
-fn has_registry(binary: &Path) -> Result<bool> {
+/// What a binary says of the options of its server.
+fn options_of(binary: &Path) -> Result<String> {
     let help = Command::new(binary).args(["serve", "--help"]).output()?;
-    Ok(String::from_utf8_lossy(&help.stdout).contains("--registry"))
+    Ok(String::from_utf8_lossy(&help.stdout).into_owned())
 }
 
 /// The first line of stdout, or `None` when it ends or stays silent. A thread keeps reading, so that
@@ -211,7 +219,8 @@ fn ready_line(stdout: ChildStdout) -> Result<Option<String>> {
 fn parse_ready(line: &str) -> Option<Addresses> {
     let fields = line.strip_prefix("levada ready ")?;
     let field = |name: &str| fields.split(' ').find_map(|field| field.strip_prefix(name)).map(str::to_owned);
-    Some(Addresses { kafka: field("kafka=")?, http: field("http=")?, registry: field("registry=") })
+    let (registry, sql) = (field("registry="), field("sql="));
+    Some(Addresses { kafka: field("kafka=")?, http: field("http=")?, registry, sql })
 }
 
 #[cfg(test)]

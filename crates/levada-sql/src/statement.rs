@@ -131,6 +131,14 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// Checks that the query is run, and that its rows fit the table that they go to.
+    ///
+    /// # Errors
+    /// As [`Self::run`] before anything is read.
+    pub fn check(&self) -> Result<(), StatementError> {
+        self.plan().map(drop)
+    }
+
     /// Plans the query, and checks that its rows fit the table that they go to.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! [`Handle`]: topics as tables, and the way to everything else.
 
 use crate::{
+    catalog::Catalog,
     inputs::{InputPartition, Inputs},
     journal::{Journal, Recovered},
     read::ReadError,
@@ -179,6 +180,14 @@ impl Handle {
     /// [`HandleError`].
     pub async fn drop_journal(&self, statement: &str) -> Result<(), HandleError> {
         Journal::delete(&self.broker, statement).await
+    }
+
+    /// The topic with definitions of tables, views and statements.
+    ///
+    /// # Errors
+    /// Never: the topic's name is legal.
+    pub fn catalog(&self) -> Result<Catalog, HandleError> {
+        Catalog::of(&self.broker)
     }
 
     /// What the broker's clock shows, in milliseconds since 1970.

@@ -10,11 +10,13 @@
 //! after a crash: journal ─▶ snapshot and epochs ─▶ hold ─▶ read ─▶ …
 //! ```
 
+mod catalog;
 mod handle;
 mod inputs;
 mod journal;
 mod read;
 
+pub use catalog::{CATALOG_TOPIC, Catalog};
 pub use handle::{Handle, HandleError, TopicInfo};
 pub use inputs::{Growth, InputPartition, Inputs};
 pub use journal::{CommitError, JOURNAL_PREFIX, Journal, Output, OutputRecord, Recovered};

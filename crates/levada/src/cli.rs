@@ -2,7 +2,7 @@
 
 use crate::commands::{
     bench::BenchCommand, cluster::ClusterCommand, config::ConfigCommand, consume::Consume, group::GroupCommand,
-    log::LogCommand, produce::Produce, schema::SchemaCommand, topic::TopicCommand,
+    log::LogCommand, produce::Produce, schema::SchemaCommand, sql::Sql, topic::TopicCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Produce(Produce),
     /// Print a line for each record of a topic
     Consume(Consume),
+    /// Ask and watch queries, define tables and statements that run
+    Sql(Sql),
     /// Register, look at, compare and delete schemas
     #[command(subcommand)]
     Schema(SchemaCommand),

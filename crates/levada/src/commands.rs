@@ -8,6 +8,7 @@ pub(crate) mod group;
 pub(crate) mod log;
 pub(crate) mod produce;
 pub(crate) mod schema;
+pub(crate) mod sql;
 pub(crate) mod topic;
 
 mod hints;

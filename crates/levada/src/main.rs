@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Topic(command) => command.run(),
         Command::Produce(command) => command.run(),
         Command::Consume(command) => command.run(),
+        Command::Sql(command) => command.run(),
         Command::Schema(command) => command.run(),
         Command::Group(command) => command.run(),
         Command::Cluster(command) => command.run(),

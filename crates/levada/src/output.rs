@@ -4,7 +4,10 @@
 //! error: it ends the command quietly, see [`is_closed_pipe`].
 
 use serde::Serialize;
-use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+use std::{
+    borrow::Cow,
+    io::{self, BufWriter, IsTerminal as _, Stdout, Write},
+};
 
 /// How results are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -90,14 +93,25 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// Rows under headings, columns aligned; numbers to the right.
 #[derive(Debug)]
 pub(crate) struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<Cow<'static, str>>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table without rows.
     pub(crate) fn new<const N: usize>(headings: [&'static str; N]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+        Self { headings: headings.into_iter().map(Cow::Borrowed).collect(), rows: Vec::new() }
+    }
+
+    /// A table without rows whose columns are known only now.
+    pub(crate) fn of(headings: Vec<String>) -> Self {
+        Self { headings: headings.into_iter().map(Cow::Owned).collect(), rows: Vec::new() }
+    }
+
+    /// As [`Self::row`].
+    pub(crate) fn push(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.headings.len(), "one cell a column");
+        self.rows.push(cells);
     }
 
     /// Adds a row, one text a column.
@@ -110,7 +124,7 @@ impl Table {
     pub(crate) fn render(&self) -> String {
         let columns: Vec<Column> = (0..self.headings.len()).map(|index| self.column(index)).collect();
         let mut text = String::new();
-        let headings: Vec<String> = self.headings.iter().map(|&heading| heading.to_owned()).collect();
+        let headings: Vec<String> = self.headings.iter().map(|heading| heading.clone().into_owned()).collect();
         for row in std::iter::once(&headings).chain(&self.rows) {
             let mut line = String::new();
             for (cell, column) in row.iter().zip(&columns) {
@@ -129,8 +143,8 @@ impl Table {
 
     fn column(&self, index: usize) -> Column {
         let cells = || self.rows.iter().filter_map(|row| row.get(index));
-        let heading = self.headings.get(index).copied().unwrap_or_default();
-        let width = cells().map(|cell| cell.chars().count()).max().unwrap_or(0).max(heading.len());
+        let heading = self.headings.get(index).map_or(0, |heading| heading.chars().count());
+        let width = cells().map(|cell| cell.chars().count()).max().unwrap_or(0).max(heading);
         let numeric = |cell: &String| cell == "-" || cell.parse::<f64>().is_ok();
         Column { width, is_numeric: cells().next().is_some() && cells().all(numeric) }
     }

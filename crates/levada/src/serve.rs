@@ -1,6 +1,7 @@
 //! `levada serve`: the options, and the wiring of store, broker and listeners.
 
 mod registry;
+mod sql;
 mod wiring;
 
 use crate::{
@@ -25,6 +26,9 @@ pub(crate) struct ServeArgs {
     /// Where the schema registry is served; port 0 picks a free one, `off` serves none [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     registry: Option<String>,
+    /// Where SQL is served over HTTP; port 0 picks a free one, `off` runs none [default: 127.0.0.1:8088]
+    #[arg(long, value_name = "ADDR")]
+    sql: Option<String>,
     /// The address that clients are told to connect to, for brokers behind NAT or in a container
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
@@ -71,6 +75,7 @@ impl ServeArgs {
             ("kafka", &self.kafka),
             ("http", &self.http),
             ("registry", &self.registry),
+            ("sql", &self.sql),
             ("advertise", &self.advertise),
         ];
         for (key, value) in texts {

@@ -3,7 +3,7 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("levada-model", &[]),
     ("levada-avro", &["levada-tags"]),
     ("levada-compress", &["levada-model"]),
@@ -16,15 +16,9 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("levada-schema-client", &["levada-schema", "levada-model"]),
     (
         "levada-sql",
-        &[
-            "levada-sql-syntax",
-            "levada-stream",
-            "levada-model",
-            "levada-avro",
-            "levada-json-schema",
-            "levada-protobuf",
-        ],
+        &["levada-sql-syntax", "levada-stream", "levada-model", "levada-avro", "levada-json-schema", "levada-protobuf"],
     ),
+    ("levada-sql-server", &["levada-sql", "levada-sql-syntax", "levada-stream", "levada-model"]),
     ("levada-sql-syntax", &[]),
     ("levada-broker", &["levada-store", "levada-model", "levada-compress"]),
     ("levada-stream", &["levada-broker", "levada-store", "levada-model", "levada-compress"]),

@@ -53,12 +53,14 @@ impl Stop {
         self.notify.notify_one();
     }
 
-    pub(crate) fn is_given(&self) -> bool {
+    /// Whether it was given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
         self.given.load(Ordering::Acquire)
     }
 
     /// Resolves when it is given, or `other` resolves.
-    pub(crate) async fn or<T>(&self, other: impl Future<Output = T>) {
+    pub async fn or<T>(&self, other: impl Future<Output = T>) {
         tokio::select! {
             _ = other => {}
             () = self.notify.notified() => {}
@@ -69,6 +71,8 @@ impl Stop {
 /// Figures of a running statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// Whether it is where it was when it ran last, and keeps what it needs from retention and compaction.
+    pub is_recovered: bool,
     /// Epochs since it was created.
     pub epochs: u64,
     /// Rows written since it was started.
@@ -423,6 +427,7 @@ impl Running {
         let read = partitions.zip(&self.position).map(|(it, at)| ((it.topic.clone(), it.partition), *at));
         let with_time = self.sources.iter().zip(&self.watermarks).filter(|(source, _)| source.has_watermark());
         Progress {
+            is_recovered: true,
             epochs: self.epoch,
             rows_written: self.rows_written,
             rows_read: self.rows_read,

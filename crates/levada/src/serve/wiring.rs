@@ -1,6 +1,6 @@
 //! Puts store, broker and listeners together, says when clients are served, and ends in good order.
 
-use super::registry;
+use super::{registry, sql};
 use crate::{
     http::{self, Faces, Metric, MetricKind, Readiness},
     output::{Format, Output, note},
@@ -47,6 +47,7 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     server_config.validate()?;
     let http_listener = listen(settings, "http").await?;
     let registry_listener = registry::listen(settings).await?;
+    let sql_listener = sql::listen(settings).await?;
 
     let data_dir = PathBuf::from(settings.text("data-dir").unwrap_or_default());
     std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot create `{}`", data_dir.display()))?;
@@ -72,9 +73,14 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let http = http_listener.local_addr()?;
     start_http(&tasks, http_listener, &store, Arc::clone(&broker), server.metrics());
     let registry = registry_listener.map(|listener| registry::start(&tasks, listener, &broker)).transpose()?;
+    let sql = match sql_listener {
+        Some(listener) => Some(sql::start(&tasks, listener, &broker, settings).await?),
+        None => None,
+    };
     // Whoever reads that clients are served may stop the server at once.
     let stop = stop_requested();
-    announce(settings, Addresses { kafka, http, registry }, &data_dir)?;
+    let addresses = Addresses { kafka, http, registry, sql: sql.as_ref().map(|sql| sql.address) };
+    announce(settings, addresses, &data_dir)?;
     if settings.flag("demo") {
         crate::demo::start(&tasks, kafka);
     }
@@ -82,9 +88,16 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     if cut > 0 {
         tracing::warn!(cut, "connections were cut at the end of the grace time");
     }
+    let grace = settings.duration("shutdown-grace");
+    if let Some(sql) = &sql {
+        sql.close(grace).await;
+    }
     broker.close();
     tasks.stop();
-    tasks.join(settings.duration("shutdown-grace")).await;
+    tasks.join(grace).await;
+    if let Some(sql) = sql {
+        sql.end();
+    }
     tokio::task::spawn_blocking(move || store.close()).await?;
     tracing::info!("stopped in good order");
     Ok(())
@@ -293,14 +306,18 @@ struct Addresses {
     kafka: SocketAddr,
     http: SocketAddr,
     registry: Option<SocketAddr>,
+    sql: Option<SocketAddr>,
 }
 
 /// The line for machines on stdout, what a newcomer needs on stderr.
 fn announce(settings: &Settings, addresses: Addresses, data_dir: &std::path::Path) -> anyhow::Result<()> {
-    let Addresses { kafka, http, registry } = addresses;
+    let Addresses { kafka, http, registry, sql } = addresses;
     let mut output = Output::new(Format::Table);
-    let registry_field = registry.map_or_else(String::new, |address| format!(" registry={address}"));
-    output.line(format_args!("levada ready kafka={kafka} http={http}{registry_field}"))?;
+    let field = |name: &str, address: Option<SocketAddr>| {
+        address.map_or_else(String::new, |address| format!(" {name}={address}"))
+    };
+    let (registry_field, sql_field) = (field("registry", registry), field("sql", sql));
+    output.line(format_args!("levada ready kafka={kafka} http={http}{registry_field}{sql_field}"))?;
     output.flush()?;
     let defaults = settings.broker();
     let durability = defaults.iter().find(|(name, _)| *name == "log.durability").map_or("fsync", |(_, mode)| mode);
@@ -308,6 +325,9 @@ fn announce(settings: &Settings, addresses: Addresses, data_dir: &std::path::Pat
     note(format_args!("  HTTP        http://{http}  (/health/ready, /metrics)"));
     if let Some(registry) = registry {
         note(format_args!("  schemas     http://{registry}"));
+    }
+    if let Some(sql) = sql {
+        note(format_args!("  SQL         http://{sql}  (levada sql)"));
     }
     note(format_args!("  data        {}", data_dir.display()));
     note(format_args!(

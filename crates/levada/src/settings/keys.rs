@@ -50,6 +50,7 @@ pub(crate) const OTHER_VARIABLES: &[&str] = &[
     "LEVADA_CACHE",
     "LEVADA_CONFIG",
     "LEVADA_LOG",
+    "LEVADA_SQL_SERVER",
     #[cfg(feature = "fault-injection")]
     "LEVADA_FAULT_KILL_AT",
 ];
@@ -88,6 +89,8 @@ const OWN: &[Key] = &[
     Key { name: "kafka", kind: Kind::Address, default: "127.0.0.1:9092" },
     Key { name: "http", kind: Kind::Address, default: "127.0.0.1:8080" },
     Key { name: "registry", kind: Kind::AddressOrOff, default: "127.0.0.1:8081" },
+    Key { name: "sql", kind: Kind::AddressOrOff, default: "127.0.0.1:8088" },
+    Key { name: "sql.state.bytes.max", kind: Kind::Size, default: "1GiB" },
     Key { name: "advertise", kind: Kind::Address, default: "" },
     Key { name: "allow-anonymous", kind: Kind::Flag, default: "false" },
     Key { name: "demo", kind: Kind::Flag, default: "false" },

@@ -18,14 +18,15 @@ pub(crate) struct Broker {
     process: Child,
     pub(crate) address: String,
     pub(crate) registry: String,
+    pub(crate) sql: String,
 }
 
 impl Broker {
     pub(crate) fn start(options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, [address, registry]) = serve(dir.path(), ["127.0.0.1:0", "127.0.0.1:0"], &options);
-        Self { dir, options, process, address, registry }
+        let (process, [address, registry, sql]) = serve(dir.path(), ["127.0.0.1:0"; 3], &options);
+        Self { dir, options, process, address, registry, sql }
     }
 
     pub(crate) fn data_dir(&self) -> String {
@@ -39,7 +40,7 @@ impl Broker {
 
     /// On the same address and directory.
     pub(crate) fn start_again(&mut self) {
-        (self.process, _) = serve(self.dir.path(), [&self.address, &self.registry], &self.options);
+        (self.process, _) = serve(self.dir.path(), [&self.address, &self.registry, &self.sql], &self.options);
     }
 
     /// SIGTERM, and a clean end.
@@ -52,6 +53,7 @@ impl Broker {
         let mut command = command(arguments);
         command.env("LEVADA_BOOTSTRAP_SERVER", &self.address);
         command.env("LEVADA_SCHEMA_REGISTRY", format!("http://{}", self.registry));
+        command.env("LEVADA_SQL_SERVER", &self.sql);
         command
     }
 
@@ -123,9 +125,9 @@ impl Drop for Broker {
 }
 
 /// Starts a server and waits for its ready line.
-fn serve(dir: &Path, [kafka, registry]: [&str; 2], options: &[String]) -> (Child, [String; 2]) {
-    let mut command =
-        command(&["serve", "--kafka", kafka, "--http", "127.0.0.1:0", "--registry", registry, "--data-dir"]);
+fn serve(dir: &Path, [kafka, registry, sql]: [&str; 3], options: &[String]) -> (Child, [String; 3]) {
+    let mut command = command(&["serve", "--kafka", kafka, "--http", "127.0.0.1:0", "--registry", registry]);
+    command.args(["--sql", sql, "--data-dir"]);
     let mut process = command.arg(dir).args(options).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -134,14 +136,14 @@ fn serve(dir: &Path, [kafka, registry]: [&str; 2], options: &[String]) -> (Child
         let found = line.split_whitespace().find_map(|word| word.strip_prefix(name));
         found.unwrap_or_else(|| panic!("no `{name}` in `{line}`")).to_owned()
     };
-    (process, [address("kafka="), address("registry=")])
+    (process, [address("kafka="), address("registry="), address("sql=")])
 }
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments).stdin(Stdio::null()).env_remove("LEVADA_CONFIG").env_remove("LEVADA_BOOTSTRAP_SERVER");
     command.env_remove("LEVADA_SCHEMA_REGISTRY").env_remove("LEVADA_SCHEMA_REGISTRY_USER");
-    command.env_remove("LEVADA_SCHEMA_REGISTRY_CA");
+    command.env_remove("LEVADA_SCHEMA_REGISTRY_CA").env_remove("LEVADA_SQL_SERVER");
     command
 }
 

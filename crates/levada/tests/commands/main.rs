@@ -6,6 +6,8 @@ mod broker;
 mod consumer_group;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod sql;
 
 use broker::{Broker, levada, levada_fails, lines};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -166,6 +168,8 @@ fn a_second_server_on_the_same_directory_is_refused() {
         "--http",
         "127.0.0.1:0",
         "--registry",
+        "off",
+        "--sql",
         "off",
     ]);
     assert!(error.contains("is in use by another levada"), "{error}");

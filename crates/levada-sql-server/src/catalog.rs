@@ -1,0 +1,210 @@
+//! [`Catalog`]: tables, views and statements as they were defined, and the records that they are kept as.
+
+use crate::views::Views;
+use bytes::Bytes;
+use levada_sql::Table;
+use levada_sql_syntax::{CreateTable, CreateView, Insert, Statement, parse_statement};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a definition is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Table,
+    View,
+    Statement,
+}
+
+/// How a statement is meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Running,
+    Stopped,
+    Failed,
+    /// Its journal goes; then it does.
+    Dropping,
+}
+
+impl State {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Dropping => "dropping",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Key {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+}
+
+/// What is kept of each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Definition {
+    /// The statement of SQL that defined it.
+    pub(crate) sql: String,
+    /// Who did, as `User:name`.
+    pub(crate) owner: String,
+    /// When, in milliseconds since 1970.
+    pub(crate) created_ms: i64,
+    /// Of statements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<State>,
+    /// Why one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+/// A definition that comes, changes or, without a value, goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) key: Key,
+    pub(crate) value: Option<Definition>,
+}
+
+impl Record {
+    pub(crate) fn encode(&self) -> Result<(Bytes, Option<Bytes>), serde_json::Error> {
+        let value = self.value.as_ref().map(serde_json::to_vec).transpose()?;
+        Ok((serde_json::to_vec(&self.key)?.into(), value.map(Bytes::from)))
+    }
+
+    pub(crate) fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self, serde_json::Error> {
+        Ok(Self { key: serde_json::from_slice(key)?, value: value.map(serde_json::from_slice).transpose()? })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TableEntry {
+    pub(crate) definition: Definition,
+    pub(crate) create: Arc<CreateTable>,
+    pub(crate) table: Arc<Table>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ViewEntry {
+    pub(crate) definition: Definition,
+    pub(crate) create: Arc<CreateView>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct StatementEntry {
+    pub(crate) definition: Definition,
+    /// What it says; `None` where this version does not understand it.
+    pub(crate) insert: Option<Arc<Insert>>,
+}
+
+impl StatementEntry {
+    pub(crate) fn state(&self) -> State {
+        self.definition.state.unwrap_or(State::Running)
+    }
+}
+
+/// All definitions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Catalog {
+    pub(crate) tables: BTreeMap<String, TableEntry>,
+    pub(crate) views: BTreeMap<String, ViewEntry>,
+    pub(crate) statements: BTreeMap<String, StatementEntry>,
+}
+
+impl Catalog {
+    /// Takes a record in.
+    ///
+    /// # Errors
+    /// What is not understood; it is as if it were not there.
+    pub(crate) fn apply(&mut self, record: &Record) -> Result<(), String> {
+        let Record { key: Key { kind, name }, value } = record;
+        let Some(definition) = value.clone() else {
+            match kind {
+                Kind::Table => drop(self.tables.remove(name)),
+                Kind::View => drop(self.views.remove(name)),
+                Kind::Statement => drop(self.statements.remove(name)),
+            }
+            return Ok(());
+        };
+        let parsed = parse_statement(&definition.sql).map(|parsed| parsed.statement);
+        match (kind, parsed) {
+            (Kind::Table, Ok(Statement::CreateTable(create))) => {
+                let table = Arc::new(Table::declared(&create).map_err(|error| error.to_string())?);
+                let entry = TableEntry { definition, create: Arc::new(*create), table };
+                self.tables.insert(name.clone(), entry);
+            }
+            (Kind::View, Ok(Statement::CreateView(create))) => {
+                self.views.insert(name.clone(), ViewEntry { definition, create: Arc::new(create) });
+            }
+            (Kind::Statement, Ok(Statement::Insert(insert))) => {
+                let insert = Some(Arc::new(insert));
+                self.statements.insert(name.clone(), StatementEntry { definition, insert });
+            }
+            (Kind::Statement, parsed) => {
+                let reason = parsed.err().map_or_else(|| "it is no INSERT".to_owned(), |error| error.to_string());
+                let definition = Definition { state: Some(State::Failed), error: Some(reason.clone()), ..definition };
+                self.statements.insert(name.clone(), StatementEntry { definition, insert: None });
+                return Err(reason);
+            }
+            (_, Err(error)) => return Err(error.to_string()),
+            (_, Ok(_)) => return Err("its text defines something else".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// The views' queries.
+    pub(crate) fn view_queries(&self) -> Views {
+        self.views.iter().map(|(name, view)| (name.clone(), Arc::clone(&view.create))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(sql: &str) -> Record {
+        let value = Definition {
+            sql: sql.to_owned(),
+            owner: "User:ANONYMOUS".to_owned(),
+            created_ms: 1_800_000_000_000,
+            state: None,
+            error: None,
+        };
+        Record { key: Key { kind: Kind::Table, name: "t".to_owned() }, value: Some(value) }
+    }
+
+    #[test]
+    fn records_have_one_form() {
+        let mut record = table("CREATE TABLE t (a INT)");
+        let (key, value) = record.encode().unwrap();
+        assert_eq!(key, r#"{"kind":"table","name":"t"}"#);
+        let expected = r#"{"sql":"CREATE TABLE t (a INT)","owner":"User:ANONYMOUS","created_ms":1800000000000}"#;
+        assert_eq!(value.as_deref(), Some(expected.as_bytes()));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        record.key.kind = Kind::Statement;
+        if let Some(definition) = &mut record.value {
+            (definition.state, definition.error) = (Some(State::Failed), Some("why".to_owned()));
+        }
+        let (key, value) = record.encode().unwrap();
+        assert!(value.as_ref().unwrap().ends_with(br#","state":"failed","error":"why"}"#));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        assert!(Record::decode(br#"{"kind":"model","name":"m"}"#, None).is_err());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_left_alone_and_a_statement_shown_as_failed() {
+        let mut catalog = Catalog::default();
+        assert!(catalog.apply(&table("CREATE TABLE t (a FANCY)")).is_err());
+        assert!(catalog.tables.is_empty());
+        let mut statement = table("INSERT SOMEHOW");
+        statement.key.kind = Kind::Statement;
+        assert!(catalog.apply(&statement).is_err());
+        assert_eq!(catalog.statements["t"].state(), State::Failed);
+        catalog.apply(&table("CREATE TABLE t (a INT)")).unwrap();
+        assert!(catalog.tables.contains_key("t"));
+        catalog.apply(&Record { key: table("").key, value: None }).unwrap();
+        assert!(catalog.tables.is_empty());
+    }
+}

@@ -1,0 +1,197 @@
+//! Tables and views: created and dropped.
+
+use super::{Outcome, may_change, named};
+use crate::{
+    Refusal,
+    catalog::{Catalog, Definition, Key, Kind, Record},
+    service::Service,
+    views,
+};
+use levada_sql::{Query, Table, table::Changelog};
+use levada_sql_syntax::{CreateTable, CreateView, ast};
+use levada_stream::{Caller, HandleError};
+
+/// The largest text of a definition.
+const TEXT_SIZE_MAX: usize = 256 << 10;
+
+impl Service {
+    pub(super) async fn create_table(
+        &self,
+        create: CreateTable,
+        text: String,
+        caller: &Caller,
+    ) -> Result<Outcome, Refusal> {
+        let (name, at) = named(&create.name)?;
+        if let Some(outcome) = check_new(&self.catalog(), &name, create.if_not_exists).map_err(|it| it.at(at))? {
+            return Ok(outcome);
+        }
+        let table = Table::declared(&create).map_err(|error| Refusal::from(error).at(at))?;
+        let made = made_topic(self, &table, caller).await.map_err(|refusal| refusal.at(at))?;
+        let definition = self.definition(text, caller)?;
+        let key = Key { kind: Kind::Table, name: name.clone() };
+        let decide = move |catalog: &Catalog| {
+            check_new(catalog, &key.name, false)?;
+            Ok(vec![Record { key, value: Some(definition) }])
+        };
+        self.change(decide).await.map_err(|refusal| refusal.at(at))?;
+        let topic = &table.topic;
+        Ok(Outcome::done(match made {
+            true => format!("table `{name}` is created, and its topic `{topic}`"),
+            false => format!("table `{name}` is created over topic `{topic}`"),
+        }))
+    }
+
+    pub(super) async fn create_view(
+        &self,
+        create: CreateView,
+        text: String,
+        caller: &Caller,
+    ) -> Result<Outcome, Refusal> {
+        let (name, at) = named(&create.name)?;
+        let if_not_exists = create.if_not_exists;
+        let definition = self.definition(text, caller)?;
+        let key = Key { kind: Kind::View, name: name.clone() };
+        // Decided with nobody else changing anything: what the view names stays until it is kept.
+        let mut is_there = false;
+        let decide = |catalog: &Catalog| {
+            if check_new(catalog, &key.name, if_not_exists)?.is_some() {
+                is_there = true;
+                return Ok(Vec::new());
+            }
+            let mut query = create.query.clone();
+            views::expand(&mut query, &catalog.view_queries())?;
+            let tables = self.tables_for(&query, catalog, caller)?;
+            let columns = Query { query, tables }.columns()?;
+            if !create.columns.is_empty() && create.columns.len() != columns.len() {
+                let (named, given) = (create.columns.len(), columns.len());
+                return Err(Refusal::invalid(format!("the view names {named} columns, and its query gives {given}")));
+            }
+            Ok(vec![Record { key, value: Some(definition) }])
+        };
+        self.change(decide).await.map_err(|refusal| refusal.at(at))?;
+        Ok(if is_there { exists(&name) } else { Outcome::done(format!("view `{name}` is created")) })
+    }
+
+    pub(super) async fn drop_table(
+        &self,
+        name: &ast::ObjectName,
+        if_exists: bool,
+        caller: &Caller,
+    ) -> Result<Outcome, Refusal> {
+        let (name, at) = named(name)?;
+        let mut topic = None;
+        let decide = |catalog: &Catalog| {
+            let Some(entry) = catalog.tables.get(&name) else {
+                return missing("table", &name, if_exists, catalog.tables.keys());
+            };
+            may_change(caller, &entry.definition.owner, &format!("table `{name}`"))?;
+            check_unused(catalog, &name)?;
+            topic = Some(entry.table.topic.clone());
+            Ok(vec![Record { key: Key { kind: Kind::Table, name: name.clone() }, value: None }])
+        };
+        self.change(decide).await.map_err(|refusal| refusal.at(at))?;
+        Ok(Outcome::done(match topic {
+            Some(topic) => format!("table `{name}` is dropped; its topic `{topic}` is kept"),
+            None => format!("there is no table `{name}`"),
+        }))
+    }
+
+    pub(super) async fn drop_view(
+        &self,
+        name: &ast::ObjectName,
+        if_exists: bool,
+        caller: &Caller,
+    ) -> Result<Outcome, Refusal> {
+        let (name, at) = named(name)?;
+        let mut is_gone = false;
+        let decide = |catalog: &Catalog| {
+            let Some(entry) = catalog.views.get(&name) else {
+                return missing("view", &name, if_exists, catalog.views.keys());
+            };
+            may_change(caller, &entry.definition.owner, &format!("view `{name}`"))?;
+            check_unused(catalog, &name)?;
+            is_gone = true;
+            Ok(vec![Record { key: Key { kind: Kind::View, name: name.clone() }, value: None }])
+        };
+        self.change(decide).await.map_err(|refusal| refusal.at(at))?;
+        Ok(Outcome::done(match is_gone {
+            true => format!("view `{name}` is dropped"),
+            false => format!("there is no view `{name}`"),
+        }))
+    }
+
+    /// What is kept of something that is defined now.
+    pub(super) fn definition(&self, sql: String, caller: &Caller) -> Result<Definition, Refusal> {
+        if sql.len() > TEXT_SIZE_MAX {
+            return Err(Refusal::invalid(format!("a definition has {TEXT_SIZE_MAX} bytes at most")));
+        }
+        let (owner, created_ms) = (caller.principal.to_string(), self.handle().now_ms());
+        Ok(Definition { sql, owner, created_ms, state: None, error: None })
+    }
+}
+
+/// Makes a table's topic where there is none; says whether it did.
+pub(super) async fn made_topic(service: &Service, table: &Table, caller: &Caller) -> Result<bool, Refusal> {
+    match service.handle().topic(caller, &table.topic) {
+        Ok(_) => Ok(false),
+        Err(HandleError::UnknownTopic(_)) => {
+            let configs: &[(&str, &str)] = match table.changelog {
+                Changelog::Append => &[],
+                Changelog::Upsert => &[("cleanup.policy", "compact")],
+            };
+            service.handle().create_topic(caller, &table.topic, -1, configs).await?;
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn exists(name: &str) -> Outcome {
+    Outcome::done(format!("`{name}` exists already"))
+}
+
+/// That no table or view has the name; where that is no matter, what to answer.
+pub(super) fn check_new(catalog: &Catalog, name: &str, if_not_exists: bool) -> Result<Option<Outcome>, Refusal> {
+    let kind = match (catalog.tables.contains_key(name), catalog.views.contains_key(name)) {
+        (false, false) => return Ok(None),
+        (true, _) => "table",
+        (false, true) => "view",
+    };
+    if if_not_exists {
+        return Ok(Some(exists(name)));
+    }
+    Err(Refusal::exists(format!("{kind} `{name}` exists already")))
+}
+
+pub(super) fn missing<'a>(
+    kind: &str,
+    name: &str,
+    if_exists: bool,
+    known: impl Iterator<Item = &'a String>,
+) -> Result<Vec<Record>, Refusal> {
+    if if_exists {
+        return Ok(Vec::new());
+    }
+    Err(Refusal::unknown(format!("there is no {kind} `{name}`")).with_nearest(name, known.map(String::as_str)))
+}
+
+/// That no view and no statement names a table or view.
+fn check_unused(catalog: &Catalog, name: &str) -> Result<(), Refusal> {
+    let names_it = |query: &ast::Query| views::names(query).is_ok_and(|names| names.tables.contains_key(name));
+    let view = catalog.views.iter().find(|(_, view)| names_it(&view.create.query));
+    if let Some((view, _)) = view {
+        return Err(Refusal::exists(format!("view `{view}` uses `{name}`")).with_hint("drop that first"));
+    }
+    let statement = catalog.statements.iter().find(|(_, entry)| {
+        let insert = entry.insert.as_deref();
+        insert.is_some_and(|insert| {
+            names_it(&insert.query) || levada_sql::table::name_of(&insert.table).is_ok_and(|sink| sink == name)
+        })
+    });
+    match statement {
+        Some((statement, _)) => {
+            Err(Refusal::exists(format!("statement `{statement}` uses `{name}`")).with_hint("drop that first"))
+        }
+        None => Ok(()),
+    }
+}

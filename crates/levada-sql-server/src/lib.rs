@@ -1,0 +1,19 @@
+//! Streaming SQL at work: [`Service`] owns the definitions of tables, views and statements and runs the statements;
+//! [`router`] is its HTTP API.
+//!
+//! What a definition means and how a statement runs is `levada-sql`'s. Here definitions are kept, each durable before
+//! it is answered, statements are started again at every start, and texts of SQL are carried out one statement after
+//! the other.
+
+mod catalog;
+mod execute;
+mod refusal;
+mod rest;
+mod running;
+mod service;
+mod settings;
+mod views;
+
+pub use refusal::{Refusal, RefusalKind};
+pub use rest::{Peer, router};
+pub use service::{Parts, Service, Spawn};

@@ -1,0 +1,157 @@
+//! Queries that are watched: their columns, then the net changes of each epoch, as server-sent events.
+
+use super::{
+    Asked,
+    answer::{Asker, Body},
+};
+use crate::{
+    Refusal, RefusalKind,
+    execute::{self, raw},
+    service::Service,
+};
+use axum::{
+    Router,
+    extract::State,
+    response::{
+        IntoResponse as _, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+    routing::post,
+};
+use futures_core::Stream;
+use levada_sql::{
+    query::Rows,
+    statement::{Stop, Surroundings},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{
+    convert::Infallible,
+    ops::ControlFlow,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::sync::{mpsc, watch};
+
+/// Epochs that wait until whoever looks has read those before.
+const WAITING_MAX: usize = 1_024;
+/// A sign of life, where nothing else comes: connections without any are closed.
+const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(15);
+
+pub(super) fn routes() -> Router<Arc<Service>> {
+    Router::new().route("/v1/sql/live", post(live))
+}
+
+/// The net changes of an epoch.
+#[derive(Serialize)]
+struct Epoch {
+    epoch: u64,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+struct Change {
+    op: &'static str,
+    row: Box<RawValue>,
+}
+
+impl Epoch {
+    /// A row that comes several times is there several times.
+    fn of(epoch: u64, rows: &Rows) -> Result<Self, Refusal> {
+        let mut changes = Vec::with_capacity(rows.rows.len());
+        for (weight, row) in &rows.rows {
+            let (op, row) = (if *weight > 0 { "+I" } else { "-D" }, raw(row)?);
+            (0..weight.unsigned_abs()).for_each(|_| changes.push(Change { op, row: row.clone() }));
+        }
+        Ok(Self { epoch, changes })
+    }
+}
+
+async fn live(State(service): State<Arc<Service>>, Asker(caller): Asker, Body(asked): Body<Asked>) -> Response {
+    let watched = match asked.request(caller) {
+        Ok(request) => {
+            let caller = request.caller.clone();
+            let asked = super::apart(&service, move |service| async move { service.watched(&request) }).await;
+            asked.and_then(|asked| asked).map(|asked| (asked, caller))
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let (asked, caller) = match watched {
+        Ok(watched) => watched,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let (events, waiting) = mpsc::channel(WAITING_MAX);
+    let surroundings = service.surroundings(&caller);
+    let closing = service.closing();
+    let watching = watch(asked, surroundings, events, closing);
+    (service.spawner())("sql-live", Box::pin(watching));
+    Sse::new(Events(waiting)).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE_INTERVAL)).into_response()
+}
+
+/// Watches a query until whoever looks is gone.
+async fn watch(
+    asked: execute::Asked,
+    surroundings: Surroundings,
+    events: mpsc::Sender<Event>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let execute::Asked { query, columns, permit: _permit } = asked;
+    if send(&events, "columns", &columns).await.is_err() {
+        return;
+    }
+    let stop = Stop::default();
+    let mut refused = None;
+    let outcome = {
+        let mut take = |epoch: u64, rows: Rows| {
+            let event = Epoch::of(epoch, &rows).and_then(|epoch| event("epoch", &epoch));
+            let taken = event.and_then(|event| put(&events, event.id(epoch.to_string())));
+            match taken {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(refusal) => {
+                    refused = Some(refusal);
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        tokio::select! {
+            outcome = query.watch(&surroundings, &stop, &mut take) => outcome.map_err(Refusal::from),
+            () = events.closed() => return,
+            _ = closing.wait_for(|closing| *closing) => Err(Refusal::new(RefusalKind::Busy, "the server is shutting down")),
+        }
+    };
+    if let Some(refusal) = outcome.err().or(refused) {
+        // Whoever looked may be gone.
+        drop(send(&events, "error", &refusal.shown(None)).await);
+    }
+}
+
+/// Puts an event into the queue, where there is room.
+fn put(events: &mpsc::Sender<Event>, event: Event) -> Result<(), Refusal> {
+    events.try_send(event).map_err(|_| {
+        let message = format!("{WAITING_MAX} epochs wait to be read: whoever watches reads too slowly");
+        Refusal::new(RefusalKind::Busy, message)
+    })
+}
+
+async fn send(events: &mpsc::Sender<Event>, name: &str, data: &impl Serialize) -> Result<(), Refusal> {
+    let event = event(name, data)?;
+    events.send(event).await.map_err(|_| Refusal::internal("whoever watched is gone"))
+}
+
+fn event(name: &str, data: &impl Serialize) -> Result<Event, Refusal> {
+    let text = serde_json::to_string(data).map_err(|error| Refusal::internal(error.to_string()))?;
+    Ok(Event::default().event(name).data(text))
+}
+
+/// Events as they come.
+struct Events(mpsc::Receiver<Event>);
+
+impl Stream for Events {
+    type Item = Result<Event, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|event| event.map(Ok))
+    }
+}

@@ -1,0 +1,360 @@
+//! [`Service`]: the owner of the definitions, and of the tasks of statements.
+//!
+//! A change is decided on what is there, written, and taken in when it is durable; one at a time. Whoever asks for one
+//! does so in a task of its own, which nobody drops half way.
+
+use crate::{
+    Refusal,
+    catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
+    running::{Alive, Running},
+};
+use levada_model::Str;
+use levada_sql::{
+    Statement, Table,
+    statement::{Sleep, Surroundings},
+};
+use levada_sql_syntax::Insert;
+use levada_stream::{Caller, Handle, HandleError, Hold, Principal};
+use parking_lot::{Mutex, RwLock};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use tokio::sync::{Semaphore, watch};
+
+/// Queries that are watched at once, or answered.
+const QUERIES_MAX: usize = 64;
+/// Statements, tables and views, of each kind.
+const DEFINITIONS_MAX: usize = 10_000;
+
+/// Starts a task on the threads of SQL, under a name.
+pub type Spawn = Arc<dyn Fn(&'static str, Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
+
+/// What a service works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The broker.
+    pub handle: Handle,
+    /// Starts tasks: each statement is one.
+    pub spawn: Spawn,
+    /// Time passes.
+    pub sleep: Sleep,
+    /// The most bytes that a statement or a query may remember.
+    pub state_size_max: usize,
+}
+
+/// Definitions of tables, views and statements, kept in a topic; and the statements, which run.
+pub struct Service {
+    parts: Parts,
+    topic: levada_stream::Catalog,
+    catalog: RwLock<Arc<Catalog>>,
+    running: Mutex<BTreeMap<String, Arc<Running>>>,
+    changing: tokio::sync::Mutex<()>,
+    /// Held by who starts or ends a statement's task: of each there is one.
+    tasks: tokio::sync::Mutex<()>,
+    closing: watch::Sender<bool>,
+    queries: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("statements", &self.catalog().statements.len()).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Reads the definitions, and starts the statements that are to run.
+    ///
+    /// # Errors
+    /// Where the definitions cannot be read.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, HandleError> {
+        // What running statements need is kept until each has seen to that itself.
+        let hold = Arc::new(parts.handle.hold_all());
+        let topic = parts.handle.catalog()?;
+        let catalog = read(&topic).await?;
+        let service = Arc::new(Self {
+            parts,
+            topic,
+            catalog: RwLock::new(Arc::new(catalog)),
+            running: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            tasks: tokio::sync::Mutex::default(),
+            closing: watch::Sender::new(false),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+        });
+        let catalog = service.catalog();
+        for (name, entry) in &catalog.statements {
+            match entry.state() {
+                State::Running => service.launch(name, entry, Some(Arc::clone(&hold))).await,
+                State::Dropping => {
+                    if let Err(error) = service.finish_drop(name).await {
+                        tracing::warn!(statement = name, %error, "a statement that was dropped is not gone yet");
+                    }
+                }
+                State::Stopped | State::Failed => {}
+            }
+        }
+        Ok(service)
+    }
+
+    /// Ends all statements after their epochs; they run again at the next start.
+    pub async fn close(&self) {
+        self.closing.send_replace(true);
+        let all = || self.running.lock().values().cloned().collect::<Vec<_>>();
+        all().iter().for_each(|running| running.stop());
+        // Who was about to start one has done so then, and nobody does later.
+        let _alone = self.tasks.lock().await;
+        let running = all();
+        running.iter().for_each(|running| running.stop());
+        for running in running {
+            running.ended().await;
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Shows when the service ends.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.read())
+    }
+
+    pub(crate) const fn handle(&self) -> &Handle {
+        &self.parts.handle
+    }
+
+    pub(crate) const fn spawner(&self) -> &Spawn {
+        &self.parts.spawn
+    }
+
+    /// Room for queries.
+    pub(crate) const fn queries(&self) -> &Arc<Semaphore> {
+        &self.queries
+    }
+
+    pub(crate) fn surroundings(&self, caller: &Caller) -> Surroundings {
+        let Parts { handle, sleep, state_size_max, .. } = &self.parts;
+        Surroundings {
+            handle: handle.clone(),
+            caller: caller.clone(),
+            sleep: Arc::clone(sleep),
+            state_size_max: *state_size_max,
+        }
+    }
+
+    /// To be held while a statement's task is started or ended.
+    pub(crate) const fn tasks(&self) -> &tokio::sync::Mutex<()> {
+        &self.tasks
+    }
+
+    /// The task of a statement, if it was started.
+    pub(crate) fn running(&self, name: &str) -> Option<Arc<Running>> {
+        self.running.lock().get(name).cloned()
+    }
+
+    /// Decides a change on what is there; resolves when it is durable. Not to be dropped half way.
+    pub(crate) async fn change(
+        &self,
+        decide: impl FnOnce(&Catalog) -> Result<Vec<Record>, Refusal> + Send,
+    ) -> Result<(), Refusal> {
+        let _one_at_a_time = self.changing.lock().await;
+        let mut after = Catalog::clone(&self.catalog());
+        let records = decide(&after)?;
+        let mut encoded = Vec::with_capacity(records.len());
+        for record in &records {
+            after.apply(record).map_err(Refusal::invalid)?;
+            encoded.push(record.encode().map_err(|error| Refusal::internal(error.to_string()))?);
+        }
+        if [after.tables.len(), after.views.len(), after.statements.len()].iter().any(|&count| count > DEFINITIONS_MAX)
+        {
+            let refusal =
+                Refusal::new(crate::RefusalKind::Busy, format!("there are {DEFINITIONS_MAX} of them already"));
+            return Err(refusal.with_hint("drop some"));
+        }
+        if encoded.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.topic.write(encoded).await {
+            // What is there after all shows only in the topic.
+            match read(&self.topic).await {
+                Ok(catalog) => *self.catalog.write() = Arc::new(catalog),
+                Err(error) => tracing::error!(%error, "the definitions of SQL cannot be read back"),
+            }
+            return Err(Refusal::internal(format!("it could not be kept: {error}")));
+        }
+        *self.catalog.write() = Arc::new(after);
+        Ok(())
+    }
+
+    /// Starts a statement's task; where it cannot even be set up, it is kept as failed.
+    pub(crate) async fn launch(self: &Arc<Self>, name: &str, entry: &StatementEntry, hold: Option<Arc<Hold>>) {
+        if self.is_closing() {
+            return;
+        }
+        let (running, alive) = Running::new();
+        self.running.lock().insert(name.to_owned(), Arc::clone(&running));
+        let catalog = self.catalog();
+        let owner = owner(&entry.definition.owner);
+        let statement = entry.insert.as_deref().map(|insert| self.statement(name, insert, &catalog, &owner));
+        match statement {
+            Some(Ok(statement)) => {
+                let task = supervise(Arc::clone(self), running, alive, statement, owner, hold);
+                (self.parts.spawn)("sql-statement", Box::pin(task));
+            }
+            Some(Err(refusal)) => {
+                drop(alive);
+                self.set_state(name, State::Failed, Some(refusal.to_string())).await;
+            }
+            // It is shown as failed already.
+            None => drop(alive),
+        }
+    }
+
+    /// A statement as the engine runs it.
+    pub(crate) fn statement(
+        &self,
+        name: &str,
+        insert: &Insert,
+        catalog: &Catalog,
+        caller: &Caller,
+    ) -> Result<Statement, Refusal> {
+        let mut query = insert.query.clone();
+        crate::views::expand(&mut query, &catalog.view_queries())?;
+        let sink = levada_sql::table::name_of(&insert.table)?;
+        let sink = catalog.tables.get(&sink).ok_or_else(|| Refusal::unknown(format!("there is no table `{sink}`")))?;
+        let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
+        let tables = self.tables_for(&query, catalog, caller)?;
+        Ok(Statement { name: name.to_owned(), query, columns, tables, sink: Arc::clone(&sink.table) })
+    }
+
+    /// The tables that a query of tables alone names: those that were declared, and topics as they are.
+    pub(crate) fn tables_for(
+        &self,
+        query: &levada_sql_syntax::ast::Query,
+        catalog: &Catalog,
+        caller: &Caller,
+    ) -> Result<BTreeMap<String, Arc<Table>>, Refusal> {
+        let names = crate::views::names(query)?;
+        let mut tables = BTreeMap::new();
+        for (name, position) in &names.tables {
+            match catalog.tables.get(name) {
+                Some(entry) => drop(tables.insert(name.clone(), Arc::clone(&entry.table))),
+                None if names.with.contains(name) => {}
+                None => drop(
+                    tables.insert(name.clone(), self.undeclared(name, catalog, caller).map_err(|it| it.at(*position))?),
+                ),
+            }
+        }
+        Ok(tables)
+    }
+
+    /// A topic that was not declared, as its keys and values are.
+    pub(crate) fn undeclared(&self, name: &str, catalog: &Catalog, caller: &Caller) -> Result<Arc<Table>, Refusal> {
+        if self.parts.handle.topic(caller, name).is_err() {
+            let known = catalog.tables.keys().chain(catalog.views.keys()).map(String::as_str);
+            return Err(Refusal::unknown(format!("there is no table `{name}`")).with_nearest(name, known));
+        }
+        raw_table(name).ok_or_else(|| {
+            let refusal = Refusal::unknown(format!("topic `{name}` is not declared as a table"));
+            let name = quoted(name);
+            refusal.with_hint(format!("CREATE TABLE {name} (column1 STRING, …) WITH ('format' = 'json')"))
+        })
+    }
+
+    /// Keeps a statement's state, if there still is such a statement.
+    pub(crate) async fn set_state(&self, name: &str, state: State, error: Option<String>) {
+        let changed = self.change(|catalog| Ok(with_state(catalog, name, state, error).into_iter().collect())).await;
+        if let Err(error) = changed {
+            tracing::error!(statement = name, %error, "the state of a statement is not kept");
+        }
+    }
+
+    /// Ends a statement's task, and waits for that.
+    pub(crate) async fn end(&self, name: &str) {
+        if let Some(running) = self.running(name) {
+            running.stop();
+            running.ended().await;
+        }
+    }
+
+    /// Takes away the journal of a statement that is being dropped, then the statement.
+    pub(crate) async fn finish_drop(&self, name: &str) -> Result<(), Refusal> {
+        self.end(name).await;
+        self.parts.handle.drop_journal(name).await?;
+        let key = Key { kind: Kind::Statement, name: name.to_owned() };
+        self.change(|_| Ok(vec![Record { key, value: None }])).await?;
+        self.running.lock().remove(name);
+        Ok(())
+    }
+}
+
+/// All definitions that the topic has.
+async fn read(topic: &levada_stream::Catalog) -> Result<Catalog, HandleError> {
+    let mut catalog = Catalog::default();
+    for (key, value) in topic.read().await? {
+        let applied = match Record::decode(&key, value.as_deref()) {
+            Ok(record) => catalog.apply(&record),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = applied {
+            let key = String::from_utf8_lossy(&key);
+            tracing::warn!(%key, error, "a definition of SQL is not understood");
+        }
+    }
+    Ok(catalog)
+}
+
+/// Runs a statement to its end, and keeps why it failed.
+async fn supervise(
+    service: Arc<Service>,
+    running: Arc<Running>,
+    alive: Alive,
+    statement: Statement,
+    owner: Caller,
+    hold: Option<Arc<Hold>>,
+) {
+    let surroundings = service.surroundings(&owner);
+    tracing::info!(statement = statement.name, "a statement runs");
+    match running.run(&statement, &surroundings, hold).await {
+        Ok(()) => tracing::info!(statement = statement.name, "a statement ended"),
+        Err(error) => {
+            tracing::error!(statement = statement.name, %error, "a statement failed");
+            service.set_state(&statement.name, State::Failed, Some(error.to_string())).await;
+        }
+    }
+    // Only now: whoever waits for its end may change its state then.
+    drop(alive);
+}
+
+/// The record that gives a statement another state; none where it is being dropped or not there.
+pub(crate) fn with_state(catalog: &Catalog, name: &str, state: State, error: Option<String>) -> Option<Record> {
+    let entry = catalog.statements.get(name).filter(|entry| entry.state() != State::Dropping)?;
+    let value = Definition { state: Some(state), error, ..entry.definition.clone() };
+    Some(Record { key: Key { kind: Kind::Statement, name: name.to_owned() }, value: Some(value) })
+}
+
+/// In whose name a statement runs.
+fn owner(text: &str) -> Caller {
+    let (kind, name) = text.split_once(':').unwrap_or(("User", text));
+    let principal = Principal { kind: Str::from(kind.to_owned()), name: Str::from(name.to_owned()) };
+    Caller { principal, client_id: "sql".into(), client_host: Str::default() }
+}
+
+/// A name as it stands in a text.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("`{name}`")
+}
+
+/// A topic as a table of keys and values that are not looked into, where there is a format for that.
+fn raw_table(name: &str) -> Option<Arc<Table>> {
+    let sql = format!(
+        "CREATE TABLE {} (`key` BYTES, `val` BYTES) WITH ('key.format' = 'raw', 'key.fields' = 'key', \
+         'value.format' = 'raw')",
+        quoted(name)
+    );
+    let parsed = levada_sql_syntax::parse_statement(&sql).ok()?;
+    let levada_sql_syntax::Statement::CreateTable(create) = parsed.statement else { return None };
+    Table::declared(&create).ok().map(Arc::new)
+}

@@ -1,0 +1,121 @@
+//! [`Settings`]: what somebody set for the statements that follow. They are the asker's, and go with each request.
+
+use crate::Refusal;
+use std::collections::BTreeMap;
+
+/// Whether a query is answered once, or for as long as somebody looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Streaming,
+    Batch,
+}
+
+const MODE: &str = "execution.runtime-mode";
+const NAME: &str = "pipeline.name";
+const KEYS: [&str; 2] = [MODE, NAME];
+
+/// What was set; all keys are known, and all values sound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) mode: Option<Mode>,
+    /// The next statement's name.
+    pub(crate) name: Option<String>,
+}
+
+impl Settings {
+    pub(crate) fn read(pairs: &BTreeMap<String, String>) -> Result<Self, Refusal> {
+        let mut settings = Self::default();
+        pairs.iter().try_for_each(|(key, value)| settings.set(key, value))?;
+        Ok(settings)
+    }
+
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), Refusal> {
+        match key {
+            MODE => self.mode = Some(mode(value)?),
+            NAME => {
+                check_name(value)?;
+                self.name = Some(value.to_owned());
+            }
+            _ => return Err(unknown(key)),
+        }
+        Ok(())
+    }
+
+    /// Resets one, or all.
+    pub(crate) fn reset(&mut self, key: Option<&str>) -> Result<(), Refusal> {
+        match key {
+            None => *self = Self::default(),
+            Some(MODE) => self.mode = None,
+            Some(NAME) => self.name = None,
+            Some(key) => return Err(unknown(key)),
+        }
+        Ok(())
+    }
+
+    /// Those that are set.
+    pub(crate) fn pairs(&self) -> BTreeMap<String, String> {
+        let mode = self.mode.map(|mode| match mode {
+            Mode::Streaming => "streaming".to_owned(),
+            Mode::Batch => "batch".to_owned(),
+        });
+        let pairs = [(MODE, mode), (NAME, self.name.clone())];
+        pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+}
+
+/// A mode by Flink's name, in whatever case.
+pub(crate) fn mode(text: &str) -> Result<Mode, Refusal> {
+    match text.to_ascii_lowercase().as_str() {
+        "streaming" => Ok(Mode::Streaming),
+        "batch" => Ok(Mode::Batch),
+        _ => Err(Refusal::invalid(format!("`{MODE}` is `streaming` or `batch`, not `{text}`"))),
+    }
+}
+
+fn unknown(key: &str) -> Refusal {
+    let known = KEYS.map(|key| format!("`{key}`")).join(" and ");
+    let refusal = Refusal::invalid(format!("there is no setting `{key}`; there are {known}"));
+    refusal.with_nearest(key, KEYS.into_iter())
+}
+
+/// Bytes of a statement's name: its journal's topic begins with five more.
+const NAME_SIZE_MAX: usize = 200;
+
+/// Whether a statement can have this name, which its journal has, too.
+pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
+    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.is_empty() || name.len() > NAME_SIZE_MAX || !name.bytes().all(is_sound) {
+        let message = format!(
+            "`{name}` cannot be a statement's name: it has 1 to {NAME_SIZE_MAX} letters, digits, `-`, `_` and `.`"
+        );
+        return Err(Refusal::invalid(message));
+    }
+    // Its journal would be the topic with the definitions.
+    if levada_stream::CATALOG_TOPIC.strip_prefix(levada_stream::JOURNAL_PREFIX) == Some(name) {
+        return Err(Refusal::invalid(format!("a statement cannot be named `{name}`: choose another name")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_settings_and_values_are_refused_with_what_there_is() {
+        let mut settings = Settings::default();
+        settings.set("execution.runtime-mode", "BATCH").unwrap();
+        settings.set("pipeline.name", "totals").unwrap();
+        let refused = settings.set("pipline.name", "x").unwrap_err();
+        assert_eq!(refused.hint.as_deref(), Some("did you mean `pipeline.name`?"));
+        assert!(settings.set("execution.runtime-mode", "soon").is_err());
+        for name in ["catalog", "", "a b", "ä"] {
+            assert!(settings.set("pipeline.name", name).is_err(), "{name}");
+        }
+        assert_eq!(Settings::read(&settings.pairs()).unwrap(), settings);
+        settings.reset(Some("pipeline.name")).unwrap();
+        assert_eq!(settings.pairs().len(), 1);
+        settings.reset(None).unwrap();
+        assert_eq!(settings, Settings::default());
+    }
+}

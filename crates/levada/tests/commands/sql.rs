@@ -1,0 +1,74 @@
+//! SQL at the command line, and statements that go on after the server dies.
+
+use crate::broker::{Broker, lines};
+
+const TABLES: &str = "CREATE TABLE orders (customer STRING, amount BIGINT) WITH ('format' = 'json');
+CREATE TABLE large (customer STRING, amount BIGINT) WITH ('format' = 'json');
+INSERT INTO large SELECT customer, amount FROM orders WHERE amount >= 10;";
+const BATCH: &str = "SET 'execution.runtime-mode' = 'batch';";
+
+fn orders(numbers: std::ops::Range<i64>) -> String {
+    numbers.map(|number| format!("{{\"customer\":\"c{}\",\"amount\":{number}}}\n", number % 3)).collect()
+}
+
+#[test]
+fn an_insert_goes_on_after_the_server_was_killed() {
+    let mut broker = Broker::start(&[]);
+    let said = broker.run(&["sql", "-e", TABLES]);
+    let expected = [
+        "table `orders` is created, and its topic `orders`",
+        "table `large` is created, and its topic `large`",
+        "statement `insert-into-large-1` runs",
+    ];
+    assert_eq!(lines(&said), expected);
+    broker.feed(&["produce", "orders"], orders(0..20).as_bytes());
+    let count = |broker: &Broker| {
+        let sql = format!("{BATCH} SELECT COUNT(*) AS n FROM large");
+        let said = broker.run(&["sql", "--output", "json", "-e", &sql]);
+        let row: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        row["n"].as_i64().unwrap()
+    };
+    let wait = |broker: &Broker, expected: i64| {
+        for _ in 0..300 {
+            if count(broker) == expected {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("`large` has {} rows after 30 s, not {expected}", count(broker));
+    };
+    wait(&broker, 10);
+    broker.kill();
+    broker.start_again();
+    broker.feed(&["produce", "orders"], orders(20..40).as_bytes());
+    wait(&broker, 30);
+    broker.stop();
+    broker.start_again();
+    broker.feed(&["produce", "orders"], orders(40..41).as_bytes());
+    wait(&broker, 31);
+    let sql = format!("{BATCH} SELECT customer, SUM(amount) AS total FROM large GROUP BY customer ORDER BY customer");
+    let csv = broker.run(&["sql", "--output", "csv", "-e", &sql]);
+    let sum = |rest: i64| (10..41).filter(|number| number % 3 == rest).sum::<i64>();
+    assert_eq!(csv, format!("customer,total\nc0,{}\nc1,{}\nc2,{}\n", sum(0), sum(1), sum(2)));
+    broker.run(&["sql", "-e", "DROP STATEMENT `insert-into-large-1`; DROP TABLE large"]);
+    assert!(broker.run(&["sql", "-e", "SHOW STATEMENTS"]).starts_with("statement name"));
+}
+
+#[test]
+fn a_query_is_watched_for_a_while_and_errors_point_at_their_place() {
+    let broker = Broker::start(&[]);
+    broker.run(&["sql", "-e", "CREATE TABLE orders (customer STRING, amount BIGINT) WITH ('format' = 'json')"]);
+    broker.feed(&["produce", "orders"], orders(0..4).as_bytes());
+    let sql = "SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer HAVING SUM(amount) > 1";
+    let said = broker.run(&["sql", "--timeout", "3s", "-e", sql]);
+    let mut shown = lines(&said);
+    shown.sort_unstable();
+    assert_eq!(shown, ["+I\tc0\t3", "+I\tc2\t2", "op\tcustomer\ttotal"]);
+    let said = broker.fails(&["sql", "-e", "SHOW TABLES;\nSELECT * FROM ordrs"]);
+    let expected = "error: there is no table `ordrs`\n  2 | SELECT * FROM ordrs\n    |               ^\n  did you mean `orders`?\n";
+    assert_eq!(said, expected);
+    let said = broker.fails(&["sql", "-e", "SELEC 1"]);
+    assert!(said.contains("1 | SELEC 1\n    | ^"), "{said}");
+    let said = broker.fails(&["sql", "--server", "127.0.0.1:1", "-e", "SHOW TABLES"]);
+    assert!(said.contains("`levada serve` starts it"), "{said}");
+}
