@@ -6,12 +6,9 @@
 mod batches;
 mod sender;
 
-use crate::{
-    Client, ClientError, ProduceRecord, client::MissingTopics, config::ClientConfig, 
-    tasks::Task,
-};
+use crate::{Client, ClientError, ProduceRecord, client::MissingTopics, config::ClientConfig, tasks::Task};
 use batches::{BatchResult, Queues, Totals};
-use levada_model::{partition_of_key, Offset, PartitionIndex, batch::Codec};
+use levada_model::{Offset, PartitionIndex, batch::Codec, partition_of_key};
 use levada_protocol::ErrorCode;
 use std::{
     sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},

@@ -17,7 +17,7 @@ use datafusion::error::DataFusionError;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// It means nothing: a name that does not exist, types that do not fit.
-    #[error("{0}")]
+    #[error("{}", plain(.0))]
     Meaning(#[from] DataFusionError),
     /// It is not supported.
     #[error("{what} is not supported{}", hint.as_ref().map_or(String::new(), |hint| format!("; {hint}")))]
@@ -27,6 +27,18 @@ pub enum PlanError {
         /// What to write instead.
         hint: Option<&'static str>,
     },
+}
+
+/// What is wrong, without where in the planner it was noticed.
+fn plain(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    let mut rest = text.as_str();
+    for prefix in ["Error during planning: ", "Schema error: ", "type_coercion caused by ", "SQL error: "] {
+        rest = rest.strip_prefix(prefix).unwrap_or(rest);
+    }
+    // Its second half lists functions by the types that they would take.
+    let rest = rest.split("\n\tCandidate functions:").next().unwrap_or(rest).trim_end();
+    rest.replace(['\n', '\t'], " ")
 }
 
 impl PlanError {

@@ -104,7 +104,10 @@ impl SourceReader {
         value: Option<&[u8]>,
     ) -> Result<(), StatementError> {
         let table = self.table.name.clone();
-        let undecodable = |side, error| StatementError::Record { table, partition, offset, side, error };
+        let undecodable = |side, error| {
+            let error = Box::new(error);
+            StatementError::Record { table, partition, offset, side, error }
+        };
         let is_upsert = self.table.changelog == Changelog::Upsert;
         let mut weight = 1;
         match self.value.decode(value) {

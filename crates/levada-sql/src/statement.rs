@@ -51,7 +51,7 @@ pub enum StatementError {
         /// `key` or `value`.
         side: &'static str,
         /// What is wrong.
-        error: DecodeError,
+        error: Box<DecodeError>,
     },
     /// A partition cannot be read.
     #[error("partition {partition} of table `{table}`: {error}")]

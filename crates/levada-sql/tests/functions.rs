@@ -109,7 +109,7 @@ fn what_has_no_meaning_is_refused_with_what_to_write() {
     let error = refused("SELECT md5('a') FROM t");
     assert!(error.to_lowercase().contains("md5"), "{error}");
     let error = refused("SELECT CAST(TRUE AS STRING) FROM t");
-    assert!(error.contains("a cast from Boolean to Utf8 is not supported"), "{error}");
+    assert!(error.contains("a cast from BOOLEAN to STRING is not supported"), "{error}");
     let error = refused("SELECT one FROM t WHERE one = (SELECT one FROM t)");
     assert!(error.contains("several rows"), "{error}");
 }

@@ -29,13 +29,22 @@ const HEAD_START: usize = 500;
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Starts the demo against the broker that listens at `kafka`; it ends when everything is told to stop.
-pub(crate) fn start(tasks: &Tasks, kafka: SocketAddr) {
+/// The topic as a table. Its time is the wall clock's at which an event was sent, more or less a delay.
+const TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS flights (
+        flight STRING, event STRING, `time` TIMESTAMP_LTZ(3), scheduled TIMESTAMP_LTZ(3), delay_minutes INT,
+        carrier STRING, tail STRING, `from` STRING, `to` STRING, air_minutes INT, miles INT,
+        WATERMARK FOR `time` AS `time` - INTERVAL '1' SECOND
+    ) WITH ('format' = 'json', 'json.timestamp-format.standard' = 'ISO-8601')";
+
+/// Starts the demo against the broker that listens at `kafka` and the SQL server at `sql`; it ends when everything is
+/// told to stop.
+pub(crate) fn start(tasks: &Tasks, kafka: SocketAddr, sql: Option<SocketAddr>) {
     let mut stop = tasks.signal();
-    let address = reachable(kafka);
+    let (address, sql) = (reachable(kafka), sql.map(reachable));
     tasks.spawn("demo", async move {
         tokio::select! {
-            () = keep_replaying(address) => {}
+            () = keep_replaying(address, sql) => {}
             () = stop.given() => {}
         }
     });
@@ -53,7 +62,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     address
 }
 
-async fn keep_replaying(address: SocketAddr) {
+async fn keep_replaying(address: SocketAddr, sql: Option<SocketAddr>) {
     let events = match flights::events() {
         Ok(events) => events,
         Err(error) => {
@@ -62,7 +71,7 @@ async fn keep_replaying(address: SocketAddr) {
         }
     };
     loop {
-        if let Err(error) = replay(address, &events).await {
+        if let Err(error) = replay(address, sql, &events).await {
             tracing::warn!("the demo pauses for {PAUSE:?}: {error:#}");
         }
         sleep(PAUSE).await;
@@ -70,7 +79,7 @@ async fn keep_replaying(address: SocketAddr) {
 }
 
 /// Replays until a failure.
-async fn replay(address: SocketAddr, events: &[Event]) -> anyhow::Result<()> {
+async fn replay(address: SocketAddr, sql: Option<SocketAddr>, events: &[Event]) -> anyhow::Result<()> {
     let mut config = ClientConfig::new(&address.to_string());
     config.client_id = "levada-demo".to_owned();
     let client = Client::connect(config).await?;
@@ -79,6 +88,9 @@ async fn replay(address: SocketAddr, events: &[Event]) -> anyhow::Result<()> {
         Ok(_) => {}
         Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => {}
         Err(error) => return Err(error.into()),
+    }
+    if let Some(sql) = sql {
+        crate::commands::sql::carry_out(&sql.to_string(), TABLE).await.context("its table is not declared")?;
     }
     let producer = Producer::new(client.clone(), ProduceConfig { linger: Duration::ZERO, ..ProduceConfig::default() });
     let mut position = produced(&client).await?;

@@ -66,11 +66,10 @@ struct Partition {
 impl Partition {
     /// The first rows.
     fn first(&self, limit: usize) -> Vec<Box<[u8]>> {
-        let repeated = |(key, (order, count)): (&Box<[u8]>, &(usize, i64))| {
-            let count = usize::try_from(*count).unwrap_or(0).min(limit);
-            std::iter::repeat_n(Box::<[u8]>::from(&key[*order..]), count)
-        };
-        self.rows.iter().flat_map(repeated).take(limit).collect()
+        let repeated =
+            |row: Box<[u8]>, count: i64| std::iter::repeat_n(row, usize::try_from(count).unwrap_or(0).min(limit));
+        let rows = self.rows.iter().flat_map(|(key, (order, count))| repeated(key[*order..].into(), *count));
+        rows.take(limit).collect()
     }
 }
 

@@ -2,8 +2,9 @@
 //! than it does in Flink.
 
 use super::PlanError;
+use crate::types::Type;
 use datafusion::{
-    arrow::datatypes::DataType,
+    arrow::datatypes::{DataType, Field},
     common::{
         DFSchema, Result, ScalarValue,
         tree_node::{Transformed, TreeNode as _, TreeNodeRecursion},
@@ -96,7 +97,12 @@ fn check_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
                 // `TIMESTAMP '…'`, `DATE '…'`.
                 return None;
             }
-            (!is_flinks_cast(&from, to)).then(|| PlanError::unsupported(format!("a cast from {from} to {to}"), None))
+            let name = |of: &DataType| {
+                let field = Field::new("", of.clone(), true);
+                Type::of(&field).map_or_else(|_| of.to_string(), |of| of.to_string())
+            };
+            let cast = || format!("a cast from {} to {}", name(&from), name(to));
+            (!is_flinks_cast(&from, to)).then(|| PlanError::unsupported(cast(), None))
         }
         Expr::ScalarSubquery(query) if query.subquery.max_rows().is_none_or(|rows| rows > 1) => {
             let hint = Some("aggregate it, with MAX for instance, or write a join");

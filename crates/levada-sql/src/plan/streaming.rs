@@ -66,6 +66,7 @@ pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>
     Ok(Plan { sources, schema, is_append_only, dataflow: Dataflow::new(nodes, readers, 1) })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn internal(error: crate::RunError) -> PlanError {
     PlanError::unsupported(error.to_string(), None)
 }

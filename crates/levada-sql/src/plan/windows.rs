@@ -51,7 +51,7 @@ impl RelationPlanner for Windows {
             return plan_err!("a hint on the table of a window is not supported");
         }
         let input = context.plan(table(&function))?;
-        let plan = plan(input, &function)?;
+        let plan = plan(&input, &function)?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, function.alias))))
     }
 }
@@ -71,7 +71,7 @@ fn table(function: &WindowFunction) -> TableFactor {
     }
 }
 
-fn plan(input: LogicalPlan, function: &WindowFunction) -> Result<LogicalPlan> {
+fn plan(input: &LogicalPlan, function: &WindowFunction) -> Result<LogicalPlan> {
     let schema = input.schema();
     let (qualifier, time) = schema.qualified_field_with_unqualified_name(&function.time_column.value)?;
     if !time.metadata().contains_key(ROWTIME_KEY) {
@@ -92,7 +92,7 @@ fn plan(input: LogicalPlan, function: &WindowFunction) -> Result<LogicalPlan> {
     let mut whole: Option<LogicalPlan> = None;
     for span in spans {
         let span = Span { offset_ms: function.offset_ms, ..span };
-        let piece = projected(&input, &time, span)?;
+        let piece = projected(input, &time, span)?;
         whole = Some(match whole {
             None => piece,
             Some(whole) => LogicalPlanBuilder::from(whole).union(piece)?.build()?,

@@ -1,11 +1,14 @@
 //! The bank: debit and credit of a transfer go to two topics in one transaction, so that no answer ever sees only one.
 
 use super::{
-    rig::{Rig, Teller},
+    rig::{Rig, START_MS, Teller},
     sql::{insert, query, run_with, surroundings, tables},
 };
 use levada_log::disk::sim::Fault;
-use levada_model::Outcome;
+use levada_model::{
+    Outcome,
+    record::{BatchBuilder, NewRecord},
+};
 use levada_sql::Table;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -46,6 +49,16 @@ async fn transfers(rig: &Rig, count: i64, first: i64) -> i64 {
         tokio::task::yield_now().await;
     }
     committed
+}
+
+/// Keys and values, for partition 0.
+async fn produce_keyed(rig: &Rig, topic: &str, records: &[(String, Option<String>)]) {
+    let mut builder = BatchBuilder::new();
+    for (key, value) in records {
+        let (key, value) = (Some(key.as_bytes()), value.as_ref().map(String::as_bytes));
+        builder.push(&NewRecord { timestamp: START_MS, key, value, headers: &[] });
+    }
+    rig.send(topic, 0, builder.finish(), None).await.unwrap();
 }
 
 fn number(json: &str, member: &str) -> i64 {
@@ -154,7 +167,7 @@ async fn of_a_table_with_a_key_the_last_row_of_each_key_counts() {
         vec![price("b", None), price("c", Some(5)), price("never", None)],
         vec![price("b", Some(100)), price("a", Some(2))],
     ] {
-        rig.produce_keyed("prices", &prices).await;
+        produce_keyed(&rig, "prices", &prices).await;
         run_with(&rig, &sum, async || {}).await.0.unwrap();
         rows.push(rig.rows("sums").pop().unwrap());
     }

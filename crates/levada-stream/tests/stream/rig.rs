@@ -131,16 +131,6 @@ impl Rig {
         self.send(topic, partition, builder.finish(), None).await
     }
 
-    /// Keys and values, for partition 0.
-    pub(crate) async fn produce_keyed(&self, topic: &str, records: &[(String, Option<String>)]) {
-        let mut builder = BatchBuilder::new();
-        for (key, value) in records {
-            let (key, value) = (Some(key.as_bytes()), value.as_ref().map(String::as_bytes));
-            builder.push(&NewRecord { timestamp: START_MS, key, value, headers: &[] });
-        }
-        self.send(topic, 0, builder.finish(), None).await.unwrap();
-    }
-
     pub(crate) async fn send(
         &self,
         topic: &str,

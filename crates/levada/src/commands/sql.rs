@@ -76,6 +76,12 @@ impl Sql {
     }
 }
 
+/// Carries out statements at the SQL server `server`.
+pub(crate) async fn carry_out(server: &str, sql: &str) -> anyhow::Result<()> {
+    let answer = Remote::new(server).execute(sql).await.map_err(|failure| failure.shown(sql))?;
+    answer.error.map_or(Ok(()), |failure| Err(failure.shown(sql)))
+}
+
 /// Somebody's statements, one after the other.
 struct Session {
     remote: Remote,

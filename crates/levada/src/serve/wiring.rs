@@ -82,7 +82,7 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     let addresses = Addresses { kafka, http, registry, sql: sql.as_ref().map(|sql| sql.address) };
     announce(settings, addresses, &data_dir)?;
     if settings.flag("demo") {
-        crate::demo::start(&tasks, kafka);
+        crate::demo::start(&tasks, kafka, addresses.sql);
     }
     let cut = server.run(stop).await;
     if cut > 0 {
