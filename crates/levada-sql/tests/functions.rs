@@ -1,4 +1,5 @@
 //! What expressions come to, as Flink's documentation and behaviour have it; in batch and, the same, in a stream.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use datafusion::{
     arrow::{

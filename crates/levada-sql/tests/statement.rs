@@ -1,5 +1,6 @@
 //! Statements on a real broker whose disk loses its power.
 
+#[cfg(test)]
 mod statement {
     mod bank;
     #[path = "../../../levada-stream/tests/stream/rig.rs"]
