@@ -142,7 +142,8 @@ impl Query {
         Ok(answer)
     }
 
-    /// Hands the net changes of each epoch to `take`, with the epoch's number, until that has enough or `stop` is given.
+    /// Hands the net changes of each epoch to `take`, with the epoch's number, until that has enough or `stop` is
+    /// given.
     ///
     /// # Errors
     /// [`StatementError`].

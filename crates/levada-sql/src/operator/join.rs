@@ -1,7 +1,8 @@
 //! [`Join`]: pairs of rows with equal keys, kept up to date as rows of either side come and go.
 //!
 //! Each side keeps its rows, each with how often it is there and, where rows without a partner matter, with how many
-//! partners it has. A change meets what the other side has at that moment, then is kept itself: so each pair is met once.
+//! partners it has. A change meets what the other side has at that moment, then is kept itself: so each pair is met
+//! once.
 //!
 //! Keys with a null have no partners, unless nulls are equal here, as they are for `INTERSECT`.
 

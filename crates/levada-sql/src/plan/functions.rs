@@ -1,5 +1,5 @@
-//! Flink's aggregate and window functions where DataFusion's give other types: the sum of whole numbers is of their own type, the
-//! average of whole numbers is whole.
+//! Flink's aggregate and window functions where DataFusion's give other types: the sum of whole numbers is of their own
+//! type, the average of whole numbers is whole.
 //!
 //! Streams have operators of their own for them. What is here runs in batch, on DataFusion's sums and counts, whose
 //! results are brought to Flink's types.
@@ -100,8 +100,7 @@ pub(crate) fn wide(argument: &DataType) -> DataType {
     }
 }
 
-/// The average of numbers whose sum is `sum`, one by one; null of none. Whole numbers are cut off, decimals rounded half
-/// up.
+/// The averages of numbers with these sums; null of none. Whole numbers are cut off, decimals rounded half up.
 pub(crate) fn averages(sums: &ArrayRef, counts: &[i64], output: &DataType) -> Result<ArrayRef> {
     use datafusion::arrow::{array::AsArray as _, datatypes::Decimal128Type, datatypes::Float64Type};
     let strict = CastOptions { safe: false, ..CastOptions::default() };

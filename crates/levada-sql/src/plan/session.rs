@@ -54,8 +54,8 @@ pub struct Table {
     pub schema: SchemaRef,
     /// Its rows, where it is asked in batch; none for streams.
     pub rows: Vec<RecordBatch>,
-    /// The columns of its key, where of each key the last row counts. A stream of its rows has weight −1 at the end of a
-    /// key.
+    /// The columns of its key, where of each key the last row counts. A stream of its rows has weight −1 at the end of
+    /// a key.
     pub upsert_key: Option<Vec<usize>>,
 }
 

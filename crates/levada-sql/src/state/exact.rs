@@ -138,7 +138,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_does_not_matter(numbers in prop::collection::vec(-1e30_f64..1e30, 0..40), extra in -1e60_f64..1e60) {
+        fn the_order_does_not_matter(
+            numbers in prop::collection::vec(-1e30_f64..1e30, 0..40),
+            extra in -1e60_f64..1e60,
+        ) {
             let (mut forward, mut backward) = (ExactSum::default(), ExactSum::default());
             forward.add(extra, 2);
             numbers.iter().for_each(|number| forward.add(*number, 1));

@@ -180,8 +180,8 @@ fn restarted(running: &Plan, mut next: Plan) -> Plan {
     next
 }
 
-/// As [`compare`], of windows: what is shown are those that the watermark has passed. `{in time}` in the query stands for
-/// the condition that batch needs to leave out what is late. Answers with how many rows were late.
+/// As [`compare`], of windows: what is shown are those that the watermark has passed. `{in time}` in the query stands
+/// for the condition that batch needs to leave out what is late. Answers with how many rows were late.
 pub(crate) fn compare_windows(sql: &str, seed: u64, epochs: usize) -> u64 {
     const DELAY: i64 = 3_000;
     let dice = Dice::new(seed);

@@ -16,7 +16,8 @@ pub(super) struct Distinct {
     /// Group and value.
     values: RowTable,
     counts: Vec<i64>,
-    /// The numbers of a group's values, where groups go before their values do. A number may have gone to another since.
+    /// The numbers of a group's values, where groups go before their values do. A number may have gone to another
+    /// since.
     of_group: Option<BTreeMap<u32, Vec<u32>>>,
     group_of: Vec<u32>,
 }
