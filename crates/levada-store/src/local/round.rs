@@ -15,7 +15,7 @@ use levada_log::{
     partition::{ProducerError, Verdict, producer::ProducerState},
 };
 use levada_model::{NO_TIMESTAMP, Offset, ProducerId, Timestamp, record::StoredBatch};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A lease covers this many offsets beyond those that asked for it.
 const LEASE_SIZE: Offset = 1 << 20;
@@ -192,24 +192,47 @@ impl Round {
     }
 
     /// The journal has no room for those that must leave `spare` in it: they are undone, newest first, and fail. Says
-    /// whether others are left. No log has batches both of clients and of the broker.
+    /// whether others are left.
     pub(crate) fn fail_for_space(&mut self, spare: Spare) -> bool {
-        let stays = |batch: &Admitted| spare == Spare::Broker && batch.origin == Origin::Coordinator;
-        let mut kept = self.journalled.iter().map(stays);
+        let stays = self.those_that_stay(spare);
+        let mut kept = stays.iter().copied();
         self.entries.retain(|entry| match entry {
             Entry::Batch { .. } => kept.next().unwrap_or(false),
-            // All of a unit are the broker's own.
             Entry::Unit(parts) => kept.by_ref().take(parts.len()).all(|kept| kept),
             Entry::OffsetLease { .. } => false,
             // Those of batches that were placed are taken away before.
             Entry::Meta { .. } | Entry::Placed { .. } => true,
         });
-        drop(kept);
-        let (kept, failed) = self.take_journalled().into_iter().partition(stays);
+        let mut kept = stays.into_iter();
+        let (kept, failed) = self.take_journalled().into_iter().partition(|_| kept.next().unwrap_or(false));
         self.journalled = failed;
         self.fail_journalled(&AppendError::NoSpace);
         self.journalled = kept;
         !self.entries.is_empty()
+    }
+
+    /// Of each journalled batch: whether it stays where those go that must leave `spare` in the journal. One that comes
+    /// behind one that goes, in its log, has an offset that others will get: it goes, too, and so does its whole unit.
+    fn those_that_stay(&self, spare: Spare) -> Vec<bool> {
+        let mut going = BTreeSet::new();
+        let mut stays = Vec::with_capacity(self.journalled.len());
+        for entry in &self.entries {
+            let count = match entry {
+                Entry::Batch { .. } => 1,
+                Entry::Unit(parts) => parts.len(),
+                Entry::OffsetLease { .. } | Entry::Meta { .. } | Entry::Placed { .. } => 0,
+            };
+            let batches = self.journalled.get(stays.len()..stays.len() + count).unwrap_or_default();
+            let can_stay = |batch: &Admitted| {
+                spare == Spare::Broker && batch.origin == Origin::Coordinator && !going.contains(&batch.log.id())
+            };
+            let stay = batches.iter().all(can_stay);
+            if !stay {
+                going.extend(batches.iter().map(|batch| batch.log.id()));
+            }
+            stays.extend(std::iter::repeat_n(stay, count));
+        }
+        stays
     }
 
     /// Whether direct batches lack leases.

@@ -162,6 +162,31 @@ fn a_round_that_does_not_fit_loses_only_what_clients_sent() {
 }
 
 #[test]
+fn what_comes_behind_a_batch_without_room_does_not_keep_an_offset_that_others_get() {
+    let sim = SimDisk::new();
+    sim.set_capacity(Some(CAPACITY));
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let (store, _) = open_on(&disk);
+    let orders = create(&store, 1, "orders", &[]);
+    let value = "x".repeat(30 << 10);
+    let entry =
+        |value: &str, origin: Origin| AppendEntry { log: Arc::clone(&orders), batch: batch(&[value], None), origin };
+    // A client's batch and, behind it in the same log, one of the broker's, as the marker of a transaction is.
+    let both = || vec![entry(&value, Origin::Client), entry("marker", Origin::Coordinator)];
+    let tickets: Vec<_> = (0..600).map(|_| store.append(AppendSet { entries: both(), acks: Acks::Durable })).collect();
+    let outcomes: Vec<AppendOutcome> = tickets.into_iter().flat_map(|ticket| ticket.wait().unwrap()).collect();
+    let appended = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|appended| appended.base_offset);
+    let appended: Vec<i64> = appended.collect();
+    assert!(appended.len() < outcomes.len(), "some had no room");
+    let expected: Vec<i64> = (0..i64::try_from(appended.len()).unwrap()).collect();
+    assert_eq!(appended, expected, "each offset is given once");
+    sim.set_capacity(None);
+    let last = append_in_time(&store, &orders, "last").unwrap().base_offset;
+    assert_eq!(read_all(&orders).len(), usize::try_from(last + 1).unwrap());
+    store.close();
+}
+
+#[test]
 fn the_first_batch_of_a_producer_keeps_its_place_while_there_is_no_space() {
     for (configs, refused_at_the_door) in [(&[][..], false), (&[], true), (OS, false), (OS, true)] {
         let sim = SimDisk::new();
