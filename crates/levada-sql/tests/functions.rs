@@ -76,7 +76,12 @@ fn expressions_have_flinks_values_and_types() {
         ("CAST(7 AS DOUBLE) / 2", "3.5 DOUBLE"),
         ("TRY_CAST('x' AS INT)", "NULL INT"),
         ("ABS(-3)", "3 INT"),
+        ("SQRT(CAST(4 AS DOUBLE))", "2.0 DOUBLE"),
+        ("1.5 * 2.25", "3.375 DECIMAL(6, 3)"),
+        ("1.5 + 2.25", "3.75 DECIMAL(4, 2)"),
         ("UPPER('ab')", "AB STRING"),
+        ("CHARACTER_LENGTH('')", "0 INT"),
+        ("BTRIM('  x ')", "x STRING"),
         ("LOWER('AB')", "ab STRING"),
         ("CHAR_LENGTH('åb')", "2 INT"),
         ("'a' || 'b'", "ab STRING"),
@@ -111,6 +116,16 @@ fn what_has_no_meaning_is_refused_with_what_to_write() {
     assert!(error.to_lowercase().contains("md5"), "{error}");
     let error = refused("SELECT CAST(TRUE AS STRING) FROM t");
     assert!(error.contains("a cast from BOOLEAN to STRING is not supported"), "{error}");
+    for (expression, what) in [
+        ("1.5 / 2", "a division of decimals is not supported; cast one side to DOUBLE"),
+        ("SUBSTRING('hello', -2)", "SUBSTRING from a place that is computed, or below 1 is not supported"),
+        ("SUBSTRING('hello', one)", "SUBSTRING from a place"),
+        ("'a' LIKE 'a\\%'", "LIKE with such a pattern is not supported"),
+        ("FLOOR(1.5)", "floor"),
+    ] {
+        let error = refused(&format!("SELECT {expression} FROM t"));
+        assert!(error.to_lowercase().contains(&what.to_lowercase()), "{expression}: {error}");
+    }
     let error = refused("SELECT one FROM t WHERE one = (SELECT one FROM t)");
     assert!(error.contains("several rows"), "{error}");
 }

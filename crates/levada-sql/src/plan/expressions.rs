@@ -11,7 +11,7 @@ use datafusion::{
     },
     execution::context::ExecutionProps,
     functions::{core, math, string, unicode},
-    logical_expr::{Cast, Expr, ExprSchemable as _, LogicalPlan, ScalarUDF, TryCast},
+    logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable as _, LogicalPlan, Operator, ScalarUDF, TryCast},
     physical_expr::{PhysicalExpr, create_physical_expr},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -20,12 +20,9 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(super) fn scalar_functions() -> BTreeMap<String, Arc<ScalarUDF>> {
     [
         ("abs", math::abs()),
-        ("ceil", math::ceil()),
-        ("ceiling", math::ceil()),
         ("char_length", unicode::character_length()),
         ("character_length", unicode::character_length()),
         ("coalesce", core::coalesce()),
-        ("floor", math::floor()),
         ("lower", string::lower()),
         ("ltrim", string::ltrim()),
         ("nullif", core::nullif()),
@@ -103,6 +100,26 @@ fn check_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
             };
             let cast = || format!("a cast from {} to {}", name(&from), name(to));
             (!is_flinks_cast(&from, to)).then(|| PlanError::unsupported(cast(), None))
+        }
+        Expr::Like(like) => {
+            let is_plain = matches!(&*like.pattern, Expr::Literal(value, _) if !value.to_string().contains('\\'));
+            let hint = Some("write the pattern as a text without backslashes");
+            (!is_plain || like.case_insensitive).then(|| PlanError::unsupported("LIKE with such a pattern", hint))
+        }
+        Expr::ScalarFunction(call) if call.name() == "substr" => {
+            let start = call.args.get(1).and_then(|start| match start {
+                Expr::Cast(Cast { expr, .. }) => expr.as_literal(),
+                other => other.as_literal(),
+            });
+            let start = start.and_then(|start| start.cast_to(&DataType::Int64).ok());
+            let is_plain = matches!(start, Some(ScalarValue::Int64(Some(start))) if start > 0);
+            let hint = Some("begin at a number from 1 on");
+            (!is_plain).then(|| PlanError::unsupported("SUBSTRING from a place that is computed, or below 1", hint))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide | Operator::Modulo, right }) => {
+            let is_decimal = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Decimal128(..)));
+            let hint = Some("cast one side to DOUBLE");
+            (is_decimal(left) || is_decimal(right)).then(|| PlanError::unsupported("a division of decimals", hint))
         }
         Expr::ScalarSubquery(query) if query.subquery.max_rows().is_none_or(|rows| rows > 1) => {
             let hint = Some("aggregate it, with MAX for instance, or write a join");
