@@ -71,6 +71,16 @@ impl Dataflow {
         self.give(&ports, changes)
     }
 
+    /// As [`Self::push`], as long as no more than `size_max` bytes are remembered.
+    ///
+    /// # Errors
+    /// [`RunError`], [`RunError::StateTooLarge`] among them.
+    pub fn push_within(&mut self, size_max: usize, source: usize, changes: &Changes) -> Result<(), RunError> {
+        self.push(source, changes)?;
+        let size = self.stats().state_bytes;
+        if size > size_max { Err(RunError::StateTooLarge { size, limit: size_max }) } else { Ok(()) }
+    }
+
     fn give(&mut self, ports: &[Port], changes: &Changes) -> Result<(), RunError> {
         let mut waiting: Vec<(Port, Changes)> = ports.iter().rev().map(|port| (*port, changes.clone())).collect();
         while let Some((port, changes)) = waiting.pop() {

@@ -13,6 +13,7 @@ pub mod format;
 mod operator;
 pub mod plan;
 pub mod query;
+mod reading;
 mod sink;
 pub mod snapshot;
 mod source;

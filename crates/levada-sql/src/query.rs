@@ -6,20 +6,18 @@ use crate::{
     epoch::Time,
     format::{Encoder, Format, JsonOptions, encoder},
     operator::{Operator as _, Out, consolidate::Consolidate, upsert::Upsert},
-    plan,
-    source::SourceReader,
-    statement::{Stop, Surroundings, planner},
+    plan::{self, Plan, Source},
+    reading::{Read, Reading},
+    statement::{Stop, Surroundings, moved, planner},
     table::Table,
     types::{Item, Type},
 };
 use bytes::Bytes;
 use datafusion::arrow::{
     array::RecordBatch,
-    datatypes::{Schema, SchemaRef},
+    datatypes::{Field, Schema, SchemaRef},
 };
-use levada_model::{Offset, TopicName};
 use levada_sql_syntax::ast;
-use levada_stream::Inputs;
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 /// A query over tables.
@@ -47,54 +45,6 @@ pub struct Rows {
     pub rows: Vec<(i64, Bytes)>,
 }
 
-/// What is read for a query.
-struct Reading {
-    inputs: Inputs,
-    sources: Vec<SourceReader>,
-    position: Vec<Offset>,
-}
-
-impl Reading {
-    fn open(
-        tables: &BTreeMap<String, Arc<Table>>,
-        named: &[String],
-        surroundings: &Surroundings,
-    ) -> Result<Self, StatementError> {
-        let Surroundings { handle, caller, .. } = surroundings;
-        let mut topics: Vec<TopicName> = Vec::new();
-        let mut sources = Vec::new();
-        let mut partitions = 0;
-        for name in named {
-            let table = tables.get(name).cloned();
-            let table = table.ok_or_else(|| StatementError::Internal(format!("no table `{name}`")))?;
-            let info = handle.topic(caller, &table.topic)?;
-            let count = usize::try_from(info.partition_count).unwrap_or(0);
-            topics.push(info.name);
-            sources.push(SourceReader::new(table, partitions..partitions + count)?);
-            partitions += count;
-        }
-        let inputs = handle.inputs(caller, &topics)?;
-        let position = inputs.start();
-        Ok(Self { inputs, sources, position })
-    }
-
-    /// Reads on to the latest cut; says whether there was something.
-    fn read_on(
-        &mut self,
-        take: &mut dyn FnMut(usize, Changes) -> Result<(), StatementError>,
-    ) -> Result<bool, StatementError> {
-        let Some(cut) = self.inputs.cut(&self.position) else { return Ok(false) };
-        if cut == self.position {
-            return Ok(false);
-        }
-        for (number, source) in self.sources.iter_mut().enumerate() {
-            source.read(&self.inputs, &self.position, &cut, &mut |changes| take(number, changes))?;
-        }
-        self.position = cut;
-        Ok(true)
-    }
-}
-
 impl Query {
     /// The columns of its answer.
     ///
@@ -111,11 +61,16 @@ impl Query {
     /// [`StatementError`].
     pub async fn once(&self, surroundings: &Surroundings) -> Result<Rows, StatementError> {
         let named = plan::tables_of(&self.query, self.tables.keys());
-        let mut reading = Reading::open(&self.tables, &named, surroundings)?;
+        let source = |name: &String| {
+            let schema = Arc::clone(&self.tables[name].schema);
+            Source { table: name.clone(), columns: (0..schema.fields().len()).collect(), schema }
+        };
+        let sources: Vec<Source> = named.iter().map(source).collect();
+        let mut reading = Reading::open(&sources, &self.tables, surroundings)?;
         let mut rows: Vec<Vec<Changes>> = vec![Vec::new(); named.len()];
         let mut size = 0;
         let limit = surroundings.state_size_max;
-        reading.read_on(&mut |source, changes| {
+        reading.next(&mut |source, changes| {
             size += changes.rows().get_array_memory_size();
             if size > limit {
                 return Err(crate::RunError::StateTooLarge { size, limit }.into());
@@ -123,16 +78,17 @@ impl Query {
             rows[source].push(changes);
             Ok(())
         })?;
-        let table = |(name, rows): (&String, Vec<Changes>)| {
-            let table = &self.tables[name];
-            let rows = match table.upsert_key() {
-                Some(key) => last_of_each_key(&table.schema, key, &rows)?,
+        if !reading.has_cut() {
+            return Err(StatementError::NoCut);
+        }
+        let table = |(Source { table: name, schema, .. }, rows): (Source, Vec<Changes>)| {
+            let rows = match self.tables[&name].upsert_key() {
+                Some(key) => last_of_each_key(&schema, key, &rows)?,
                 None => rows.into_iter().map(|changes| changes.rows().clone()).collect(),
             };
-            let (name, schema) = (name.clone(), Arc::clone(&table.schema));
             Ok(plan::Table { name, schema, rows, upsert_key: None })
         };
-        let tables = named.iter().zip(rows).map(table).collect::<Result<_, StatementError>>()?;
+        let tables = sources.into_iter().zip(rows).map(table).collect::<Result<_, StatementError>>()?;
         let planner = plan::Planner::new(tables)?;
         let mut answer = Rows::default();
         for batch in planner.batch(&self.query).await? {
@@ -143,7 +99,7 @@ impl Query {
     }
 
     /// Hands the net changes of each epoch to `take`, with the epoch's number, until that has enough or `stop` is
-    /// given.
+    /// given. The first epoch comes at once, with what there is.
     ///
     /// # Errors
     /// [`StatementError`].
@@ -153,34 +109,32 @@ impl Query {
         stop: &Stop,
         take: &mut (dyn FnMut(u64, Rows) -> ControlFlow<()> + Send),
     ) -> Result<(), StatementError> {
-        let plan::Plan { sources, schema, mut dataflow, .. } = planner(&self.tables)?.streaming(&self.query)?;
-        let named: Vec<String> = sources.into_iter().map(|source| source.table).collect();
-        let mut reading = Reading::open(&self.tables, &named, surroundings)?;
-        let mut growth = reading.inputs.growth();
+        let Plan { sources, schema, mut dataflow, .. } = planner(&self.tables)?.streaming(&self.query)?;
+        let mut reading = Reading::open(&sources, &self.tables, surroundings)?;
+        let mut growth = reading.growth();
         let mut encoder = json(&schema)?;
+        let limit = surroundings.state_size_max;
         let mut epoch = 0;
-        let mut watermarks = vec![None; named.len()];
         while !stop.is_given() {
-            let read = reading.read_on(&mut |source, changes| Ok(dataflow.push(source, &changes)?))?;
-            let advanced: Vec<_> = reading.sources.iter_mut().map(|source| source.advance(&|_| false)).collect();
-            if read || epoch == 0 || advanced != watermarks {
-                epoch += 1;
-                watermarks.clone_from(&advanced);
-                let time = Time { processing_ms: surroundings.handle.now_ms(), watermarks: advanced };
-                let mut rows = Rows::default();
-                for changes in dataflow.end_epoch(&time)?.iter().flatten() {
-                    append(&mut *encoder, changes, &mut rows)?;
+            let read = reading.next(&mut |source, changes| Ok(dataflow.push_within(limit, source, &changes)?))?;
+            let time = match read {
+                Some(Read { time, .. }) => time,
+                None if epoch == 0 && reading.has_cut() => reading.now(),
+                None => {
+                    stop.or(moved(&mut growth, reading.again_in(), &surroundings.sleep)).await;
+                    continue;
                 }
-                let (size, limit) = (dataflow.stats().state_bytes, surroundings.state_size_max);
-                if size > limit {
-                    return Err(crate::RunError::StateTooLarge { size, limit }.into());
-                }
-                if take(epoch, rows).is_break() {
-                    return Ok(());
-                }
-                continue;
+            };
+            // Nothing is read twice.
+            reading.keep_from_here();
+            epoch += 1;
+            let mut rows = Rows::default();
+            for changes in dataflow.end_epoch(&time)?.iter().flatten() {
+                append(&mut *encoder, changes, &mut rows)?;
             }
-            stop.or(growth.grown()).await;
+            if take(epoch, rows).is_break() {
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -201,7 +155,7 @@ fn last_of_each_key(schema: &SchemaRef, key: Vec<usize>, rows: &[Changes]) -> Re
 }
 
 fn columns(schema: &Schema) -> Result<Vec<Column>, StatementError> {
-    let column = |field: &Arc<datafusion::arrow::datatypes::Field>| {
+    let column = |field: &Arc<Field>| {
         let of = Item::of(field).map_err(|error| StatementError::Columns(error.to_string()))?;
         Ok(Column { name: field.name().clone(), of: of.value })
     };

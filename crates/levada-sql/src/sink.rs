@@ -3,11 +3,15 @@
 use crate::{
     changes::Changes,
     format::{Encoded, Encoder, encoder},
+    operator::{aggregate::milliseconds, counted},
     statement::StatementError,
     table::{Changelog, Origin, Table},
 };
 use bytes::Bytes;
-use datafusion::arrow::{array::ArrayRef, datatypes::Fields};
+use datafusion::arrow::{
+    array::{Array as _, ArrayRef},
+    datatypes::Fields,
+};
 use levada_model::{PartitionIndex, Timestamp, TopicName, partition_of_key};
 use levada_stream::{Output, OutputRecord};
 use std::{
@@ -61,28 +65,38 @@ impl Sink {
     /// The records of an epoch's changes, whose columns are the table's.
     pub(crate) fn write(&mut self, changes: &[Changes], now: Timestamp) -> Result<Written, StatementError> {
         let mut written = Writing { by_partition: BTreeMap::new(), hash: 0, records: 0 };
-        let shown = self.shown_keys(changes)?;
-        for changes in changes {
-            for row in 0..changes.len() {
-                self.write_row(changes, row, now, &shown, &mut written)?;
-            }
+        let keys = changes.iter().map(|changes| self.keys_of(changes)).collect::<Result<Vec<_>, _>>()?;
+        let shown = self.shown_keys(changes, &keys)?;
+        for (changes, keys) in changes.iter().zip(&keys) {
+            self.write_rows(changes, keys, &shown, now, &mut written)?;
         }
         let outputs = written.by_partition.into_iter();
         let outputs = outputs.map(|(partition, records)| Output { topic: self.topic.clone(), partition, records });
         Ok(Written { outputs: outputs.collect(), hash: written.hash, records: written.records })
     }
 
+    /// The key of each row; none where the table's records have none.
+    fn keys_of(&mut self, changes: &Changes) -> Result<Vec<Option<Bytes>>, StatementError> {
+        let Some((columns, encoder)) = &mut self.key else { return Ok(vec![None; changes.len()]) };
+        let columns = taken(changes, columns);
+        (0..changes.len()).map(|row| encoded(&mut **encoder, &columns, row)).collect()
+    }
+
     /// The keys that have a row after the epoch: taking their old row away is no news.
-    fn shown_keys(&mut self, changes: &[Changes]) -> Result<BTreeSet<Vec<u8>>, StatementError> {
+    fn shown_keys<'a>(
+        &self,
+        changes: &[Changes],
+        keys: &'a [Vec<Option<Bytes>>],
+    ) -> Result<BTreeSet<&'a [u8]>, StatementError> {
         let mut shown = BTreeSet::new();
         if self.is_append_only || self.table.changelog == Changelog::Append {
             return Ok(shown);
         }
-        for changes in changes {
-            for row in (0..changes.len()).filter(|row| changes.weight(*row) > 0) {
-                let key = self.key_of(changes, row)?.unwrap_or_default();
-                if changes.weight(row) > 1 || !shown.insert(key.clone()) {
-                    let key = String::from_utf8_lossy(&key).into_owned();
+        for (changes, keys) in changes.iter().zip(keys) {
+            for (row, key) in keys.iter().enumerate().filter(|(row, _)| changes.weight(*row) > 0) {
+                let key = key.as_deref().unwrap_or_default();
+                if changes.weight(row) > 1 || !shown.insert(key) {
+                    let key = String::from_utf8_lossy(key).into_owned();
                     return Err(StatementError::KeyNotUnique { table: self.table.name.clone(), key });
                 }
             }
@@ -90,51 +104,45 @@ impl Sink {
         Ok(shown)
     }
 
-    fn key_of(&mut self, changes: &Changes, row: usize) -> Result<Option<Vec<u8>>, StatementError> {
-        let Some((columns, encoder)) = &mut self.key else { return Ok(None) };
-        let columns: Vec<ArrayRef> = columns.iter().map(|at| Arc::clone(changes.rows().column(*at))).collect();
-        let mut key = Vec::new();
-        Ok((encoder.encode(&columns, row, &mut key)? == Encoded::Bytes).then_some(key))
-    }
-
-    fn write_row(
+    fn write_rows(
         &mut self,
         changes: &Changes,
-        row: usize,
+        keys: &[Option<Bytes>],
+        shown: &BTreeSet<&[u8]>,
         now: Timestamp,
-        shown: &BTreeSet<Vec<u8>>,
         written: &mut Writing,
     ) -> Result<(), StatementError> {
-        let weight = changes.weight(row);
-        let key = self.key_of(changes, row)?;
-        let is_gone = weight < 0;
-        if is_gone && self.table.changelog == Changelog::Append {
-            return Err(StatementError::Internal("rows go from a table that takes only those that come".to_owned()));
-        }
-        if is_gone && key.as_ref().is_some_and(|key| shown.contains(key)) {
-            return Ok(());
-        }
-        let value = if is_gone {
-            None
-        } else {
-            let (columns, encoder) = &mut self.value;
-            let columns: Vec<ArrayRef> = columns.iter().map(|at| Arc::clone(changes.rows().column(*at))).collect();
-            let mut value = Vec::new();
-            (encoder.encode(&columns, row, &mut value)? == Encoded::Bytes).then_some(value)
-        };
-        let timestamp = match self.timestamp {
-            Some(column) => {
-                let times = crate::operator::aggregate::milliseconds(changes.rows().column(column))?;
-                times.value(row)
+        let (columns, encoder) = &mut self.value;
+        let columns = taken(changes, columns);
+        let times = self.timestamp.map(|column| milliseconds(changes.rows().column(column))).transpose()?;
+        for (row, key) in keys.iter().enumerate() {
+            let weight = changes.weight(row);
+            if weight < 0 && self.table.changelog == Changelog::Append {
+                return Err(StatementError::Internal(
+                    "rows go from a table that takes only those that come".to_owned(),
+                ));
             }
-            None => now,
-        };
-        let repeated = if is_gone { 1 } else { weight };
-        for _ in 0..repeated {
-            written.add(self.partition_count, timestamp, key.as_deref(), value.as_deref());
+            if weight < 0 && key.as_ref().is_some_and(|key| shown.contains(&key[..])) {
+                continue;
+            }
+            let value = if weight < 0 { None } else { encoded(&mut **encoder, &columns, row)? };
+            let time = times.as_ref().filter(|times| times.is_valid(row)).map(|times| times.value(row));
+            for _ in 0..weight.max(1) {
+                written.add(self.partition_count, time.unwrap_or(now), key.as_ref(), value.as_ref());
+            }
         }
         Ok(())
     }
+}
+
+fn taken(changes: &Changes, columns: &[usize]) -> Vec<ArrayRef> {
+    columns.iter().map(|at| Arc::clone(changes.rows().column(*at))).collect()
+}
+
+fn encoded(encoder: &mut dyn Encoder, columns: &[ArrayRef], row: usize) -> Result<Option<Bytes>, StatementError> {
+    let mut bytes = Vec::new();
+    let is_there = encoder.encode(columns, row, &mut bytes)? == Encoded::Bytes;
+    Ok(is_there.then(|| bytes.into()))
 }
 
 struct Writing {
@@ -145,15 +153,15 @@ struct Writing {
 }
 
 impl Writing {
-    fn add(&mut self, partitions: PartitionIndex, timestamp: Timestamp, key: Option<&[u8]>, value: Option<&[u8]>) {
+    fn add(&mut self, partitions: PartitionIndex, timestamp: Timestamp, key: Option<&Bytes>, value: Option<&Bytes>) {
         for part in [key, value] {
-            let length = part.map_or(u64::MAX, |part| crate::operator::counted(part.len()));
-            self.hash = XxHash3_64::oneshot_with_seed(self.hash.wrapping_add(length), part.unwrap_or_default());
+            let length = part.map_or(u64::MAX, |part| counted(part.len()));
+            let part = part.map_or(&[][..], |part| part);
+            self.hash = XxHash3_64::oneshot_with_seed(self.hash.wrapping_add(length), part);
         }
         // Without a key, rows that are alike go to the same partition, so that a replay decides the same.
-        let partition = partition_of_key(key.or(value).unwrap_or_default(), partitions);
-        let bytes = |part: Option<&[u8]>| part.map(Bytes::copy_from_slice);
-        let record = OutputRecord { timestamp, key: bytes(key), value: bytes(value), headers: Vec::new() };
+        let partition = partition_of_key(key.or(value).map_or(&[][..], |part| part), partitions);
+        let record = OutputRecord { timestamp, key: key.cloned(), value: value.cloned(), headers: Vec::new() };
         self.by_partition.entry(partition).or_default().push(record);
         self.records += 1;
     }

@@ -11,6 +11,7 @@ use crate::{
 use datafusion::arrow::{
     array::{ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray},
     compute::max,
+    datatypes::SchemaRef,
 };
 use levada_model::{Offset, Timestamp};
 use levada_stream::{Inputs, ReadError};
@@ -24,6 +25,11 @@ const READ_SIZE: usize = 4 << 20;
 /// Reads one table.
 pub(crate) struct SourceReader {
     table: Arc<Table>,
+    /// The columns of the table that are read, and of each where it comes from.
+    schema: SchemaRef,
+    origins: Vec<Origin>,
+    /// Where event time is among them.
+    rowtime: Option<usize>,
     /// Its partitions among the statement's inputs.
     partitions: Range<usize>,
     key: Option<Box<dyn Decoder>>,
@@ -45,21 +51,27 @@ struct Meta {
 }
 
 impl SourceReader {
-    pub(crate) fn new(table: Arc<Table>, partitions: Range<usize>) -> Result<Self, StatementError> {
-        let of = |origin: Origin| {
-            let wanted = table.columns_of(origin);
-            Columns {
-                fields: table.schema.project(&wanted).map(|it| it.fields).unwrap_or_default(),
-                wanted: (0..wanted.len()).collect(),
-            }
+    /// Reads these columns of a table, in ascending order: the others are not decoded.
+    pub(crate) fn new(table: Arc<Table>, columns: &[usize], partitions: Range<usize>) -> Result<Self, StatementError> {
+        let of = |origin: Origin| -> Result<Columns, StatementError> {
+            let all = table.columns_of(origin);
+            let is_wanted = |at: &usize| columns.contains(&all[*at]);
+            Ok(Columns {
+                fields: table.schema.project(&all)?.fields,
+                wanted: (0..all.len()).filter(is_wanted).collect(),
+            })
         };
+        let origins: Vec<Origin> = columns.iter().map(|column| table.origins[*column]).collect();
         let key = match &table.key_format {
-            Some(format) if table.origins.contains(&Origin::Key) => Some(decoder(format, &of(Origin::Key))?),
+            Some(format) if origins.contains(&Origin::Key) => Some(decoder(format, &of(Origin::Key)?)?),
             _ => None,
         };
-        let value = decoder(&table.value_format, &of(Origin::Value))?;
+        let value = decoder(&table.value_format, &of(Origin::Value)?)?;
+        let schema = Arc::new(table.schema.project(columns)?);
+        let rowtime = table.watermark.and_then(|it| columns.iter().position(|column| *column == it.column));
         let latest = vec![None; partitions.len()];
-        Ok(Self { table, partitions, key, value, meta: Meta::default(), latest, watermark: None })
+        let (meta, watermark) = (Meta::default(), None);
+        Ok(Self { table, schema, origins, rowtime, partitions, key, value, meta, latest, watermark })
     }
 
     /// Hands on all rows between two cuts, partition by partition.
@@ -158,11 +170,11 @@ impl SourceReader {
             Origin::Partition => Some(Arc::clone(&partitions)),
             Origin::Offset => Some(Arc::clone(&offsets)),
         };
-        let columns: Vec<ArrayRef> = self.table.origins.iter().filter_map(column).collect();
+        let columns: Vec<ArrayRef> = self.origins.iter().filter_map(column).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.table.schema), columns, &options)?;
-        if let Some(watermark) = self.table.watermark {
-            let times = milliseconds(rows.column(watermark.column))?;
+        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        if let Some(rowtime) = self.rowtime {
+            let times = milliseconds(rows.column(rowtime))?;
             if let Some(latest) = max(&times) {
                 self.latest[place] = self.latest[place].max(Some(latest));
             }
@@ -172,7 +184,7 @@ impl SourceReader {
 
     /// Moves the watermark on to what the partitions have come to, but for those that are idle.
     pub(crate) fn advance(&mut self, is_idle: &dyn Fn(usize) -> bool) -> Option<Timestamp> {
-        let delay_ms = self.table.watermark?.delay_ms;
+        let delay_ms = self.rowtime.and(self.table.watermark)?.delay_ms;
         let awaited = self.partitions.clone().zip(&self.latest).filter(|(partition, _)| !is_idle(*partition));
         let least = awaited.map(|(_, latest)| *latest).min();
         // When all are idle it stands.
@@ -182,9 +194,9 @@ impl SourceReader {
         self.watermark
     }
 
-    /// Whether the table has event time.
-    pub(crate) fn has_watermark(&self) -> bool {
-        self.table.watermark.is_some()
+    /// Whether event time is read.
+    pub(crate) const fn has_watermark(&self) -> bool {
+        self.rowtime.is_some()
     }
 
     /// No row at or before it is expected any more.

@@ -9,6 +9,7 @@
 
 mod run;
 
+pub(crate) use run::moved;
 pub use run::{Progress, Sleep, Stop, Surroundings};
 
 use crate::{
@@ -101,6 +102,16 @@ pub enum StatementError {
         /// How many there were.
         before: usize,
     },
+    /// What is asked for once cannot be answered yet.
+    #[error(
+        "a transaction goes on that was open when the broker started, and what is whole is not known before it ends: ask again"
+    )]
+    NoCut,
+    /// The query is planned otherwise than in the last run.
+    #[error(
+        "this version plans the query otherwise than the one that ran it last, whose state it cannot use: drop the statement, and create it again"
+    )]
+    OtherPlan,
     /// The query's columns are not those of the table that it goes to.
     #[error("{0}")]
     Columns(String),

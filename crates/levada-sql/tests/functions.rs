@@ -47,7 +47,8 @@ fn value(expression: &str) -> String {
     let batches = runtime.block_on(planner(vec![one_row()]).batch(&query));
     let batch = shown(&batches.unwrap_or_else(|error| panic!("{expression}: {error}"))[0]);
     let mut plan = planner(Vec::new()).streaming(&query).unwrap();
-    plan.dataflow.push(0, &Changes::inserted(one_row())).unwrap();
+    let columns = one_row().project(&plan.sources[0].columns).unwrap();
+    plan.dataflow.push(0, &Changes::inserted(columns)).unwrap();
     let stream = plan.dataflow.end_epoch(&Time::default()).unwrap();
     assert_eq!(shown(stream[0][0].rows()), batch, "{expression}");
     batch

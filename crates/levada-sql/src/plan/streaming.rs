@@ -25,14 +25,20 @@ use datafusion::{
     logical_expr::{self as logical, Distinct, Expr, ExprSchemable as _, LogicalPlan, expr::AggregateFunction},
     physical_expr::{PhysicalExpr, expressions::Column as PhysicalColumn},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use twox_hash::XxHash3_64;
 
 /// What a statement reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The table.
     pub table: String,
-    /// All its columns.
+    /// Its columns that are wanted, ascending.
+    pub columns: Vec<usize>,
+    /// These columns.
     pub schema: SchemaRef,
 }
 
@@ -46,6 +52,8 @@ pub struct Plan {
     pub is_append_only: bool,
     /// The operators, without any state yet.
     pub dataflow: Dataflow,
+    /// Of the plan: what operators remember is of use only to those of the same.
+    pub fingerprint: u64,
 }
 
 /// Builds the dataflow of a plan.
@@ -53,7 +61,9 @@ pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>
     let (sources, readers, nodes, tables) = Default::default();
     let mut limits = rank::Limits::new();
     rank::limits(plan, &mut limits);
-    let mut builder = Builder { upsert_keys, limits, tables, sources, readers, nodes };
+    let mut wanted = BTreeMap::new();
+    wanted_columns(plan, upsert_keys, &mut wanted);
+    let mut builder = Builder { upsert_keys, limits, wanted, tables, sources, readers, nodes };
     let mut stream = builder.build(plan)?;
     let schema = arrow_schema(plan.schema());
     if !stream.is_append_only {
@@ -63,12 +73,32 @@ pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>
     builder.connect(stream.from, Port::Output(0));
     let Builder { sources, readers, nodes, .. } = builder;
     let is_append_only = stream.is_append_only;
-    Ok(Plan { sources, schema, is_append_only, dataflow: Dataflow::new(nodes, readers, 1) })
+    let dataflow = Dataflow::new(nodes, readers, 1);
+    let fingerprint = XxHash3_64::oneshot(plan.display_indent_schema().to_string().as_bytes());
+    Ok(Plan { sources, schema, is_append_only, dataflow, fingerprint })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn internal(error: crate::RunError) -> PlanError {
     PlanError::unsupported(error.to_string(), None)
+}
+
+/// Adds the columns of each table that a plan reads; those of keys are always read.
+fn wanted_columns(
+    plan: &LogicalPlan,
+    upsert_keys: &BTreeMap<String, Vec<usize>>,
+    wanted: &mut BTreeMap<String, BTreeSet<usize>>,
+) {
+    if let LogicalPlan::TableScan(scan) = plan {
+        let (table, schema) = (scan.table_name.table(), scan.source.schema());
+        let columns = wanted.entry(table.to_owned()).or_default();
+        match &scan.projection {
+            Some(projection) => columns.extend(projection),
+            None => columns.extend(0..schema.fields().len()),
+        }
+        columns.extend(upsert_keys.get(table).into_iter().flatten());
+    }
+    plan.inputs().into_iter().for_each(|input| wanted_columns(input, upsert_keys, wanted));
 }
 
 /// Where rows come from.
@@ -90,6 +120,8 @@ struct Stream {
 struct Builder<'a> {
     upsert_keys: &'a BTreeMap<String, Vec<usize>>,
     limits: rank::Limits,
+    /// Of each table: its columns that are wanted.
+    wanted: BTreeMap<String, BTreeSet<usize>>,
     /// Of each source: its rows as those who read it see them.
     tables: Vec<Stream>,
     sources: Vec<Source>,
@@ -155,10 +187,12 @@ impl Builder<'_> {
         let known = self.sources.iter().position(|source| source.table == table);
         let stream = match known {
             Some(source) => self.tables[source].clone(),
-            None => self.source(table, &schema)?,
+            None => self.source(&table, &schema)?,
         };
         let Some(projection) = &scan.projection else { return Ok(stream) };
-        let column = |at: &usize| Arc::new(PhysicalColumn::new(schema.field(*at).name(), *at)) as _;
+        let wanted = self.wanted.get(&table).cloned().unwrap_or_default();
+        let place = |at: &usize| wanted.range(..at).count();
+        let column = |at: &usize| Arc::new(PhysicalColumn::new(schema.field(*at).name(), place(at))) as _;
         let columns = projection.iter().map(column).collect();
         let projected = arrow_schema(&scan.projected_schema);
         let is_append_only = stream.is_append_only;
@@ -166,16 +200,19 @@ impl Builder<'_> {
     }
 
     /// A table that is read for the first time.
-    fn source(&mut self, table: String, schema: &SchemaRef) -> Result<Stream, PlanError> {
+    fn source(&mut self, table: &str, schema: &SchemaRef) -> Result<Stream, PlanError> {
         let source = self.sources.len();
-        let key = self.upsert_keys.get(&table).cloned();
-        self.sources.push(Source { table, schema: Arc::clone(schema) });
+        let columns: Vec<usize> = self.wanted.get(table).into_iter().flatten().copied().collect();
+        let place = |at: &usize| columns.iter().filter(|column| *column < at).count();
+        let key = self.upsert_keys.get(table).map(|key| key.iter().map(place).collect::<Vec<_>>());
+        let schema = Arc::new(schema.project(&columns).map_err(crate::RunError::from).map_err(internal)?);
+        self.sources.push(Source { table: table.to_owned(), columns, schema: Arc::clone(&schema) });
         self.readers.push(Vec::new());
         let raw = Stream { from: From::Source(source), is_append_only: true, sources: vec![source] };
         let stream = match key {
             None => raw,
             Some(key) => {
-                let operator = Upsert::new(Arc::clone(schema), key).map_err(internal)?;
+                let operator = Upsert::new(schema, key).map_err(internal)?;
                 self.chain(raw, Box::new(operator), false)
             }
         };

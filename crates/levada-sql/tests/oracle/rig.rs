@@ -15,7 +15,7 @@ use levada_model::{Rng as _, SeededRng};
 use levada_sql::{
     changes::Changes,
     epoch::Time,
-    plan::{Plan, Planner, Table},
+    plan::{Plan, Planner, Source, Table},
     snapshot::{Reader, Writer},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -154,7 +154,7 @@ pub(crate) fn compare(sql: &str, seed: u64, epochs: usize, rows_max: usize) {
             let source = dice.below(running.sources.len());
             let batch = rows(&dice, dice.below(rows_max) + 1, START);
             seen.get_mut(&running.sources[source].table).unwrap().push(batch.clone());
-            running.dataflow.push(source, &Changes::inserted(batch)).unwrap();
+            running.dataflow.push(source, &inserted(&running.sources[source], &batch)).unwrap();
         }
         let outputs = running.dataflow.end_epoch(&Time::default()).unwrap();
         for changes in outputs.iter().flatten() {
@@ -168,6 +168,11 @@ pub(crate) fn compare(sql: &str, seed: u64, epochs: usize, rows_max: usize) {
             running = restarted(&running, plan());
         }
     }
+}
+
+/// The columns of rows that a plan reads.
+fn inserted(source: &Source, batch: &RecordBatch) -> Changes {
+    Changes::inserted(batch.project(&source.columns).unwrap())
 }
 
 fn restarted(running: &Plan, mut next: Plan) -> Plan {
@@ -200,7 +205,7 @@ pub(crate) fn compare_windows(sql: &str, seed: u64, epochs: usize) -> u64 {
                 batch.column_by_name("ts").unwrap().as_primitive::<TimestampMillisecondType>().values().iter().max();
             watermark = watermark.max(latest.map(|latest| latest - DELAY));
             seen.get_mut("a").unwrap().push(batch.clone());
-            running.dataflow.push(0, &Changes::inserted(batch)).unwrap();
+            running.dataflow.push(0, &inserted(&running.sources[0], &batch)).unwrap();
         }
         let time = Time { processing_ms: 0, watermarks: vec![watermark] };
         for changes in running.dataflow.end_epoch(&time).unwrap().iter().flatten() {
@@ -239,7 +244,7 @@ pub(crate) fn touched(sql: &str, batches: usize) -> u64 {
     let Plan { sources, mut dataflow, .. } = planner.streaming(&query(sql)).unwrap();
     let mut epoch = |first: usize| {
         for source in 0..sources.len() {
-            dataflow.push(source, &Changes::inserted(numbered(first))).unwrap();
+            dataflow.push(source, &inserted(&sources[source], &numbered(first))).unwrap();
         }
         dataflow.end_epoch(&Time::default()).unwrap();
         dataflow.stats().rows_touched

@@ -1,0 +1,218 @@
+//! [`Reading`]: the tables of a query, read from one cut to the next.
+
+use crate::{
+    StatementError,
+    changes::Changes,
+    epoch::Time,
+    operator::counted,
+    plan::Source,
+    snapshot::{Reader, Writer},
+    source::SourceReader,
+    statement::Surroundings,
+    table::Table,
+};
+use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
+use levada_stream::{Growth, Handle, Hold, Inputs};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// A partition from which nothing came for this long, and of which all was read, is not waited for.
+const IDLE_AFTER_MS: i64 = 5_000;
+/// Where there is no cut yet, one is asked for again after this.
+const CUT_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What takes the rows of a source, which is named by its number.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(usize, Changes) -> Result<(), StatementError>;
+
+/// An epoch's input has been read.
+pub(crate) struct Read {
+    /// Up to where.
+    pub(crate) cut: Vec<Offset>,
+    /// What time it is.
+    pub(crate) time: Time,
+}
+
+/// See the module.
+pub(crate) struct Reading {
+    handle: Handle,
+    inputs: Inputs,
+    sources: Vec<SourceReader>,
+    /// What is read of the inputs.
+    position: Vec<Offset>,
+    /// Whether there was a cut when it was asked for last: not while a transaction goes on that the broker found open.
+    has_cut: bool,
+    /// When each partition was last seen to grow.
+    grown_ms: Vec<Timestamp>,
+    watermarks: Vec<Option<Timestamp>>,
+    rows_read: u64,
+    bytes_read: u64,
+    /// Keeps what comes from somewhere on from retention and compaction.
+    hold: Hold,
+}
+
+impl Reading {
+    /// Opens these sources, from their beginning.
+    pub(crate) fn open(
+        sources: &[Source],
+        tables: &BTreeMap<String, Arc<Table>>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, StatementError> {
+        let Surroundings { handle, caller, .. } = surroundings;
+        let mut topics: Vec<TopicName> = Vec::new();
+        let mut readers = Vec::new();
+        let mut partitions = 0;
+        for source in sources {
+            let table = tables.get(&source.table).cloned();
+            let table = table.ok_or_else(|| StatementError::Internal(format!("no table `{}`", source.table)))?;
+            let info = handle.topic(caller, &table.topic)?;
+            let count = usize::try_from(info.partition_count).unwrap_or(0);
+            // One topic may be several tables.
+            topics.push(info.name);
+            readers.push(SourceReader::new(table, &source.columns, partitions..partitions + count)?);
+            partitions += count;
+        }
+        let inputs = handle.inputs(caller, &topics)?;
+        let position = inputs.start();
+        Ok(Self {
+            handle: handle.clone(),
+            hold: inputs.hold(&position),
+            grown_ms: vec![handle.now_ms(); position.len()],
+            watermarks: vec![None; readers.len()],
+            inputs,
+            sources: readers,
+            position,
+            has_cut: false,
+            rows_read: 0,
+            bytes_read: 0,
+        })
+    }
+
+    /// Reads on to the latest cut; `None` where neither rows came nor a watermark moved.
+    pub(crate) fn next(&mut self, take: Take<'_>) -> Result<Option<Read>, StatementError> {
+        let now = self.handle.now_ms();
+        let cut = self.inputs.cut(&self.position);
+        self.has_cut = cut.is_some();
+        let Some(cut) = cut else { return Ok(None) };
+        for ((grown, at), cut) in self.grown_ms.iter_mut().zip(&self.position).zip(&cut) {
+            if cut > at {
+                *grown = now;
+            }
+        }
+        let has_rows = cut != self.position;
+        self.to(&cut, take)?;
+        let grown_ms = &self.grown_ms;
+        let is_idle = |partition: usize| now.saturating_sub(grown_ms[partition]) >= IDLE_AFTER_MS;
+        let watermarks: Vec<_> = self.sources.iter_mut().map(|source| source.advance(&is_idle)).collect();
+        if !has_rows && watermarks == self.watermarks {
+            return Ok(None);
+        }
+        self.watermarks.clone_from(&watermarks);
+        Ok(Some(Read { cut, time: Time { processing_ms: now, watermarks } }))
+    }
+
+    /// Reads what an epoch read that was recorded.
+    pub(crate) fn again(&mut self, cut: &[Offset], time: &Time, take: Take<'_>) -> Result<(), StatementError> {
+        self.check_partitions(cut.len())?;
+        self.to(cut, take)?;
+        self.watermarks.clone_from(&time.watermarks);
+        for (source, watermark) in self.sources.iter_mut().zip(&time.watermarks) {
+            source.replay(*watermark);
+        }
+        Ok(())
+    }
+
+    fn to(&mut self, cut: &[Offset], take: Take<'_>) -> Result<(), StatementError> {
+        let Self { sources, inputs, position, rows_read, bytes_read, .. } = self;
+        for (number, source) in sources.iter_mut().enumerate() {
+            source.read(inputs, position, cut, &mut |changes| {
+                *rows_read += counted(changes.len());
+                *bytes_read += counted(changes.rows().get_array_memory_size());
+                take(number, changes)
+            })?;
+        }
+        position.copy_from_slice(cut);
+        Ok(())
+    }
+
+    const fn check_partitions(&self, before: usize) -> Result<(), StatementError> {
+        if before == self.position.len() {
+            return Ok(());
+        }
+        Err(StatementError::OtherPartitions { now: self.position.len(), before })
+    }
+
+    /// From now on only what comes from here on is kept.
+    pub(crate) fn keep_from_here(&mut self) {
+        self.hold = self.inputs.hold(&self.position);
+    }
+
+    /// Watches the partitions.
+    pub(crate) fn growth(&self) -> Growth {
+        self.inputs.growth()
+    }
+
+    /// What time it is, where nothing was read.
+    pub(crate) fn now(&self) -> Time {
+        Time { processing_ms: self.handle.now_ms(), watermarks: self.watermarks.clone() }
+    }
+
+    /// Whether what was read last is up to a cut.
+    pub(crate) const fn has_cut(&self) -> bool {
+        self.has_cut
+    }
+
+    /// When to look again where nothing grows: a partition may be idle whose watermark is waited for.
+    pub(crate) fn again_in(&self) -> Option<Duration> {
+        if !self.has_cut {
+            return Some(CUT_AGAIN_AFTER);
+        }
+        if self.sources.iter().all(|source| !source.has_watermark()) {
+            return None;
+        }
+        let now = self.handle.now_ms();
+        let left = self.grown_ms.iter().map(|grown| IDLE_AFTER_MS - now.saturating_sub(*grown));
+        let least = left.filter(|left| *left > 0).min()?;
+        Some(Duration::from_millis(u64::try_from(least).unwrap_or(0)))
+    }
+
+    /// Rows that were read, and about how many bytes they took.
+    pub(crate) const fn amount(&self) -> (u64, u64) {
+        (self.rows_read, self.bytes_read)
+    }
+
+    /// Records that are there and not read.
+    pub(crate) fn lag(&self) -> i64 {
+        self.inputs.end().iter().zip(&self.position).map(|(end, at)| (end - at).max(0)).sum()
+    }
+
+    /// The first offset of each partition that was not read.
+    pub(crate) fn read(&self) -> BTreeMap<(TopicName, PartitionIndex), Offset> {
+        let partitions = self.inputs.partitions().iter().zip(&self.position);
+        partitions.map(|(it, at)| ((it.topic.clone(), it.partition), *at)).collect()
+    }
+
+    /// The earliest watermark of the tables that have one.
+    pub(crate) fn watermark(&self) -> Option<Timestamp> {
+        let with_time = self.sources.iter().zip(&self.watermarks).filter(|(source, _)| source.has_watermark());
+        with_time.map(|(_, watermark)| *watermark).min().flatten()
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer) {
+        to.count(self.position.len());
+        self.position.iter().for_each(|offset| to.i64(*offset));
+        self.sources.iter().for_each(|source| source.save(to));
+    }
+
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), StatementError> {
+        let count = from.count()?;
+        self.check_partitions(count)?;
+        for offset in &mut self.position {
+            *offset = from.i64()?;
+        }
+        for (source, watermark) in self.sources.iter_mut().zip(&mut self.watermarks) {
+            source.load(from)?;
+            *watermark = source.watermark();
+        }
+        self.keep_from_here();
+        Ok(())
+    }
+}
