@@ -225,3 +225,22 @@ async fn a_row_that_a_table_does_not_take_stops_the_statement_and_says_why() {
     let error = run_with(&rig, &insert("sum", &tables, select), async || {}).await.0.unwrap_err().to_string();
     assert!(error.contains("'connector' = 'upsert-kafka' and a PRIMARY KEY"), "{error}");
 }
+
+#[test]
+fn a_table_that_cannot_be_read_is_not_declared() {
+    for (options, why) in [
+        ("'format' = 'avro-confluent'", "`avro-confluent` are not supported yet"),
+        ("'connector' = 'upsert-kafka'", "needs a PRIMARY KEY"),
+        ("'format' = 'json', 'topik' = 'x'", "there is no option `topik`"),
+        ("'properties.bootstrap.servers' = 'x:9092'", "tables are topics of this broker"),
+    ] {
+        let sql = format!("CREATE TABLE t (a INT) WITH ({options})");
+        let Ok(levada_sql_syntax::Parsed { statement: levada_sql_syntax::Statement::CreateTable(create), .. }) =
+            levada_sql_syntax::parse_statement(&sql)
+        else {
+            panic!("{sql}")
+        };
+        let error = Table::declared(&create).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}

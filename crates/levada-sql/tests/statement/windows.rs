@@ -1,9 +1,15 @@
 //! Event time: windows close when the watermark has passed them, late rows are counted and left out.
 
 use super::{
-    rig::Rig,
-    sql::{insert, run_with, tables},
+    rig::{Rig, START_MS},
+    sql::{insert, query, run_with, surroundings, tables},
 };
+use levada_model::Clock as _;
+use levada_sql::{
+    StatementError,
+    statement::{Stop, Surroundings},
+};
+use std::{ops::ControlFlow, sync::Arc};
 
 const TABLES: &str = "
     CREATE TABLE bids (auction BIGINT, price BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND)
@@ -59,4 +65,52 @@ async fn a_window_is_shown_once_when_the_watermark_has_passed_it_also_over_resta
         row(10, 20, r#""auction":2,"bids":1,"total":1"#),
     ];
     assert_eq!(rows, expected);
+}
+
+const COUNTS: &str = "SELECT window_end, COUNT(*) AS bids
+    FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '10' SECONDS)) GROUP BY window_start, window_end";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_gets_nothing_keeps_no_window_from_whoever_watches() {
+    let rig = Rig::new();
+    rig.create("bids", 2, &[]).await;
+    let tables = tables(TABLES);
+    rig.produce("bids", 1, &[&bid(1, 1, 10), &bid(25, 1, 5)]).await.unwrap();
+    // Time passes where somebody sleeps.
+    let clock = Arc::clone(&rig.clock);
+    let sleep = move |span| {
+        clock.advance(span);
+        Box::pin(std::future::ready(())) as _
+    };
+    let surroundings = Surroundings { sleep: Arc::new(sleep), ..surroundings(&rig) };
+    let mut seen = Vec::new();
+    let mut take = |_: u64, rows: levada_sql::query::Rows| {
+        seen.extend(rows.rows);
+        if seen.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let (watched, stop) = (query(&tables, COUNTS), Stop::default());
+    let going_on = async {
+        // Both partitions were silent for so long that nobody waits for them; then one goes on.
+        while rig.clock.wall_ms() < START_MS + 5_000 {
+            tokio::task::yield_now().await;
+        }
+        rig.produce("bids", 1, &[&bid(26, 1, 5)]).await.unwrap();
+    };
+    let (watched, ()) = tokio::join!(watched.watch(&surroundings, &stop, &mut take), going_on);
+    watched.unwrap();
+    assert_eq!(seen, [(1, r#"{"window_end":"2026-01-01 00:00:10","bids":1}"#.into())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_does_not_go_on_with_the_state_of_another_query() {
+    let rig = Rig::new();
+    rig.create("bids", 1, &[]).await;
+    rig.create("sums", 1, &[]).await;
+    let tables = tables(TABLES);
+    rig.produce("bids", 0, &[&bid(1, 1, 10)]).await.unwrap();
+    run_with(&rig, &insert("s", &tables, TUMBLE), async || {}).await.0.unwrap();
+    let other = TUMBLE.replace("SUM(price)", "MAX(price)");
+    let error = run_with(&rig, &insert("s", &tables, &other), async || {}).await.0.unwrap_err();
+    assert!(matches!(error, StatementError::OtherPlan), "{error}");
+    run_with(&rig, &insert("s", &tables, TUMBLE), async || {}).await.0.unwrap();
 }
