@@ -237,28 +237,7 @@ fn bounded(name: &str) -> String {
 }
 
 fn nearest(table: &'static [Setting], name: &str) -> Option<&'static str> {
-    if name.len() > 100 {
-        return None;
-    }
-    let by_distance = table.iter().map(|setting| (distance(setting.name, name), setting.name));
-    by_distance.min().filter(|&(distance, _)| distance <= 3).map(|(_, name)| name)
-}
-
-/// How many letters to insert, remove or replace to come from one word to the other.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, letter) in left.chars().enumerate() {
-        let mut next = vec![above + 1];
-        for (index, other) in right.iter().enumerate() {
-            let replace = row.get(index).copied().unwrap_or(usize::MAX) + usize::from(letter != *other);
-            let remove = row.get(index + 1).copied().unwrap_or(usize::MAX) + 1;
-            let insert = next.get(index).copied().unwrap_or(usize::MAX) + 1;
-            next.push(replace.min(remove).min(insert));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(usize::MAX)
+    levada_model::nearest(name, table.iter().map(|setting| setting.name))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod crc;
 pub mod ids;
 pub mod marker;
+mod nearest;
 mod partition;
 pub mod reader;
 pub mod record;
@@ -23,6 +24,7 @@ pub use ids::{
     TopicId, TopicName, Uuid,
 };
 pub use marker::{Marker, Outcome};
+pub use nearest::{distance, nearest};
 pub use partition::partition_of_key;
 pub use rng::{Rng, SeededRng};
 pub use str::Str;

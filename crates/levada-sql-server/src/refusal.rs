@@ -69,7 +69,7 @@ impl Refusal {
 
     /// `did you mean …?`, where a known name is near to what was written.
     pub(crate) fn with_nearest<'a>(self, written: &str, names: impl Iterator<Item = &'a str>) -> Self {
-        match nearest(written, names) {
+        match levada_model::nearest(written, names) {
             Some(name) => self.with_hint(format!("did you mean `{name}`?")),
             None => self,
         }
@@ -114,50 +114,5 @@ impl From<StatementError> for Refusal {
             }
             error => Self::invalid(error.to_string()),
         }
-    }
-}
-
-/// The name that is nearest to what was written, within a third of its length in edits.
-fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const LENGTH_MAX: usize = 256;
-    let fits = |name: &&str| name.len() <= LENGTH_MAX;
-    if written.len() > LENGTH_MAX {
-        return None;
-    }
-    let wanted = written.to_lowercase();
-    let edits = |name: &str| distance(&wanted, &name.to_lowercase());
-    let near = names.filter(fits).map(|name| (edits(name), name)).min()?;
-    (near.0 <= (near.1.len() / 3).max(1)).then_some(near.1)
-}
-
-/// Insertions, deletions and replacements that lead from `left` to `right`.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, symbol) in left.chars().enumerate() {
-        let mut last = index + 1;
-        let mut next = vec![last];
-        for (other, pair) in right.iter().zip(row.windows(2)) {
-            let (diagonal, above) = (pair[0], pair[1]);
-            last = (diagonal + usize::from(symbol != *other)).min(above + 1).min(last + 1);
-            next.push(last);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        let names = || ["orders", "customers", "pipeline.name"].into_iter();
-        assert_eq!(nearest("ordrs", names()), Some("orders"));
-        assert_eq!(nearest("Customer", names()), Some("customers"));
-        assert_eq!(nearest("pipline.name", names()), Some("pipeline.name"));
-        assert_eq!(nearest("payments", names()), None);
-        assert_eq!(nearest("", std::iter::empty()), None);
     }
 }

@@ -202,30 +202,7 @@ fn registry(given: &mut Given<'_>) -> Result<RegistryOptions, FormatError> {
 
 /// The name that differs least, if it is near at all.
 fn nearest(name: &str, known: &[&str]) -> Option<String> {
-    // What is longer than any name by far is near none, and is not worth the comparison.
-    if name.len() > 64 {
-        return None;
-    }
-    let distances = known.iter().map(|known| (distance(name, known), *known));
-    let (distance, nearest) = distances.min()?;
-    (distance <= nearest.len().max(name.len()) / 2).then(|| nearest.to_owned())
-}
-
-/// How many bytes must be changed, put in or left out to make one of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, byte) in one.bytes().enumerate() {
-        let mut before = index;
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
-        for (at, known) in other.bytes().enumerate() {
-            let replaced = before + usize::from(byte != known);
-            before = row[at + 1];
-            row[at + 1] = replaced.min(before + 1).min(row[at] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    levada_model::nearest(name, known.iter().copied()).map(str::to_owned)
 }
 
 #[cfg(test)]

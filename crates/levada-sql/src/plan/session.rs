@@ -183,7 +183,7 @@ impl ContextProvider for Planner {
         if let Some(table) = self.tables.get(name.table()) {
             return Ok(Arc::clone(table));
         }
-        match nearest(name.table(), self.tables.keys()) {
+        match levada_model::nearest(name.table(), self.tables.keys().map(String::as_str)) {
             Some(nearest) => plan_err!("there is no table `{}`; did you mean `{nearest}`?", name.table()),
             None => plan_err!("there is no table `{}`", name.table()),
         }
@@ -253,15 +253,6 @@ impl TypePlanner for FlinkTypes {
         let of = type_of(&data_type).map_err(|error| DataFusionError::Plan(error.to_string()))?;
         Ok(Some(Arc::new(of.nullable().field(""))))
     }
-}
-
-/// The name among `names` that is nearest to what was written, if any is near.
-pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a str> {
-    let distance = |name: &&String| {
-        datafusion::common::utils::datafusion_strsim::levenshtein(&written.to_lowercase(), &name.to_lowercase())
-    };
-    let near = names.min_by_key(distance)?;
-    (distance(&near) <= written.len().div_ceil(3)).then_some(near.as_str())
 }
 
 /// The fields of a plan's rows, without qualifiers.
