@@ -79,18 +79,12 @@ impl Service {
         caller: &Caller,
     ) -> Result<Outcome, Refusal> {
         let (name, at) = named(name)?;
-        let mut topic = None;
-        let decide = |catalog: &Catalog| {
-            let Some(entry) = catalog.tables.get(&name) else {
-                return missing("table", &name, if_exists, catalog.tables.keys());
-            };
-            may_change(caller, &entry.definition.owner, &format!("table `{name}`"))?;
-            check_unused(catalog, &name)?;
-            topic = Some(entry.table.topic.clone());
-            Ok(vec![Record { key: Key { kind: Kind::Table, name: name.clone() }, value: None }])
+        let topic = |catalog: &Catalog| {
+            let entry = catalog.tables.get(&name)?;
+            Some((entry.definition.owner.clone(), entry.table.topic.clone()))
         };
-        self.change(decide).await.map_err(|refusal| refusal.at(at))?;
-        Ok(Outcome::done(match topic {
+        let dropped = self.drop_defined(Kind::Table, &name, if_exists, caller, topic).await;
+        Ok(Outcome::done(match dropped.map_err(|refusal| refusal.at(at))? {
             Some(topic) => format!("table `{name}` is dropped; its topic `{topic}` is kept"),
             None => format!("there is no table `{name}`"),
         }))
@@ -103,21 +97,39 @@ impl Service {
         caller: &Caller,
     ) -> Result<Outcome, Refusal> {
         let (name, at) = named(name)?;
-        let mut is_gone = false;
-        let decide = |catalog: &Catalog| {
-            let Some(entry) = catalog.views.get(&name) else {
-                return missing("view", &name, if_exists, catalog.views.keys());
-            };
-            may_change(caller, &entry.definition.owner, &format!("view `{name}`"))?;
-            check_unused(catalog, &name)?;
-            is_gone = true;
-            Ok(vec![Record { key: Key { kind: Kind::View, name: name.clone() }, value: None }])
-        };
-        self.change(decide).await.map_err(|refusal| refusal.at(at))?;
-        Ok(Outcome::done(match is_gone {
-            true => format!("view `{name}` is dropped"),
-            false => format!("there is no view `{name}`"),
+        let view = |catalog: &Catalog| Some((catalog.views.get(&name)?.definition.owner.clone(), ()));
+        let dropped = self.drop_defined(Kind::View, &name, if_exists, caller, view).await;
+        Ok(Outcome::done(match dropped.map_err(|refusal| refusal.at(at))? {
+            Some(()) => format!("view `{name}` is dropped"),
+            None => format!("there is no view `{name}`"),
         }))
+    }
+
+    /// Drops what `found` finds with its owner, where nothing names it; answers with the rest of what was found.
+    async fn drop_defined<T: Send>(
+        &self,
+        kind: Kind,
+        name: &str,
+        if_exists: bool,
+        caller: &Caller,
+        found: impl Fn(&Catalog) -> Option<(String, T)> + Sync,
+    ) -> Result<Option<T>, Refusal> {
+        let mut dropped = None;
+        let decide = |catalog: &Catalog| {
+            let (word, known): (_, Vec<&String>) = match kind {
+                Kind::View => ("view", catalog.views.keys().collect()),
+                _ => ("table", catalog.tables.keys().collect()),
+            };
+            let Some((owner, rest)) = found(catalog) else {
+                return missing(word, name, if_exists, known.into_iter());
+            };
+            may_change(caller, &owner, &format!("{word} `{name}`"))?;
+            check_unused(catalog, name)?;
+            dropped = Some(rest);
+            Ok(vec![Record { key: Key { kind, name: name.to_owned() }, value: None }])
+        };
+        self.change(decide).await?;
+        Ok(dropped)
     }
 
     /// What is kept of something that is defined now.

@@ -72,7 +72,7 @@ async fn what_is_wrong_is_refused_with_its_place_and_a_status() {
         assert_eq!(status, expected, "{sql}: {error}");
         assert!(error["line"].is_u64(), "{sql}: {error}");
     }
-    assert!(rig.handle.topic(&super::rig::caller(), "t").is_err(), "nothing was made for a table that was refused");
+    assert!(rig.handle().topic(&super::rig::caller(), "t").is_err(), "nothing was made for a table that was refused");
     for body in [json!([]), json!({}), json!({ "sql": "SELECT 1", "more": 1 }), json!({ "sql": 1 })] {
         assert_eq!(rig.ask("POST", "/v1/sql", Some(body)).await.0, 400);
     }
@@ -104,7 +104,7 @@ async fn a_table_is_described_as_flink_does() {
 #[tokio::test]
 async fn a_topic_that_nobody_declared_is_a_table_of_keys_and_values() {
     let rig = Rig::new().await;
-    rig.handle.create_topic(&super::rig::caller(), "plain", 1, &[]).await.unwrap();
+    rig.handle().create_topic(&super::rig::caller(), "plain", 1, &[]).await.unwrap();
     rig.produce("plain", &["hello"]).await;
     let rows = rig.rows("SELECT * FROM plain").await;
     // Bytes are base64 in JSON.

@@ -92,7 +92,7 @@ async fn a_dropped_statement_leaves_no_journal_and_another_begins_anew() {
     rig.sql(COPY).await;
     produce(&rig, 1..3).await;
     caught_up(&rig, "copy", 1).await;
-    let journal = |rig: &Rig| rig.handle.topic(&super::rig::caller(), "_sql_copy").is_ok();
+    let journal = |rig: &Rig| rig.handle().topic(&super::rig::caller(), "_sql_copy").is_ok();
     assert!(journal(&rig));
     assert_eq!(rig.refused("DROP TABLE copies").await.0, 409);
     let (status, body) = rig.ask("DELETE", "/v1/statements/copy", None).await;
@@ -186,7 +186,7 @@ async fn a_statement_whose_journal_somebody_else_opened_takes_it_back() {
     rig.sql(COPY).await;
     produce(&rig, 1..3).await;
     caught_up(&rig, "copy", 1).await;
-    drop(rig.handle.journal(&super::rig::caller(), "copy").await.unwrap());
+    drop(rig.handle().journal(&super::rig::caller(), "copy").await.unwrap());
     produce(&rig, 3..5).await;
     rig.wait(async || rig.values("copies").len() >= 4).await;
     caught_up(&rig, "copy", 2).await;

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+#[path = "../../../levada-stream/tests/stream/rig.rs"]
+#[allow(dead_code, reason = "a rig of several suites")]
+mod broker;
+#[cfg(test)]
 mod lives;
 #[cfg(test)]
 mod rig;

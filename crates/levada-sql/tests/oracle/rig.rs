@@ -243,8 +243,8 @@ pub(crate) fn touched(sql: &str, batches: usize) -> u64 {
     let planner = Planner::new(tables(&names.into())).unwrap();
     let Plan { sources, mut dataflow, .. } = planner.streaming(&query(sql)).unwrap();
     let mut epoch = |first: usize| {
-        for source in 0..sources.len() {
-            dataflow.push(source, &inserted(&sources[source], &numbered(first))).unwrap();
+        for (number, source) in sources.iter().enumerate() {
+            dataflow.push(number, &inserted(source, &numbered(first))).unwrap();
         }
         dataflow.end_epoch(&Time::default()).unwrap();
         dataflow.stats().rows_touched
