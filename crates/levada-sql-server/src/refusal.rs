@@ -109,6 +109,7 @@ impl From<StatementError> for Refusal {
     fn from(error: StatementError) -> Self {
         match error {
             StatementError::Broker(error) => error.into(),
+            error @ StatementError::NoCut => Self::new(RefusalKind::Busy, error.to_string()),
             error @ (StatementError::Internal(_) | StatementError::Snapshot(_) | StatementError::Commit(_)) => {
                 Self::internal(error.to_string())
             }

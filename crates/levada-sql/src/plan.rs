@@ -19,6 +19,12 @@ pub enum PlanError {
     /// It means nothing: a name that does not exist, types that do not fit.
     #[error("{}", plain(.0))]
     Meaning(#[from] DataFusionError),
+    /// The answer takes more memory than it may.
+    #[error("the answer takes more than {limit} bytes (`sql.state.bytes.max`): ask for less")]
+    AnswerTooLarge {
+        /// How much it may take.
+        limit: usize,
+    },
     /// It is not supported.
     #[error("{what} is not supported{}", hint.as_ref().map_or(String::new(), |hint| format!("; {hint}")))]
     Unsupported {

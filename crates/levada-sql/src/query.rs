@@ -91,7 +91,7 @@ impl Query {
         let tables = sources.into_iter().zip(rows).map(table).collect::<Result<_, StatementError>>()?;
         let planner = plan::Planner::new(tables)?;
         let mut answer = Rows::default();
-        for batch in planner.batch(&self.query).await? {
+        for batch in planner.batch(&self.query, limit).await? {
             let mut encoder = json(&batch.schema())?;
             append(&mut *encoder, &Changes::inserted(batch), &mut answer)?;
         }

@@ -14,7 +14,12 @@ use datafusion::{
     catalog::MemTable,
     common::{DFSchema, DataFusionError, Result, TableReference, config::ConfigOptions, plan_err},
     datasource::provider_as_source,
-    execution::{SessionStateBuilder, context::SessionContext},
+    execution::{
+        SessionStateBuilder,
+        context::SessionContext,
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        runtime_env::RuntimeEnvBuilder,
+    },
     functions as scalar,
     functions_aggregate::{count::count_udaf, min_max},
     logical_expr::{
@@ -35,9 +40,11 @@ use datafusion::{
         sqlparser::ast,
     },
 };
+use futures_core::Stream as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    future::poll_fn,
     ops::ControlFlow,
     sync::Arc,
 };
@@ -140,15 +147,28 @@ impl Planner {
         streaming::plan(&plan, &self.upsert_keys)
     }
 
-    /// The answer to a query over the rows that the tables have.
+    /// The answer to a query over the rows that the tables have, in no more than `size_max` bytes: neither the answer nor
+    /// what leads to it takes more. Nothing of it is put on disk.
     ///
     /// # Errors
-    /// [`PlanError`].
-    pub async fn batch(&self, query: &ast::Query) -> Result<Vec<RecordBatch>, PlanError> {
+    /// [`PlanError`], [`PlanError::AnswerTooLarge`] among them.
+    pub async fn batch(&self, query: &ast::Query, size_max: usize) -> Result<Vec<RecordBatch>, PlanError> {
         let plan = self.logical(query)?;
-        let state = SessionStateBuilder::new_with_default_features().build();
-        let context = SessionContext::new_with_state(state);
-        Ok(context.execute_logical_plan(plan).await?.collect().await?)
+        let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+        let runtime = RuntimeEnvBuilder::new().with_memory_limit(size_max, 1.0).with_disk_manager_builder(no_disk);
+        let state = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime.build_arc()?);
+        let context = SessionContext::new_with_state(state.build());
+        let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
+        let (mut answer, mut size) = (Vec::new(), 0);
+        while let Some(batch) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+            let batch = batch?;
+            size += batch.get_array_memory_size();
+            if size > size_max {
+                return Err(PlanError::AnswerTooLarge { limit: size_max });
+            }
+            answer.push(batch);
+        }
+        Ok(answer)
     }
 }
 

@@ -226,6 +226,19 @@ async fn a_row_that_a_table_does_not_take_stops_the_statement_and_says_why() {
     assert!(error.contains("'connector' = 'upsert-kafka' and a PRIMARY KEY"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_multiplies_rows_stops_at_its_limit() {
+    let rig = Rig::new();
+    let tables = bank(&rig).await;
+    transfers(&rig, 60, 1).await;
+    let asked =
+        query(&tables, "SELECT a.amount, b.amount AS b, c.amount AS c FROM credits AS a, credits AS b, credits AS c");
+    let small = levada_sql::statement::Surroundings { state_size_max: 200_000, ..surroundings(&rig) };
+    let error = asked.once(&small).await.unwrap_err().to_string();
+    assert!(error.contains("sql.state.bytes.max") || error.contains("memory"), "{error}");
+    assert!(asked.once(&surroundings(&rig)).await.unwrap().rows.len() > 100_000);
+}
+
 #[test]
 fn a_table_that_cannot_be_read_is_not_declared() {
     for (options, why) in [
