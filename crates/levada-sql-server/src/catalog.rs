@@ -59,6 +59,18 @@ pub(crate) struct Definition {
     /// Why one failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// Of materialized tables: where their rows come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) materialized: Option<Materialized>,
+}
+
+/// What makes a table a materialized one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Materialized {
+    /// The statement of SQL that created it.
+    pub(crate) sql: String,
+    /// The statement that keeps it up to date.
+    pub(crate) statement: String,
 }
 
 /// A definition that comes, changes or, without a value, goes.
@@ -84,6 +96,13 @@ pub(crate) struct TableEntry {
     pub(crate) definition: Definition,
     pub(crate) create: Arc<CreateTable>,
     pub(crate) table: Arc<Table>,
+}
+
+impl TableEntry {
+    /// What makes it a materialized table, if it is one.
+    pub(crate) const fn materialized(&self) -> Option<&Materialized> {
+        self.definition.materialized.as_ref()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -154,6 +173,12 @@ impl Catalog {
         Ok(())
     }
 
+    /// The materialized table that a statement keeps up to date.
+    pub(crate) fn table_of(&self, statement: &str) -> Option<&TableEntry> {
+        let is_of = |entry: &&TableEntry| entry.materialized().is_some_and(|it| it.statement == statement);
+        self.tables.values().find(is_of)
+    }
+
     /// The views' queries.
     pub(crate) fn view_queries(&self) -> Views {
         self.views.iter().map(|(name, view)| (name.clone(), Arc::clone(&view.create))).collect()
@@ -171,6 +196,7 @@ mod tests {
             created_ms: 1_800_000_000_000,
             state: None,
             error: None,
+            materialized: None,
         };
         Record { key: Key { kind: Kind::Table, name: "t".to_owned() }, value: Some(value) }
     }
@@ -183,6 +209,13 @@ mod tests {
         let expected = r#"{"sql":"CREATE TABLE t (a INT)","owner":"User:ANONYMOUS","created_ms":1800000000000}"#;
         assert_eq!(value.as_deref(), Some(expected.as_bytes()));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        if let Some(definition) = &mut record.value {
+            definition.materialized = Some(Materialized { sql: "CREATE …".to_owned(), statement: "s".to_owned() });
+        }
+        let (key, value) = record.encode().unwrap();
+        assert!(value.as_ref().unwrap().ends_with(r#","materialized":{"sql":"CREATE …","statement":"s"}}"#.as_bytes()));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        record.value = table("CREATE TABLE t (a INT)").value;
         record.key.kind = Kind::Statement;
         if let Some(definition) = &mut record.value {
             (definition.state, definition.error) = (Some(State::Failed), Some("why".to_owned()));

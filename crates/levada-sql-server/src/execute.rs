@@ -2,22 +2,35 @@
 
 mod create_as;
 mod define;
+mod lookup;
+mod materialized;
 mod show;
 mod statements;
 
+pub(crate) use lookup::Answered;
+
 use crate::{
     Refusal, RefusalKind,
+    read_after::until,
     service::Service,
     settings::{Mode, Settings},
     views,
 };
 use bytes::Bytes;
-use levada_sql::query::{Column, Query, Rows};
+use levada_sql::{
+    View,
+    query::{Column, Query, ReadAfter, Rows},
+    types::Type,
+    view::Version,
+};
 use levada_sql_syntax::{DropObject, Insert, ObjectKind, Parsed, Position, Statement, ast, parse_script};
 use levada_stream::Caller;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Statements of one request.
@@ -47,12 +60,17 @@ pub(crate) enum Outcome {
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownColumn {
     name: String,
-    r#type: String,
+    #[serde(rename = "type", serialize_with = "as_text")]
+    of: Type,
+}
+
+fn as_text<S: serde::Serializer>(of: &Type, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(of)
 }
 
 impl From<Column> for ShownColumn {
     fn from(Column { name, of }: Column) -> Self {
-        Self { name, r#type: of.to_string() }
+        Self { name, of }
     }
 }
 
@@ -63,7 +81,7 @@ impl Outcome {
 
     /// Rows of texts.
     fn texts<const N: usize>(columns: [&str; N], rows: impl IntoIterator<Item = [Option<String>; N]>) -> Self {
-        let shown = |name: &str| ShownColumn { name: name.to_owned(), r#type: "STRING".to_owned() };
+        let shown = |name: &str| ShownColumn { name: name.to_owned(), of: Type::String };
         let row = |cells: [Option<String>; N]| {
             let cells = columns
                 .iter()
@@ -85,6 +103,14 @@ pub(crate) struct Executed {
     /// As they are after it.
     pub(crate) settings: Settings,
     pub(crate) refused: Option<Refusal>,
+}
+
+/// The rows of an answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) rows: Rows,
+    /// The epoch of the materialized table's statement that it is of, where it is of one.
+    pub(crate) epoch: Option<u64>,
 }
 
 /// A query that can be asked.
@@ -177,10 +203,9 @@ impl Service {
                 let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
                 Ok(Outcome::done(format!("statements {} run", names.join(", "))))
             }
-            Statement::CreateMaterializedTable(_)
-            | Statement::Drop(DropObject { kind: ObjectKind::MaterializedTable, .. }) => {
-                let refusal = Refusal::invalid("materialized tables are not supported yet");
-                Err(refusal.with_hint("CREATE TABLE and INSERT INTO come to the same"))
+            Statement::CreateMaterializedTable(create) => self.create_materialized(*create, text, caller).await,
+            Statement::Drop(DropObject { kind: ObjectKind::MaterializedTable, if_exists, name }) => {
+                self.drop_materialized(&name, if_exists, caller).await
             }
             Statement::Explain(_) => Err(Refusal::invalid("EXPLAIN is not supported yet")),
         }
@@ -193,13 +218,59 @@ impl Service {
             return Err(refusal.with_hint("ask /v1/sql/live, or SET 'execution.runtime-mode' = 'batch'"));
         }
         let Asked { query, columns, permit: _permit } = self.asked(query, caller)?;
-        let Rows { rows } = query.once(&self.surroundings(caller)).await?;
+        let read_after = settings.read_after(self.sleep());
+        let Answer { rows: Rows { rows }, .. } = self.rows_of(&query, read_after, caller).await?;
         let mut shown = Vec::with_capacity(rows.len());
         for (weight, row) in rows {
             let row = raw(&row)?;
             (0..weight).for_each(|_| shown.push(row.clone()));
         }
         Ok(Outcome::Rows { columns, rows: shown })
+    }
+
+    /// The answer to a query, of one version of a materialized table where it reads nothing else and a statement has
+    /// that in memory, and otherwise of one cut through the topics.
+    pub(crate) async fn rows_of(
+        &self,
+        query: &Query,
+        mut read_after: ReadAfter,
+        caller: &Caller,
+    ) -> Result<Answer, Refusal> {
+        let surroundings = self.surroundings(caller);
+        if let Some((name, view)) = self.view_of(query, caller)? {
+            let mut versions = view.versions();
+            if versions.borrow().is_some() {
+                let topic = query.tables[&name].topic.clone();
+                self.behind_statements(BTreeSet::from([topic]), &mut read_after, caller).await?;
+                let read = |version: &Option<Arc<Version>>| version.as_ref().map(|it| it.read().clone());
+                let offsets = read_after.offsets.clone();
+                until(&mut versions, &offsets, &mut read_after, read).await?;
+                let version = versions.borrow().clone();
+                if let Some(version) = version {
+                    let epoch = Some(version.epoch());
+                    let rows = query.of(&name, version, surroundings.state_size_max).await?;
+                    return Ok(Answer { rows, epoch });
+                }
+            }
+        }
+        let topics = query.tables.values().map(|table| table.topic.clone()).collect();
+        self.behind_statements(topics, &mut read_after, caller).await?;
+        let rows = query.once(&surroundings, &mut read_after).await?;
+        Ok(Answer { rows, epoch: None })
+    }
+
+    /// The one table that a query reads, with its name, where it is a materialized one.
+    fn view_of(&self, query: &Query, caller: &Caller) -> Result<Option<(String, Arc<View>)>, Refusal> {
+        let Some((name, table)) = query.tables.first_key_value().filter(|_| query.tables.len() == 1) else {
+            return Ok(None);
+        };
+        let catalog = self.catalog();
+        let materialized = catalog.tables.get(name).and_then(|entry| entry.materialized());
+        let running = materialized.and_then(|materialized| self.running(&materialized.statement));
+        let Some(view) = running.and_then(|running| running.view().cloned()) else { return Ok(None) };
+        // Whoever may read the topic may read what is in it.
+        self.handle().inputs(caller, &[self.handle().topic(caller, &table.topic)?.name])?;
+        Ok(Some((name.clone(), view)))
     }
 
     /// A query as it can be asked, if there is room.

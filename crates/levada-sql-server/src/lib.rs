@@ -7,6 +7,7 @@
 
 mod catalog;
 mod execute;
+mod read_after;
 mod refusal;
 mod rest;
 mod running;

@@ -96,6 +96,7 @@ impl From<HandleError> for Refusal {
             HandleError::UnknownTopic(_) => RefusalKind::Unknown,
             HandleError::InvalidName(_) | HandleError::Create(_) => RefusalKind::Invalid,
             HandleError::Journal(_)
+            | HandleError::Delete { .. }
             | HandleError::Unavailable(_)
             | HandleError::Read(_)
             | HandleError::Record { .. }
@@ -109,7 +110,9 @@ impl From<StatementError> for Refusal {
     fn from(error: StatementError) -> Self {
         match error {
             StatementError::Broker(error) => error.into(),
-            error @ StatementError::NoCut => Self::new(RefusalKind::Busy, error.to_string()),
+            error @ (StatementError::NoCut | StatementError::NotReadYet { .. }) => {
+                Self::new(RefusalKind::Busy, error.to_string())
+            }
             error @ (StatementError::Internal(_) | StatementError::Snapshot(_) | StatementError::Commit(_)) => {
                 Self::internal(error.to_string())
             }

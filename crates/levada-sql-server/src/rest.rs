@@ -6,11 +6,13 @@
 //! | `POST /v1/sql/live` | watches a query: server-sent events |
 //! | `GET /v1/statements`, `GET`, `DELETE /v1/statements/NAME` | the statements that run |
 //! | `POST /v1/statements/NAME/stop`, `…/start` | |
+//! | `GET /v1/views/NAME?column=value` | rows of a table or view |
 //! | `GET /v1/tables` | tables, views and topics, with their columns |
 
 mod answer;
 mod live;
 mod statements;
+mod views;
 
 pub use answer::Peer;
 pub(crate) use statements::ShownStatement;
@@ -43,6 +45,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/sql", post(sql))
         .merge(live::routes())
         .merge(statements::routes())
+        .merge(views::routes())
         .fallback(answer::missing)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))

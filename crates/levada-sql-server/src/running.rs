@@ -1,7 +1,7 @@
 //! [`Running`]: a statement's task. It opens its journal again where that may help, and tells why it ended.
 
 use levada_sql::{
-    RunError, Statement, StatementError,
+    RunError, Statement, StatementError, View,
     statement::{Progress, Stop, Surroundings},
 };
 use levada_stream::{CommitError, HandleError, Hold};
@@ -19,7 +19,9 @@ const HOLD_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Running {
     stop: Stop,
-    progress: Mutex<Progress>,
+    progress: watch::Sender<Progress>,
+    /// What it writes, where that is shown.
+    view: Option<Arc<View>>,
     /// Why it does not go on now, while it waits to try again.
     trouble: Mutex<Option<String>>,
     /// Its sender is gone when the task is.
@@ -30,18 +32,29 @@ pub(crate) struct Running {
 pub(crate) struct Alive(#[expect(dead_code, reason = "what counts is that it goes")] watch::Sender<()>);
 
 impl Running {
-    pub(crate) fn new() -> (Arc<Self>, Alive) {
+    pub(crate) fn new(view: Option<Arc<View>>) -> (Arc<Self>, Alive) {
         let (alive, ended) = watch::channel(());
-        let running = Self { stop: Stop::default(), progress: Mutex::default(), trouble: Mutex::new(None), ended };
+        let (stop, progress) = (Stop::default(), watch::Sender::new(Progress::default()));
+        let running = Self { stop, progress, view, trouble: Mutex::new(None), ended };
         (Arc::new(running), Alive(alive))
     }
 
     pub(crate) fn progress(&self) -> Progress {
-        self.progress.lock().clone()
+        self.progress.borrow().clone()
+    }
+
+    /// Watches its progress.
+    pub(crate) fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// What it writes, where that is shown.
+    pub(crate) fn view(&self) -> Option<&Arc<View>> {
+        self.view.as_ref()
     }
 
     pub(crate) fn trouble(&self) -> Option<String> {
-        let goes_on = self.progress.lock().is_recovered;
+        let goes_on = self.progress.borrow().is_recovered;
         self.trouble.lock().clone().filter(|_| !goes_on)
     }
 
@@ -73,7 +86,7 @@ impl Running {
     ) -> Result<(), StatementError> {
         let mut pause = PAUSE_MIN;
         loop {
-            let before = self.progress.lock().epochs;
+            let before = self.progress.borrow().epochs;
             let run = statement.run(surroundings, &self.stop, &self.progress);
             let outcome = tokio::select! {
                 outcome = run => outcome,
@@ -83,14 +96,14 @@ impl Running {
                 Err(error) if passes(&error) && !self.stop.is_given() => error,
                 outcome => return outcome,
             };
-            if self.progress.lock().epochs > before {
+            if self.progress.borrow().epochs > before {
                 pause = PAUSE_MIN;
             }
             tracing::warn!(statement = statement.name, %error, ?pause, "a statement pauses, and tries again");
             *self.trouble.lock() = Some(error.to_string());
             // Where there is no space, retention has to go on.
             hold = (!wants_space(&error)).then(|| Arc::new(surroundings.handle.hold_all()));
-            self.progress.lock().is_recovered = false;
+            self.progress.send_modify(|progress| progress.is_recovered = false);
             self.stop.or((surroundings.sleep)(pause)).await;
             if self.stop.is_given() {
                 return Ok(());
@@ -101,7 +114,7 @@ impl Running {
 
     /// Lets go of `hold` once the statement has its own; never resolves.
     async fn held(&self, hold: Option<Arc<Hold>>, surroundings: &Surroundings) -> std::convert::Infallible {
-        while !self.progress.lock().is_recovered {
+        while !self.progress.borrow().is_recovered {
             (surroundings.sleep)(HOLD_INTERVAL).await;
         }
         drop(hold);

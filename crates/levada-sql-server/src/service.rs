@@ -10,7 +10,7 @@ use crate::{
 };
 use levada_model::Str;
 use levada_sql::{
-    Statement, Table,
+    Statement, Table, View,
     statement::{Sleep, Surroundings},
 };
 use levada_sql_syntax::Insert;
@@ -125,6 +125,10 @@ impl Service {
         &self.parts.handle
     }
 
+    pub(crate) const fn sleep(&self) -> &Sleep {
+        &self.parts.sleep
+    }
+
     pub(crate) const fn spawner(&self) -> &Spawn {
         &self.parts.spawn
     }
@@ -193,11 +197,19 @@ impl Service {
         if self.is_closing() {
             return;
         }
-        let (running, alive) = Running::new();
-        self.running.lock().insert(name.to_owned(), Arc::clone(&running));
         let catalog = self.catalog();
+        let view = catalog.table_of(name).and_then(|table| match View::of(&table.table) {
+            Ok(view) => view,
+            Err(error) => {
+                tracing::warn!(statement = name, %error, "what it writes is read from its topic");
+                None
+            }
+        });
+        let (running, alive) = Running::new(view.clone());
+        self.running.lock().insert(name.to_owned(), Arc::clone(&running));
         let owner = owner(&entry.definition.owner);
         let statement = entry.insert.as_deref().map(|insert| self.statement(name, insert, &catalog, &owner));
+        let statement = statement.map(|statement| statement.map(|statement| Statement { view, ..statement }));
         match statement {
             Some(Ok(statement)) => {
                 let task = supervise(Arc::clone(self), running, alive, statement, owner, hold);
@@ -226,7 +238,7 @@ impl Service {
         let sink = catalog.tables.get(&sink).ok_or_else(|| Refusal::unknown(format!("there is no table `{sink}`")))?;
         let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
         let tables = self.tables_for(&query, catalog, caller)?;
-        Ok(Statement { name: name.to_owned(), query, columns, tables, sink: Arc::clone(&sink.table) })
+        Ok(Statement { name: name.to_owned(), query, columns, tables, sink: Arc::clone(&sink.table), view: None })
     }
 
     /// The tables that a query of tables alone names: those that were declared, and topics as they are.
@@ -283,8 +295,18 @@ impl Service {
     pub(crate) async fn finish_drop(&self, name: &str) -> Result<(), Refusal> {
         self.end(name).await;
         self.parts.handle.drop_journal(name).await?;
-        let key = Key { kind: Kind::Statement, name: name.to_owned() };
-        self.change(|_| Ok(vec![Record { key, value: None }])).await?;
+        let gone = |kind, name: &str| Record { key: Key { kind, name: name.to_owned() }, value: None };
+        let mut records = vec![gone(Kind::Statement, name)];
+        let catalog = self.catalog();
+        if let (Some(table), Some(statement)) = (catalog.table_of(name), catalog.statements.get(name)) {
+            // Its rows are the statement's, and mean nothing without it.
+            match self.parts.handle.delete_topic(&owner(&statement.definition.owner), &table.table.topic).await {
+                Ok(()) | Err(HandleError::UnknownTopic(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            records.push(gone(Kind::Table, &table.table.name));
+        }
+        self.change(|_| Ok(records)).await?;
         self.running.lock().remove(name);
         Ok(())
     }

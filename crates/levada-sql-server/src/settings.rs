@@ -1,6 +1,10 @@
 //! [`Settings`]: what somebody set for the statements that follow. They are the asker's, and go with each request.
 
-use crate::Refusal;
+use crate::{Refusal, read_after};
+use levada_sql::{
+    query::ReadAfter,
+    statement::{Positions, Sleep},
+};
 use std::collections::BTreeMap;
 
 /// Whether a query is answered once, or for as long as somebody looks.
@@ -12,7 +16,9 @@ pub(crate) enum Mode {
 
 const MODE: &str = "execution.runtime-mode";
 const NAME: &str = "pipeline.name";
-const KEYS: [&str; 2] = [MODE, NAME];
+const READ_AFTER: &str = "sql.read-after";
+const READ_AFTER_TIMEOUT: &str = "sql.read-after.timeout";
+const KEYS: [&str; 4] = [MODE, NAME, READ_AFTER, READ_AFTER_TIMEOUT];
 
 /// What was set; all keys are known, and all values sound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +26,10 @@ pub(crate) struct Settings {
     pub(crate) mode: Option<Mode>,
     /// The next statement's name.
     pub(crate) name: Option<String>,
+    /// What answers have to have.
+    pub(crate) read_after: Positions,
+    /// How long is waited for that.
+    pub(crate) read_after_timeout_ms: Option<u32>,
 }
 
 impl Settings {
@@ -36,6 +46,8 @@ impl Settings {
                 check_name(value)?;
                 self.name = Some(value.to_owned());
             }
+            READ_AFTER => self.read_after = read_after::offsets(value)?,
+            READ_AFTER_TIMEOUT => self.read_after_timeout_ms = Some(read_after::span_ms(value)?),
             _ => return Err(unknown(key)),
         }
         Ok(())
@@ -47,9 +59,20 @@ impl Settings {
             None => *self = Self::default(),
             Some(MODE) => self.mode = None,
             Some(NAME) => self.name = None,
+            Some(READ_AFTER) => self.read_after.clear(),
+            Some(READ_AFTER_TIMEOUT) => self.read_after_timeout_ms = None,
             Some(key) => return Err(unknown(key)),
         }
         Ok(())
+    }
+
+    /// What an answer has to have that is asked for now.
+    pub(crate) fn read_after(&self, sleep: &Sleep) -> ReadAfter {
+        if self.read_after.is_empty() {
+            return ReadAfter::default();
+        }
+        let waited_ms = self.read_after_timeout_ms.unwrap_or(read_after::TIMEOUT_MS);
+        ReadAfter::new(self.read_after.clone(), waited_ms, sleep)
     }
 
     /// Those that are set.
@@ -58,7 +81,9 @@ impl Settings {
             Mode::Streaming => "streaming".to_owned(),
             Mode::Batch => "batch".to_owned(),
         });
-        let pairs = [(MODE, mode), (NAME, self.name.clone())];
+        let read_after = (!self.read_after.is_empty()).then(|| read_after::text(&self.read_after));
+        let timeout = self.read_after_timeout_ms.map(|span| format!("{span} ms"));
+        let pairs = [(MODE, mode), (NAME, self.name.clone()), (READ_AFTER, read_after), (READ_AFTER_TIMEOUT, timeout)];
         pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
 }
@@ -73,7 +98,7 @@ pub(crate) fn mode(text: &str) -> Result<Mode, Refusal> {
 }
 
 fn unknown(key: &str) -> Refusal {
-    let known = KEYS.map(|key| format!("`{key}`")).join(" and ");
+    let known = KEYS.map(|key| format!("`{key}`")).join(", ");
     let refusal = Refusal::invalid(format!("there is no setting `{key}`; there are {known}"));
     refusal.with_nearest(key, KEYS.into_iter())
 }
@@ -112,9 +137,13 @@ mod tests {
         for name in ["catalog", "", "a b", "ä"] {
             assert!(settings.set("pipeline.name", name).is_err(), "{name}");
         }
+        settings.set("sql.read-after", "orders:0:5").unwrap();
+        settings.set("sql.read-after.timeout", "5 s").unwrap();
         assert_eq!(Settings::read(&settings.pairs()).unwrap(), settings);
         settings.reset(Some("pipeline.name")).unwrap();
-        assert_eq!(settings.pairs().len(), 1);
+        assert_eq!(settings.pairs().len(), 3);
+        settings.reset(Some("sql.read-after")).unwrap();
+        assert_eq!(settings.pairs().len(), 2);
         settings.reset(None).unwrap();
         assert_eq!(settings, Settings::default());
     }

@@ -21,8 +21,10 @@ mod state;
 pub mod statement;
 pub mod table;
 pub mod types;
+pub mod view;
 
 pub use dataflow::RunError;
 pub use query::Query;
 pub use statement::{Statement, StatementError};
 pub use table::Table;
+pub use view::View;

@@ -8,17 +8,19 @@ use crate::{
     operator::{Operator as _, Out, consolidate::Consolidate, upsert::Upsert},
     plan::{self, Plan, Source},
     reading::{Read, Reading},
-    statement::{Stop, Surroundings, moved, planner},
+    statement::{Positions, Sleep, Stop, Surroundings, moved, planner},
     table::Table,
     types::{Item, Type},
+    view::Version,
 };
 use bytes::Bytes;
 use datafusion::arrow::{
     array::RecordBatch,
     datatypes::{Field, Schema, SchemaRef},
 };
+use levada_model::{Offset, PartitionIndex, TopicName};
 use levada_sql_syntax::ast;
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeMap, fmt, ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
 
 /// A query over tables.
 #[derive(Clone, Debug)]
@@ -45,6 +47,64 @@ pub struct Rows {
     pub rows: Vec<(i64, Bytes)>,
 }
 
+/// What an answer has to have: whoever wrote something reads it.
+pub struct ReadAfter {
+    /// Of these partitions: the offset of a record that is part of the answer, if its topic is.
+    pub offsets: Positions,
+    /// How long that is waited for, in milliseconds.
+    pub waited_ms: i64,
+    /// Resolves when that is over.
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl fmt::Debug for ReadAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadAfter").field("offsets", &self.offsets).finish_non_exhaustive()
+    }
+}
+
+impl Default for ReadAfter {
+    fn default() -> Self {
+        Self { offsets: Positions::new(), waited_ms: 0, over: Box::pin(std::future::pending()) }
+    }
+}
+
+/// A partition and one of its offsets.
+pub type Place = ((TopicName, PartitionIndex), Offset);
+
+impl ReadAfter {
+    /// These offsets, waited for from now on.
+    #[must_use]
+    pub fn new(offsets: Positions, waited_ms: u32, sleep: &Sleep) -> Self {
+        let over = sleep(Duration::from_millis(waited_ms.into()));
+        Self { offsets, waited_ms: waited_ms.into(), over }
+    }
+
+    /// One of `offsets` that is missing where partitions are read up to `read`.
+    #[must_use]
+    pub fn missing(offsets: &Positions, read: &Positions) -> Option<Place> {
+        let is_missing = |(partition, offset): &(&(TopicName, PartitionIndex), &Offset)| {
+            read.get(*partition).is_some_and(|end| end <= *offset)
+        };
+        offsets.iter().find(is_missing).map(|(partition, offset)| (partition.clone(), *offset))
+    }
+
+    /// Waits for `other`, as long as there is time.
+    ///
+    /// # Errors
+    /// [`StatementError::NotReadYet`], which tells what is `missing`.
+    pub async fn wait(&mut self, missing: Place, other: impl Future<Output = ()>) -> Result<(), StatementError> {
+        let Self { waited_ms, over, .. } = self;
+        tokio::select! {
+            () = other => Ok(()),
+            () = over => {
+                let ((topic, partition), offset) = missing;
+                Err(StatementError::NotReadYet { topic, partition, offset, waited_ms: *waited_ms })
+            }
+        }
+    }
+}
+
 impl Query {
     /// The columns of its answer.
     ///
@@ -55,11 +115,27 @@ impl Query {
         columns(plan.schema().inner())
     }
 
-    /// The answer as of now, in the order that the query asks for.
+    /// Whether rows of its answer only come and never go.
+    ///
+    /// # Errors
+    /// [`StatementError::Plan`].
+    pub fn is_append_only(&self) -> Result<bool, StatementError> {
+        Ok(planner(&self.tables)?.streaming(&self.query)?.is_append_only)
+    }
+
+    /// The columns of its answer of which no two rows have the same values, where it groups by them.
+    ///
+    /// # Errors
+    /// [`StatementError::Plan`].
+    pub fn key(&self) -> Result<Option<Vec<usize>>, StatementError> {
+        Ok(planner(&self.tables)?.key(&self.query)?)
+    }
+
+    /// The answer as of now, in the order that the query asks for; it has what `read_after` asks for.
     ///
     /// # Errors
     /// [`StatementError`].
-    pub async fn once(&self, surroundings: &Surroundings) -> Result<Rows, StatementError> {
+    pub async fn once(&self, surroundings: &Surroundings, read_after: &mut ReadAfter) -> Result<Rows, StatementError> {
         let named = plan::tables_of(&self.query, self.tables.keys());
         let source = |name: &String| {
             let schema = Arc::clone(&self.tables[name].schema);
@@ -70,16 +146,21 @@ impl Query {
         let mut rows: Vec<Vec<Changes>> = vec![Vec::new(); named.len()];
         let mut size = 0;
         let limit = surroundings.state_size_max;
-        reading.next(&mut |source, changes| {
-            size += changes.rows().get_array_memory_size();
-            if size > limit {
-                return Err(crate::RunError::StateTooLarge { size, limit }.into());
+        let mut growth = reading.growth();
+        loop {
+            reading.next(&mut |source, changes| {
+                size += changes.rows().get_array_memory_size();
+                if size > limit {
+                    return Err(crate::RunError::StateTooLarge { size, limit }.into());
+                }
+                rows[source].push(changes);
+                Ok(())
+            })?;
+            if !reading.has_cut() {
+                return Err(StatementError::NoCut);
             }
-            rows[source].push(changes);
-            Ok(())
-        })?;
-        if !reading.has_cut() {
-            return Err(StatementError::NoCut);
+            let Some(missing) = ReadAfter::missing(&read_after.offsets, &reading.read()) else { break };
+            read_after.wait(missing, moved(&mut growth, None, &surroundings.sleep)).await?;
         }
         let table = |(Source { table: name, schema, .. }, rows): (Source, Vec<Changes>)| {
             let rows = match self.tables[&name].upsert_key() {
@@ -89,9 +170,22 @@ impl Query {
             Ok(plan::Table { name, schema, rows, upsert_key: None })
         };
         let tables = sources.into_iter().zip(rows).map(table).collect::<Result<_, StatementError>>()?;
-        let planner = plan::Planner::new(tables)?;
+        self.answer(&plan::Planner::new(tables)?, limit).await
+    }
+
+    /// The answer for the version of a view of the one table that it reads, in no more than `size_max` bytes.
+    ///
+    /// # Errors
+    /// [`StatementError`].
+    pub async fn of(&self, table: &str, version: Arc<Version>, size_max: usize) -> Result<Rows, StatementError> {
+        let mut planner = planner(&self.tables)?;
+        planner.show(table, version);
+        self.answer(&planner, size_max).await
+    }
+
+    async fn answer(&self, planner: &plan::Planner, size_max: usize) -> Result<Rows, StatementError> {
         let mut answer = Rows::default();
-        for batch in planner.batch(&self.query, limit).await? {
+        for batch in planner.batch(&self.query, size_max).await? {
             let mut encoder = json(&batch.schema())?;
             append(&mut *encoder, &Changes::inserted(batch), &mut answer)?;
         }

@@ -8,10 +8,10 @@ use crate::{
     plan::Source,
     snapshot::{Reader, Writer},
     source::SourceReader,
-    statement::Surroundings,
+    statement::{Positions, Surroundings},
     table::Table,
 };
-use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
+use levada_model::{Offset, Timestamp, TopicName};
 use levada_stream::{Growth, Handle, Hold, Inputs};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -185,7 +185,7 @@ impl Reading {
     }
 
     /// The first offset of each partition that was not read.
-    pub(crate) fn read(&self) -> BTreeMap<(TopicName, PartitionIndex), Offset> {
+    pub(crate) fn read(&self) -> Positions {
         let partitions = self.inputs.partitions().iter().zip(&self.position);
         partitions.map(|(it, at)| ((it.topic.clone(), it.partition), *at)).collect()
     }

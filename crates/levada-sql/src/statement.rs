@@ -10,7 +10,7 @@
 mod run;
 
 pub(crate) use run::moved;
-pub use run::{Progress, Sleep, Stop, Surroundings};
+pub use run::{Positions, Progress, Sleep, Stop, Surroundings};
 
 use crate::{
     RunError,
@@ -18,9 +18,10 @@ use crate::{
     plan::{PlanError, Planner},
     snapshot::SnapshotError,
     table::Table,
+    view::View,
 };
 use datafusion::arrow::{datatypes::SchemaRef, error::ArrowError};
-use levada_model::{Offset, PartitionIndex};
+use levada_model::{Offset, PartitionIndex, TopicName};
 use levada_sql_syntax::ast;
 use levada_stream::{CommitError, HandleError, ReadError};
 use std::{collections::BTreeMap, sync::Arc};
@@ -107,6 +108,20 @@ pub enum StatementError {
         "a transaction goes on that was open when the broker started, and what is whole is not known before it ends: ask again"
     )]
     NoCut,
+    /// What was to be part of the answer is not in time.
+    #[error(
+        "offset {offset} of partition {partition} of topic `{topic}` is not part of the answer within {waited_ms} ms"
+    )]
+    NotReadYet {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// The offset.
+        offset: Offset,
+        /// How long it was waited for.
+        waited_ms: i64,
+    },
     /// The query is planned otherwise than in the last run.
     #[error(
         "this version plans the query otherwise than the one that ran it last, whose state it cannot use: drop the statement, and create it again"
@@ -139,6 +154,8 @@ pub struct Statement {
     pub tables: BTreeMap<String, Arc<Table>>,
     /// Where its rows go.
     pub sink: Arc<Table>,
+    /// Shows what is in `sink`, which nobody else writes.
+    pub view: Option<Arc<View>>,
 }
 
 impl Statement {

@@ -11,7 +11,7 @@ use levada_broker::{
     auth::{Caller, Denied, op, res},
     own_topic::OwnTopicError,
     streams::StreamTopic,
-    topics::{CreateTopic, CreateTopicError},
+    topics::{AdminError, CreateTopic, CreateTopicError},
     transactions::TransactError,
 };
 use levada_model::{Offset, PartitionIndex, Str, Timestamp, TopicId, TopicName, ids::TopicNameError};
@@ -33,6 +33,14 @@ pub enum HandleError {
     /// The topic could not be made.
     #[error(transparent)]
     Create(#[from] CreateTopicError),
+    /// The topic could not be deleted.
+    #[error("topic `{topic}` cannot be deleted: {error}")]
+    Delete {
+        /// The topic.
+        topic: TopicName,
+        /// Why not.
+        error: AdminError,
+    },
     /// The statement's journal is another's topic, or could not be made or deleted.
     #[error(transparent)]
     Journal(#[from] OwnTopicError),
@@ -161,6 +169,20 @@ impl Handle {
         let created = self.broker.stream_topic(&topic).map(TopicInfo::from);
         // It may be gone already.
         created.ok_or(HandleError::UnknownTopic(TopicName::new(name)?))
+    }
+
+    /// Deletes a topic with all its records; asks whether `caller` may.
+    ///
+    /// # Errors
+    /// [`HandleError::InvalidName`], [`HandleError::Denied`], [`HandleError::UnknownTopic`], [`HandleError::Delete`].
+    pub async fn delete_topic(&self, caller: &Caller, name: &str) -> Result<(), HandleError> {
+        let name = TopicName::new(name)?;
+        let grant = self.broker.authorize::<op::Delete, res::Topic>(caller, name.as_shared())?;
+        match self.broker.delete_topic(&grant).await {
+            Ok(_) => Ok(()),
+            Err(AdminError::UnknownTopic) => Err(HandleError::UnknownTopic(name)),
+            Err(error) => Err(HandleError::Delete { topic: name, error }),
+        }
     }
 
     /// Opens the journal of `statement`, which is made where it is missing, and reads back what it has. Whoever had it

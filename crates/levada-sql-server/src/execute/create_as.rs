@@ -76,13 +76,21 @@ impl Service {
         views::expand(&mut query, &catalog.view_queries())?;
         let tables = self.tables_for(&query, &catalog, caller)?;
         let is_key = |name: &str| create.primary_key.iter().flatten().any(|key| key.value == name);
-        let declared = |Column { name, of }: Column| {
-            let data_type = of.to_string().parse().map_err(|error: SyntaxError| {
-                Refusal::invalid(format!("column `{name}` is {of}, which no table can have: {}", error.message))
-            })?;
-            let not_null = is_key(&name);
-            Ok(ColumnDef::Physical { name: ast::Ident::with_quote('`', name), data_type, not_null, comment: None })
-        };
-        Query { query, tables }.columns()?.into_iter().map(declared).collect()
+        declared_columns(Query { query, tables }.columns()?, is_key)
     }
+}
+
+/// Columns of an answer as a table declares them.
+pub(super) fn declared_columns(
+    columns: Vec<Column>,
+    is_not_null: impl Fn(&str) -> bool,
+) -> Result<Vec<ColumnDef>, Refusal> {
+    let declared = |Column { name, of }: Column| {
+        let data_type = of.to_string().parse().map_err(|error: SyntaxError| {
+            Refusal::invalid(format!("column `{name}` is {of}, which no table can have: {}", error.message))
+        })?;
+        let not_null = is_not_null(&name);
+        Ok(ColumnDef::Physical { name: ast::Ident::with_quote('`', name), data_type, not_null, comment: None })
+    };
+    columns.into_iter().map(declared).collect()
 }

@@ -124,7 +124,11 @@ impl Service {
                 return missing(word, name, if_exists, known.into_iter());
             };
             may_change(caller, &owner, &format!("{word} `{name}`"))?;
-            check_unused(catalog, name)?;
+            if catalog.tables.get(name).is_some_and(|entry| entry.materialized().is_some()) {
+                let refusal = Refusal::invalid(format!("`{name}` is a materialized table"));
+                return Err(refusal.with_hint(format!("DROP MATERIALIZED TABLE `{name}`")));
+            }
+            check_unused(catalog, name, None)?;
             dropped = Some(rest);
             Ok(vec![Record { key: Key { kind, name: name.to_owned() }, value: None }])
         };
@@ -138,7 +142,7 @@ impl Service {
             return Err(Refusal::invalid(format!("a definition has {TEXT_SIZE_MAX} bytes at most")));
         }
         let (owner, created_ms) = (caller.principal.to_string(), self.handle().now_ms());
-        Ok(Definition { sql, owner, created_ms, state: None, error: None })
+        Ok(Definition { sql, owner, created_ms, state: None, error: None, materialized: None })
     }
 }
 
@@ -187,19 +191,20 @@ pub(super) fn missing<'a>(
     Err(Refusal::unknown(format!("there is no {kind} `{name}`")).with_nearest(name, known.map(String::as_str)))
 }
 
-/// That no view and no statement names a table or view.
-fn check_unused(catalog: &Catalog, name: &str) -> Result<(), Refusal> {
+/// That no view and no statement, but for one, names a table or view.
+pub(super) fn check_unused(catalog: &Catalog, name: &str, but_for: Option<&str>) -> Result<(), Refusal> {
     let names_it = |query: &ast::Query| views::names(query).is_ok_and(|names| names.tables.contains_key(name));
     let view = catalog.views.iter().find(|(_, view)| names_it(&view.create.query));
     if let Some((view, _)) = view {
         return Err(Refusal::exists(format!("view `{view}` uses `{name}`")).with_hint("drop that first"));
     }
-    let statement = catalog.statements.iter().find(|(_, entry)| {
-        let insert = entry.insert.as_deref();
-        insert.is_some_and(|insert| {
-            names_it(&insert.query) || levada_sql::table::name_of(&insert.table).is_ok_and(|sink| sink == name)
-        })
-    });
+    let statement =
+        catalog.statements.iter().filter(|(other, _)| but_for != Some(other.as_str())).find(|(_, entry)| {
+            let insert = entry.insert.as_deref();
+            insert.is_some_and(|insert| {
+                names_it(&insert.query) || levada_sql::table::name_of(&insert.table).is_ok_and(|sink| sink == name)
+            })
+        });
     match statement {
         Some((statement, _)) => {
             Err(Refusal::exists(format!("statement `{statement}` uses `{name}`")).with_hint("drop that first"))

@@ -41,7 +41,10 @@ impl Service {
             }
             Show::Columns(name) => self.describe(name, caller),
             Show::Create(kind, name) => show_create(&catalog, *kind, name),
-            Show::MaterializedTables => Err(Refusal::invalid("materialized tables are not supported yet")),
+            Show::MaterializedTables => {
+                let tables = catalog.tables.iter().filter(|(_, entry)| entry.materialized().is_some());
+                Ok(names_as("materialized table name", tables.map(|(name, _)| name.clone())))
+            }
             Show::Functions => Err(Refusal::invalid("SHOW FUNCTIONS is not supported yet")),
         }
     }
@@ -128,7 +131,8 @@ fn of_table(entry: &TableEntry) -> Vec<Described> {
         Described {
             name: name.value.clone(),
             data_type: data_type + rowtime,
-            is_nullable: is_nullable && !is_key(name),
+            // What a query groups by may be null.
+            is_nullable: is_nullable && (!is_key(name) || entry.materialized().is_some()),
             key: key.clone().filter(|_| is_key(name)),
             extras,
             watermark: watermark(name).map(|watermark| watermark.expr.to_string()),
@@ -146,7 +150,10 @@ fn show_create(catalog: &Catalog, kind: ObjectKind, name: &ast::ObjectName) -> R
     let text = match kind {
         ObjectKind::Table => catalog.tables.get(&name).map(|entry| entry.definition.sql.clone()),
         ObjectKind::View => catalog.views.get(&name).map(|entry| entry.definition.sql.clone()),
-        ObjectKind::MaterializedTable | ObjectKind::Statement => None,
+        ObjectKind::MaterializedTable => {
+            catalog.tables.get(&name).and_then(TableEntry::materialized).map(|materialized| materialized.sql.clone())
+        }
+        ObjectKind::Statement => None,
     };
     let known = catalog.tables.keys().chain(catalog.views.keys()).map(String::as_str);
     let unknown = || Refusal::unknown(format!("nobody created a {} `{name}`", kind_name(kind)));

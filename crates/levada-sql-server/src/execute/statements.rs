@@ -103,10 +103,37 @@ impl Service {
             return Ok(Outcome::done(format!("there is no statement `{name}`")));
         }
         self.owned(name, caller)?;
-        // Kept before the journal goes: what is left of it is never another statement's.
-        self.change(|catalog| Ok(with_state(catalog, name, State::Dropping, None).into_iter().collect())).await?;
-        self.finish_drop(name).await?;
+        if let Some(table) = catalog.table_of(name) {
+            let table = &table.table.name;
+            let refusal = Refusal::invalid(format!("statement `{name}` keeps materialized table `{table}` up to date"));
+            return Err(refusal.with_hint(format!("DROP MATERIALIZED TABLE `{table}`, or STOP STATEMENT `{name}`")));
+        }
+        self.drop_kept(name, |_| Ok(())).await?;
         Ok(Outcome::done(format!("statement `{name}` is dropped")))
+    }
+
+    /// Drops a statement, and what it keeps up to date, where `may_go` says so while nobody else changes anything.
+    pub(super) async fn drop_running(
+        &self,
+        name: &str,
+        may_go: impl FnOnce(&Catalog) -> Result<(), Refusal> + Send,
+    ) -> Result<(), Refusal> {
+        let _alone = self.tasks().lock().await;
+        self.drop_kept(name, may_go).await
+    }
+
+    async fn drop_kept(
+        &self,
+        name: &str,
+        may_go: impl FnOnce(&Catalog) -> Result<(), Refusal> + Send,
+    ) -> Result<(), Refusal> {
+        // Kept before the journal goes: what is left of it is never another statement's.
+        let decide = |catalog: &Catalog| {
+            may_go(catalog)?;
+            Ok(with_state(catalog, name, State::Dropping, None).into_iter().collect())
+        };
+        self.change(decide).await?;
+        self.finish_drop(name).await
     }
 
     /// A statement that `caller` may change.
@@ -132,8 +159,13 @@ pub(super) fn check_new_statement(catalog: &Catalog, name: &str) -> Result<(), R
 
 /// That rows can go into something of this name.
 fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
-    if catalog.tables.contains_key(sink) {
-        return Ok(());
+    match catalog.tables.get(sink) {
+        Some(entry) if entry.materialized().is_some() => {
+            let refusal = Refusal::invalid(format!("`{sink}` is a materialized table: its query alone fills it"));
+            return Err(refusal.with_hint("insert into the tables that it reads"));
+        }
+        Some(_) => return Ok(()),
+        None => {}
     }
     if catalog.views.contains_key(sink) {
         return Err(Refusal::invalid(format!("`{sink}` is a view: rows go into tables")));

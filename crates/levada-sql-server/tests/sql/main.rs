@@ -7,6 +7,10 @@ mod answers;
 #[allow(dead_code, reason = "a rig of several suites")]
 mod broker;
 #[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod lives;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod views;

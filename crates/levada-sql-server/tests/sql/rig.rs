@@ -40,6 +40,10 @@ impl Rig {
         Self { base, service, router }
     }
 
+    pub(crate) const fn base(&self) -> &broker::Rig {
+        &self.base
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         &self.base.handle
     }

@@ -5,14 +5,20 @@ use super::{
     streaming::{self, Plan},
     windows::Windows,
 };
-use crate::table::type_of;
+use crate::{
+    table::type_of,
+    view::{Shown, Version},
+};
 use datafusion::{
     arrow::{
         array::RecordBatch,
         datatypes::{DataType, FieldRef, SchemaRef},
     },
     catalog::MemTable,
-    common::{DFSchema, DataFusionError, Result, TableReference, config::ConfigOptions, plan_err},
+    common::{
+        DFSchema, DataFusionError, Dependency, FunctionalDependence, Result, TableReference, config::ConfigOptions,
+        plan_err,
+    },
     datasource::provider_as_source,
     execution::{
         SessionStateBuilder,
@@ -40,7 +46,6 @@ use datafusion::{
         sqlparser::ast,
     },
 };
-use futures_core::Stream as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -122,6 +127,26 @@ impl Planner {
         })
     }
 
+    /// Lets queries read a version of a view instead of the rows of the table with this name.
+    pub(crate) fn show(&mut self, name: &str, version: Arc<Version>) {
+        self.tables.insert(name.to_owned(), provider_as_source(Arc::new(Shown(version))));
+    }
+
+    /// The columns of a query's answer of which no two rows have the same values, where the query groups by them.
+    ///
+    /// # Errors
+    /// [`PlanError`].
+    pub fn key(&self, query: &ast::Query) -> Result<Option<Vec<usize>>, PlanError> {
+        let plan = self.optimized(query)?;
+        let (schema, count) = (plan.schema(), plan.schema().fields().len());
+        let is_key = |it: &&FunctionalDependence| {
+            let determines = |column: usize| it.source_indices.contains(&column) || it.target_indices.contains(&column);
+            it.mode == Dependency::Single && !it.source_indices.is_empty() && (0..count).all(determines)
+        };
+        let keys = schema.functional_dependencies().iter().filter(is_key).map(|it| it.source_indices.clone());
+        Ok(keys.min_by_key(Vec::len))
+    }
+
     /// What a query means, with all types known.
     ///
     /// # Errors
@@ -141,10 +166,13 @@ impl Planner {
     /// # Errors
     /// [`PlanError`].
     pub fn streaming(&self, query: &ast::Query) -> Result<Plan, PlanError> {
+        streaming::plan(&self.optimized(query)?, &self.upsert_keys)
+    }
+
+    fn optimized(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         let plan = self.logical(query)?;
         let context = OptimizerContext::new_with_config_options(Arc::clone(&self.options)).with_max_passes(PASSES_MAX);
-        let plan = Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?;
-        streaming::plan(&plan, &self.upsert_keys)
+        Ok(Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?)
     }
 
     /// The answer to a query over the rows that the tables have, in no more than `size_max` bytes: neither the answer nor

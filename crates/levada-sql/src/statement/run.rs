@@ -11,6 +11,7 @@ use crate::{
     sink::{Sink, Written},
     snapshot::{Reader, Writer},
     table::Table,
+    view::Filling,
 };
 use bytes::Bytes;
 use datafusion::arrow::{
@@ -20,7 +21,6 @@ use datafusion::arrow::{
 };
 use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
 use levada_stream::{Caller, Growth, Handle, Journal, Recovered};
-use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     pin::Pin,
@@ -30,7 +30,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Bytes of input after which a snapshot is taken, if it is not larger itself.
 const SNAPSHOT_INPUT_SIZE: u64 = 64 << 20;
@@ -69,6 +69,9 @@ impl Stop {
     }
 }
 
+/// An offset of each of these partitions.
+pub type Positions = BTreeMap<(TopicName, PartitionIndex), Offset>;
+
 /// Figures of a running statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -87,7 +90,7 @@ pub struct Progress {
     /// Records of its topics that it has not read.
     pub lag: i64,
     /// Of each partition of its topics: the first offset that its answer does not have.
-    pub read: BTreeMap<(TopicName, PartitionIndex), Offset>,
+    pub read: Positions,
     /// The earliest watermark of its tables, in milliseconds since 1970.
     pub watermark: Option<Timestamp>,
 }
@@ -117,7 +120,7 @@ impl Statement {
         &self,
         surroundings: &Surroundings,
         stop: &Stop,
-        progress: &Mutex<Progress>,
+        progress: &watch::Sender<Progress>,
     ) -> Result<(), StatementError> {
         let (mut running, recovered) = Running::open(self, surroundings).await?;
         running.recover(&recovered)?;
@@ -126,16 +129,21 @@ impl Statement {
             running.take_snapshot().await?;
         }
         drop(recovered);
+        if let Some(view) = &self.view {
+            let mut filling = Filling::of(view, &self.sink, surroundings, stop).await?;
+            filling.show_current(running.epoch, running.reading.read());
+            running.filling = Some(filling);
+        }
         let mut growth = running.reading.growth();
-        *progress.lock() = running.progress();
+        progress.send_replace(running.progress());
         // What was there before the watches is looked at first.
         while !stop.is_given() {
             if !running.run_epoch().await? {
-                *progress.lock() = running.progress();
+                progress.send_replace(running.progress());
                 stop.or(moved(&mut growth, running.reading.again_in(), &surroundings.sleep)).await;
                 continue;
             }
-            *progress.lock() = running.progress();
+            progress.send_replace(running.progress());
             if running.wants_snapshot() {
                 running.take_snapshot().await?;
             }
@@ -170,6 +178,8 @@ struct Running {
     fingerprint: u64,
     sink: Sink,
     target: Target,
+    /// Keeps the view of what was written up to date.
+    filling: Option<Filling>,
     state_size_max: usize,
     epoch: u64,
     epochs_since_snapshot: u64,
@@ -222,6 +232,7 @@ impl Running {
             fingerprint,
             sink,
             target,
+            filling: None,
             state_size_max: *state_size_max,
             epoch: 0,
             epochs_since_snapshot: 0,
@@ -247,7 +258,8 @@ impl Running {
             reading.again(&epoch.cut, &epoch.time, &mut |source, changes| {
                 Ok(dataflow.push_within(*state_size_max, source, &changes)?)
             })?;
-            if self.end(&epoch.time)?.hash != epoch.output_hash {
+            let (_, written) = self.end(&epoch.time)?;
+            if written.hash != epoch.output_hash {
                 return Err(StatementError::NotDeterministic { number: epoch.number });
             }
             self.epoch = epoch.number;
@@ -256,12 +268,13 @@ impl Running {
         Ok(())
     }
 
-    /// Ends the epoch.
-    fn end(&mut self, time: &Time) -> Result<Written, StatementError> {
+    /// Ends the epoch: what changes in the sink, and how that is written.
+    fn end(&mut self, time: &Time) -> Result<(Vec<Changes>, Written), StatementError> {
         let outputs = self.dataflow.end_epoch(time)?;
         let changes = outputs.iter().flatten().map(|changes| self.target.columns(changes));
         let changes = changes.collect::<Result<Vec<_>, _>>()?;
-        self.sink.write(&changes, time.processing_ms)
+        let written = self.sink.write(&changes, time.processing_ms)?;
+        Ok((changes, written))
     }
 
     /// Runs an epoch if there is something to do; says whether there was.
@@ -270,10 +283,16 @@ impl Running {
         let read =
             reading.next(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
         let Some(Read { cut, time }) = read else { return Ok(false) };
-        let Written { outputs, hash, records } = self.end(&time)?;
+        let (changes, Written { outputs, hash, records }) = self.end(&time)?;
+        let remembered = self.dataflow.stats().state_bytes;
+        let filling = self.filling.as_ref();
+        let shown = filling.map(|it| it.next(&changes, remembered, self.state_size_max)).transpose()?;
         let epoch = Epoch { number: self.epoch + 1, cut, time, output_hash: hash };
         self.journal.commit(outputs, Bytes::from(epoch.encode())).await?;
         self.epoch = epoch.number;
+        if let (Some(filling), Some(shown)) = (&mut self.filling, shown) {
+            filling.show(shown, self.epoch, self.reading.read());
+        }
         self.epochs_since_snapshot += 1;
         self.rows_written += records;
         Ok(true)
@@ -327,7 +346,7 @@ impl Running {
             rows_written: self.rows_written,
             rows_read,
             late_rows: stats.late_rows,
-            state_bytes: stats.state_bytes,
+            state_bytes: stats.state_bytes + self.filling.as_ref().map_or(0, Filling::size),
             lag: self.reading.lag(),
             read: self.reading.read(),
             watermark: self.reading.watermark(),

@@ -9,7 +9,7 @@ use levada_model::{
     Outcome,
     record::{BatchBuilder, NewRecord},
 };
-use levada_sql::Table;
+use levada_sql::{Table, query::ReadAfter};
 use std::{collections::BTreeMap, sync::Arc};
 
 const TABLES: &str = "
@@ -138,10 +138,10 @@ async fn a_query_is_answered_as_of_now_in_the_order_that_it_asks_for() {
     let total = transfers(&rig, 9, 1).await;
     let asked = query(&tables, "SELECT amount FROM credits WHERE amount > 2 ORDER BY amount DESC LIMIT 2");
     assert_eq!(asked.columns().unwrap()[0].of.to_string(), "BIGINT");
-    let rows = asked.once(&surroundings(&rig)).await.unwrap();
+    let rows = asked.once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap();
     assert_eq!(rows.rows, [(1, r#"{"amount":9}"#.into()), (1, r#"{"amount":8}"#.into())]);
     let sum = query(&tables, "SELECT SUM(amount) AS s, COUNT(*) AS c FROM credits");
-    let rows = sum.once(&surroundings(&rig)).await.unwrap();
+    let rows = sum.once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap();
     assert_eq!(rows.rows, [(1, format!("{{\"s\":{total},\"c\":8}}").into())]);
 }
 
@@ -175,7 +175,7 @@ async fn of_a_table_with_a_key_the_last_row_of_each_key_counts() {
         [(12, 2), (7, 2), (107, 3)].map(|(total, items)| format!("{{\"k\":1,\"total\":{total},\"items\":{items}}}"));
     assert_eq!(rows, shown);
     let all = query(&tables, "SELECT item, price FROM prices ORDER BY item");
-    let all = all.once(&surroundings(&rig)).await.unwrap();
+    let all = all.once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap();
     let row = |item: &str, price: i64| (1, format!("{{\"item\":\"{item}\",\"price\":{price}}}").into());
     assert_eq!(all.rows, [row("a", 2), row("b", 100), row("c", 5)]);
 }
@@ -234,9 +234,9 @@ async fn an_answer_that_multiplies_rows_stops_at_its_limit() {
     let asked =
         query(&tables, "SELECT a.amount, b.amount AS b, c.amount AS c FROM credits AS a, credits AS b, credits AS c");
     let small = levada_sql::statement::Surroundings { state_size_max: 200_000, ..surroundings(&rig) };
-    let error = asked.once(&small).await.unwrap_err().to_string();
+    let error = asked.once(&small, &mut ReadAfter::default()).await.unwrap_err().to_string();
     assert!(error.contains("sql.state.bytes.max") || error.contains("memory"), "{error}");
-    assert!(asked.once(&surroundings(&rig)).await.unwrap().rows.len() > 100_000);
+    assert!(asked.once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap().rows.len() > 100_000);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use levada_sql::{
     statement::{Progress, Stop, Surroundings},
 };
 use levada_sql_syntax as syntax;
-use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::watch;
 
 /// The tables that a script declares.
 pub(crate) fn tables(script: &str) -> BTreeMap<String, Arc<Table>> {
@@ -26,7 +26,7 @@ pub(crate) fn insert(name: &str, tables: &BTreeMap<String, Arc<Table>>, sql: &st
     let syntax::Statement::Insert(insert) = syntax::parse_statement(sql).unwrap().statement else { panic!("{sql}") };
     let sink = Arc::clone(&tables[&insert.table.to_string()]);
     let columns = insert.columns.into_iter().map(|column| column.value).collect();
-    Statement { name: name.to_owned(), query: insert.query, columns, tables: tables.clone(), sink }
+    Statement { name: name.to_owned(), query: insert.query, columns, tables: tables.clone(), sink, view: None }
 }
 
 pub(crate) fn query(tables: &BTreeMap<String, Arc<Table>>, sql: &str) -> Query {
@@ -49,13 +49,13 @@ pub(crate) async fn run_with(
     statement: &Statement,
     work: impl AsyncFnOnce(),
 ) -> (Result<(), StatementError>, Progress) {
-    let (stop, progress) = (Stop::default(), Mutex::new(Progress::default()));
+    let (stop, progress) = (Stop::default(), watch::Sender::new(Progress::default()));
     let surroundings = surroundings(rig);
     let working = async {
         work().await;
         // Its inputs are known once it has begun.
         loop {
-            let read = progress.lock().read.clone();
+            let read = progress.borrow().read.clone();
             let end = |((topic, partition), at): (&(TopicName, i32), &i64)| {
                 let inputs = rig.handle.inputs(&caller(), std::slice::from_ref(topic)).unwrap();
                 inputs.end()[usize::try_from(*partition).unwrap()] <= *at
@@ -72,6 +72,6 @@ pub(crate) async fn run_with(
         run = statement.run(&surroundings, &stop, &progress) => run,
         () = working => unreachable!("it goes on for ever"),
     };
-    let progress = progress.lock().clone();
+    let progress = progress.borrow().clone();
     (run, progress)
 }

@@ -1,0 +1,187 @@
+//! Materialized tables: a table, and the statement that keeps it up to date, both or neither.
+//!
+//! Its topic is made with it and goes with it: nobody else writes it, and its rows mean nothing without its query.
+
+use super::{
+    Outcome,
+    create_as::declared_columns,
+    define::{check_new, made_topic, missing},
+    may_change, named,
+    statements::check_new_statement,
+};
+use crate::{
+    Refusal,
+    catalog::{Catalog, Definition, Key, Kind, Materialized, Record, State},
+    service::Service,
+    settings::check_name,
+    views,
+};
+use levada_sql::{Query, Table};
+use levada_sql_syntax::{CreateMaterializedTable, CreateTable, Insert, RefreshMode, Statement, ast};
+use levada_stream::{Caller, HandleError};
+
+/// What its statement is named like, before the table's name.
+const PREFIX: &str = "refresh-";
+
+/// All that a materialized table comes to.
+struct Planned {
+    table: Table,
+    insert: Insert,
+    statement: String,
+    records: [Record; 2],
+}
+
+impl Service {
+    pub(super) async fn create_materialized(
+        self: &std::sync::Arc<Self>,
+        create: CreateMaterializedTable,
+        text: String,
+        caller: &Caller,
+    ) -> Result<Outcome, Refusal> {
+        let _alone = self.tasks().lock().await;
+        let (name, at) = named(&create.name)?;
+        let planned = self.planned(create, &name, text, caller).map_err(|refusal| refusal.at(at))?;
+        let decided = |catalog: &Catalog| {
+            check_new(catalog, &name, false)?;
+            check_new_statement(catalog, &planned.statement)?;
+            let mut after = catalog.clone();
+            after.apply(&planned.records[0]).map_err(Refusal::invalid)?;
+            self.statement(&planned.statement, &planned.insert, &after, caller)?.check().map_err(Refusal::from)
+        };
+        decided(&self.catalog()).map_err(|refusal| refusal.at(at))?;
+        self.check_empty(&planned.table.topic, caller).map_err(|refusal| refusal.at(at))?;
+        // What a statement of this name had, whose end was not kept, is not this one's.
+        self.handle().drop_journal(&planned.statement).await?;
+        made_topic(self, &planned.table, caller).await.map_err(|refusal| refusal.at(at))?;
+        let decide = |catalog: &Catalog| {
+            decided(catalog)?;
+            Ok(planned.records.to_vec())
+        };
+        self.change(decide).await.map_err(|refusal| refusal.at(at))?;
+        self.launch_kept(&planned.statement).await;
+        let (topic, statement) = (&planned.table.topic, &planned.statement);
+        let kept = format!("statement `{statement}` keeps it up to date in topic `{topic}`");
+        Ok(Outcome::done(format!("materialized table `{name}` is created; {kept}")))
+    }
+
+    fn planned(
+        &self,
+        create: CreateMaterializedTable,
+        name: &str,
+        text: String,
+        caller: &Caller,
+    ) -> Result<Planned, Refusal> {
+        if create.refresh_mode == Some(RefreshMode::Full) {
+            let refusal =
+                Refusal::invalid("materialized tables are kept up to date all the time, not refreshed as a whole");
+            return Err(refusal.with_hint("leave REFRESH_MODE out"));
+        }
+        if create.or_alter && self.catalog().tables.contains_key(name) {
+            let refusal = Refusal::exists(format!("`{name}` exists, and its query cannot be changed"));
+            return Err(refusal.with_hint(format!("DROP MATERIALIZED TABLE `{name}`, and create it again")));
+        }
+        let statement = format!("{PREFIX}{name}");
+        check_name(&statement)?;
+        let (declared, query) = self.declared(create, caller)?;
+        let table = Table::declared(&declared)?;
+        let insert = Insert { table: declared.name.clone(), options: [].into(), columns: Vec::new(), query };
+        let key = |kind, name: &str| Key { kind, name: name.to_owned() };
+        let materialized = Some(Materialized { sql: text, statement: statement.clone() });
+        let created = self.definition(Statement::CreateTable(Box::new(declared)).to_string(), caller)?;
+        let created = Record { key: key(Kind::Table, name), value: Some(Definition { materialized, ..created }) };
+        let inserted = self.definition(Statement::Insert(insert.clone()).to_string(), caller)?;
+        let inserted = Record {
+            key: key(Kind::Statement, &statement),
+            value: Some(Definition { state: Some(State::Running), ..inserted }),
+        };
+        Ok(Planned { table, insert, statement, records: [created, inserted] })
+    }
+
+    /// The table as it would be declared, and its query. Its key is the one that is declared, or what the query groups
+    /// by; with a key it is compacted, without one rows only come.
+    fn declared(
+        &self,
+        create: CreateMaterializedTable,
+        caller: &Caller,
+    ) -> Result<(CreateTable, Box<ast::Query>), Refusal> {
+        let CreateMaterializedTable { name, primary_key, comment, mut options, query, .. } = create;
+        let (mut expanded, catalog) = (query.clone(), self.catalog());
+        views::expand(&mut expanded, &catalog.view_queries())?;
+        let tables = self.tables_for(&expanded, &catalog, caller)?;
+        let asked = Query { query: expanded, tables };
+        let columns = asked.columns()?;
+        let ident = |name: &str| ast::Ident::with_quote('`', name);
+        let is_declared = primary_key.is_some();
+        let primary_key = match primary_key {
+            Some(key) => Some(key),
+            None => asked.key()?.map(|key| key.iter().map(|column| ident(&columns[*column].name)).collect::<Vec<_>>()),
+        };
+        if primary_key.is_none() && !asked.is_append_only()? {
+            let refusal =
+                Refusal::invalid("rows of this query change later on, and nothing says which of them is which");
+            return Err(refusal.with_hint(
+                "write all columns behind GROUP BY behind SELECT, too, or declare the key: (PRIMARY KEY (…) NOT ENFORCED)",
+            ));
+        }
+        if let Some(connector) = options.get("connector") {
+            let refusal =
+                Refusal::invalid(format!("a materialized table has no 'connector', but '{connector}' is given"));
+            return Err(refusal.with_hint("leave it out: with a key it is compacted, without one rows only come"));
+        }
+        if primary_key.is_some() {
+            options.insert("connector".to_owned(), "upsert-kafka".to_owned());
+        }
+        let is_key = |name: &str| primary_key.iter().flatten().any(|key| key.value == name);
+        // What the query groups by may be null.
+        let columns = declared_columns(columns, |name| is_declared && is_key(name))?;
+        let table = CreateTable {
+            name,
+            if_not_exists: false,
+            columns,
+            primary_key,
+            watermark: None,
+            comment,
+            options,
+            as_query: None,
+        };
+        Ok((table, query))
+    }
+
+    /// That a topic has nothing yet.
+    fn check_empty(&self, topic: &str, caller: &Caller) -> Result<(), Refusal> {
+        let topic = match self.handle().topic(caller, topic) {
+            Ok(topic) => topic.name,
+            Err(HandleError::UnknownTopic(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if self.handle().inputs(caller, std::slice::from_ref(&topic))?.end().iter().all(|end| *end == 0) {
+            return Ok(());
+        }
+        let refusal = Refusal::exists(format!("topic `{topic}` has records already"));
+        Err(refusal.with_hint("name another one: WITH ('topic' = '…')"))
+    }
+
+    pub(super) async fn drop_materialized(
+        self: &std::sync::Arc<Self>,
+        name: &ast::ObjectName,
+        if_exists: bool,
+        caller: &Caller,
+    ) -> Result<Outcome, Refusal> {
+        let (name, at) = named(name)?;
+        let catalog = self.catalog();
+        let found = catalog.tables.get(&name).and_then(|entry| Some((entry, entry.materialized()?)));
+        let Some((entry, materialized)) = found else {
+            let known = catalog.tables.iter().filter(|(_, entry)| entry.materialized().is_some()).map(|(name, _)| name);
+            missing("materialized table", &name, if_exists, known).map_err(|refusal| refusal.at(at))?;
+            return Ok(Outcome::done(format!("there is no materialized table `{name}`")));
+        };
+        may_change(caller, &entry.definition.owner, &format!("materialized table `{name}`"))
+            .map_err(|refusal| refusal.at(at))?;
+        let statement = materialized.statement.clone();
+        let unused = |catalog: &Catalog| super::define::check_unused(catalog, &name, Some(&statement));
+        unused(&catalog).map_err(|refusal| refusal.at(at))?;
+        self.drop_running(&statement, unused).await?;
+        let topic = &entry.table.topic;
+        Ok(Outcome::done(format!("materialized table `{name}` is dropped, and its topic `{topic}`")))
+    }
+}
