@@ -113,6 +113,16 @@ pub(crate) struct Answer {
     pub(crate) epoch: Option<u64>,
 }
 
+/// A materialized table that is watched.
+pub(crate) struct WatchedView {
+    pub(crate) view: Arc<View>,
+    pub(crate) columns: Vec<ShownColumn>,
+    /// When it was created: another one of its name was so at another time.
+    pub(crate) created_ms: i64,
+    /// Room for it.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
 /// A query that can be asked.
 pub(crate) struct Asked {
     pub(crate) query: Query,
@@ -257,6 +267,17 @@ impl Service {
         self.behind_statements(topics, &mut read_after, caller).await?;
         let rows = query.once(&surroundings, &mut read_after).await?;
         Ok(Answer { rows, epoch: None })
+    }
+
+    /// A materialized table that is watched from version to version.
+    pub(crate) fn watched_view(&self, name: &str, caller: &Caller) -> Result<WatchedView, Refusal> {
+        let Asked { query, columns, permit } = self.asked(lookup::all(name)?, caller)?;
+        let Some((_, view)) = self.view_of(&query, caller)? else {
+            let refusal = Refusal::invalid(format!("`{name}` is not kept in memory"));
+            return Err(refusal.with_hint(format!("POST /v1/sql/live with SELECT * FROM `{name}`")));
+        };
+        let created_ms = self.catalog().tables.get(name).map_or(0, |entry| entry.definition.created_ms);
+        Ok(WatchedView { view, columns, created_ms, permit })
     }
 
     /// The one table that a query reads, with its name, where it is a materialized one.

@@ -105,6 +105,15 @@ impl ReadAfter {
     }
 }
 
+impl Rows {
+    /// Adds all rows of a batch, with this weight each.
+    pub(crate) fn append(&mut self, weight: i64, batch: &RecordBatch) -> Result<(), StatementError> {
+        let mut encoder = json(&batch.schema())?;
+        let changes = Changes::weighted(batch.clone(), vec![weight; batch.num_rows()])?;
+        append(&mut *encoder, &changes, self)
+    }
+}
+
 impl Query {
     /// The columns of its answer.
     ///
@@ -186,8 +195,7 @@ impl Query {
     async fn answer(&self, planner: &plan::Planner, size_max: usize) -> Result<Rows, StatementError> {
         let mut answer = Rows::default();
         for batch in planner.batch(&self.query, size_max).await? {
-            let mut encoder = json(&batch.schema())?;
-            append(&mut *encoder, &Changes::inserted(batch), &mut answer)?;
+            answer.append(1, &batch)?;
         }
         Ok(answer)
     }

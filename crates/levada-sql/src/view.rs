@@ -4,6 +4,7 @@
 //! somebody has it; versions share what they have in common. It is filled from the statement's own topic when that
 //! starts, so that no snapshot keeps it.
 
+mod history;
 mod provider;
 
 pub(crate) use provider::Shown;
@@ -12,6 +13,7 @@ use crate::{
     RunError, StatementError,
     changes::Changes,
     plan::Source,
+    query::Rows,
     reading::Reading,
     statement::{Positions, Stop, Surroundings, moved},
     table::Table,
@@ -22,17 +24,21 @@ use datafusion::arrow::{
     error::ArrowError,
     row::{RowConverter, SortField},
 };
-use imbl::OrdMap;
+use history::History;
+use imbl::{OrdMap, ordmap::DiffItem};
+use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 
 /// What a row costs beside its bytes and its key's: the map's places, and the counts of who has them.
 const ENTRY_SIZE: usize = 96;
+/// What a partition's offset costs, about.
+const POSITION_SIZE: usize = 80;
 /// Rows of a batch.
 const ROWS_MAX: usize = 8_192;
 
 type Bytes = Arc<[u8]>;
-type Rows = OrdMap<Bytes, Bytes>;
+type RowMap = OrdMap<Bytes, Bytes>;
 
 /// How rows are kept: as Arrow's row format has them, under their keys in the same format.
 #[derive(Debug)]
@@ -49,8 +55,10 @@ pub struct Version {
     shape: Arc<Shape>,
     epoch: u64,
     read: Positions,
-    rows: Rows,
+    rows: RowMap,
     size: usize,
+    /// Bytes of the version before that are not in this one.
+    replaced: usize,
 }
 
 /// The latest version of a table's rows, while a statement keeps it up to date.
@@ -58,6 +66,7 @@ pub struct Version {
 pub struct View {
     shape: Arc<Shape>,
     latest: watch::Sender<Option<Arc<Version>>>,
+    history: Mutex<History>,
 }
 
 impl View {
@@ -74,7 +83,7 @@ impl View {
         let keys = RowConverter::new(key.iter().map(|column| of(*column)).collect())?;
         let rows = RowConverter::new((0..schema.fields().len()).map(of).collect())?;
         let shape = Arc::new(Shape { schema, key, keys, rows });
-        Ok(Some(Arc::new(Self { shape, latest: watch::Sender::new(None) })))
+        Ok(Some(Arc::new(Self { shape, latest: watch::Sender::new(None), history: Mutex::default() })))
     }
 
     /// Shows each version, and `None` while there is none.
@@ -83,10 +92,11 @@ impl View {
         self.latest.subscribe()
     }
 
-    /// The latest version, if there is one now.
+    /// The version of an epoch, if it was the latest a short while ago, or is.
     #[must_use]
-    pub fn latest(&self) -> Option<Arc<Version>> {
-        self.latest.borrow().clone()
+    pub fn of_epoch(&self, epoch: u64) -> Option<Arc<Version>> {
+        let latest = self.latest.borrow().clone().filter(|version| version.epoch == epoch);
+        latest.or_else(|| self.history.lock().of(epoch))
     }
 }
 
@@ -119,6 +129,32 @@ impl Version {
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
+    }
+
+    /// What changed since another version of the same table; without one, all rows come.
+    ///
+    /// # Errors
+    /// Where a row cannot be shown.
+    pub fn changes_since(&self, before: Option<&Self>) -> Result<Rows, StatementError> {
+        let nothing = RowMap::new();
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
+        for change in before.map_or(&nothing, |before| &before.rows).diff(&self.rows) {
+            match change {
+                DiffItem::Add(_, new) => come.push(new),
+                DiffItem::Update { old: (_, old), new: (_, new) } => {
+                    gone.push(old);
+                    come.push(new);
+                }
+                DiffItem::Remove(_, old) => gone.push(old),
+            }
+        }
+        let mut rows = Rows::default();
+        for (weight, some) in [(-1, gone), (1, come)] {
+            for some in some.chunks(ROWS_MAX) {
+                rows.append(weight, &self.shape.batch(some)?)?;
+            }
+        }
+        Ok(rows)
     }
 
     /// The columns of its rows.
@@ -170,6 +206,7 @@ pub(crate) struct Filling {
 impl Drop for Filling {
     fn drop(&mut self) {
         self.view.latest.send_replace(None);
+        self.view.history.lock().clear();
     }
 }
 
@@ -182,7 +219,7 @@ impl Filling {
         stop: &Stop,
     ) -> Result<Self, StatementError> {
         let shape = Arc::clone(&view.shape);
-        let current = Version { shape, epoch: 0, read: Positions::new(), rows: Rows::new(), size: 0 };
+        let current = Version { shape, epoch: 0, read: Positions::new(), rows: RowMap::new(), size: 0, replaced: 0 };
         let mut filling = Self { view: Arc::clone(view), current };
         let columns = (0..table.schema.fields().len()).collect();
         let source = Source { table: table.name.clone(), columns, schema: Arc::clone(&table.schema) };
@@ -205,7 +242,7 @@ impl Filling {
 
     /// What comes after these changes, beside `remembered` bytes of the statement's own; nobody sees it yet.
     pub(crate) fn next(&self, changes: &[Changes], remembered: usize, limit: usize) -> Result<Version, RunError> {
-        let mut next = self.current.clone();
+        let mut next = Version { replaced: 0, ..self.current.clone() };
         // What goes makes place for what comes under the same key.
         for is_there in [false, true] {
             changes.iter().try_for_each(|changes| next.take(changes, |weight| (weight > 0) == is_there))?;
@@ -216,7 +253,11 @@ impl Filling {
 
     /// Shows a version as that of an epoch.
     pub(crate) fn show(&mut self, next: Version, epoch: u64, read: Positions) {
-        self.current = Version { epoch, read, ..next };
+        let before = std::mem::replace(&mut self.current, Version { epoch, read, ..next });
+        if self.view.latest.borrow().is_some() {
+            let gone = self.current.replaced + before.read.len() * POSITION_SIZE;
+            self.view.history.lock().push(Arc::new(before), gone);
+        }
         self.view.latest.send_replace(Some(Arc::new(self.current.clone())));
     }
 
@@ -262,7 +303,9 @@ impl Version {
             } else {
                 self.rows.remove(key)
             };
-            self.size -= before.map_or(0, |row| cost(&row));
+            let before = before.map_or(0, |row| cost(&row));
+            self.size -= before;
+            self.replaced += before;
         }
         Ok(())
     }

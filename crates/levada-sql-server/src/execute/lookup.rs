@@ -26,8 +26,7 @@ impl Service {
         settings: &Settings,
         caller: &Caller,
     ) -> Result<Answered, Refusal> {
-        let from = format!("SELECT * FROM {}", ident(name));
-        let all = self.asked(query(&from)?, caller)?;
+        let all = self.asked(all(name)?, caller)?;
         let condition = |(column, value): (String, String)| {
             let found = all.columns.iter().find(|it| it.name == column);
             let Some(ShownColumn { of, .. }) = found else {
@@ -42,7 +41,10 @@ impl Service {
             [] => all,
             conditions => {
                 drop(all);
-                self.asked(self::query(&format!("{from} WHERE {}", conditions.join(" AND ")))?, caller)?
+                self.asked(
+                    self::query(&format!("SELECT * FROM {} WHERE {}", ident(name), conditions.join(" AND ")))?,
+                    caller,
+                )?
             }
         };
         let Answer { rows, epoch } = self.rows_of(&query, settings.read_after(self.sleep()), caller).await?;
@@ -53,6 +55,11 @@ impl Service {
         }
         Ok(Answered { epoch, columns, rows: shown })
     }
+}
+
+/// All rows of a table or view.
+pub(super) fn all(name: &str) -> Result<Box<levada_sql_syntax::ast::Query>, Refusal> {
+    query(&format!("SELECT * FROM {}", ident(name)))
 }
 
 fn query(sql: &str) -> Result<Box<levada_sql_syntax::ast::Query>, Refusal> {

@@ -6,17 +6,18 @@ use super::{
 };
 use crate::{
     Refusal, RefusalKind,
-    execute::{self, raw},
+    execute::{self, WatchedView, raw},
     service::Service,
 };
 use axum::{
     Router,
-    extract::State,
+    extract::{Path, State},
+    http::HeaderMap,
     response::{
         IntoResponse as _, Response, Sse,
         sse::{Event, KeepAlive},
     },
-    routing::post,
+    routing::{get, post},
 };
 use futures_core::Stream;
 use levada_sql::{
@@ -41,7 +42,7 @@ const WAITING_MAX: usize = 1_024;
 const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new().route("/v1/sql/live", post(live))
+    Router::new().route("/v1/sql/live", post(live)).route("/v1/views/{name}/live", get(view))
 }
 
 /// The net changes of an epoch.
@@ -87,6 +88,10 @@ async fn live(State(service): State<Arc<Service>>, Asker(caller): Asker, Body(as
     let closing = service.closing();
     let watching = watch(asked, surroundings, events, closing);
     (service.spawner())("sql-live", Box::pin(watching));
+    stream(waiting)
+}
+
+fn stream(waiting: mpsc::Receiver<Event>) -> Response {
     Sse::new(Events(waiting)).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE_INTERVAL)).into_response()
 }
 
@@ -125,6 +130,73 @@ async fn watch(
         // Whoever looked may be gone.
         drop(send(&events, "error", &refusal.shown(None)).await);
     }
+}
+
+/// A view as it goes from version to version, from where somebody saw it last.
+async fn view(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    Asker(caller): Asker,
+    headers: HeaderMap,
+) -> Response {
+    let (events, waiting) = mpsc::channel(1);
+    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let closing = service.closing();
+    let watched = super::apart(&service, move |service| async move { service.watched_view(&name, &caller) }).await;
+    let watched = match watched.and_then(|watched| watched) {
+        Ok(watched) => watched,
+        Err(refusal) => return refusal.into_response(),
+    };
+    (service.spawner())("sql-live", Box::pin(watch_view(watched, seen, events, closing)));
+    stream(waiting)
+}
+
+/// What changed from one version that was shown to the next.
+#[derive(Serialize)]
+struct Step {
+    epoch: u64,
+    /// The epoch that was shown before; where there is none, nothing that was shown before counts.
+    from: Option<u64>,
+    changes: Vec<Change>,
+}
+
+async fn watch_view(
+    watched: WatchedView,
+    seen: Option<String>,
+    events: mpsc::Sender<Event>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let shown = async {
+        let WatchedView { view, columns, created_ms, permit: _permit } = watched;
+        send(&events, "columns", &columns).await?;
+        let id = |epoch: u64| format!("{created_ms}-{epoch}");
+        // Of a view of the same name that was dropped since, nothing counts.
+        let seen = seen.and_then(|seen| Some(seen.strip_prefix(&format!("{created_ms}-"))?.parse::<u64>().ok()?));
+        let mut before = seen.and_then(|epoch| view.of_epoch(epoch));
+        let mut versions = view.versions();
+        loop {
+            let latest = versions.borrow_and_update().clone();
+            if let Some(latest) = latest.filter(|latest| before.as_ref().is_none_or(|it| it.epoch() != latest.epoch()))
+            {
+                let rows = latest.changes_since(before.as_deref())?;
+                let (epoch, from) = (latest.epoch(), before.as_ref().map(|before| before.epoch()));
+                let Epoch { changes, .. } = Epoch::of(epoch, &rows)?;
+                let event = event("epoch", &Step { epoch, from, changes })?.id(id(epoch));
+                // A slow reader is shown fewer steps.
+                events.send(event).await.map_err(|_| Refusal::internal("whoever watched is gone"))?;
+                before = Some(latest);
+            }
+            versions.changed().await.map_err(|_| Refusal::internal("the view is gone"))?;
+        }
+    };
+    let outcome: Result<std::convert::Infallible, Refusal> = tokio::select! {
+        outcome = shown => outcome,
+        () = events.closed() => return,
+        _ = closing.wait_for(|closing| *closing) => Err(Refusal::new(RefusalKind::Busy, "the server is shutting down")),
+    };
+    let Err(refusal) = outcome;
+    // Whoever looked may be gone.
+    drop(send(&events, "error", &refusal.shown(None)).await);
 }
 
 /// Puts an event into the queue, where there is room.

@@ -117,12 +117,18 @@ async fn a_topic_that_nobody_declared_is_a_table_of_keys_and_values() {
 
 /// The next event that is no sign of life: its name and data.
 async fn next(body: &mut Body, rest: &mut String) -> (String, Value) {
+    let (name, _, data) = next_with_id(body, rest).await;
+    (name, data)
+}
+
+/// The next event that is no sign of life: its name, id and data.
+pub(crate) async fn next_with_id(body: &mut Body, rest: &mut String) -> (String, Option<String>, Value) {
     loop {
         if let Some(end) = rest.find("\n\n") {
             let event: String = rest.drain(..end + 2).collect();
             let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
             if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
-                return (name, serde_json::from_str(&data).unwrap());
+                return (name, field("id: "), serde_json::from_str(&data).unwrap());
             }
             continue;
         }

@@ -1,6 +1,10 @@
 //! Materialized tables: kept by the server, asked at one epoch, by key or with SQL.
 
-use super::rig::{ORDERS, Rig, order};
+use super::{
+    answers::next_with_id,
+    rig::{ORDERS, Rig, order},
+};
+use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
 const TOTALS: &str = "CREATE MATERIALIZED TABLE sums FRESHNESS = INTERVAL '1' SECOND AS
@@ -150,4 +154,70 @@ async fn keys_come_from_the_query_or_are_declared_and_rows_without_any_only_come
     ] {
         assert_eq!(rig.ask("GET", path, None).await.0, status, "{path}");
     }
+}
+
+/// Watches a view from where it was seen last: its events after the columns.
+async fn watch(rig: &Rig, seen: Option<&str>) -> impl AsyncFnMut() -> (Value, Option<String>) + use<> {
+    let mut request = Request::get("/v1/views/sums/live");
+    if let Some(seen) = seen {
+        request = request.header("last-event-id", seen);
+    }
+    let response = rig.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), 200);
+    let (mut body, mut rest) = (response.into_body(), String::new());
+    assert_eq!(next_with_id(&mut body, &mut rest).await.0, "columns");
+    async move || {
+        let (name, id, data) = next_with_id(&mut body, &mut rest).await;
+        assert_eq!(name, "epoch", "{data}");
+        (data, id)
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_a_view_goes_on_where_they_were() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    rig.sql(TOTALS).await;
+    produce(&rig, "ada", 3).await;
+    has_read(&rig, 1).await;
+    let mut live = watch(&rig, None).await;
+    let row = |total: i64, n: i64| json!({ "customer": "ada", "total": total, "n": n });
+    let (first, seen) = live().await;
+    assert_eq!((&first["from"], &first["changes"]), (&Value::Null, &json!([{ "op": "+I", "row": row(3, 1) }])));
+    produce(&rig, "ada", 4).await;
+    let (second, _) = live().await;
+    let changes = json!([{ "op": "-D", "row": row(3, 1) }, { "op": "+I", "row": row(7, 2) }]);
+    assert_eq!((&second["from"], &second["changes"]), (&first["epoch"], &changes));
+    drop(live);
+    // Two epochs while nobody looks.
+    for number in 3..5 {
+        produce(&rig, "ada", 1).await;
+        has_read(&rig, number).await;
+    }
+    let mut live = watch(&rig, seen.as_deref()).await;
+    let (next, seen) = live().await;
+    let changes = json!([{ "op": "-D", "row": row(3, 1) }, { "op": "+I", "row": row(9, 4) }]);
+    assert_eq!((&next["from"], &next["changes"]), (&first["epoch"], &changes));
+    // The latest is known after a restart, what was before is not.
+    let rig = rig.after_kill().await;
+    has_read(&rig, 4).await;
+    let mut live = watch(&rig, seen.as_deref()).await;
+    produce(&rig, "ada", 1).await;
+    let (next_but_one, _) = live().await;
+    let changes = json!([{ "op": "-D", "row": row(9, 4) }, { "op": "+I", "row": row(10, 5) }]);
+    assert_eq!((&next_but_one["from"], &next_but_one["changes"]), (&next["epoch"], &changes));
+    for unknown in ["1-1", "x", "1-99999999999999999999999"] {
+        assert_eq!(
+            {
+                let mut live = watch(&rig, Some(unknown)).await;
+                live().await.0["from"].clone()
+            },
+            Value::Null,
+            "{unknown}"
+        );
+    }
+    rig.sql("CREATE MATERIALIZED TABLE large AS SELECT amount FROM orders").await;
+    let (status, error) = rig.ask("GET", "/v1/views/large/live", None).await;
+    assert_eq!((status, error["error"]["message"].as_str()), (400, Some("`large` is not kept in memory")));
+    assert_eq!(rig.ask("GET", "/v1/views/smus/live", None).await.0, 404);
 }

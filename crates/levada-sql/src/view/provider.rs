@@ -93,7 +93,7 @@ mod tests {
         );
         let view = View::of(&table(&sql)).unwrap().unwrap();
         let shape = Arc::clone(&view.shape);
-        let mut version = Version { shape, epoch: 1, read: [].into(), rows: imbl::OrdMap::new(), size: 0 };
+        let mut version = Version { shape, epoch: 1, read: [].into(), rows: imbl::OrdMap::new(), size: 0, replaced: 0 };
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from(vec![Some("x"), Some("y"), None, Some("x")])),
             Arc::new(Int64Array::from(vec![1, 2, 3, 1])),
