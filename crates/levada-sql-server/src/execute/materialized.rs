@@ -19,9 +19,13 @@ use crate::{
 use levada_sql::{Query, Table};
 use levada_sql_syntax::{CreateMaterializedTable, CreateTable, Insert, RefreshMode, Statement, ast};
 use levada_stream::{Caller, HandleError};
+use std::{sync::Arc, time::Duration};
 
 /// What its statement is named like, before the table's name.
 const PREFIX: &str = "refresh-";
+
+/// So long a new table's statement is waited for.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(3);
 
 /// All that a materialized table comes to.
 struct Planned {
@@ -33,12 +37,12 @@ struct Planned {
 
 impl Service {
     pub(super) async fn create_materialized(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         create: CreateMaterializedTable,
         text: String,
         caller: &Caller,
     ) -> Result<Outcome, Refusal> {
-        let _alone = self.tasks().lock().await;
+        let alone = self.tasks().lock().await;
         let (name, at) = named(&create.name)?;
         let planned = self.planned(create, &name, text, caller).map_err(|refusal| refusal.at(at))?;
         let decided = |catalog: &Catalog| {
@@ -59,9 +63,23 @@ impl Service {
         };
         self.change(decide).await.map_err(|refusal| refusal.at(at))?;
         self.launch_kept(&planned.statement).await;
+        drop(alone);
+        self.caught_up(&planned.statement).await;
         let (topic, statement) = (&planned.table.topic, &planned.statement);
         let kept = format!("statement `{statement}` keeps it up to date in topic `{topic}`");
         Ok(Outcome::done(format!("materialized table `{name}` is created; {kept}")))
+    }
+
+    /// Waits a little until a statement has read what is there: whoever asks right away finds it.
+    async fn caught_up(&self, statement: &str) {
+        let Some(running) = self.running(statement) else { return };
+        let mut progress = running.watch();
+        tokio::select! {
+            // Where its task ends, its state says why.
+            _ = progress.wait_for(|progress| progress.is_recovered && progress.lag == 0) => {}
+            () = running.ended() => {}
+            () = (self.sleep())(CAUGHT_UP_WITHIN) => {}
+        }
     }
 
     fn planned(
@@ -162,7 +180,7 @@ impl Service {
     }
 
     pub(super) async fn drop_materialized(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         name: &ast::ObjectName,
         if_exists: bool,
         caller: &Caller,
