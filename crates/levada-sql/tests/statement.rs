@@ -7,5 +7,6 @@ mod statement {
     #[allow(dead_code, reason = "a rig of several suites")]
     mod rig;
     mod sql;
+    mod times;
     mod windows;
 }

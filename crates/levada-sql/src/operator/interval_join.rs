@@ -110,10 +110,8 @@ impl Operator for IntervalJoin {
             let Some(at) = time(place) else { continue };
             self.late_rows += u64::from(self.watermark.is_some_and(|watermark| at <= watermark));
             let Some(key) = keys.row(place) else { continue };
-            let (low, high) = (
-                at.saturating_sub(self.bounds.reach(1 - side)),
-                at.saturating_add(self.bounds.reach(side)),
-            );
+            let (low, high) =
+                (at.saturating_sub(self.bounds.reach(1 - side)), at.saturating_add(self.bounds.reach(side)));
             let others = self.sides[1 - side].within(key, low, high);
             pairs.others.extend(others);
             let place = u32::try_from(place).expect("a batch has fewer rows");

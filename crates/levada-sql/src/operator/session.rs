@@ -193,11 +193,7 @@ impl Sessions {
     }
 
     /// The keys of sessions, one for each of these lines.
-    fn key_columns(
-        &self,
-        closed: &[(Timestamp, u32, Timestamp)],
-        lines: &[usize],
-    ) -> Result<Vec<ArrayRef>, RunError> {
+    fn key_columns(&self, closed: &[(Timestamp, u32, Timestamp)], lines: &[usize]) -> Result<Vec<ArrayRef>, RunError> {
         let partitions = match self.spec.partition_count {
             0 => Vec::new(),
             _ => self.partitions.columns(closed.iter().map(|(_, partition, _)| *partition))?,

@@ -57,9 +57,10 @@ fn time(name: &str) -> Field {
 pub(crate) struct Times {
     pub(crate) now: i64,
     pub(crate) closed: i64,
+    pub(crate) own_closed: i64,
 }
 
-pub(crate) const START: Times = Times { now: 1_800_000_000_000, closed: 0 };
+pub(crate) const START: Times = Times { now: 1_800_000_000_000, closed: 0, own_closed: 0 };
 
 /// Every table has the same columns: a small key, numbers of each kind, a text; all may be null.
 pub(crate) fn schema() -> SchemaRef {
@@ -73,6 +74,8 @@ pub(crate) fn schema() -> SchemaRef {
         time("ts").with_metadata([("levada.rowtime".to_owned(), "true".to_owned())].into()),
         // Up to where windows were closed when the row came.
         time("closed"),
+        // The same of the table alone.
+        time("own_closed"),
     ]))
 }
 
@@ -97,6 +100,7 @@ pub(crate) fn rows(dice: &Dice, count: usize, times: Times) -> RecordBatch {
             (0..count).map(|_| times.now + i64::try_from(dice.below(12_000)).unwrap() - 6_000),
         )),
         Arc::new(TimestampMillisecondArray::from(vec![times.closed; count])),
+        Arc::new(TimestampMillisecondArray::from(vec![times.own_closed; count])),
     ];
     RecordBatch::try_new(schema(), columns).unwrap()
 }

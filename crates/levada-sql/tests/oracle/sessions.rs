@@ -143,6 +143,16 @@ fn sessions_that_were_shown_are_forgotten() {
 }
 
 #[test]
+fn a_session_takes_no_more_memory_the_more_rows_it_has() {
+    let sql = "SELECT window_end, k, COUNT(*) AS c, SUM(n) AS s, MAX(b) AS m, COUNT(DISTINCT g) AS d \
+               FROM TABLE(SESSION(TABLE a PARTITION BY k, DESCRIPTOR(ts), INTERVAL '9' DAYS)) \
+               GROUP BY k, window_start, window_end";
+    let case = |epochs| Case { sql, tables: &[("a", false)], seed: 7, epochs, delay_ms: ENOUGH_MS };
+    let (short, long) = (state_bytes(case(30)), state_bytes(case(300)));
+    assert!(short > 0 && long < 2 * short, "{short} bytes after 30 epochs, {long} after 300");
+}
+
+#[test]
 fn what_a_session_cannot_be_is_refused() {
     let refused = |sql: &str| {
         let error = planner(&[("a", false)]).streaming(&super::rig::query(sql)).map(drop).unwrap_err();

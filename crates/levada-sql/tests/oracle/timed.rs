@@ -3,9 +3,7 @@
 
 use super::rig::{Answer, Dice, START, Times, apply, in_batch, inserted, query, restarted, rows, schema};
 use datafusion::arrow::{
-    array::{
-        Array as _, AsArray as _, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray,
-    },
+    array::{Array as _, AsArray as _, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray},
     datatypes::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType},
     util::display::{ArrayFormatter, FormatOptions},
 };
@@ -158,17 +156,23 @@ pub(crate) fn state_bytes(case: Case<'_>) -> usize {
     running.dataflow.stats().state_bytes
 }
 
+/// Before all times.
+const NEVER: i64 = -4_000_000_000_000;
+
 /// Where rows and watermarks come from.
 struct Feed<'a> {
     case: Case<'a>,
     dice: Dice,
     times: Times,
     latest: Vec<Option<i64>>,
+    /// The same at the end of the last epoch.
+    ended: Vec<Option<i64>>,
 }
 
 impl<'a> Feed<'a> {
     fn new(case: Case<'a>, plan: &Plan) -> Self {
-        Self { case, dice: Dice::new(case.seed), times: START, latest: vec![None; plan.sources.len()] }
+        let latest = vec![None; plan.sources.len()];
+        Self { case, dice: Dice::new(case.seed), times: START, ended: latest.clone(), latest }
     }
 
     /// The watermark of all sources.
@@ -176,7 +180,8 @@ impl<'a> Feed<'a> {
         self.latest.iter().map(|latest| latest.map(|latest| latest - self.case.delay_ms)).min().flatten()
     }
 
-    fn time(&self) -> Time {
+    fn time(&mut self) -> Time {
+        self.ended.clone_from(&self.latest);
         let watermarks = self.latest.iter().map(|latest| latest.map(|latest| latest - self.case.delay_ms)).collect();
         Time { processing_ms: 0, watermarks }
     }
@@ -186,7 +191,9 @@ impl<'a> Feed<'a> {
         let source = dice.below(running.sources.len());
         let jump = if dice.below(8) == 0 { 20_000 } else { 3_000 };
         self.times.now += i64::try_from(dice.below(jump)).unwrap();
-        self.times.closed = seen.watermarks.last().copied().flatten().map_or(i64::MIN / 2_000_000, |it| it + 1);
+        let closed = |watermark: Option<i64>| watermark.map_or(NEVER, |watermark| watermark + 1);
+        self.times.closed = closed(seen.watermarks.last().copied().flatten());
+        self.times.own_closed = closed(self.ended[source].map(|latest| latest - self.case.delay_ms));
         let mut batch = rows(dice, dice.below(9) + 1, self.times);
         let table = running.sources[source].table.clone();
         let is_upsert = self.case.tables.iter().any(|(name, is_upsert)| *name == table && *is_upsert);

@@ -76,21 +76,12 @@ impl Versions {
         let mut forgotten = 0;
         for number in keys {
             let key = &mut self.of_key[index(number)];
-            while let Some((first, row)) = key.versions.first_key_value() {
-                let next = key.versions.range((std::ops::Bound::Excluded(*first), std::ops::Bound::Unbounded)).next();
-                let is_followed = next.is_some_and(|(next, _)| *next <= watermark);
-                // That there was nothing needs not be remembered of the first.
-                if *first > watermark || !(is_followed || row.is_none()) {
-                    break;
-                }
-                if let Some((_, row)) = key.versions.pop_first() {
-                    self.bytes -= size(row.as_ref());
-                    forgotten += 1;
-                }
-            }
-            if key.versions.is_empty() {
-                self.of_key[index(number)] = Key::default();
-                self.keys.remove(number);
+            // That a key has ended is needed as a version is: one that comes late may be older.
+            let Some((last, _)) = key.versions.range(..=watermark).next_back() else { continue };
+            let needed = key.versions.split_off(&last.clone());
+            for row in std::mem::replace(&mut key.versions, needed).into_values() {
+                self.bytes -= size(row.as_ref());
+                forgotten += 1;
             }
         }
         forgotten

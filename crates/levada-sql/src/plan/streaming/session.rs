@@ -72,7 +72,8 @@ impl Stream {
     /// The watermark of its rows.
     pub(super) fn clock(&self) -> Result<Clock, PlanError> {
         let Some(delay_ms) = self.delay_ms else {
-            let hint = "bound the join in time, `a.ts BETWEEN b.ts - INTERVAL … AND b.ts + INTERVAL …`, or join windows";
+            let hint =
+                "bound the join in time, `a.ts BETWEEN b.ts - INTERVAL … AND b.ts + INTERVAL …`, or join windows";
             return Err(PlanError::unsupported("event time of rows that may come at any time", Some(hint)));
         };
         Ok(Clock { sources: self.sources.clone(), delay_ms })
@@ -120,9 +121,8 @@ fn by_session(aggregate: &logical::Aggregate) -> Result<Option<BySession<'_>>, P
         calls.push(call(&through(&aggregate.input, expr.clone())?, field, &mut columns)?);
     }
     // The bounds of a session are not known before its end.
-    let is_bound = |column: &&datafusion::prelude::Column| {
-        schema.index_of_column(column).is_ok_and(|at| at >= own_count)
-    };
+    let is_bound =
+        |column: &&datafusion::prelude::Column| schema.index_of_column(column).is_ok_and(|at| at >= own_count);
     if columns[called..].iter().any(|expr| expr.column_refs().iter().any(|column| is_bound(column))) {
         return Ok(None);
     }

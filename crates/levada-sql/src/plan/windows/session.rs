@@ -6,10 +6,7 @@
 use super::{Bound, MILLISECONDS_IN_UTC, Span, WindowBound};
 use datafusion::{
     arrow::datatypes::DataType,
-    common::{
-        DFSchema, DFSchemaRef, Result, plan_err,
-        tree_node::Transformed,
-    },
+    common::{DFSchema, DFSchemaRef, Result, plan_err, tree_node::Transformed},
     functions_aggregate::{
         min_max::{max_udaf, min_udaf},
         sum::sum_udaf,
@@ -17,8 +14,7 @@ use datafusion::{
     functions_window::lead_lag::lag_udwf,
     logical_expr::{
         Expr, ExprFunctionExt as _, ExprSchemable as _, Extension, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
-        UserDefinedLogicalNodeCore, WindowFunctionDefinition,
-        expr::WindowFunction,
+        UserDefinedLogicalNodeCore, WindowFunctionDefinition, expr::WindowFunction,
     },
     prelude::{Column, cast, lit, when},
 };
@@ -67,8 +63,10 @@ impl SessionWindows {
             if is_ordered { call.order_by(vec![column(TIME).sort(true, true)]).build() } else { call.build() }
         };
         let time = cast(cast(self.time.clone(), MILLISECONDS_IN_UTC), DataType::Int64).alias(TIME);
-        let previous = over(WindowFunctionDefinition::WindowUDF(lag_udwf()), vec![column(TIME)], self.keys.clone(), true)?;
-        let begins = when((column(TIME) - column(PREVIOUS)).lt_eq(lit(self.gap_ms)), lit(0_i64)).otherwise(lit(1_i64))?;
+        let previous =
+            over(WindowFunctionDefinition::WindowUDF(lag_udwf()), vec![column(TIME)], self.keys.clone(), true)?;
+        let begins =
+            when((column(TIME) - column(PREVIOUS)).lt_eq(lit(self.gap_ms)), lit(0_i64)).otherwise(lit(1_i64))?;
         let of = |function| WindowFunctionDefinition::AggregateUDF(function);
         let number = over(of(sum_udaf()), vec![column(BEGINS)], self.keys.clone(), true)?;
         let session = [self.keys.clone(), vec![column(NUMBER)]].concat();
