@@ -109,7 +109,7 @@ impl Planner {
         Ok(Self {
             tables,
             upsert_keys,
-            scalars: expressions::scalar_functions(),
+            scalars: expressions::scalar_functions().into_iter().chain(functions::time::functions()).collect(),
             aggregates: aggregates(),
             windows: BTreeMap::from([("row_number".to_owned(), functions::row_number())]),
             expr_planners: vec![
@@ -129,7 +129,7 @@ impl Planner {
     /// [`PlanError`].
     pub fn logical(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         let options = ParserOptions::from(&self.options.sql_parser);
-        let statement = ast::Statement::Query(Box::new(query.clone()));
+        let statement = ast::Statement::Query(Box::new(functions::time::rewritten(query)));
         let plan = SqlToRel::new_with_options(self, options).sql_statement_to_plan(statement)?;
         let plan = temporal::with_temporal_joins(plan)?;
         let plan = expressions::with_flink_literals(plan)?;
