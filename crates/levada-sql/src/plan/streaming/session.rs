@@ -1,22 +1,29 @@
 //! Sessions: aggregated as rows come where the aggregation is by session, or shown row by row.
 
-use super::{Builder, Stream, call, internal};
+use super::{Builder, Stream, call, internal, numbered};
 use crate::{
     operator::{
         Clock,
+        aggregate::{Call, Function},
         project::Project,
         session::{Key, Sessions, Show, Spec},
     },
     plan::{PlanError, expressions::physical, session::arrow_schema, windows::session::SessionWindows},
 };
 use datafusion::{
-    arrow::datatypes::{Field, Schema, SchemaRef},
+    arrow::datatypes::{DataType, Field, Schema, SchemaRef},
     common::{
-        DFSchema, Result,
+        Column, DFSchema, Result,
         tree_node::{Transformed, TreeNode as _},
     },
-    logical_expr::{self as logical, Expr, LogicalPlan},
-    physical_expr::PhysicalExpr,
+    logical_expr::{
+        self as logical, Expr, LogicalPlan, Operator,
+        utils::{conjunction, split_conjunction_owned},
+    },
+    physical_expr::{
+        PhysicalExpr,
+        expressions::{Column as PhysicalColumn, binary, lit as physical_lit},
+    },
 };
 use std::sync::Arc;
 
@@ -24,9 +31,13 @@ use std::sync::Arc;
 struct BySession<'a> {
     session: &'a SessionWindows,
     keys: Vec<Key>,
-    calls: Vec<crate::operator::aggregate::Call>,
+    calls: Vec<Call>,
     /// The partition, the time, and what the calls refer to.
     columns: Vec<Expr>,
+    /// Which partitions are wanted.
+    of_partition: Option<Expr>,
+    /// Whether only some rows count: the last call says then how many do.
+    counts_some: bool,
 }
 
 impl Builder<'_> {
@@ -35,24 +46,44 @@ impl Builder<'_> {
         let own = session.input.schema().columns().into_iter().map(Expr::Column);
         let columns = session.keys.iter().cloned().chain([session.time.clone()]).chain(own).collect::<Vec<_>>();
         let plan = logical::UserDefinedLogicalNodeCore::schema(session);
-        self.session(session, &columns, Show::Rows, arrow_schema(plan))
+        self.session(session, None, &columns, Show::Rows, arrow_schema(plan))
     }
 
     /// An aggregation, where it is one by session: nothing is remembered of rows then, but what they come to.
     pub(super) fn aggregate_by_session(&mut self, aggregate: &logical::Aggregate) -> Result<Option<Stream>, PlanError> {
-        let Some(BySession { session, keys, calls, columns }) = by_session(aggregate)? else { return Ok(None) };
+        let Some(by_session) = by_session(aggregate)? else { return Ok(None) };
+        let BySession { session, keys, calls, columns, of_partition, counts_some } = by_session;
         let output = arrow_schema(&aggregate.schema);
-        self.session(session, &columns, Show::Aggregates(keys, calls), output).map(Some)
+        let show = Show::Aggregates(keys, calls);
+        if !counts_some {
+            return self.session(session, of_partition, &columns, show, output).map(Some);
+        }
+        let count = Field::new("rows that count", DataType::Int64, false);
+        let fields = output.fields().iter().map(|field| field.as_ref().clone());
+        let wide: SchemaRef = Arc::new(Schema::new(fields.chain([count.clone()]).collect::<Vec<_>>()));
+        let stream = self.session(session, of_partition, &columns, show, Arc::clone(&wide))?;
+        // A session of which no row counts is not shown.
+        let at: Arc<dyn PhysicalExpr> = Arc::new(PhysicalColumn::new(count.name(), output.fields().len()));
+        let some = binary(at, Operator::Gt, physical_lit(0_i64), &wide)?;
+        let stream = self.chain(stream, Box::new(Project::filter(some)), true);
+        let columns = numbered(&wide, 0..output.fields().len());
+        Ok(Some(self.chain(stream, Box::new(Project::columns(columns, output)), true)))
     }
 
     fn session(
         &mut self,
         session: &SessionWindows,
+        of_partition: Option<Expr>,
         columns: &[Expr],
         show: Show,
         output: SchemaRef,
     ) -> Result<Stream, PlanError> {
-        let stream = self.build(&session.input)?;
+        let mut stream = self.build(&session.input)?;
+        if let Some(condition) = of_partition {
+            let condition = physical(&condition, session.input.schema())?;
+            let is_append_only = stream.is_append_only;
+            stream = self.chain(stream, Box::new(Project::filter(condition)), is_append_only);
+        }
         if !stream.is_append_only {
             let hint = Some("aggregate the windows of the table first");
             return Err(PlanError::unsupported("a window over rows that change", hint));
@@ -98,6 +129,7 @@ fn by_session(aggregate: &logical::Aggregate) -> Result<Option<BySession<'_>>, P
         Expr::Column(column) => schema.index_of_column(column).ok(),
         _ => None,
     };
+    let is_bound = |column: &Column| schema.index_of_column(column).is_ok_and(|at| at >= own_count);
     let mut keys = Vec::new();
     for expr in &aggregate.group_expr {
         let expr = through(&aggregate.input, expr.clone())?;
@@ -120,20 +152,63 @@ fn by_session(aggregate: &logical::Aggregate) -> Result<Option<BySession<'_>>, P
     for (expr, field) in aggregate.aggr_expr.iter().zip(output.fields().iter().skip(keys.len())) {
         calls.push(call(&through(&aggregate.input, expr.clone())?, field, &mut columns)?);
     }
+    let of_session = |of: &[Expr]| of.iter().all(|expr| expr.column_refs().iter().all(|column| !is_bound(column)));
+    let (of_partition, of_rows): (Vec<Expr>, Vec<Expr>) =
+        conditions(&aggregate.input)?.into_iter().partition(|it| is_of_partition(it, session));
     // The bounds of a session are not known before its end.
-    let is_bound =
-        |column: &&datafusion::prelude::Column| schema.index_of_column(column).is_ok_and(|at| at >= own_count);
-    if columns[called..].iter().any(|expr| expr.column_refs().iter().any(|column| is_bound(column))) {
+    if !of_session(&columns[called..]) || !of_session(&of_rows) {
         return Ok(None);
     }
-    Ok(Some(BySession { session, keys, calls, columns }))
+    let kept = conjunction(of_rows);
+    let counts_some = kept.is_some();
+    if let Some(kept) = kept {
+        count_some(&kept, &mut calls, &mut columns);
+    }
+    Ok(Some(BySession { session, keys, calls, columns, of_partition: conjunction(of_partition), counts_some }))
 }
 
-/// The sessions right beneath, but for other names and orders of columns.
+/// Lets only those rows count for which a condition holds, and counts them.
+fn count_some(kept: &Expr, calls: &mut Vec<Call>, columns: &mut Vec<Expr>) {
+    columns.push(kept.clone());
+    let place = columns.len() - 1;
+    for call in &mut *calls {
+        call.filter = match call.filter {
+            None => Some(place),
+            Some(own) => {
+                columns.push(columns[own].clone().and(kept.clone()));
+                Some(columns.len() - 1)
+            }
+        };
+    }
+    let (function, output) = (Function::Count, DataType::Int64);
+    calls.push(Call { function, argument: None, distinct: false, filter: Some(place), output });
+}
+
+/// The conditions on rows of sessions, in terms of the session.
+fn conditions(plan: &LogicalPlan) -> Result<Vec<Expr>> {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => conditions(&alias.input),
+        LogicalPlan::Projection(projection) => conditions(&projection.input),
+        LogicalPlan::Filter(filter) => {
+            let own = split_conjunction_owned(through(&filter.input, filter.predicate.clone())?);
+            Ok([conditions(&filter.input)?, own].concat())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Whether a condition is met by all rows of a partition or by none.
+fn is_of_partition(condition: &Expr, session: &SessionWindows) -> bool {
+    let is_key = |column: &Column| session.keys.iter().any(|key| *key == Expr::Column(column.clone()));
+    !condition.is_volatile() && condition.column_refs().iter().all(|column| is_key(column))
+}
+
+/// The sessions right beneath, but for conditions, and other names and orders of columns.
 fn beneath(plan: &LogicalPlan) -> Option<&SessionWindows> {
     match plan {
         LogicalPlan::SubqueryAlias(alias) => beneath(&alias.input),
         LogicalPlan::Projection(projection) => beneath(&projection.input),
+        LogicalPlan::Filter(filter) => beneath(&filter.input),
         LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
         _ => None,
     }
@@ -149,6 +224,7 @@ fn through(plan: &LogicalPlan, expr: Expr) -> Result<Expr> {
         LogicalPlan::Projection(projection) => {
             (&projection.input, Box::new(|at| projection.expr[at].clone().unalias()))
         }
+        LogicalPlan::Filter(filter) => return through(&filter.input, expr),
         _ => return Ok(expr),
     };
     let replaced = expr.transform(|expr| match &expr {
