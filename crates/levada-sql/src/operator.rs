@@ -2,10 +2,14 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod consolidate;
+pub(crate) mod interval_join;
 pub(crate) mod join;
 pub(crate) mod project;
+pub(crate) mod session;
+pub(crate) mod temporal_join;
 pub(crate) mod top_n;
 pub(crate) mod upsert;
+pub(crate) mod window_join;
 
 use crate::{
     changes::Changes,
@@ -13,6 +17,7 @@ use crate::{
     epoch::Time,
     snapshot::{Reader, SnapshotError, Writer},
 };
+use levada_model::Timestamp;
 
 /// What an operator gives on.
 pub(crate) type Out = Vec<Changes>;
@@ -38,6 +43,21 @@ pub(crate) trait Operator: Send {
 
     /// How much is remembered, and was done.
     fn stats(&self) -> Stats;
+}
+
+/// Up to when an operator's rows have come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clock {
+    /// The sources behind it: the watermark is their earliest.
+    pub(crate) sources: Vec<usize>,
+    /// So much earlier, as what comes before the operator holds rows back.
+    pub(crate) delay_ms: i64,
+}
+
+impl Clock {
+    pub(crate) fn watermark(&self, time: &Time) -> Option<Timestamp> {
+        time.watermark(&self.sources).map(|watermark| watermark.saturating_sub(self.delay_ms))
+    }
 }
 
 /// Figures of an operator, or of all.

@@ -4,6 +4,7 @@ mod expressions;
 mod functions;
 mod session;
 mod streaming;
+mod temporal;
 mod windows;
 
 pub(crate) use functions::averages;

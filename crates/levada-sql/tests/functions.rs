@@ -107,6 +107,157 @@ fn expressions_have_flinks_values_and_types() {
     }
 }
 
+const LTZ: &str = "TO_TIMESTAMP_LTZ(1521528271, 0)";
+
+#[test]
+fn times_are_cut_off_as_flink_does_it() {
+    for (call, expected) in [
+        ("FLOOR(TIMESTAMP '2018-03-20 06:44:31' TO SECOND)", "2018-03-20T06:44:31"),
+        ("FLOOR(TIMESTAMP '2018-03-20 06:44:31' TO MINUTE)", "2018-03-20T06:44:00"),
+        ("FLOOR(TIMESTAMP '2018-03-20 06:44:31' TO HOUR)", "2018-03-20T06:00:00"),
+        ("FLOOR(TIMESTAMP '2018-03-20 06:44:31' TO DAY)", "2018-03-20T00:00:00"),
+        ("FLOOR(TIMESTAMP '2021-03-01 00:00:00' TO WEEK)", "2021-02-28T00:00:00"),
+        ("FLOOR(TIMESTAMP '2018-04-01 06:44:31' TO MONTH)", "2018-04-01T00:00:00"),
+        ("FLOOR(TIMESTAMP '2021-03-21 00:00:00' TO QUARTER)", "2021-01-01T00:00:00"),
+        ("FLOOR(TIMESTAMP '2018-01-02 21:00:01' TO YEAR)", "2018-01-01T00:00:00"),
+        ("FLOOR(TIMESTAMP '2018-01-02 21:00:01' TO DECADE)", "2010-01-01T00:00:00"),
+        ("FLOOR(TIMESTAMP '2018-01-02 21:00:01' TO CENTURY)", "2001-01-01T00:00:00"),
+        ("FLOOR(TIMESTAMP '2018-01-02 21:00:01' TO MILLENNIUM)", "2001-01-01T00:00:00"),
+        ("CEIL(TIMESTAMP '2018-03-20 06:44:31' TO HOUR)", "2018-03-20T07:00:00"),
+        ("CEIL(TIMESTAMP '2018-03-20 06:00:00' TO HOUR)", "2018-03-20T06:00:00"),
+        ("CEIL(TIMESTAMP '2018-03-31 00:00:01' TO DAY)", "2018-04-01T00:00:00"),
+        ("CEIL(TIMESTAMP '2021-03-01 00:00:00' TO WEEK)", "2021-03-07T00:00:00"),
+        ("CEIL(TIMESTAMP '2018-03-01 21:00:01' TO MONTH)", "2018-03-01T00:00:00"),
+        ("CEIL(TIMESTAMP '2018-12-02 00:00:00' TO MONTH)", "2019-01-01T00:00:00"),
+        ("CEIL(TIMESTAMP '2018-01-01 21:00:01' TO YEAR)", "2018-01-01T00:00:00"),
+        ("CEIL(TIMESTAMP '2018-01-02 21:00:01' TO YEAR)", "2019-01-01T00:00:00"),
+        ("CEIL(TIMESTAMP '2021-03-21 00:00:00' TO QUARTER)", "2021-04-01T00:00:00"),
+        ("CEIL(TIMESTAMP '2018-10-21 00:00:00' TO QUARTER)", "2019-01-01T00:00:00"),
+        ("CEIL(TIMESTAMP '1999-01-01 00:00:00' TO DECADE)", "2000-01-01T00:00:00"),
+        ("CEIL(TIMESTAMP '1999-01-01 00:00:00' TO CENTURY)", "2001-01-01T00:00:00"),
+        ("CEIL(TIMESTAMP '2018-01-02 21:00:01' TO MILLENNIUM)", "3001-01-01T00:00:00"),
+        // Before 1970.
+        ("FLOOR(TIMESTAMP '1969-12-31 23:59:58.5' TO SECOND)", "1969-12-31T23:59:58"),
+    ] {
+        assert_eq!(value(call), format!("{expected} TIMESTAMP(6)"), "{call}");
+    }
+    for (call, expected) in [
+        ("FLOOR(DATE '2021-02-27' TO DAY)", "2021-02-27"),
+        ("CEIL(DATE '2021-02-27' TO DAY)", "2021-02-28"),
+        ("FLOOR(DATE '2021-03-01' TO WEEK)", "2021-02-28"),
+        ("CEIL(DATE '2018-01-02' TO DECADE)", "2020-01-01"),
+        ("FLOOR(DATE '2018-04-02' TO CENTURY)", "2001-01-01"),
+    ] {
+        assert_eq!(value(call), format!("{expected} DATE"), "{call}");
+    }
+    assert_eq!(value(&format!("FLOOR({LTZ} TO DAY)")), "2018-03-20T00:00:00Z TIMESTAMP_LTZ(3)");
+    assert_eq!(value(&format!("CEIL({LTZ} TO HOUR)")), "2018-03-20T07:00:00Z TIMESTAMP_LTZ(3)");
+}
+
+#[test]
+fn parts_of_times_are_numbered_as_flink_does_it() {
+    let ts = "TIMESTAMP '2018-05-06 07:08:09.123456'";
+    for (unit, expected) in [
+        ("MILLENNIUM", 3),
+        ("CENTURY", 21),
+        ("DECADE", 201),
+        ("YEAR", 2018),
+        ("QUARTER", 2),
+        ("MONTH", 5),
+        ("WEEK", 18),
+        ("DAY", 6),
+        ("DOY", 126),
+        ("DOW", 1),
+        ("ISODOW", 7),
+        ("HOUR", 7),
+        ("MINUTE", 8),
+        ("SECOND", 9),
+        ("MILLISECOND", 123),
+        ("MICROSECOND", 123_456),
+        ("NANOSECOND", 123_456_000),
+        ("EPOCH", 1_525_590_489),
+    ] {
+        assert_eq!(value(&format!("EXTRACT({unit} FROM {ts})")), format!("{expected} BIGINT"), "{unit}");
+    }
+    for (day, year, of_week) in
+        [("1969-12-28", 1969, 7), ("1969-12-29", 1970, 1), ("2006-01-01", 2005, 7), ("2005-01-02", 2004, 7)]
+    {
+        assert_eq!(value(&format!("EXTRACT(ISOYEAR FROM DATE '{day}')")), format!("{year} BIGINT"), "{day}");
+        assert_eq!(value(&format!("EXTRACT(ISODOW FROM DATE '{day}')")), format!("{of_week} BIGINT"), "{day}");
+    }
+    for (call, expected) in [
+        ("YEAR(DATE '2016-04-12')", "2016"),
+        ("QUARTER(DATE '2016-04-12')", "2"),
+        ("DAYOFWEEK(DATE '2016-04-12')", "3"),
+        ("hour(TIMESTAMP '2016-04-12 13:14:15')", "13"),
+        ("DAYOFYEAR(DATE '2016-12-31')", "366"),
+        ("EXTRACT(HOUR FROM TO_TIMESTAMP_LTZ(one * 3600000, 3))", "1"),
+        ("EXTRACT(DAY FROM TO_TIMESTAMP_LTZ(nothing, 3))", "NULL"),
+    ] {
+        assert_eq!(value(call), format!("{expected} BIGINT"), "{call}");
+    }
+}
+
+#[test]
+fn times_are_added_and_subtracted_as_flink_does_it() {
+    for (call, expected) in [
+        ("TIMESTAMPADD(HOUR, +8, TIMESTAMP '2017-11-29 10:58:58.998')", "2017-11-29T18:58:58.998 TIMESTAMP(6)"),
+        ("TIMESTAMPADD(MONTH, one, TIMESTAMP '2020-01-31 10:00:00')", "2020-02-29T10:00:00 TIMESTAMP(6)"),
+        ("TIMESTAMPADD(QUARTER, -1, DATE '2020-05-31')", "2020-02-29 DATE"),
+        ("TIMESTAMPADD(YEAR, 1, DATE '2020-02-29')", "2021-02-28 DATE"),
+        ("TIMESTAMPADD(WEEK, one, DATE '2020-02-29')", "2020-03-07 DATE"),
+        ("TIMESTAMPADD(DAY, nothing, DATE '2020-02-29')", "NULL DATE"),
+        ("TIMESTAMPADD(MINUTE, 1, TO_TIMESTAMP_LTZ(one, 0))", "1970-01-01T00:01:01Z TIMESTAMP_LTZ(3)"),
+        ("TIMESTAMPDIFF(DAY, TIMESTAMP '2003-01-02 10:00:00', TIMESTAMP '2003-01-03 10:00:00')", "1 INT"),
+        ("TIMESTAMPDIFF(DAY, TIMESTAMP '2003-01-02 10:00:00', DATE '2003-01-03')", "0 INT"),
+        ("TIMESTAMPDIFF(HOUR, TIMESTAMP '2003-01-03 10:00:00', TIMESTAMP '2003-01-02 09:59:59')", "-24 INT"),
+        ("TIMESTAMPDIFF(MONTH, DATE '2020-01-31', DATE '2020-02-29')", "1 INT"),
+        ("TIMESTAMPDIFF(MONTH, TIMESTAMP '2020-01-15 12:00:00', TIMESTAMP '2020-03-15 11:59:59')", "1 INT"),
+        ("TIMESTAMPDIFF(MONTH, TIMESTAMP '2020-03-15 12:00:00', TIMESTAMP '2020-01-16 12:00:00')", "-1 INT"),
+        ("TIMESTAMPDIFF(QUARTER, DATE '2020-01-01', DATE '2020-12-31')", "3 INT"),
+        ("TIMESTAMPDIFF(YEAR, DATE '2000-02-29', DATE '2020-02-28')", "19 INT"),
+        ("TIMESTAMPDIFF(SECOND, TO_TIMESTAMP_LTZ(one, 0), TO_TIMESTAMP_LTZ(61000, 3))", "60 INT"),
+    ] {
+        assert_eq!(value(call), expected, "{call}");
+    }
+}
+
+#[test]
+fn times_are_written_and_read_as_flink_does_it() {
+    let ts = "TIMESTAMP '2018-03-04 05:06:07.089'";
+    for (pattern, expected) in [
+        ("yyyy-MM-dd HH:mm:ss.SSS", "2018-03-04 05:06:07.089"),
+        ("yyyyMMdd", "20180304"),
+        ("d.M.yy H''Uhr''", "4.3.18 5Uhr"),
+        ("''''uuuu''T''SS", "''2018T08"),
+    ] {
+        let written = value(&format!("DATE_FORMAT({ts}, '{pattern}')"));
+        assert_eq!(written, format!("{} STRING", expected.replace("''", "'")), "{pattern}");
+    }
+    assert_eq!(value(&format!("DATE_FORMAT({LTZ}, 'HH:mm')")), "06:44 STRING");
+    for (text, expected) in [
+        ("1970-01-01 00:00:00.123456789", "1970-01-01T00:00:00.123"),
+        ("2020-1-2", "2020-01-02T00:00:00"),
+        ("2020-1-2 3:4:5.", "2020-01-02T03:04:05"),
+        ("2021-02-31 10:00:00", "2021-02-28T10:00:00"),
+        ("2020-12-31 24:00:00", "2021-01-01T00:00:00"),
+        ("2020-12-31 24:00:01", "NULL"),
+        ("2020-12-32", "NULL"),
+        ("2020-12-31T10:00:00", "NULL"),
+        ("2020-12-31 10:00:00 ", "NULL"),
+        ("invalid value", "NULL"),
+    ] {
+        assert_eq!(value(&format!("TO_TIMESTAMP('{text}')")), format!("{expected} TIMESTAMP(3)"), "{text}");
+    }
+    for (call, expected) in [
+        ("TO_TIMESTAMP_LTZ(one, 0)", "1970-01-01T00:00:01Z"),
+        ("TO_TIMESTAMP_LTZ(-1, 3)", "1969-12-31T23:59:59.999Z"),
+        ("TO_TIMESTAMP_LTZ(253402300800, 0)", "NULL"),
+    ] {
+        assert_eq!(value(call), format!("{expected} TIMESTAMP_LTZ(3)"), "{call}");
+    }
+}
+
 #[test]
 fn what_has_no_meaning_is_refused_with_what_to_write() {
     let error = refused("SELECT one FROM tt");
@@ -123,6 +274,13 @@ fn what_has_no_meaning_is_refused_with_what_to_write() {
         ("SUBSTRING('hello', one)", "SUBSTRING from a place"),
         ("'a' LIKE 'a\\%'", "LIKE with such a pattern is not supported"),
         ("FLOOR(1.5)", "floor"),
+        ("FLOOR(DATE '2020-01-01' TO HOUR)", "FLOOR TO with HOUR is not supported for DATE"),
+        ("EXTRACT(HOUR FROM DATE '2020-01-01')", "EXTRACT FROM with HOUR is not supported"),
+        ("TIMESTAMPADD(FORTNIGHT, 1, DATE '2020-01-01')", "`FORTNIGHT` is no unit of time"),
+        ("TIMESTAMPDIFF(MILLISECOND, DATE '2020-01-01', DATE '2020-01-01')", "TIMESTAMPDIFF with MILLISECOND"),
+        ("DATE_FORMAT(TIMESTAMP '2020-01-01 00:00:00', 'YYYY')", "`YYYY` in the format `YYYY` is not supported"),
+        ("DATE_FORMAT('2020-01-01', 'yyyy')", "DATE_FORMAT is not supported for"),
+        ("TO_TIMESTAMP_LTZ(1, 6)", "the precision of TO_TIMESTAMP_LTZ is 0 for seconds or 3"),
     ] {
         let error = refused(&format!("SELECT {expression} FROM t"));
         assert!(error.to_lowercase().contains(&what.to_lowercase()), "{expression}: {error}");

@@ -4,5 +4,8 @@
 #[cfg(test)]
 mod oracle {
     mod cases;
+    mod joins;
     mod rig;
+    mod sessions;
+    mod timed;
 }

@@ -7,6 +7,7 @@ mod statement {
     #[allow(dead_code, reason = "a rig of several suites")]
     mod rig;
     mod sql;
+    mod times;
     mod view;
     mod windows;
 }

@@ -48,7 +48,7 @@ pub enum WindowKind {
     },
     /// Windows as long as rows come close to each other.
     Session {
-        /// Rows that are so far apart, or farther, are in different windows.
+        /// Rows that are farther apart are in different windows.
         gap_ms: i64,
         /// Each value has windows of its own.
         partition_by: Vec<Ident>,

@@ -168,7 +168,7 @@ pub(super) fn is_time(nanos: i64) -> bool {
 }
 
 /// Days since 1970-01-01 of a day that exists.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
     let last = match month {
         2 if is_leap => 29,
@@ -188,7 +188,7 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// The year, month and day.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + DAYS_TO_1970;
     let era = days.div_euclid(DAYS_OF_400_YEARS);
     let of_era = days.rem_euclid(DAYS_OF_400_YEARS);

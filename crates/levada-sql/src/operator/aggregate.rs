@@ -7,11 +7,13 @@
 //! there, then it is shown once and forgotten. Rows of closed groups are late: they are counted and left out.
 
 mod accumulators;
+pub(in crate::operator) mod columns;
 mod distinct;
 
 pub(crate) use accumulators::Function;
+pub(crate) use columns::Call;
 
-use super::{Operator, Out, Stats, counted};
+use super::{Clock, Operator, Out, Stats, counted};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -19,32 +21,14 @@ use crate::{
     snapshot::{Reader, SnapshotError, Writer},
     state::rows::{RowTable, index},
 };
-use accumulators::Accumulator;
-use datafusion::{
-    arrow::{
-        array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions},
-        compute::{cast, concat},
-        datatypes::{DataType, Int64Type, SchemaRef},
-    },
-    common::cast::as_boolean_array,
+use columns::Columns;
+use datafusion::arrow::{
+    array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions},
+    compute::{cast, concat},
+    datatypes::{DataType, Int64Type, SchemaRef},
 };
-use distinct::Distinct;
 use levada_model::Timestamp;
 use std::{collections::BTreeMap, sync::Arc};
-
-/// One aggregate function over columns of the input.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) function: Function,
-    /// Its argument; `COUNT(*)` has none.
-    pub(crate) argument: Option<usize>,
-    /// Each value counts once a group.
-    pub(crate) distinct: bool,
-    /// Rows of which this column is not true do not count.
-    pub(crate) filter: Option<usize>,
-    /// What it gives.
-    pub(crate) output: DataType,
-}
 
 /// What an aggregation is made from. Input columns: the keys, then whatever the calls refer to.
 #[derive(Clone, Debug)]
@@ -54,7 +38,7 @@ pub(crate) struct Spec {
     pub(crate) input: SchemaRef,
     /// The keys, then what the calls give.
     pub(crate) output: SchemaRef,
-    /// The key that says when a group is closed, and the sources whose watermark that is.
+    /// The key that says when a group is closed, and whose watermark that is.
     pub(crate) window: Option<Window>,
 }
 
@@ -63,15 +47,7 @@ pub(crate) struct Spec {
 pub(crate) struct Window {
     /// The key that is the first moment behind the group.
     pub(crate) end_key: usize,
-    /// The watermark is theirs.
-    pub(crate) sources: Vec<usize>,
-}
-
-/// One call with what it remembers.
-struct Column {
-    call: Call,
-    accumulator: Box<dyn Accumulator>,
-    distinct: Option<Distinct>,
+    pub(crate) clock: Clock,
 }
 
 /// What was shown of groups before they were touched in this epoch.
@@ -90,7 +66,7 @@ pub(crate) struct Aggregate {
     groups: RowTable,
     /// How many rows each group has; one without any is gone.
     counts: Vec<i64>,
-    columns: Vec<Column>,
+    columns: Columns,
     is_touched: Vec<bool>,
     touched: Touched,
     /// Whether the one group of an aggregation without keys was shown.
@@ -105,7 +81,7 @@ pub(crate) struct Aggregate {
 impl Aggregate {
     pub(crate) fn new(spec: Spec) -> Result<Self, RunError> {
         let keys = spec.input.fields().iter().take(spec.key_count).map(|field| field.data_type().clone());
-        let columns = spec.calls.iter().map(|call| Self::column(&spec, call)).collect::<Result<_, RunError>>()?;
+        let columns = Columns::new(&spec.calls, &spec.input, spec.window.is_some())?;
         let groups = RowTable::new(keys)?;
         let (counts, is_touched, touched) = (Vec::new(), Vec::new(), Touched::default());
         let (shown_once, open, watermark) = (false, BTreeMap::new(), None);
@@ -123,16 +99,6 @@ impl Aggregate {
             rows_touched,
             late_rows,
         })
-    }
-
-    fn column(spec: &Spec, call: &Call) -> Result<Column, RunError> {
-        let argument = call.argument.map(|column| spec.input.field(column).data_type().clone());
-        let accumulator = call.function.accumulator(argument.as_ref(), &call.output)?;
-        let distinct = match (call.distinct, argument) {
-            (true, Some(argument)) => Some(Distinct::new(argument, spec.window.is_some())?),
-            _ => None,
-        };
-        Ok(Column { call: call.clone(), accumulator, distinct })
     }
 
     const fn is_global(&self) -> bool {
@@ -181,7 +147,7 @@ impl Aggregate {
         let end = self.groups.end();
         self.counts.resize(end, 0);
         self.is_touched.resize(end, false);
-        self.columns.iter_mut().for_each(|column| column.accumulator.grow(end));
+        self.columns.grow(end);
     }
 
     /// Remembers what the groups come to that this epoch has not touched yet.
@@ -199,14 +165,10 @@ impl Aggregate {
         let (global, shown_once) = (self.is_global(), self.shown_once);
         let was_shown = |group: &u32| if global { shown_once } else { self.counts[index(*group)] > 0 };
         self.touched.shown.extend(fresh.iter().map(was_shown));
-        let before = self.values(&fresh)?;
+        let before = self.columns.values(&fresh)?;
         self.touched.before.push(before);
         self.touched.groups.extend(fresh);
         Ok(())
-    }
-
-    fn values(&mut self, groups: &[u32]) -> Result<Vec<ArrayRef>, RunError> {
-        self.columns.iter_mut().map(|column| column.accumulator.values(groups)).collect()
     }
 
     /// Rows of groups with what they come to.
@@ -221,12 +183,7 @@ impl Aggregate {
         for group in groups {
             self.groups.remove(group);
             self.counts[index(group)] = 0;
-            for column in &mut self.columns {
-                column.accumulator.forget(group);
-                if let Some(distinct) = &mut column.distinct {
-                    distinct.forget(group);
-                }
-            }
+            self.columns.forget(group);
         }
     }
 
@@ -237,7 +194,7 @@ impl Aggregate {
         let groups: Vec<u32> = closed.into_values().flatten().collect();
         let shown: Vec<u32> = groups.iter().copied().filter(|group| self.counts[index(*group)] > 0).collect();
         if !shown.is_empty() {
-            let values = self.values(&shown)?;
+            let values = self.columns.values(&shown)?;
             out.push(Changes::inserted(self.rows(&shown, values)?));
         }
         self.rows_touched += counted(groups.len());
@@ -250,12 +207,12 @@ impl Aggregate {
         let Touched { groups, shown, before } = touched;
         let global = self.is_global();
         let lives: Vec<bool> = groups.iter().map(|group| global || self.counts[index(*group)] > 0).collect();
-        let after = self.values(&groups)?;
+        let after = self.columns.values(&groups)?;
         let concatenated = |column: usize| {
             let pieces: Vec<_> = before.iter().map(|values| values[column].as_ref()).collect();
             concat(&pieces)
         };
-        let before = (0..self.columns.len()).map(concatenated).collect::<Result<Vec<_>, _>>()?;
+        let before = (0..self.spec.calls.len()).map(concatenated).collect::<Result<Vec<_>, _>>()?;
         let differs = differing(&before, &after, groups.len())?;
         let places = |keep: &dyn Fn(usize) -> bool| (0..groups.len()).filter(|place| keep(*place)).collect::<Vec<_>>();
         let gone = places(&|place| shown[place] && (!lives[place] || differs[place]));
@@ -323,34 +280,14 @@ impl Operator for Aggregate {
         for (group, weight) in groups.iter().zip(&weights) {
             self.counts[index(*group)] += weight;
         }
-        for column in &mut self.columns {
-            let argument = column.call.argument.map(|at| changes.rows().column(at));
-            let mut weights = weights.clone();
-            if let Some(filter) = column.call.filter {
-                let filter = as_boolean_array(changes.rows().column(filter))?;
-                let counts = |place: usize| filter.is_valid(place) && filter.value(place);
-                weights.iter_mut().enumerate().filter(|(place, _)| !counts(*place)).for_each(|(_, it)| *it = 0);
-            }
-            if let Some(argument) = argument.filter(|argument| argument.null_count() > 0) {
-                weights
-                    .iter_mut()
-                    .enumerate()
-                    .filter(|(place, _)| argument.is_null(*place))
-                    .for_each(|(_, it)| *it = 0);
-            }
-            if let (Some(distinct), Some(argument)) = (&mut column.distinct, argument) {
-                distinct.reduce(&groups, argument, &mut weights)?;
-            }
-            column.accumulator.update(&groups, argument, &weights)?;
-        }
-        Ok(())
+        self.columns.update(&groups, changes.rows(), &weights)
     }
 
     fn end_epoch(&mut self, time: &Time, out: &mut Out) -> Result<(), RunError> {
         let touched = std::mem::take(&mut self.touched);
         touched.groups.iter().for_each(|group| self.is_touched[index(*group)] = false);
         if let Some(window) = &self.spec.window {
-            let watermark = time.watermark(&window.sources);
+            let watermark = window.clock.watermark(time);
             self.watermark = self.watermark.max(watermark);
             return self.watermark.map_or(Ok(()), |watermark| self.close(watermark, out));
         }
@@ -358,7 +295,7 @@ impl Operator for Aggregate {
             // Of no rows at all there is an answer, too.
             self.groups.find_or_add(&[]);
             self.grow();
-            let before = vec![self.values(&[0])?];
+            let before = vec![self.columns.values(&[0])?];
             return self.show(Touched { groups: vec![0], shown: vec![false], before }, out);
         }
         if touched.groups.is_empty() {
@@ -370,12 +307,7 @@ impl Operator for Aggregate {
     fn save(&self, to: &mut Writer) {
         self.groups.save(to);
         self.counts.iter().for_each(|count| to.i64(*count));
-        for column in &self.columns {
-            column.accumulator.save(to);
-            if let Some(distinct) = &column.distinct {
-                distinct.save(to);
-            }
-        }
+        self.columns.save(to);
         to.u8(u8::from(self.shown_once));
         to.u8(u8::from(self.watermark.is_some()));
         to.i64(self.watermark.unwrap_or(0));
@@ -394,12 +326,7 @@ impl Operator for Aggregate {
         for count in &mut self.counts {
             *count = from.i64()?;
         }
-        for column in &mut self.columns {
-            column.accumulator.load(from)?;
-            if let Some(distinct) = &mut column.distinct {
-                distinct.load(from)?;
-            }
-        }
+        self.columns.load(from)?;
         self.shown_once = from.u8()? != 0;
         let (is_known, watermark) = (from.u8()? != 0, from.i64()?);
         self.watermark = is_known.then_some(watermark);
@@ -416,8 +343,7 @@ impl Operator for Aggregate {
     }
 
     fn stats(&self) -> Stats {
-        let of = |column: &Column| column.accumulator.size() + column.distinct.as_ref().map_or(0, Distinct::size);
-        let state_bytes = self.groups.size() + self.columns.iter().map(of).sum::<usize>();
+        let state_bytes = self.groups.size() + self.columns.size();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
     }
 }

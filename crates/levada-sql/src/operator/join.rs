@@ -18,7 +18,8 @@ use crate::{
 };
 use datafusion::{
     arrow::{
-        array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
+        array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array},
+        compute::filter_record_batch,
         datatypes::SchemaRef,
     },
     common::JoinType,
@@ -58,21 +59,48 @@ struct Pairs {
     others: Vec<u32>,
 }
 
-impl Join {
-    pub(crate) fn new(spec: Spec) -> Result<Self, RunError> {
-        let [left, right] = &spec.sides;
-        let sides = [Side::new(&left.0, &left.1)?, Side::new(&right.0, &right.1)?];
-        Ok(Self { spec, sides, rows_touched: 0 })
-    }
-
+impl Spec {
     /// Whether rows of a side are shown without a partner.
-    const fn keeps(&self, side: usize) -> bool {
-        match self.spec.kind {
+    pub(super) const fn keeps(&self, side: usize) -> bool {
+        match self.kind {
             JoinType::Full => true,
             JoinType::Left | JoinType::LeftAnti => side == 0,
             JoinType::Right | JoinType::RightAnti => side == 1,
             _ => false,
         }
+    }
+
+    /// Columns of one side with nothing on the other.
+    pub(super) fn padded(&self, side: usize, columns: Vec<ArrayRef>, count: usize) -> Result<RecordBatch, RunError> {
+        let other = self.sides[1 - side].0.fields().iter();
+        let nothing: Vec<ArrayRef> = other.map(|field| new_null_array(field.data_type(), count)).collect();
+        let columns = if side == 0 { [columns, nothing].concat() } else { [nothing, columns].concat() };
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)?)
+    }
+
+    /// Pairs of a changed side's columns with the other's, and which of them meet the condition.
+    pub(super) fn paired(
+        &self,
+        side: usize,
+        changed: Vec<ArrayRef>,
+        others: Vec<ArrayRef>,
+        count: usize,
+    ) -> Result<(RecordBatch, Option<BooleanArray>), RunError> {
+        let columns = if side == 0 { [changed, others].concat() } else { [others, changed].concat() };
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.pair), columns, &options)?;
+        let Some(filter) = &self.filter else { return Ok((batch, None)) };
+        let kept = holds(&**filter, &Changes::inserted(batch.clone()))?;
+        Ok((batch, Some(kept)))
+    }
+}
+
+impl Join {
+    pub(crate) fn new(spec: Spec) -> Result<Self, RunError> {
+        let [left, right] = &spec.sides;
+        let sides = [Side::new(&left.0, &left.1)?, Side::new(&right.0, &right.1)?];
+        Ok(Self { spec, sides, rows_touched: 0 })
     }
 
     /// The side whose rows alone are shown, and whether with a partner or without.
@@ -88,7 +116,7 @@ impl Join {
 
     /// Whether it matters how many partners a side's rows have.
     fn counts_partners(&self, side: usize) -> bool {
-        self.keeps(side) || self.alone().is_some_and(|(alone, _)| alone == side)
+        self.spec.keeps(side) || self.alone().is_some_and(|(alone, _)| alone == side)
     }
 
     /// The pairs that `changes` of `side` make, their condition being met.
@@ -104,32 +132,24 @@ impl Join {
         }
         let changed = changes.take(&pairs.changed)?;
         let others = other.columns(&pairs.others)?;
-        let columns = if side == 0 { [changed, others].concat() } else { [others, changed].concat() };
-        let options = RecordBatchOptions::new().with_row_count(Some(pairs.changed.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.spec.pair), columns, &options)?;
-        let Some(filter) = &self.spec.filter else { return Ok((pairs, batch)) };
-        let batch = Changes::inserted(batch);
-        let kept = holds(&**filter, &batch)?;
+        let (batch, kept) = self.spec.paired(side, changed, others, pairs.changed.len())?;
+        let Some(kept) = kept else { return Ok((pairs, batch)) };
         let is_kept = |place: &usize| kept.is_valid(*place) && kept.value(*place);
         let places: Vec<usize> = (0..pairs.changed.len()).filter(is_kept).collect();
         let of = |all: &[u32]| places.iter().map(|place| all[*place]).collect();
         let pairs = Pairs { changed: of(&pairs.changed), others: of(&pairs.others) };
-        Ok((pairs, batch.filter(&kept)?.rows().clone()))
+        Ok((pairs, filter_record_batch(&batch, &kept)?))
     }
 
     /// Shows rows of one side without the other.
     fn show_alone(&self, side: usize, columns: &[ArrayRef], weights: Vec<i64>, out: &mut Out) -> Result<(), RunError> {
         let count = weights.len();
-        let columns = if self.alone().is_some() {
-            columns.to_vec()
+        let rows = if self.alone().is_some() {
+            let options = RecordBatchOptions::new().with_row_count(Some(count));
+            RecordBatch::try_new_with_options(Arc::clone(&self.spec.output), columns.to_vec(), &options)?
         } else {
-            let other = self.spec.sides[1 - side].0.fields().iter();
-            let nothing: Vec<ArrayRef> = other.map(|field| new_null_array(field.data_type(), count)).collect();
-            let columns = columns.to_vec();
-            if side == 0 { [columns, nothing].concat() } else { [nothing, columns].concat() }
+            self.spec.padded(side, columns.to_vec(), count)?
         };
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.spec.output), columns, &options)?;
         let changes = Changes::weighted(rows, weights)?;
         if !changes.is_empty() {
             out.push(changes);
@@ -169,7 +189,7 @@ impl Join {
         let wants_partner = match self.alone() {
             Some((alone, _)) if alone != side => return Ok(()),
             Some((_, with)) => with,
-            None if self.keeps(side) => false,
+            None if self.spec.keeps(side) => false,
             None => return Ok(()),
         };
         let shown = |place: usize| (partners[place] > 0) == wants_partner;

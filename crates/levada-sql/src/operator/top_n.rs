@@ -205,7 +205,7 @@ impl Operator for TopN {
         let touched = std::mem::take(&mut self.touched);
         if let Some(window) = &self.spec.window {
             touched.iter().for_each(|partition| self.states[index(*partition)].is_touched = false);
-            self.watermark = self.watermark.max(time.watermark(&window.sources));
+            self.watermark = self.watermark.max(window.clock.watermark(time));
             return self.watermark.map_or(Ok(()), |watermark| self.close(watermark, out));
         }
         let (mut gone, mut come) = (Shown::default(), Shown::default());

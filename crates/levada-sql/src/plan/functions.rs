@@ -4,6 +4,8 @@
 //! Streams have operators of their own for them. What is here runs in batch, on DataFusion's sums and counts, whose
 //! results are brought to Flink's types.
 
+pub(super) mod time;
+
 use datafusion::{
     arrow::{
         array::{ArrayRef, Decimal128Array},

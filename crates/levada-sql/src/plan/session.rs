@@ -3,7 +3,8 @@
 use super::{
     PlanError, expressions, functions,
     streaming::{self, Plan},
-    windows::Windows,
+    temporal,
+    windows::{Windows, session},
 };
 use crate::{
     table::type_of,
@@ -113,7 +114,7 @@ impl Planner {
         Ok(Self {
             tables,
             upsert_keys,
-            scalars: expressions::scalar_functions(),
+            scalars: expressions::scalar_functions().into_iter().chain(functions::time::functions()).collect(),
             aggregates: aggregates(),
             windows: BTreeMap::from([("row_number".to_owned(), functions::row_number())]),
             expr_planners: vec![
@@ -153,8 +154,9 @@ impl Planner {
     /// [`PlanError`].
     pub fn logical(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         let options = ParserOptions::from(&self.options.sql_parser);
-        let statement = ast::Statement::Query(Box::new(query.clone()));
+        let statement = ast::Statement::Query(Box::new(functions::time::rewritten(query)));
         let plan = SqlToRel::new_with_options(self, options).sql_statement_to_plan(statement)?;
+        let plan = temporal::with_temporal_joins(plan)?;
         let plan = expressions::with_flink_literals(plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         expressions::check(&plan)?;
@@ -182,6 +184,8 @@ impl Planner {
     /// [`PlanError`], [`PlanError::AnswerTooLarge`] among them.
     pub async fn batch(&self, query: &ast::Query, size_max: usize) -> Result<Vec<RecordBatch>, PlanError> {
         let plan = self.logical(query)?;
+        temporal::refuse_in_batch(&plan)?;
+        let plan = session::lowered(plan)?;
         let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(size_max, 1.0).with_disk_manager_builder(no_disk);
         let state = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime.build_arc()?);

@@ -1,20 +1,24 @@
 //! From a logical plan to a [`Dataflow`].
 
+mod join;
 mod rank;
+mod session;
+mod temporal;
 
 use super::{
     PlanError,
     expressions::physical,
     session::arrow_schema,
-    windows::{WINDOW_END, WINDOW_KEY},
+    temporal::TemporalJoin,
+    windows::{WINDOW_END, WINDOW_KEY, gives_window, session::SessionWindows},
 };
 use crate::{
     dataflow::{Dataflow, Node, Port},
     operator::{
-        Operator,
+        Clock, Operator,
         aggregate::{self, Aggregate},
         consolidate::Consolidate,
-        join::{self, Join},
+        join as join_operator,
         project::Project,
         upsert::Upsert,
     },
@@ -115,6 +119,8 @@ struct Stream {
     is_append_only: bool,
     /// The sources behind it.
     sources: Vec<usize>,
+    /// By how much event times may be behind the watermark of the sources; `None` where they may be anywhere.
+    delay_ms: Option<i64>,
 }
 
 struct Builder<'a> {
@@ -122,8 +128,8 @@ struct Builder<'a> {
     limits: rank::Limits,
     /// Of each table: its columns that are wanted.
     wanted: BTreeMap<String, BTreeSet<usize>>,
-    /// Of each source: its rows as those who read it see them.
-    tables: Vec<Stream>,
+    /// Of each source that is read as a table: its rows as those who read it see them.
+    tables: BTreeMap<usize, Stream>,
     sources: Vec<Source>,
     readers: Vec<Vec<Port>>,
     nodes: Vec<Node>,
@@ -146,7 +152,9 @@ impl Builder<'_> {
         let mut sources: Vec<usize> = inputs.iter().flat_map(|stream| stream.sources.clone()).collect();
         sources.sort_unstable();
         sources.dedup();
-        Stream { from: From::Node(node), is_append_only, sources }
+        let delays: Option<Vec<i64>> = inputs.iter().map(|stream| stream.delay_ms).collect();
+        let delay_ms = delays.and_then(|delays| delays.into_iter().max());
+        Stream { from: From::Node(node), is_append_only, sources, delay_ms }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a stream is read by who comes behind it")]
@@ -174,6 +182,14 @@ impl Builder<'_> {
             LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Window(window) => self.rank(window),
+            LogicalPlan::Extension(extension) => {
+                let node = extension.node.as_any();
+                match (node.downcast_ref::<SessionWindows>(), node.downcast_ref::<TemporalJoin>()) {
+                    (Some(session), _) => self.sessions(session),
+                    (None, Some(join)) => self.temporal(join),
+                    (None, None) => Err(refusal(plan)),
+                }
+            }
             other => Err(refusal(other)),
         }
     }
@@ -184,10 +200,10 @@ impl Builder<'_> {
         if !scan.filters.is_empty() || scan.fetch.is_some() {
             return Err(PlanError::unsupported("a filter within a table", None));
         }
-        let known = self.sources.iter().position(|source| source.table == table);
-        let stream = match known {
-            Some(source) => self.tables[source].clone(),
-            None => self.source(&table, &schema)?,
+        let source = self.source_of(&table, &schema)?;
+        let stream = match self.tables.get(&source) {
+            Some(stream) => stream.clone(),
+            None => self.table(source)?,
         };
         let Some(projection) = &scan.projection else { return Ok(stream) };
         let wanted = self.wanted.get(&table).cloned().unwrap_or_default();
@@ -199,29 +215,41 @@ impl Builder<'_> {
         Ok(self.chain(stream, Box::new(Project::columns(columns, projected)), is_append_only))
     }
 
-    /// A table that is read for the first time.
-    fn source(&mut self, table: &str, schema: &SchemaRef) -> Result<Stream, PlanError> {
-        let source = self.sources.len();
+    /// The source that a table's records come from.
+    fn source_of(&mut self, table: &str, schema: &SchemaRef) -> Result<usize, PlanError> {
+        if let Some(known) = self.sources.iter().position(|source| source.table == table) {
+            return Ok(known);
+        }
         let columns: Vec<usize> = self.wanted.get(table).into_iter().flatten().copied().collect();
+        let schema = Arc::new(schema.project(&columns).map_err(crate::RunError::from).map_err(internal)?);
+        self.sources.push(Source { table: table.to_owned(), columns, schema });
+        self.readers.push(Vec::new());
+        Ok(self.sources.len() - 1)
+    }
+
+    /// A table that is read for the first time.
+    fn table(&mut self, source: usize) -> Result<Stream, PlanError> {
+        let Source { table, columns, schema } = &self.sources[source];
         let place = |at: &usize| columns.iter().filter(|column| *column < at).count();
         let key = self.upsert_keys.get(table).map(|key| key.iter().map(place).collect::<Vec<_>>());
-        let schema = Arc::new(schema.project(&columns).map_err(crate::RunError::from).map_err(internal)?);
-        self.sources.push(Source { table: table.to_owned(), columns, schema: Arc::clone(&schema) });
-        self.readers.push(Vec::new());
-        let raw = Stream { from: From::Source(source), is_append_only: true, sources: vec![source] };
+        let from = From::Source(source);
+        let raw = Stream { from, is_append_only: true, sources: vec![source], delay_ms: Some(0) };
         let stream = match key {
             None => raw,
             Some(key) => {
-                let operator = Upsert::new(schema, key).map_err(internal)?;
+                let operator = Upsert::new(Arc::clone(schema), key).map_err(internal)?;
                 self.chain(raw, Box::new(operator), false)
             }
         };
-        self.tables.push(stream.clone());
+        self.tables.insert(source, stream.clone());
         Ok(stream)
     }
 
     fn project(&mut self, input: Stream, exprs: &[Expr], from: &DFSchema, to: SchemaRef) -> Result<Stream, PlanError> {
         let columns = exprs.iter().map(|expr| physical(expr, from)).collect::<Result<_, _>>()?;
+        if exprs.iter().any(gives_window) {
+            input.clock()?;
+        }
         let is_append_only = input.is_append_only;
         Ok(self.chain(input, Box::new(Project::columns(columns, to)), is_append_only))
     }
@@ -257,6 +285,9 @@ impl Builder<'_> {
     }
 
     fn aggregate(&mut self, aggregate: &logical::Aggregate) -> Result<Stream, PlanError> {
+        if let Some(stream) = self.aggregate_by_session(aggregate)? {
+            return Ok(stream);
+        }
         let input = self.build(&aggregate.input)?;
         let from = aggregate.input.schema();
         let output = arrow_schema(&aggregate.schema);
@@ -272,13 +303,7 @@ impl Builder<'_> {
         for (expr, field) in aggregate.aggr_expr.iter().zip(output.fields().iter().skip(key_count)) {
             calls.push(call(expr, field, &mut exprs)?);
         }
-        let columns: Vec<Arc<dyn PhysicalExpr>> =
-            exprs.iter().map(|expr| physical(expr, from)).collect::<Result<_, _>>()?;
-        let fields = columns
-            .iter()
-            .enumerate()
-            .map(|(place, column)| Ok(Field::new(place.to_string(), column.data_type(from.as_arrow())?, true)));
-        let projected = Arc::new(Schema::new(fields.collect::<datafusion::common::Result<Vec<_>>>()?));
+        let (columns, projected) = session::computed(&exprs, from)?;
         let is_append_only = input.is_append_only;
         let projection = Project::columns(columns, Arc::clone(&projected));
         let stream = self.chain(input, Box::new(projection), is_append_only);
@@ -288,10 +313,11 @@ impl Builder<'_> {
             return Err(PlanError::unsupported("a window over rows that change", hint));
         }
         let spec = aggregate::Spec { key_count, calls, input: projected, output, window };
-        let without_retraction = spec.window.is_some() || (spec.calls.is_empty() && key_count > 0);
-        let is_append_only = is_append_only && without_retraction;
+        let (is_windowed, is_distinct) = (spec.window.is_some(), spec.calls.is_empty() && key_count > 0);
         let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
-        Ok(self.chain(stream, operator, is_append_only))
+        let stream = self.chain(stream, operator, is_append_only && (is_windowed || is_distinct));
+        let delay_ms = stream.delay_ms.filter(|_| is_windowed || is_distinct);
+        Ok(Stream { delay_ms, ..stream })
     }
 
     fn join(&mut self, join: &logical::Join) -> Result<Stream, PlanError> {
@@ -332,10 +358,7 @@ impl Builder<'_> {
                 (0..left_schema.fields().len()).chain(right).collect::<Vec<_>>()
             }
         };
-        let inner = matches!(join.join_type, JoinType::Inner);
-        let semi = matches!(join.join_type, JoinType::LeftSemi | JoinType::RightSemi);
-        let is_append_only = (inner || semi) && left.0.is_append_only && right.0.is_append_only;
-        let spec = join::Spec {
+        let spec = join_operator::Spec {
             kind: join.join_type,
             sides: [(wide_left, left_keys), (wide_right, right_keys)],
             nulls_are_equal: join.null_equality == NullEquality::NullEqualsNull,
@@ -343,9 +366,8 @@ impl Builder<'_> {
             pair,
             output: Arc::clone(&wide),
         };
-        let operator = Box::new(Join::new(spec).map_err(internal)?);
-        let joined = self.add(&[&left.0, &right.0], operator, is_append_only);
-        let output = arrow_schema(&join.schema);
+        let joined = self.joined(join, spec, &left.0, &right.0)?;
+        let (output, is_append_only) = (arrow_schema(&join.schema), joined.is_append_only);
         Ok(self.chain(joined, Box::new(Project::columns(numbered(&wide, kept), output)), is_append_only))
     }
 
@@ -389,17 +411,24 @@ fn call_window(keys: &[Expr], from: &DFSchema, stream: &Stream) -> Option<aggreg
         field.is_ok_and(|field| field.metadata().get(WINDOW_KEY).is_some_and(|mark| mark == WINDOW_END))
     };
     let end_key = keys.iter().position(is_end)?;
-    Some(aggregate::Window { end_key, sources: stream.sources.clone() })
+    let clock = Clock { sources: stream.sources.clone(), delay_ms: stream.delay_ms? };
+    Some(aggregate::Window { end_key, clock })
 }
 
 /// A join's condition over the left columns, then, from `right_start` on, the right.
 fn pair_filter(filter: &Expr, join: &logical::Join, right_start: usize) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
-    use datafusion::common::tree_node::{Transformed, TreeNode as _};
     let both = join.left.schema().join(join.right.schema())?;
-    let left_count = join.left.schema().fields().len();
-    let filter = physical(filter, &both)?;
-    let moved = filter.transform(|expr| {
-        let expr: Arc<dyn PhysicalExpr> = expr;
+    Ok(shifted(physical(filter, &both)?, join.left.schema().fields().len(), right_start)?)
+}
+
+/// An expression whose columns from `left_count` on begin at `right_start`.
+fn shifted(
+    expr: Arc<dyn PhysicalExpr>,
+    left_count: usize,
+    right_start: usize,
+) -> datafusion::common::Result<Arc<dyn PhysicalExpr>> {
+    use datafusion::common::tree_node::{Transformed, TreeNode as _};
+    let moved = expr.transform(|expr| {
         Ok(match expr.downcast_ref::<PhysicalColumn>() {
             Some(column) if column.index() >= left_count => {
                 let place = column.index() - left_count + right_start;

@@ -1,8 +1,11 @@
-//! Window functions: TUMBLE, HOP and CUMULATE give each row the windows that its event time falls into.
+//! Window functions: TUMBLE, HOP, CUMULATE and SESSION give each row the windows that its event time falls into.
 //!
-//! A row that falls into several windows comes once for each: such a function is the union of one projection a window.
+//! Sessions depend on other rows, and are a node of their own. As to the others, a row that falls into several windows comes once for each: such a function is the union of one projection a window.
 //! The columns that it adds are marked, so that an aggregation by them knows when its groups are closed.
 
+pub(super) mod session;
+
+use super::temporal;
 use crate::table::ROWTIME_KEY;
 use datafusion::{
     arrow::{
@@ -17,13 +20,16 @@ use datafusion::{
         planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning},
     },
     prelude::{Column, col},
-    sql::sqlparser::ast::TableFactor,
+    sql::sqlparser::ast::{Ident, ObjectName, TableFactor},
 };
 use levada_sql_syntax::{WindowFunction, WindowKind, window_function};
+use session::SessionWindows;
 use std::sync::Arc;
 
 /// A column's metadata says with this key that it is a bound of a window: `start`, `end` or `time`.
 pub(crate) const WINDOW_KEY: &str = "levada.window";
+/// The value of [`WINDOW_KEY`] for the first moment of a window.
+pub(crate) const WINDOW_START: &str = "start";
 /// The value of [`WINDOW_KEY`] for the first moment behind a window.
 pub(crate) const WINDOW_END: &str = "end";
 /// A row falls into no more windows than this.
@@ -40,7 +46,7 @@ impl RelationPlanner for Windows {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         if let TableFactor::Table { version: Some(_), .. } = &relation {
-            return plan_err!("FOR SYSTEM_TIME AS OF is not supported");
+            return temporal::relation(relation, context);
         }
         let function = match window_function(&relation) {
             None => return Ok(RelationPlanning::Original(Box::new(relation))),
@@ -50,15 +56,16 @@ impl RelationPlanner for Windows {
         if !function.options.is_empty() {
             return plan_err!("a hint on the table of a window is not supported");
         }
-        let input = context.plan(table(&function))?;
+        let input = context.plan(named_table(function.table.clone()))?;
         let plan = plan(&input, &function)?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, function.alias))))
     }
 }
 
-fn table(function: &WindowFunction) -> TableFactor {
+/// A table, and nothing but its name.
+pub(super) fn named_table(name: ObjectName) -> TableFactor {
     TableFactor::Table {
-        name: function.table.clone(),
+        name,
         alias: None,
         args: None,
         with_hints: Vec::new(),
@@ -79,6 +86,14 @@ fn plan(input: &LogicalPlan, function: &WindowFunction) -> Result<LogicalPlan> {
         return plan_err!("`{column}` is no event time: declare WATERMARK FOR {column} in the table `{table}`");
     }
     let time = Expr::Column(Column::new(qualifier.cloned(), time.name()));
+    if let WindowKind::Session { gap_ms, partition_by } = &function.kind {
+        let key = |key: &Ident| {
+            let (qualifier, field) = schema.qualified_field_with_unqualified_name(&key.value)?;
+            Ok(Expr::Column(Column::new(qualifier.cloned(), field.name())))
+        };
+        let keys = partition_by.iter().map(key).collect::<Result<_>>()?;
+        return Ok(SessionWindows::new(input.clone(), time, keys, *gap_ms)?.plan());
+    }
     let spans = match &function.kind {
         WindowKind::Tumble { size_ms } => vec![Span::hop(*size_ms, *size_ms, 0)],
         WindowKind::Hop { slide_ms, size_ms } => {
@@ -87,7 +102,7 @@ fn plan(input: &LogicalPlan, function: &WindowFunction) -> Result<LogicalPlan> {
         WindowKind::Cumulate { step_ms, size_ms } => {
             (1..=windows(*size_ms, *step_ms)?).map(|steps| Span::cumulate(*size_ms, *step_ms, steps)).collect()
         }
-        WindowKind::Session { .. } => return plan_err!("SESSION windows are not supported"),
+        WindowKind::Session { .. } => Vec::new(),
     };
     let mut whole: Option<LogicalPlan> = None;
     for span in spans {
@@ -123,6 +138,12 @@ fn projected(input: &LogicalPlan, time: &Expr, span: Span) -> Result<LogicalPlan
     // The window may have ended before the row's time.
     let ends_later = col(Bound::End.name()).gt(datafusion::prelude::cast(time.clone(), MILLISECONDS));
     piece.filter(ends_later)?.build()
+}
+
+/// Whether an expression gives a row its window.
+pub(super) fn gives_window(expr: &Expr) -> bool {
+    let names = [Bound::Start, Bound::End, Bound::Time].map(Bound::name);
+    matches!(expr.clone().unalias(), Expr::ScalarFunction(call) if names.contains(&call.name()))
 }
 
 /// The windows of one projection.
@@ -175,7 +196,7 @@ impl Bound {
 
     const fn mark(self) -> &'static str {
         match self {
-            Self::Start => "start",
+            Self::Start => WINDOW_START,
             Self::End => WINDOW_END,
             Self::Time => "time",
         }

@@ -35,6 +35,14 @@ impl ExactSum {
         }
     }
 
+    /// Adds all that another sum is of.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        other.parts.iter().for_each(|part| self.grow(*part));
+        self.nans += other.nans;
+        self.positive_infinities += other.positive_infinities;
+        self.negative_infinities += other.negative_infinities;
+    }
+
     fn grow(&mut self, number: f64) {
         let mut carry = number;
         let mut kept = 0;
@@ -148,6 +156,12 @@ mod tests {
             forward.add(extra, -2);
             numbers.iter().rev().for_each(|number| backward.add(*number, 1));
             prop_assert_eq!(forward.value(), backward.value());
+            let (mut first, mut second) = (ExactSum::default(), ExactSum::default());
+            for (place, number) in numbers.iter().enumerate() {
+                if place % 3 == 0 { first.add(*number, 1) } else { second.add(*number, 1) }
+            }
+            first.merge(&second);
+            prop_assert_eq!(first.value(), backward.value());
         }
     }
 }

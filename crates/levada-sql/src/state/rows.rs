@@ -3,7 +3,7 @@
 use crate::snapshot::{Reader, SnapshotError, Writer};
 use datafusion::arrow::{
     array::ArrayRef,
-    datatypes::DataType,
+    datatypes::{DataType, SchemaRef},
     error::ArrowError,
     row::{Row, RowConverter, Rows, SortField},
 };
@@ -152,6 +152,20 @@ impl RowTable {
 
 fn bytes_at(rows: &[Option<Box<[u8]>>], id: u32) -> &[u8] {
     rows.get(index(id)).and_then(Option::as_deref).unwrap_or_default()
+}
+
+/// What makes rows of a schema's columns, and columns of rows.
+pub(crate) fn converter(schema: &SchemaRef) -> Result<RowConverter, ArrowError> {
+    RowConverter::new(schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect())
+}
+
+/// The columns of rows that a converter made.
+pub(crate) fn columns<'a>(
+    converter: &RowConverter,
+    rows: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<ArrayRef>, ArrowError> {
+    let parser = converter.parser();
+    converter.convert_rows(rows.map(|row| parser.parse(row)))
 }
 
 /// A row's number as an index.

@@ -55,11 +55,12 @@ fn time(name: &str) -> Field {
 /// The middle of the times of rows, and up to where windows are closed.
 #[derive(Clone, Copy)]
 pub(crate) struct Times {
-    now: i64,
-    closed: i64,
+    pub(crate) now: i64,
+    pub(crate) closed: i64,
+    pub(crate) own_closed: i64,
 }
 
-const START: Times = Times { now: 1_800_000_000_000, closed: 0 };
+pub(crate) const START: Times = Times { now: 1_800_000_000_000, closed: 0, own_closed: 0 };
 
 /// Every table has the same columns: a small key, numbers of each kind, a text; all may be null.
 pub(crate) fn schema() -> SchemaRef {
@@ -73,6 +74,8 @@ pub(crate) fn schema() -> SchemaRef {
         time("ts").with_metadata([("levada.rowtime".to_owned(), "true".to_owned())].into()),
         // Up to where windows were closed when the row came.
         time("closed"),
+        // The same of the table alone.
+        time("own_closed"),
     ]))
 }
 
@@ -97,6 +100,7 @@ pub(crate) fn rows(dice: &Dice, count: usize, times: Times) -> RecordBatch {
             (0..count).map(|_| times.now + i64::try_from(dice.below(12_000)).unwrap() - 6_000),
         )),
         Arc::new(TimestampMillisecondArray::from(vec![times.closed; count])),
+        Arc::new(TimestampMillisecondArray::from(vec![times.own_closed; count])),
     ];
     RecordBatch::try_new(schema(), columns).unwrap()
 }
@@ -172,11 +176,11 @@ pub(crate) fn compare(sql: &str, seed: u64, epochs: usize, rows_max: usize) {
 }
 
 /// The columns of rows that a plan reads.
-fn inserted(source: &Source, batch: &RecordBatch) -> Changes {
+pub(crate) fn inserted(source: &Source, batch: &RecordBatch) -> Changes {
     Changes::inserted(batch.project(&source.columns).unwrap())
 }
 
-fn restarted(running: &Plan, mut next: Plan) -> Plan {
+pub(crate) fn restarted(running: &Plan, mut next: Plan) -> Plan {
     let mut saved = Writer::default();
     running.dataflow.save(&mut saved);
     let bytes = saved.finish();

@@ -52,7 +52,7 @@ async fn transfers(rig: &Rig, count: i64, first: i64) -> i64 {
 }
 
 /// Keys and values, for partition 0.
-async fn produce_keyed(rig: &Rig, topic: &str, records: &[(String, Option<String>)]) {
+pub(crate) async fn produce_keyed(rig: &Rig, topic: &str, records: &[(String, Option<String>)]) {
     let mut builder = BatchBuilder::new();
     for (key, value) in records {
         let (key, value) = (Some(key.as_bytes()), value.as_ref().map(String::as_bytes));

@@ -1,7 +1,7 @@
 //! What aggregate functions remember of each group.
 //!
-//! All of them can take a value back: counts and sums subtract, sums of floating point numbers are exact, and least and
-//! greatest keep every value with how often it is there.
+//! All of them can take a value back, and two groups can become one: counts and sums subtract and add, sums of floating
+//! point numbers are exact, and least and greatest keep every value with how often it is there.
 
 mod extreme;
 mod sum;
@@ -38,6 +38,9 @@ pub(super) trait Accumulator: Send {
 
     /// What these groups come to.
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef, RunError>;
+
+    /// Adds what a group has to another's; the first is forgotten next.
+    fn merge(&mut self, from: u32, into: u32) -> Result<(), RunError>;
 
     /// The group is gone; its number may be another's next.
     fn forget(&mut self, group: u32);
@@ -89,6 +92,11 @@ impl Accumulator for Count {
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef, RunError> {
         let counts = groups.iter().map(|group| self.counts[index(*group)]);
         Ok(Arc::new(Int64Array::from_iter_values(counts)))
+    }
+
+    fn merge(&mut self, from: u32, into: u32) -> Result<(), RunError> {
+        self.counts[index(into)] += self.counts[index(from)];
+        Ok(())
     }
 
     fn forget(&mut self, group: u32) {

@@ -60,13 +60,30 @@ impl Distinct {
     }
 
     pub(super) fn forget(&mut self, group: u32) {
-        let ids = self.of_group.as_mut().and_then(|of_group| of_group.remove(&group));
-        for id in ids.unwrap_or_default() {
-            if self.group_of[index(id)] == group && self.counts[index(id)] != 0 {
-                self.counts[index(id)] = 0;
-                self.values.remove(id);
-            }
+        for id in self.ids_of(group) {
+            self.counts[index(id)] = 0;
+            self.values.remove(id);
         }
+    }
+
+    /// Forgets a group, and gives its values with how often each was there.
+    pub(super) fn take(&mut self, group: u32) -> Result<(ArrayRef, Vec<i64>), RunError> {
+        let ids = self.ids_of(group);
+        let missing = || RunError::Internal("a value has its group before it".to_owned());
+        let values = self.values.columns(ids.iter().copied())?.pop().ok_or_else(missing)?;
+        let counts = ids.iter().map(|id| std::mem::take(&mut self.counts[index(*id)])).collect();
+        ids.into_iter().for_each(|id| self.values.remove(id));
+        Ok((values, counts))
+    }
+
+    /// The numbers of a group's values, which it has no more.
+    fn ids_of(&mut self, group: u32) -> Vec<u32> {
+        let mut ids = self.of_group.as_mut().and_then(|of_group| of_group.remove(&group)).unwrap_or_default();
+        // A value that went and came again is there twice.
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| self.group_of[index(*id)] == group && self.counts[index(*id)] != 0);
+        ids
     }
 
     pub(super) fn size(&self) -> usize {

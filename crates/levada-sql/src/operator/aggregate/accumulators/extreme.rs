@@ -88,6 +88,26 @@ impl Accumulator for Extreme {
         Ok(interleave(&[found.as_ref(), nothing.as_ref()], &places)?)
     }
 
+    fn merge(&mut self, from: u32, into: u32) -> Result<(), RunError> {
+        let moved = std::mem::take(&mut self.groups[index(from)]);
+        let group = &mut self.groups[index(into)];
+        for (row, weight) in moved {
+            let size = row.len() + ENTRY_SIZE;
+            let Some(count) = group.get_mut(&row) else {
+                group.insert(row, weight);
+                continue;
+            };
+            // One entry of the two is left, or none.
+            self.bytes -= size;
+            *count += weight;
+            if *count == 0 {
+                self.bytes -= size;
+                group.remove(&row);
+            }
+        }
+        Ok(())
+    }
+
     fn forget(&mut self, group: u32) {
         let gone = std::mem::take(&mut self.groups[index(group)]);
         self.bytes -= gone.keys().map(|row| row.len() + ENTRY_SIZE).sum::<usize>();

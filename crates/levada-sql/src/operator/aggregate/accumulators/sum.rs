@@ -87,6 +87,14 @@ impl Accumulator for WholeSum {
         shown_as(self.shown, &sums, &counts, &self.output)
     }
 
+    fn merge(&mut self, from: u32, into: u32) -> Result<(), RunError> {
+        let part = self.sums[index(from)];
+        let sum = &mut self.sums[index(into)];
+        *sum = sum.checked_add(part).ok_or(RunError::SumTooLarge)?;
+        self.counts[index(into)] += self.counts[index(from)];
+        Ok(())
+    }
+
     fn forget(&mut self, group: u32) {
         self.sums[index(group)] = 0;
         self.counts[index(group)] = 0;
@@ -139,6 +147,13 @@ impl Accumulator for FloatSum {
         let sums: ArrayRef = Arc::new(Float64Array::from_iter(sums));
         let counts: Vec<i64> = groups.iter().map(|group| self.counts[index(*group)]).collect();
         shown_as(self.shown, &sums, &counts, &self.output)
+    }
+
+    fn merge(&mut self, from: u32, into: u32) -> Result<(), RunError> {
+        let part = std::mem::take(&mut self.sums[index(from)]);
+        self.sums[index(into)].merge(&part);
+        self.counts[index(into)] += self.counts[index(from)];
+        Ok(())
     }
 
     fn forget(&mut self, group: u32) {
