@@ -5,6 +5,7 @@ use super::{
     rig::Rig,
     sql::{insert, query, run_with, surroundings, tables},
 };
+use levada_sql::query::ReadAfter;
 
 const TABLES: &str = "
     CREATE TABLE orders (id BIGINT, currency STRING, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '2' SECOND)
@@ -73,7 +74,7 @@ async fn an_order_gets_the_rate_of_its_time_also_over_restarts() {
         "SELECT o.id, r.rate FROM orders AS o \
                                 JOIN rates FOR SYSTEM_TIME AS OF o.at AS r ON o.currency = r.currency",
     );
-    let error = asked.once(&surroundings(&rig)).await.unwrap_err().to_string();
+    let error = asked.once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap_err().to_string();
     assert!(error.contains("in a query that is answered once is not supported; watch the query"), "{error}");
 }
 
@@ -148,7 +149,7 @@ async fn a_session_is_shown_once_also_over_restarts_and_asked_for_once() {
     assert_eq!(rows, [row(2, 17, "EUR", 4), row(3, 8, "CHF", 1), row(30, 35, "EUR", 1)]);
     // Whoever asks once sees what there is, open or not, and late or not.
     let asked = query(&tables, &format!("{sessions} ORDER BY window_start, currency"));
-    let rows = asked.once(&surroundings(&rig)).await.unwrap().rows;
+    let rows = asked.once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap().rows;
     let expected = [row(1, 8, "CHF", 2), row(2, 17, "EUR", 4), row(30, 35, "EUR", 1), row(40, 45, "CHF", 1)];
     assert_eq!(rows, expected.map(|row| (1, row.into())));
 }
