@@ -1,6 +1,10 @@
 //! `xtask exactly-once`: programs in Java, Python and Go copy records from one topic to another, each record in a
 //! transaction with the position it was read at, while workers and broker are killed at random. In the end every
-//! record must be in the other topic exactly once, for whoever reads only what was committed.
+//! record must be in the other topic exactly once, for whoever reads only what was committed. Statements of SQL join and
+//! sum up events while the broker is killed; in the end their topics have what is worked out here beside them.
+
+mod events;
+mod sql;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,7 +27,7 @@ use crate::process::{Process, run_logged};
 const PARTITIONS: i32 = 6;
 /// Two of each language share the work of a group of their own.
 const WORKERS_EACH: usize = 2;
-const LANGUAGES: [&str; 3] = ["java", "python", "go"];
+const LANGUAGES: [&str; 4] = ["java", "python", "go", "sql"];
 const LOAD_LIMIT: Duration = Duration::from_secs(120);
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
 /// Between one death and the next.
@@ -39,7 +43,7 @@ pub(crate) struct Args {
     /// How many deaths, of workers and of the broker in turn
     #[arg(long, default_value_t = 30)]
     kills: u32,
-    /// Only workers in these languages
+    /// Only workers in these languages: java, python, go, sql
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Against Apache Kafka, to judge the judge
@@ -70,8 +74,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     for language in languages {
         let folder = tempfile::Builder::new().prefix("levada-exactly-once-").tempdir()?;
-        let rig = Rig { args, language, folder: folder.path(), toolbox: &toolbox };
-        let outcome = rig.run(&recipe).with_context(|| format!("workers in {language}"));
+        let outcome = match (language, &recipe) {
+            ("sql", Recipe::Levada(binary)) => sql::run(args, binary, folder.path()),
+            ("sql", Recipe::Kafka(_)) => Ok("Apache Kafka has none".to_owned()),
+            _ => Rig { args, language, folder: folder.path(), toolbox: &toolbox }.run(&recipe),
+        };
+        let outcome = outcome.with_context(|| format!("workers in {language}"));
         if outcome.is_err() {
             eprintln!("kept for a look: {}", folder.keep().display());
         }

@@ -122,6 +122,11 @@ impl Levada {
         self.addresses.registry.clone()
     }
 
+    /// `host:port` for clients of SQL, where the binary has it.
+    pub(crate) fn sql(&self) -> Option<String> {
+        self.addresses.sql.clone()
+    }
+
     /// The process id while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)

@@ -15,11 +15,11 @@ mod crash;
 mod diff;
 mod exactly_once;
 mod history;
+mod http_client;
 mod kafka_client;
 mod kafka_rig;
 mod levada_rig;
 mod process;
-mod registry_client;
 mod streams;
 mod tidy;
 

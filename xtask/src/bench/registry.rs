@@ -15,8 +15,8 @@ use levada_model::{Rng as _, SeededRng};
 
 use super::machine::Usage;
 use super::{machine, scratch};
+use crate::http_client::HttpConnection;
 use crate::levada_rig::{self, Config, Levada};
-use crate::registry_client::RegistryConnection;
 
 /// Options of `xtask bench registry`.
 #[derive(Debug, clap::Args)]
@@ -156,7 +156,7 @@ fn schema(subject: u32, version: u32) -> String {
 fn load(
     levada: &Levada,
     connections: u32,
-    ask: impl Fn(u32, &mut RegistryConnection, &mut Vec<Duration>) -> Result<()> + Sync,
+    ask: impl Fn(u32, &mut HttpConnection, &mut Vec<Duration>) -> Result<()> + Sync,
 ) -> Result<Went> {
     let address = address(levada)?;
     let before = usage(levada)?.cpu_seconds;
@@ -165,7 +165,7 @@ fn load(
         let work = |nth| {
             let (address, ask) = (&address, &ask);
             move || {
-                let mut connection = RegistryConnection::open(address)?;
+                let mut connection = HttpConnection::open(address)?;
                 let mut spans = Vec::new();
                 ask(nth, &mut connection, &mut spans)?;
                 anyhow::Ok(spans)
@@ -233,7 +233,7 @@ fn start_again(levada: &mut Levada, total: u32) -> Result<Duration> {
     levada.start_again()?;
     let address = address(levada)?;
     loop {
-        let answer = RegistryConnection::open(&address)?.ask("GET", &format!("/schemas/ids/{total}"), None)?;
+        let answer = HttpConnection::open(&address)?.ask("GET", &format!("/schemas/ids/{total}"), None)?;
         match answer.status {
             200 => return Ok(begun.elapsed()),
             503 => thread::sleep(Duration::from_millis(5)),

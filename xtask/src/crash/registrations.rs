@@ -14,7 +14,7 @@ use levada_model::{Rng as _, SeededRng};
 use serde_json::{Value, json};
 
 use super::course::RETRY_INTERVAL;
-use crate::registry_client::{Answer, RegistryConnection};
+use crate::http_client::{Answer, HttpConnection};
 
 const CLIENTS: u32 = 8;
 const SUBJECTS: u64 = 24;
@@ -131,10 +131,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// A connection to a registry that answers.
-fn patient(address: &str) -> Result<RegistryConnection> {
+fn patient(address: &str) -> Result<HttpConnection> {
     let deadline = Instant::now() + LIVENESS_LIMIT;
     loop {
-        let asked = RegistryConnection::open(address)
+        let asked = HttpConnection::open(address)
             .and_then(|mut connection| Ok((connection.ask("GET", "/subjects", None)?.status, connection)));
         match asked {
             Ok((200, connection)) => return Ok(connection),
@@ -183,7 +183,7 @@ fn run(shared: &Shared, nth: u32, rng: &SeededRng) {
     let mut fresh = u64::from(nth) << 40;
     while !shared.is_over.load(Ordering::SeqCst) {
         if connection.is_none() {
-            connection = RegistryConnection::open(&shared.address).ok();
+            connection = HttpConnection::open(&shared.address).ok();
         }
         let Some(open) = connection.as_mut() else {
             sleep(RETRY_INTERVAL);
@@ -219,7 +219,7 @@ fn other(shared: &Shared, rng: &SeededRng) -> Option<u64> {
 }
 
 /// Registers a schema; an error leaves open whether it was.
-fn register(shared: &Shared, connection: &mut RegistryConnection, number: u64, under: u64) -> Result<i64> {
+fn register(shared: &Shared, connection: &mut HttpConnection, number: u64, under: u64) -> Result<i64> {
     let answer = connection.register(&subject(under), &schema(number))?;
     let id = accepted(shared, &answer, "registration")?.get("id").and_then(Value::as_i64).context("no id")?;
     shared.means(id, number);
@@ -246,7 +246,7 @@ fn accepted(shared: &Shared, answer: &Answer, what: &str) -> Result<Value> {
 }
 
 /// Looks up a schema that was acknowledged.
-fn look(shared: &Shared, connection: &mut RegistryConnection, rng: &SeededRng) -> Result<()> {
+fn look(shared: &Shared, connection: &mut HttpConnection, rng: &SeededRng) -> Result<()> {
     let picked = {
         let ids = lock(&shared.ids);
         let at = usize::try_from(rng.next_u64() % u64::try_from(ids.len().max(1))?)?;
@@ -265,7 +265,7 @@ fn look(shared: &Shared, connection: &mut RegistryConnection, rng: &SeededRng) -
 }
 
 /// Registers a schema, and deletes it for good.
-fn delete(shared: &Shared, connection: &mut RegistryConnection, number: u64) -> Result<()> {
+fn delete(shared: &Shared, connection: &mut HttpConnection, number: u64) -> Result<()> {
     lock(&shared.known).entry(number).or_default().is_doomed = true;
     let own = format!("doomed-{number}");
     let answer = connection.register(&own, &schema(number))?;

@@ -9,9 +9,9 @@ use levada_model::record::{BatchBuilder, NewRecord};
 use levada_model::schema_id::SchemaId;
 
 use super::{Row, address, usage};
+use crate::http_client::HttpConnection;
 use crate::kafka_client::{Connection, Partition, error_name};
 use crate::levada_rig::Levada;
-use crate::registry_client::RegistryConnection;
 
 const RECORD_SIZE: usize = 100;
 const BATCH_RECORDS: u32 = 1_000;
@@ -22,7 +22,7 @@ const TURNS: u32 = 5;
 
 /// Sends the same batches to topics that look at schemas and to one that does not, in turn.
 pub(super) fn measure(levada: &Levada, is_quick: bool, rows: &mut Vec<Row>) -> Result<()> {
-    let mut registry = RegistryConnection::open(&address(levada)?)?;
+    let mut registry = HttpConnection::open(&address(levada)?)?;
     let mut kafka = Connection::open_patiently(levada.bootstrap().parse()?, Duration::from_secs(5))?;
     let topics = ["plain", "checked", "checked-within"];
     let switch = ("confluent.value.schema.validation", "true");

@@ -1,4 +1,4 @@
-//! A small client of the schema registry that asks plainly and hides nothing, for loads and for tests that judge the
+//! A small client of HTTP, of the schema registry and of SQL, that asks plainly and hides nothing, for loads and for tests that judge the
 //! answers. It retries nothing: what a failure means is its user's to say.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -14,7 +14,7 @@ const ANSWER_SIZE_MAX: usize = 64 << 20;
 
 /// One connection, kept open.
 #[derive(Debug)]
-pub(crate) struct RegistryConnection {
+pub(crate) struct HttpConnection {
     stream: BufReader<TcpStream>,
     host: String,
 }
@@ -41,7 +41,7 @@ impl Answer {
     }
 }
 
-impl RegistryConnection {
+impl HttpConnection {
     /// Connects to `host:port`.
     pub(crate) fn open(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to `{address}`"))?;
@@ -61,6 +61,7 @@ impl RegistryConnection {
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: Option<&str>) -> Result<Answer> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.host);
         if let Some(body) = body {
+            // For the registry; SQL does not look at it.
             request.push_str("content-type: application/vnd.schemaregistry.v1+json\r\n");
             request.push_str(&format!("content-length: {}\r\n", body.len()));
         }
@@ -72,7 +73,7 @@ impl RegistryConnection {
 
     fn answer(&mut self) -> Result<Answer> {
         let mut line = String::new();
-        ensure!(self.stream.read_line(&mut line)? > 0, "the registry hung up");
+        ensure!(self.stream.read_line(&mut line)? > 0, "the server hung up");
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.with_context(|| format!("`{line}` is no status line"))?;
         let mut length = 0;
