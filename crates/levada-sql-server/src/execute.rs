@@ -11,12 +11,12 @@ use crate::{
     settings::{Mode, Settings},
     views,
 };
-use bytes::Bytes;
-use levada_sql::query::{Column, Query, Rows};
+use levada_sql::{
+    Answer,
+    query::{Column, Query},
+};
 use levada_sql_syntax::{DropObject, Insert, ObjectKind, Parsed, Position, Statement, ast, parse_script};
 use levada_stream::Caller;
-use serde::Serialize;
-use serde_json::{Value, value::RawValue};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -32,28 +32,20 @@ pub(crate) struct Request {
 }
 
 /// What a statement came to.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub(crate) enum Outcome {
+#[derive(Debug)]
+pub enum Outcome {
     /// An answer.
-    Rows { columns: Vec<ShownColumn>, rows: Vec<Box<RawValue>> },
+    Rows(Answer),
     /// It is done.
-    Done { message: String },
+    Done {
+        /// What was done.
+        message: String,
+    },
     /// A statement runs from now on.
-    Statement { name: String },
-}
-
-/// A column of an answer.
-#[derive(Debug, Serialize)]
-pub(crate) struct ShownColumn {
-    name: String,
-    r#type: String,
-}
-
-impl From<Column> for ShownColumn {
-    fn from(Column { name, of }: Column) -> Self {
-        Self { name, r#type: of.to_string() }
-    }
+    Statement {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Outcome {
@@ -62,19 +54,12 @@ impl Outcome {
     }
 
     /// Rows of texts.
-    fn texts<const N: usize>(columns: [&str; N], rows: impl IntoIterator<Item = [Option<String>; N]>) -> Self {
-        let shown = |name: &str| ShownColumn { name: name.to_owned(), r#type: "STRING".to_owned() };
-        let row = |cells: [Option<String>; N]| {
-            let cells = columns
-                .iter()
-                .zip(cells)
-                .map(|(name, cell)| ((*name).to_owned(), cell.map_or(Value::Null, Value::String)));
-            serde_json::value::to_raw_value(&cells.collect::<serde_json::Map<_, _>>()).ok()
-        };
-        Self::Rows {
-            columns: columns.iter().map(|name| shown(name)).collect(),
-            rows: rows.into_iter().filter_map(row).collect(),
-        }
+    fn texts<const N: usize>(
+        columns: [&str; N],
+        rows: impl IntoIterator<Item = [Option<String>; N]>,
+    ) -> Result<Self, Refusal> {
+        let rows: Vec<Vec<Option<String>>> = rows.into_iter().map(Vec::from).collect();
+        Ok(Self::Rows(Answer::texts(&columns, &rows)?))
     }
 }
 
@@ -90,7 +75,7 @@ pub(crate) struct Executed {
 /// A query that can be asked.
 pub(crate) struct Asked {
     pub(crate) query: Query,
-    pub(crate) columns: Vec<ShownColumn>,
+    pub(crate) columns: Vec<Column>,
     /// Room for it.
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -125,7 +110,7 @@ impl Service {
         executed
     }
 
-    async fn carry_out(
+    pub(crate) async fn carry_out(
         self: &Arc<Self>,
         parsed: Parsed,
         settings: &mut Settings,
@@ -158,7 +143,7 @@ impl Service {
             }
             Statement::Show(show) => self.show(&show, caller),
             Statement::Describe(name) => self.describe(&name, caller),
-            Statement::Set(None) => Ok(Self::show_settings(settings)),
+            Statement::Set(None) => Self::show_settings(settings),
             Statement::Set(Some((key, value))) => {
                 settings.set(&key, &value)?;
                 Ok(Outcome::done(format!("`{key}` is `{value}`")))
@@ -192,27 +177,34 @@ impl Service {
             let refusal = Refusal::invalid("in streaming mode the answer to a query has no end");
             return Err(refusal.with_hint("ask /v1/sql/live, or SET 'execution.runtime-mode' = 'batch'"));
         }
-        let Asked { query, columns, permit: _permit } = self.asked(query, caller)?;
-        let Rows { rows } = query.once(&self.surroundings(caller)).await?;
-        let mut shown = Vec::with_capacity(rows.len());
-        for (weight, row) in rows {
-            let row = raw(&row)?;
-            (0..weight).for_each(|_| shown.push(row.clone()));
-        }
-        Ok(Outcome::Rows { columns, rows: shown })
+        let permit = self.room()?;
+        let query = self.query_of(query, caller)?;
+        let answer = query.answer(&self.surroundings(caller), &[]).await?;
+        drop(permit);
+        Ok(Outcome::Rows(answer))
     }
 
-    /// A query as it can be asked, if there is room.
-    pub(crate) fn asked(&self, mut query: Box<ast::Query>, caller: &Caller) -> Result<Asked, Refusal> {
-        let permit = Arc::clone(self.queries()).try_acquire_owned().map_err(|_| {
+    /// Room for a query, if there is some.
+    pub(crate) fn room(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(self.queries()).try_acquire_owned().map_err(|_| {
             let refusal = Refusal::new(RefusalKind::Busy, "as many queries are asked as can be at once");
             refusal.with_hint("try again when others have ended")
-        })?;
+        })
+    }
+
+    /// A query with the tables that it names, its views put in their places.
+    pub(crate) fn query_of(&self, mut query: Box<ast::Query>, caller: &Caller) -> Result<Query, Refusal> {
         let catalog = self.catalog();
         views::expand(&mut query, &catalog.view_queries())?;
         let tables = self.tables_for(&query, &catalog, caller)?;
-        let query = Query { query, tables };
-        let columns = query.columns()?.into_iter().map(ShownColumn::from).collect();
+        Ok(Query { query, tables })
+    }
+
+    /// A query as it can be asked, if there is room.
+    pub(crate) fn asked(&self, query: Box<ast::Query>, caller: &Caller) -> Result<Asked, Refusal> {
+        let permit = self.room()?;
+        let query = self.query_of(query, caller)?;
+        let columns = query.columns()?;
         Ok(Asked { query, columns, permit })
     }
 
@@ -226,15 +218,10 @@ impl Service {
         self.asked(query, &request.caller).map_err(|refusal| refusal.at(at))
     }
 
-    fn show_settings(settings: &Settings) -> Outcome {
+    fn show_settings(settings: &Settings) -> Result<Outcome, Refusal> {
         let pairs: BTreeMap<String, String> = settings.pairs();
         Outcome::texts(["key", "value"], pairs.into_iter().map(|(key, value)| [Some(key), Some(value)]))
     }
-}
-
-/// A row as it was encoded.
-pub(crate) fn raw(row: &Bytes) -> Result<Box<RawValue>, Refusal> {
-    serde_json::from_slice(row).map_err(|error| Refusal::internal(format!("a row is no JSON: {error}")))
 }
 
 /// Whether `caller` may change what `owner` defined.

@@ -10,6 +10,7 @@
 
 mod answer;
 mod live;
+mod shown;
 mod statements;
 
 pub use answer::Peer;
@@ -31,6 +32,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use shown::Shown;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::oneshot;
 
@@ -80,8 +82,18 @@ async fn sql(State(service): State<Arc<Service>>, Asker(caller): Asker, Body(ask
         Ok(executed) => executed,
         Err(refusal) => return refusal.into_response(),
     };
-    let index = outcomes.len();
-    let results = match serde_json::value::to_raw_value(&outcomes) {
+    let (mut shown, mut refused) = (Vec::with_capacity(outcomes.len()), refused);
+    for outcome in outcomes {
+        match Shown::try_from(outcome) {
+            Ok(outcome) => shown.push(outcome),
+            Err(refusal) => {
+                refused = Some(refusal);
+                break;
+            }
+        }
+    }
+    let index = shown.len();
+    let results = match serde_json::value::to_raw_value(&shown) {
         Ok(results) => results,
         Err(error) => return Refusal::internal(error.to_string()).into_response(),
     };

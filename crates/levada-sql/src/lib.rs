@@ -6,6 +6,7 @@
 //!
 //! This is the only crate that names Arrow or DataFusion. It reaches the broker through `levada-stream` alone.
 
+mod answer;
 pub mod changes;
 pub mod dataflow;
 pub mod epoch;
@@ -21,8 +22,11 @@ mod state;
 pub mod statement;
 pub mod table;
 pub mod types;
+mod value;
 
+pub use answer::{Answer, Cell};
 pub use dataflow::RunError;
 pub use query::Query;
 pub use statement::{Statement, StatementError};
 pub use table::Table;
+pub use value::{Signature, Value};

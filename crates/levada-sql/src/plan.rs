@@ -7,7 +7,7 @@ mod streaming;
 mod windows;
 
 pub(crate) use functions::averages;
-pub(crate) use session::tables_of;
+pub(crate) use session::{collected, tables_of};
 pub use session::{Planner, Table};
 pub use streaming::{Plan, Source};
 

@@ -2,15 +2,17 @@
 
 use crate::{
     StatementError,
+    answer::{Answer, json},
     changes::Changes,
     epoch::Time,
-    format::{Encoder, Format, JsonOptions, encoder},
+    format::Encoder,
     operator::{Operator as _, Out, consolidate::Consolidate, upsert::Upsert},
     plan::{self, Plan, Source},
     reading::{Read, Reading},
     statement::{Stop, Surroundings, moved, planner},
     table::Table,
     types::{Item, Type},
+    value::Value,
 };
 use bytes::Bytes;
 use datafusion::arrow::{
@@ -55,11 +57,19 @@ impl Query {
         columns(plan.schema().inner())
     }
 
-    /// The answer as of now, in the order that the query asks for.
+    /// The answer as of now, in the order that the query asks for, as JSON.
     ///
     /// # Errors
     /// [`StatementError`].
     pub async fn once(&self, surroundings: &Surroundings) -> Result<Rows, StatementError> {
+        self.answer(surroundings, &[]).await?.json()
+    }
+
+    /// The answer as of now, in the order that the query asks for, with `values` in the places of its parameters.
+    ///
+    /// # Errors
+    /// [`StatementError`].
+    pub async fn answer(&self, surroundings: &Surroundings, values: &[Value]) -> Result<Answer, StatementError> {
         let named = plan::tables_of(&self.query, self.tables.keys());
         let source = |name: &String| {
             let schema = Arc::clone(&self.tables[name].schema);
@@ -90,12 +100,8 @@ impl Query {
         };
         let tables = sources.into_iter().zip(rows).map(table).collect::<Result<_, StatementError>>()?;
         let planner = plan::Planner::new(tables)?;
-        let mut answer = Rows::default();
-        for batch in planner.batch(&self.query, limit).await? {
-            let mut encoder = json(&batch.schema())?;
-            append(&mut *encoder, &Changes::inserted(batch), &mut answer)?;
-        }
-        Ok(answer)
+        let (schema, batches) = planner.batch(&self.query, values, limit).await?;
+        Ok(Answer::new(columns(&schema)?, batches))
     }
 
     /// Hands the net changes of each epoch to `take`, with the epoch's number, until that has enough or `stop` is
@@ -112,7 +118,7 @@ impl Query {
         let Plan { sources, schema, mut dataflow, .. } = planner(&self.tables)?.streaming(&self.query)?;
         let mut reading = Reading::open(&sources, &self.tables, surroundings)?;
         let mut growth = reading.growth();
-        let mut encoder = json(&schema)?;
+        let mut encoder = json(schema.fields())?;
         let limit = surroundings.state_size_max;
         let mut epoch = 0;
         while !stop.is_given() {
@@ -154,17 +160,12 @@ fn last_of_each_key(schema: &SchemaRef, key: Vec<usize>, rows: &[Changes]) -> Re
     Ok(last.into_iter().map(|changes| changes.rows().clone()).collect())
 }
 
-fn columns(schema: &Schema) -> Result<Vec<Column>, StatementError> {
+pub(crate) fn columns(schema: &Schema) -> Result<Vec<Column>, StatementError> {
     let column = |field: &Arc<Field>| {
         let of = Item::of(field).map_err(|error| StatementError::Columns(error.to_string()))?;
         Ok(Column { name: field.name().clone(), of: of.value })
     };
     schema.fields().iter().map(column).collect()
-}
-
-fn json(schema: &SchemaRef) -> Result<Box<dyn Encoder>, StatementError> {
-    let options = JsonOptions { encode_decimal_as_plain_number: true, ..JsonOptions::default() };
-    Ok(encoder(&Format::Json(options), schema.fields())?)
 }
 
 fn append(encoder: &mut dyn Encoder, changes: &Changes, to: &mut Rows) -> Result<(), StatementError> {

@@ -3,10 +3,11 @@
 use super::{
     Asked,
     answer::{Asker, Body},
+    shown::{ShownColumn, raw},
 };
 use crate::{
     Refusal, RefusalKind,
-    execute::{self, raw},
+    execute,
     service::Service,
 };
 use axum::{
@@ -98,6 +99,7 @@ async fn watch(
     mut closing: watch::Receiver<bool>,
 ) {
     let execute::Asked { query, columns, permit: _permit } = asked;
+    let columns: Vec<ShownColumn> = columns.iter().map(ShownColumn::from).collect();
     if send(&events, "columns", &columns).await.is_err() {
         return;
     }
