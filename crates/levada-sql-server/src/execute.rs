@@ -7,6 +7,7 @@ mod statements;
 
 use crate::{
     Refusal, RefusalKind,
+    rest::Shown,
     service::Service,
     settings::{Mode, Settings},
     views,
@@ -66,7 +67,7 @@ impl Outcome {
 /// What a request came to, up to the first statement that was refused.
 #[derive(Debug)]
 pub(crate) struct Executed {
-    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Vec<Shown>,
     /// As they are after it.
     pub(crate) settings: Settings,
     pub(crate) refused: Option<Refusal>,
@@ -99,7 +100,8 @@ impl Service {
         };
         for parsed in parsed {
             let at = parsed.span.start;
-            match self.carry_out(parsed, &mut executed.settings, &caller).await {
+            let outcome = self.carry_out(parsed, &mut executed.settings, &caller).await;
+            match outcome.and_then(Shown::try_from) {
                 Ok(outcome) => executed.outcomes.push(outcome),
                 Err(refusal) => {
                     executed.refused = Some(refusal.at(at));

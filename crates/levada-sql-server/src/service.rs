@@ -17,7 +17,7 @@ use levada_sql_syntax::Insert;
 use levada_stream::{Caller, Handle, HandleError, Hold, Principal};
 use parking_lot::{Mutex, RwLock};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Queries that are watched at once, or answered.
 const QUERIES_MAX: usize = 64;
@@ -121,12 +121,33 @@ impl Service {
         Arc::clone(&self.catalog.read())
     }
 
+    pub(crate) const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     pub(crate) const fn handle(&self) -> &Handle {
         &self.parts.handle
     }
 
     pub(crate) const fn spawner(&self) -> &Spawn {
         &self.parts.spawn
+    }
+
+    /// Does work on the threads of SQL, to its end, also where whoever asks goes away.
+    pub(crate) async fn apart<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, Refusal> {
+        let (tell, told) = oneshot::channel();
+        let work = work(Arc::clone(self));
+        (self.parts.spawn)(
+            "sql-request",
+            Box::pin(async move {
+                // Whoever asked may be gone.
+                drop(tell.send(work.await));
+            }),
+        );
+        told.await.map_err(|_| Refusal::internal("the request came to nothing; the server's log says why"))
     }
 
     /// Room for queries.

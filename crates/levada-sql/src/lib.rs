@@ -12,6 +12,7 @@ pub mod dataflow;
 pub mod epoch;
 pub mod format;
 mod operator;
+pub mod pg_catalog;
 pub mod plan;
 pub mod query;
 mod reading;

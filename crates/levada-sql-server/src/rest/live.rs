@@ -74,7 +74,7 @@ async fn live(State(service): State<Arc<Service>>, Asker(caller): Asker, Body(as
     let watched = match asked.request(caller) {
         Ok(request) => {
             let caller = request.caller.clone();
-            let asked = super::apart(&service, move |service| async move { service.watched(&request) }).await;
+            let asked = service.apart(move |service| async move { service.watched(&request) }).await;
             asked.and_then(|asked| asked).map(|asked| (asked, caller))
         }
         Err(refusal) => Err(refusal),

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// What a statement came to.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     Rows { columns: Vec<ShownColumn>, rows: Vec<Box<RawValue>> },
     Done { message: String },
     Statement { name: String },
@@ -17,7 +17,7 @@ pub(super) enum Shown {
 
 /// A column of an answer.
 #[derive(Debug, Serialize)]
-pub(super) struct ShownColumn {
+pub(crate) struct ShownColumn {
     name: String,
     r#type: String,
 }

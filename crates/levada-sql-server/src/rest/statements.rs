@@ -1,6 +1,6 @@
 //! Statements that run, and tables, as they are shown.
 
-use super::{answer::Asker, apart, shown::Shown};
+use super::{answer::Asker, shown::Shown};
 use crate::{Refusal, catalog::State as Meant, service::Service};
 use axum::{
     Json, Router,
@@ -102,7 +102,7 @@ async fn delete(
     Path(name): Path<String>,
 ) -> Result<Json<Shown>, Refusal> {
     let work = |service: Arc<Service>| async move { service.drop_statement(&name, false, &caller).await };
-    apart(&service, work).await?.and_then(Shown::try_from).map(Json)
+    service.apart(work).await?.and_then(Shown::try_from).map(Json)
 }
 
 async fn stop(
@@ -111,7 +111,7 @@ async fn stop(
     Path(name): Path<String>,
 ) -> Result<Json<Shown>, Refusal> {
     let work = |service: Arc<Service>| async move { service.stop_statement(&name, &caller).await };
-    apart(&service, work).await?.and_then(Shown::try_from).map(Json)
+    service.apart(work).await?.and_then(Shown::try_from).map(Json)
 }
 
 async fn start(
@@ -120,7 +120,7 @@ async fn start(
     Path(name): Path<String>,
 ) -> Result<Json<Shown>, Refusal> {
     let work = |service: Arc<Service>| async move { service.start_statement(&name, &caller).await };
-    apart(&service, work).await?.and_then(Shown::try_from).map(Json)
+    service.apart(work).await?.and_then(Shown::try_from).map(Json)
 }
 
 async fn tables(State(service): State<Arc<Service>>, Asker(caller): Asker) -> Json<Vec<Value>> {

@@ -44,7 +44,6 @@ use datafusion::{
         sqlparser::ast,
     },
 };
-use futures_core::Stream as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,

@@ -1,0 +1,202 @@
+//! [`Session`]: somebody who asks over a connection that lasts, one statement after the other.
+
+mod read_after;
+mod relations;
+
+pub use read_after::ReadAfter;
+
+use crate::{
+    Refusal, RefusalKind,
+    execute::Outcome,
+    service::{Service, Spawn},
+    settings::Settings,
+};
+use levada_model::Str;
+use levada_sql::{Answer, Query, Signature, Value, pg_catalog, types::Type};
+use levada_sql_syntax::{Parsed, Statement, ast, bind};
+use levada_stream::{Caller, Principal};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+/// Somebody who asks. Clones are the same person with settings of their own.
+#[derive(Clone, Debug)]
+pub struct Session {
+    service: Arc<Service>,
+    caller: Caller,
+    settings: Settings,
+    read_after: ReadAfter,
+}
+
+impl Session {
+    /// Somebody at `peer`, whose program calls itself `client_id`.
+    #[must_use]
+    pub fn new(service: Arc<Service>, peer: SocketAddr, client_id: &str) -> Self {
+        let (client_id, client_host) = (Str::from(client_id.to_owned()), Str::from(format!("/{}", peer.ip())));
+        let caller = Caller { principal: Principal::anonymous(), client_id, client_host };
+        Self { service, caller, settings: Settings::default(), read_after: ReadAfter::default() }
+    }
+
+    /// Whether the service ends.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.service.is_closing()
+    }
+
+    /// Resolves when the service ends.
+    pub async fn closed(&self) {
+        let mut closing = self.service.closing();
+        // Whoever closes it is gone where it fails.
+        drop(closing.wait_for(|closing| *closing).await);
+    }
+
+    /// What starts tasks on the threads of SQL.
+    #[must_use]
+    pub fn spawner(&self) -> Spawn {
+        Arc::clone(self.service.spawner())
+    }
+
+    /// What following queries must have read.
+    pub fn set_read_after(&mut self, read_after: ReadAfter) {
+        self.read_after = read_after;
+    }
+
+    /// Carries out a statement with `values` in the places of its parameters. A query that must have read something
+    /// waits for it, so long at most.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn execute(&mut self, mut parsed: Parsed, values: Vec<Value>, wait: Duration) -> Result<Outcome, Refusal> {
+        let Self { caller, mut settings, read_after, .. } = self.clone();
+        if !values.is_empty() && !matches!(parsed.statement, Statement::Query(_)) {
+            put_in(&mut parsed, &values)?;
+        }
+        let work = move |service: Arc<Service>| async move {
+            let outcome = match parsed.statement {
+                Statement::Query(query) => {
+                    service.answer_after(query, &values, &caller, &read_after, wait).await.map(Outcome::Rows)
+                }
+                statement => {
+                    let parsed = Parsed { statement, ..parsed };
+                    service.carry_out(parsed, &mut settings, &caller).await
+                }
+            };
+            (outcome, settings)
+        };
+        let (outcome, settings) = self.service.apart(work).await?;
+        self.settings = settings;
+        outcome
+    }
+
+    /// What a statement takes and gives, where the types of some parameters are given; no columns: it gives no rows.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn signature(&self, parsed: &Parsed, given: &[Option<Type>]) -> Result<Described, Refusal> {
+        let nothing = Described { parameters: Vec::new(), columns: None };
+        match &parsed.statement {
+            Statement::Query(query) => {
+                let Signature { parameters, columns } = self.of_query(query.clone(), given)?;
+                Ok(Described { parameters, columns: Some(columns) })
+            }
+            Statement::Insert(insert) => {
+                let Signature { parameters, .. } = self.of_query(insert.query.clone(), given)?;
+                Ok(Described { parameters, ..nothing })
+            }
+            // What they show is quickly had, and changes nothing.
+            Statement::Show(_) | Statement::Describe(_) | Statement::Set(None) => {
+                let outcome = self.clone().execute(parsed.clone(), Vec::new(), Duration::ZERO).await?;
+                let Outcome::Rows(answer) = outcome else { return Ok(nothing) };
+                Ok(Described { columns: Some(answer.columns().to_vec()), ..nothing })
+            }
+            statement => {
+                let count = levada_sql_syntax::parameter_count(statement);
+                let parameters = (0..count).map(|at| given.get(at).cloned().flatten().unwrap_or(Type::String));
+                Ok(Described { parameters: parameters.collect(), ..nothing })
+            }
+        }
+    }
+
+    fn of_query(&self, query: Box<ast::Query>, given: &[Option<Type>]) -> Result<Signature, Refusal> {
+        Ok(self.service.query_of(query, &self.caller)?.signature(given)?)
+    }
+
+    /// Answers a query over the tables that tell what there is, as `PostgreSQL` has them.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn catalog(
+        &self,
+        sql: String,
+        values: Vec<Value>,
+        environment: pg_catalog::Environment,
+    ) -> Result<Answer, Refusal> {
+        let caller = self.caller.clone();
+        let work = move |service: Arc<Service>| async move {
+            let _permit = service.room()?;
+            let catalog = pg_catalog::Catalog { environment, relations: service.relations(&caller) };
+            Ok(pg_catalog::answer(&catalog, &sql, &values, service.state_size_max()).await?)
+        };
+        self.service.apart(work).await?
+    }
+
+    /// What such a query takes and gives.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn catalog_signature(
+        &self,
+        sql: String,
+        given: Vec<Option<Type>>,
+        environment: pg_catalog::Environment,
+    ) -> Result<Described, Refusal> {
+        let caller = self.caller.clone();
+        let work = move |service: Arc<Service>| async move {
+            let catalog = pg_catalog::Catalog { environment, relations: service.relations(&caller) };
+            pg_catalog::signature(&catalog, &sql, &given).await
+        };
+        let Signature { parameters, columns } = self.service.apart(work).await??;
+        Ok(Described { parameters, columns: Some(columns) })
+    }
+}
+
+/// What a statement takes and gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The types of its parameters.
+    pub parameters: Vec<Type>,
+    /// The columns of its rows; none where it gives no rows.
+    pub columns: Option<Vec<levada_sql::query::Column>>,
+}
+
+/// Writes values into a statement whose text is kept.
+fn put_in(parsed: &mut Parsed, values: &[Value]) -> Result<(), Refusal> {
+    let literal = |(at, value): (usize, &Value)| match value.literal()? {
+        Some(literal) => Ok(Some(literal)),
+        None => {
+            let message = format!("no literal means the value of ${}", at + 1);
+            Err(Refusal::invalid(message).with_hint("give it as text, and CAST it in the statement"))
+        }
+    };
+    let literals = values.iter().enumerate().map(literal).collect::<Result<Vec<_>, Refusal>>()?;
+    bind(&mut parsed.statement, &literals);
+    parsed.text = parsed.statement.to_string();
+    Ok(())
+}
+
+impl Service {
+    async fn answer_after(
+        &self,
+        query: Box<ast::Query>,
+        values: &[Value],
+        caller: &Caller,
+        read_after: &ReadAfter,
+        wait: Duration,
+    ) -> Result<Answer, Refusal> {
+        if self.is_closing() {
+            return Err(Refusal::new(RefusalKind::Busy, "the server is shutting down"));
+        }
+        let _permit = self.room()?;
+        let query: Query = self.query_of(query, caller)?;
+        self.wait_until_read(&query, read_after, caller, wait).await?;
+        Ok(query.answer(&self.surroundings(caller), values).await?)
+    }
+}
