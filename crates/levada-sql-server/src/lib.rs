@@ -19,4 +19,4 @@ pub use execute::Outcome;
 pub use refusal::{Refusal, RefusalKind};
 pub use rest::{Peer, router};
 pub use service::{Parts, Service, Spawn};
-pub use session::{Described, ReadAfter, Session};
+pub use session::{Described, ReadAfter, Room, Session};

@@ -8,7 +8,7 @@ pub use read_after::ReadAfter;
 use crate::{
     Refusal, RefusalKind,
     execute::Outcome,
-    service::{Service, Spawn},
+    service::Service,
     settings::Settings,
 };
 use levada_model::Str;
@@ -16,6 +16,7 @@ use levada_sql::{Answer, Query, Signature, Value, pg_catalog, types::Type};
 use levada_sql_syntax::{Parsed, Statement, ast, bind};
 use levada_stream::{Caller, Principal};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Somebody who asks. Clones are the same person with settings of their own.
 #[derive(Clone, Debug)]
@@ -35,23 +36,9 @@ impl Session {
         Self { service, caller, settings: Settings::default(), read_after: ReadAfter::default() }
     }
 
-    /// Whether the service ends.
-    #[must_use]
-    pub fn is_closing(&self) -> bool {
-        self.service.is_closing()
-    }
-
     /// Resolves when the service ends.
     pub async fn closed(&self) {
-        let mut closing = self.service.closing();
-        // Whoever closes it is gone where it fails.
-        drop(closing.wait_for(|closing| *closing).await);
-    }
-
-    /// What starts tasks on the threads of SQL.
-    #[must_use]
-    pub fn spawner(&self) -> Spawn {
-        Arc::clone(self.service.spawner())
+        self.service.closed().await;
     }
 
     /// What following queries must have read.
@@ -59,31 +46,36 @@ impl Session {
         self.read_after = read_after;
     }
 
-    /// Carries out a statement with `values` in the places of its parameters. A query that must have read something
-    /// waits for it, so long at most.
+    /// Carries out a statement with `values` in the places of its parameters; an answer takes room for as long as it is
+    /// kept. A query that must have read something waits for it, so long at most. Where this is dropped, a query ends;
+    /// what changes something is done wholly.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn execute(&mut self, mut parsed: Parsed, values: Vec<Value>, wait: Duration) -> Result<Outcome, Refusal> {
+    pub async fn execute(
+        &mut self,
+        mut parsed: Parsed,
+        values: Vec<Value>,
+        wait: Duration,
+    ) -> Result<(Outcome, Option<Room>), Refusal> {
         let Self { caller, mut settings, read_after, .. } = self.clone();
-        if !values.is_empty() && !matches!(parsed.statement, Statement::Query(_)) {
+        if let Statement::Query(query) = parsed.statement {
+            let work = move |service: Arc<Service>| async move {
+                service.answer_after(query, &values, &caller, &read_after, wait).await
+            };
+            let (answer, room) = self.service.apart_while_asked(work).await??;
+            return Ok((Outcome::Rows(answer), Some(room)));
+        }
+        if !values.is_empty() {
             put_in(&mut parsed, &values)?;
         }
         let work = move |service: Arc<Service>| async move {
-            let outcome = match parsed.statement {
-                Statement::Query(query) => {
-                    service.answer_after(query, &values, &caller, &read_after, wait).await.map(Outcome::Rows)
-                }
-                statement => {
-                    let parsed = Parsed { statement, ..parsed };
-                    service.carry_out(parsed, &mut settings, &caller).await
-                }
-            };
+            let outcome = service.carry_out(parsed, &mut settings, &caller).await;
             (outcome, settings)
         };
         let (outcome, settings) = self.service.apart(work).await?;
         self.settings = settings;
-        outcome
+        Ok((outcome?, None))
     }
 
     /// What a statement takes and gives, where the types of some parameters are given; no columns: it gives no rows.
@@ -103,7 +95,7 @@ impl Session {
             }
             // What they show is quickly had, and changes nothing.
             Statement::Show(_) | Statement::Describe(_) | Statement::Set(None) => {
-                let outcome = self.clone().execute(parsed.clone(), Vec::new(), Duration::ZERO).await?;
+                let (outcome, _) = self.clone().execute(parsed.clone(), Vec::new(), Duration::ZERO).await?;
                 let Outcome::Rows(answer) = outcome else { return Ok(nothing) };
                 Ok(Described { columns: Some(answer.columns().to_vec()), ..nothing })
             }
@@ -128,14 +120,14 @@ impl Session {
         sql: String,
         values: Vec<Value>,
         environment: pg_catalog::Environment,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<(Answer, Room), Refusal> {
         let caller = self.caller.clone();
         let work = move |service: Arc<Service>| async move {
-            let _permit = service.room()?;
+            let room = Room(service.room()?);
             let catalog = pg_catalog::Catalog { environment, relations: service.relations(&caller) };
-            Ok(pg_catalog::answer(&catalog, &sql, &values, service.state_size_max()).await?)
+            Ok((pg_catalog::answer(&catalog, &sql, &values, service.state_size_max()).await?, room))
         };
-        self.service.apart(work).await?
+        self.service.apart_while_asked(work).await?
     }
 
     /// What such a query takes and gives.
@@ -157,6 +149,10 @@ impl Session {
         Ok(Described { parameters, columns: Some(columns) })
     }
 }
+
+/// Room that an answer takes: there are so many at once.
+#[derive(Debug)]
+pub struct Room(#[expect(dead_code, reason = "what counts is that it is given back")] OwnedSemaphorePermit);
 
 /// What a statement takes and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,13 +186,13 @@ impl Service {
         caller: &Caller,
         read_after: &ReadAfter,
         wait: Duration,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<(Answer, Room), Refusal> {
         if self.is_closing() {
             return Err(Refusal::new(RefusalKind::Busy, "the server is shutting down"));
         }
-        let _permit = self.room()?;
+        let room = Room(self.room()?);
         let query: Query = self.query_of(query, caller)?;
         self.wait_until_read(&query, read_after, caller, wait).await?;
-        Ok(query.answer(&self.surroundings(caller), values).await?)
+        Ok((query.answer(&self.surroundings(caller), values).await?, room))
     }
 }
