@@ -64,6 +64,7 @@ pub(crate) fn offset(text: &str, at: Position) -> usize {
 fn code(refusal: &Refusal) -> &'static str {
     match refusal.kind {
         RefusalKind::Invalid if refusal.message.contains("not supported") => "0A000",
+        RefusalKind::Invalid if refusal.message.starts_with("No field named") => "42703",
         RefusalKind::Invalid => "42000",
         RefusalKind::Denied => "42501",
         RefusalKind::Unknown => "42P01",

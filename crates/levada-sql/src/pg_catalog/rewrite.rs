@@ -8,14 +8,16 @@
 //! | `'t'::regclass`, `n::regclass` | `regclass_oid('t')`, `regclass_name(n)` |
 //! | `a = ANY (b)` | `pg_any(a, b)`: arrays are texts, as `{1,2}` |
 //! | `ARRAY (SELECT a …)` | `(SELECT pg_array(STRING_AGG(a, ',')) …)` |
-//! | `(SELECT a …)` as a value | `(SELECT MAX(a) …)`, which is the same where there is one row |
+//! | `(SELECT a …)` as a value | a join, see [`lift`] |
+
+mod lift;
 
 use super::{PlanError, functions};
 use datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-        FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-        Statement, Value, VisitMut, VisitorMut,
+        FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+        Statement, TableFactor, Value, VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -46,7 +48,7 @@ pub(super) fn read(sql: &str) -> Result<(Statement, Vec<Option<String>>), PlanEr
         return Err(refused("anything but a query of the catalog".to_owned()));
     };
     let names = name_columns(&mut query.body);
-    let ControlFlow::Continue(()) = VisitMut::visit(query.as_mut(), &mut Rewrite);
+    let ControlFlow::Continue(()) = VisitMut::visit(query.as_mut(), &mut Rewrite::default());
     Ok((Statement::Query(query), names))
 }
 
@@ -123,10 +125,19 @@ fn last(name: &ObjectName) -> Option<&str> {
     name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.as_str())
 }
 
-struct Rewrite;
+#[derive(Default)]
+struct Rewrite {
+    /// How many queries were lifted.
+    lifted: usize,
+}
 
 impl VisitorMut for Rewrite {
     type Break = Infallible;
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Infallible> {
+        lift::lift(select, &mut self.lifted);
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
         if let Some(written) = rewritten(expr) {
@@ -134,6 +145,36 @@ impl VisitorMut for Rewrite {
         }
         ControlFlow::Continue(())
     }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Infallible> {
+        if let Some(nothing) = unnested(factor) {
+            *factor = nothing;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Columns with arrays that no row has.
+const NULL_ARRAYS: [&str; 5] = ["reloptions", "attoptions", "relacl", "datacl", "nspacl"];
+
+/// `unnest` of an array that no row has: no rows.
+fn unnested(factor: &TableFactor) -> Option<TableFactor> {
+    let TableFactor::Table { name, args: Some(args), alias: Some(alias), .. } = factor else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = args.args.as_slice() else { return None };
+    let column = match array {
+        Expr::Identifier(name) => name.value.as_str(),
+        Expr::CompoundIdentifier(parts) => parts.last()?.value.as_str(),
+        _ => return None,
+    };
+    if last(name)? != "unnest" || !NULL_ARRAYS.contains(&column) {
+        return None;
+    }
+    let column = alias.columns.first().map_or(&alias.name, |column| &column.name);
+    let nothing = format!("SELECT '' AS {column} WHERE false");
+    let Statement::Query(subquery) = Parser::parse_sql(&PostgreSqlDialect {}, &nothing).ok()?.pop()? else {
+        return None;
+    };
+    Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias.clone()), sample: None })
 }
 
 fn rewritten(expr: &mut Expr) -> Option<Expr> {
@@ -166,10 +207,6 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             expr: Box::new(Expr::Nested(Box::new(any(left, right)))),
         }),
         Expr::Cast { expr, data_type, kind, .. } => cast(expr, data_type, kind),
-        Expr::Subquery(query) => {
-            single(query);
-            None
-        }
         _ => None,
     }
 }
@@ -232,32 +269,16 @@ fn cast(expr: &Expr, data_type: &mut DataType, kind: &mut CastKind) -> Option<Ex
         "oid" | "xid" | "int8" => DataType::BigInt(None),
         "int4" => DataType::Integer(None),
         "int2" => DataType::SmallInt(None),
-        "name" | "char" | "bpchar" | "cstring" | "regproc" | "regprocedure" | "regnamespace" | "regrole"
+        "bool" => DataType::Boolean,
+        "float4" => DataType::Real,
+        "float8" => DataType::DoublePrecision,
+        "text" | "varchar" | "name" | "char" | "bpchar" | "cstring" | "regproc" | "regprocedure" | "regnamespace" | "regrole"
         | "int2vector" | "oidvector" | "anyarray" | "json" | "jsonb" | "aclitem" => DataType::Text,
         _ if matches!(data_type, DataType::Array(_)) => DataType::Text,
         _ => return None,
     };
     *data_type = to;
     None
-}
-
-const AGGREGATES: [&str; 9] =
-    ["count", "max", "min", "sum", "avg", "string_agg", "array_agg", "bool_or", "bool_and"];
-
-/// Makes a query as a value give one row, whatever it finds.
-fn single(query: &mut Query) {
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
-    let is_grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
-    let [item] = select.projection.as_mut_slice() else { return };
-    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return };
-    let is_aggregate = |expr: &Expr| matches!(expr, Expr::Function(function)
-        if last(&function.name).is_some_and(|name| AGGREGATES.contains(&name) || name == "pg_array"));
-    if is_grouped || is_aggregate(expr) || select.from.is_empty() {
-        return;
-    }
-    *expr = call("max", vec![expr.clone()]);
-    query.order_by = None;
-    query.limit_clause = None;
 }
 
 /// The values of a query in one text.
