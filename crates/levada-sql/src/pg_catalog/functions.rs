@@ -30,7 +30,7 @@ type Args<'a> = &'a [Option<&'a str>];
 type Found = Result<Option<String>, PgError>;
 type Body = fn(&Facts, Args<'_>) -> Found;
 
-const FUNCTIONS: [(&str, Gives, Body); 62] = [
+const FUNCTIONS: [(&str, Gives, Body); 63] = [
     ("pg_table_is_visible", Gives::Truth, yes),
     ("pg_type_is_visible", Gives::Truth, yes),
     ("pg_function_is_visible", Gives::Truth, yes),
@@ -85,6 +85,7 @@ const FUNCTIONS: [(&str, Gives, Body); 62] = [
     ("current_setting", Gives::Text, current_setting),
     ("quote_ident", Gives::Text, |_, args| Ok(given(args, 0).map(quote_ident))),
     ("array_to_string", Gives::Text, |_, args| Ok(array_to_string(args))),
+    ("array_remove", Gives::Text, |_, args| Ok(array_remove(args))),
     ("array_upper", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
     ("array_length", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
     ("pg_any", Gives::Truth, |_, args| Ok(any(args))),
@@ -255,6 +256,12 @@ fn elements(text: &str) -> Vec<&str> {
 
 fn array_to_string(args: Args<'_>) -> Option<String> {
     Some(elements(given(args, 0)?).join(given(args, 1)?))
+}
+
+fn array_remove(args: Args<'_>) -> Option<String> {
+    let (array, unwanted) = (given(args, 0)?, given(args, 1)?);
+    let left: Vec<&str> = elements(array).into_iter().filter(|element| *element != unwanted).collect();
+    Some(format!("{{{}}}", left.join(",")))
 }
 
 fn array_upper(text: &str) -> Option<String> {

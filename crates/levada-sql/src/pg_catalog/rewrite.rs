@@ -284,6 +284,11 @@ fn cast(expr: &Expr, data_type: &mut DataType, kind: &mut CastKind) -> Option<Ex
 /// The values of a query in one text.
 fn array_of(mut query: Box<Query>) -> Expr {
     if let SetExpr::Select(select) = query.body.as_mut()
+        && lift::gives_nothing(select)
+    {
+        return Expr::Value(Value::SingleQuotedString("{}".to_owned()).into());
+    }
+    if let SetExpr::Select(select) = query.body.as_mut()
         && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
             select.projection.as_mut_slice()
     {

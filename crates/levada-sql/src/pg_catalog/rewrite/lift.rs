@@ -5,7 +5,7 @@
 
 use super::{call, last};
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr,
+    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr,
     TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::{collections::BTreeMap, convert::Infallible, ops::ControlFlow};
@@ -16,6 +16,14 @@ const AGGREGATES: [&str; 10] =
 
 /// Lifts what can be lifted of a `SELECT`. `number` names what is lifted, and goes on.
 pub(super) fn lift(select: &mut Select, number: &mut usize) {
+    if gives_nothing(select) {
+        // No row shows what stands in their places.
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                let ControlFlow::Continue(()) = VisitMut::visit(expr, &mut Nothing);
+            }
+        }
+    }
     let is_column = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
     let can = !select.from.is_empty() && !is_grouped(select) && select.projection.iter().all(is_column);
     if can {
@@ -31,6 +39,41 @@ pub(super) fn lift(select: &mut Select, number: &mut usize) {
         }
     }
     let ControlFlow::Continue(()) = VisitMut::visit(select, &mut Single);
+}
+
+/// Whether a `SELECT` never has a row, whatever there is.
+pub(super) fn gives_nothing(select: &Select) -> bool {
+    let is_empty = |table: &TableWithJoins| {
+        let keeps_empty = |join: &Join| {
+            use JoinOperator as J;
+            matches!(
+                join.join_operator,
+                J::Join(_) | J::Inner(_) | J::CrossJoin(_) | J::Left(_) | J::LeftOuter(_)
+            )
+        };
+        let is_known = matches!(&table.relation, TableFactor::Table { name, args: None, .. }
+            if last(name).is_some_and(super::super::tables::is_always_empty));
+        is_known && table.joins.iter().all(keeps_empty)
+    };
+    let is_one_row = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_aggregate(expr),
+        _ => false,
+    };
+    select.from.iter().any(is_empty) && !select.projection.iter().any(is_one_row)
+}
+
+/// Puts NULL in the places of queries.
+struct Nothing;
+
+impl VisitorMut for Nothing {
+    type Break = Infallible;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
+        if let Expr::Subquery(_) = expr {
+            *expr = Expr::Value(Value::Null.into());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn is_grouped(select: &Select) -> bool {
@@ -154,10 +197,6 @@ impl VisitorMut for Renaming<'_> {
         {
             *table = Ident::new(own.clone());
         }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_relation(&mut self, _: &mut ObjectName) -> ControlFlow<Infallible> {
         ControlFlow::Continue(())
     }
 }
