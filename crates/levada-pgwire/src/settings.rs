@@ -167,7 +167,8 @@ impl Settings {
 
     /// How long a query waits for what it must have read.
     pub(crate) fn read_after_wait(&self) -> Duration {
-        self.statement_timeout().unwrap_or(READ_AFTER_WAIT)
+        // It ends before the statement does, and tells why.
+        self.statement_timeout().map_or(READ_AFTER_WAIT, |span| span - (span / 10).min(Duration::from_millis(100)))
     }
 
     /// What queries must have read.

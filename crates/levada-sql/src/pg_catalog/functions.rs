@@ -30,7 +30,7 @@ type Args<'a> = &'a [Option<&'a str>];
 type Found = Result<Option<String>, PgError>;
 type Body = fn(&Facts, Args<'_>) -> Found;
 
-const FUNCTIONS: [(&str, Gives, Body); 63] = [
+const FUNCTIONS: [(&str, Gives, Body); 64] = [
     ("pg_table_is_visible", Gives::Truth, yes),
     ("pg_type_is_visible", Gives::Truth, yes),
     ("pg_function_is_visible", Gives::Truth, yes),
@@ -93,6 +93,7 @@ const FUNCTIONS: [(&str, Gives, Body); 63] = [
     ("regclass_oid", Gives::Number, regclass_oid),
     ("regclass_name", Gives::Text, |facts, args| Ok(regclass_name(facts, args))),
     ("regtype_oid", Gives::Number, regtype_oid),
+    ("to_regtype", Gives::Number, |_, args| Ok(given(args, 0).and_then(type_named))),
     ("to_regclass", Gives::Number, |facts, args| Ok(given(args, 0).and_then(|name| oid_of(facts, name)))),
 ];
 
@@ -316,10 +317,14 @@ fn regclass_name(facts: &Facts, args: Args<'_>) -> Option<String> {
 
 fn regtype_oid(_: &Facts, args: Args<'_>) -> Found {
     let Some(name) = given(args, 0) else { return Ok(None) };
-    let plain = name.strip_prefix("pg_catalog.").unwrap_or(name).trim_matches('"');
-    let known = TYPES.iter().find(|known| known.name == plain || known.written == plain);
-    match known {
-        Some(known) => Ok(Some(known.oid.to_string())),
+    match type_named(name) {
+        Some(oid) => Ok(Some(oid)),
         None => Err(DataFusionError::Plan(format!("type `{name}` does not exist"))),
     }
+}
+
+fn type_named(name: &str) -> Option<String> {
+    let plain = name.strip_prefix("pg_catalog.").unwrap_or(name).trim_matches('"');
+    let known = TYPES.iter().find(|known| known.name == plain || known.written == plain);
+    known.map(|known| known.oid.to_string())
 }
