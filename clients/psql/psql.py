@@ -88,7 +88,7 @@ def catalog():
     described = psql("\\d delays", options=())
     for wanted in [" carrier | text   |           | not null |", '"delays_pkey" PRIMARY KEY, btree (carrier)']:
         expect(wanted in described, f"\\d delays: {described}")
-    expect("SELECT id, carrier, delay FROM flights WHERE delay > 30" in psql("\\d+ late"), "\\d+ late")
+    expect("SELECT id, carrier, delay FROM flights WHERE delay > 30" in psql("\\d+ late", options=()), "\\d+ late")
     for command in ["\\du", "\\di", "\\dp", "\\df", "\\dT", "\\dx", "\\db", "\\dt+", "\\l+", "\\sv late"]:
         psql(command)
     expect(run("\\d nothing")[0] == 1, "\\d nothing")

@@ -268,7 +268,7 @@ final class Postgres {
 
     private String errors() throws Exception {
         PSQLException error = refused("42601", () -> rows("SELECT id\nFROM flights WHERE"));
-        same(error.getServerErrorMessage().getPosition(), 27);
+        same(error.getServerErrorMessage().getPosition(), 29);
         refused("42703", () -> rows("SELECT nothing FROM flights"));
         error = refused("42P01", () -> rows("SELECT id FROM flihgts"));
         same(error.getServerErrorMessage().getHint(), "did you mean `flights`?");

@@ -30,7 +30,7 @@ type Args<'a> = &'a [Option<&'a str>];
 type Found = Result<Option<String>, PgError>;
 type Body = fn(&Facts, Args<'_>) -> Found;
 
-const FUNCTIONS: [(&str, Gives, Body); 64] = [
+const FUNCTIONS: [(&str, Gives, Body); 65] = [
     ("pg_table_is_visible", Gives::Truth, yes),
     ("pg_type_is_visible", Gives::Truth, yes),
     ("pg_function_is_visible", Gives::Truth, yes),
@@ -89,6 +89,7 @@ const FUNCTIONS: [(&str, Gives, Body); 64] = [
     ("array_upper", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
     ("array_length", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
     ("pg_any", Gives::Truth, |_, args| Ok(any(args))),
+    ("pg_element", Gives::Text, |_, args| Ok(element(args))),
     ("pg_array", Gives::Text, |_, args| Ok(Some(format!("{{{}}}", given(args, 0).unwrap_or_default())))),
     ("regclass_oid", Gives::Number, regclass_oid),
     ("regclass_name", Gives::Text, |facts, args| Ok(regclass_name(facts, args))),
@@ -273,6 +274,11 @@ fn array_upper(text: &str) -> Option<String> {
 fn any(args: Args<'_>) -> Option<String> {
     let (wanted, array) = (given(args, 0)?, given(args, 1)?);
     Some(elements(array).contains(&wanted).to_string())
+}
+
+fn element(args: Args<'_>) -> Option<String> {
+    let at = usize::try_from(number(args, 1)?).ok()?.checked_sub(1)?;
+    elements(given(args, 0)?).get(at).map(|element| (*element).to_owned())
 }
 
 /// Tables of the catalog whose numbers clients ask for.

@@ -7,6 +7,7 @@
 //! | `a COLLATE c` | `a` |
 //! | `'t'::regclass`, `n::regclass` | `regclass_oid('t')`, `regclass_name(n)` |
 //! | `a = ANY (b)` | `pg_any(a, b)`: arrays are texts, as `{1,2}` |
+//! | `a[1]` | `pg_element(a, 1)` |
 //! | `ARRAY (SELECT a …)` | `(SELECT pg_array(STRING_AGG(a, ',')) …)` |
 //! | `(SELECT a …)` as a value | a join, see [`lift`] |
 
@@ -15,9 +16,9 @@ mod lift;
 use super::{PlanError, functions};
 use datafusion::sql::sqlparser::{
     ast::{
-        BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+        AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
         FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-        Statement, TableFactor, Value, VisitMut, VisitorMut,
+        Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -206,6 +207,12 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             op: datafusion::sql::sqlparser::ast::UnaryOperator::Not,
             expr: Box::new(Expr::Nested(Box::new(any(left, right)))),
         }),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.as_slice() {
+            [AccessExpr::Subscript(Subscript::Index { index })] => {
+                Some(call("pg_element", vec![(**root).clone(), index.clone()]))
+            }
+            _ => None,
+        },
         Expr::Cast { expr, data_type, kind, .. } => cast(expr, data_type, kind),
         _ => None,
     }
