@@ -171,8 +171,11 @@ fn check_runtimes(judged: Judged, clients: &[Client], rows: &[Row]) -> Result<()
     let told = clients.iter().zip(rows).filter(|(_, row)| matches!(row.outcome, Outcome::Told(_)));
     let ran: BTreeSet<Runtime> =
         told.filter(|(_, row)| row.judged == judged).map(|(client, _)| client.runtime).collect();
-    let absent: Vec<String> =
-        required(judged).iter().filter(|runtime| !ran.contains(runtime)).map(|runtime| format!("{runtime:?}")).collect();
+    let absent: Vec<String> = required(judged)
+        .iter()
+        .filter(|runtime| !ran.contains(runtime))
+        .map(|runtime| format!("{runtime:?}"))
+        .collect();
     ensure!(absent.is_empty(), "no client of the {judged} ran in: {}", absent.join(", "));
     Ok(())
 }

@@ -37,7 +37,13 @@ pub(crate) fn type_of(oid: u32, number: usize) -> Result<Option<Type>, Problem> 
 }
 
 /// A value of that type.
-pub(crate) fn value(bytes: Option<&[u8]>, of: &Type, oid: u32, format: Format, number: usize) -> Result<Value, Problem> {
+pub(crate) fn value(
+    bytes: Option<&[u8]>,
+    of: &Type,
+    oid: u32,
+    format: Format,
+    number: usize,
+) -> Result<Value, Problem> {
     let Some(bytes) = bytes else { return Ok(Value::Null(of.clone())) };
     let read = match format {
         Format::Text => std::str::from_utf8(bytes).ok().and_then(|text| of_text(text, of)),
@@ -175,7 +181,10 @@ mod tests {
         let read = |bytes: &[u8], of: Type, oid| value(Some(bytes), &of, oid, Format::Binary, 1);
         assert_eq!(read(&[0, 5], Type::BigInt, oid::INT2).unwrap(), Value::BigInt(5));
         assert_eq!(read(&[255; 4], Type::BigInt, oid::OID).unwrap(), Value::BigInt(i64::from(u32::MAX)));
-        assert_eq!(read(&[0; 8], Type::TimestampLtz(6), oid::TIMESTAMPTZ).unwrap(), Value::TimestampLtz(MICROS_TO_2000));
+        assert_eq!(
+            read(&[0; 8], Type::TimestampLtz(6), oid::TIMESTAMPTZ).unwrap(),
+            Value::TimestampLtz(MICROS_TO_2000)
+        );
         assert_eq!(read(&[0; 3], Type::Int, oid::INT4).unwrap_err().code, "22P03");
         assert_eq!(read(&[2], Type::Boolean, oid::BOOL).unwrap_err().code, "22P03");
         assert_eq!(type_of(1007, 3).unwrap_err().code, "0A000");

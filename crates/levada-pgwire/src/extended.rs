@@ -41,7 +41,12 @@ pub(crate) struct Portal {
 enum State {
     Bound,
     /// Some rows are to come.
-    Open { answer: Answer, room: Option<Room>, next: usize, tag: Tag },
+    Open {
+        answer: Answer,
+        room: Option<Room>,
+        next: usize,
+        tag: Tag,
+    },
     Done,
 }
 

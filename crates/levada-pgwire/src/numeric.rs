@@ -66,8 +66,11 @@ impl Decimal {
         let digits = format!("{}{}", self.unscaled.unsigned_abs(), "0".repeat(usize::try_from(padding).unwrap_or(0)));
         let width = digits.len().div_ceil(4).max(groups + 1) * 4;
         let digits = format!("{digits:0>width$}");
-        let mut places: Vec<i16> =
-            digits.as_bytes().chunks(4).map(|four| four.iter().fold(0, |all, byte| all * 10 + i16::from(byte - b'0'))).collect();
+        let mut places: Vec<i16> = digits
+            .as_bytes()
+            .chunks(4)
+            .map(|four| four.iter().fold(0, |all, byte| all * 10 + i16::from(byte - b'0')))
+            .collect();
         let mut weight = i16::try_from(places.len() - groups).unwrap_or(i16::MAX) - 1;
         let leading = places.iter().take_while(|place| **place == 0).count();
         places.drain(..leading);

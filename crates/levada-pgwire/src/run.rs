@@ -134,7 +134,8 @@ impl Connection {
                 Err(Problem::new("25P02", message).with_hint("ROLLBACK ends it"))
             }
             (Transaction::Open, Kind::Ours(parsed)) if !is_read(&parsed.statement) => {
-                let message = format!("{} is not done in a transaction", tag(&parsed.statement).trim_end_matches(" 0 0"));
+                let message =
+                    format!("{} is not done in a transaction", tag(&parsed.statement).trim_end_matches(" 0 0"));
                 let hint = "COMMIT first, and let each statement stand for itself (autocommit)";
                 Err(Problem::new("25001", message).with_hint(hint))
             }
@@ -205,7 +206,9 @@ impl Connection {
     ) -> Result<levada_sql_server::Described, Problem> {
         let refused = |refusal| statement.refused(refusal);
         match &statement.kind {
-            Kind::Own(own) => Ok(levada_sql_server::Described { parameters: Vec::new(), columns: self.columns_of(own)? }),
+            Kind::Own(own) => {
+                Ok(levada_sql_server::Described { parameters: Vec::new(), columns: self.columns_of(own)? })
+            }
             Kind::Catalogs => {
                 let described = self.session.catalog_signature(statement.text.clone(), given, self.environment());
                 described.await.map_err(refused)

@@ -61,8 +61,16 @@ const KNOWN: [(&str, &str, Takes, bool); 36] = [
     ("transaction_isolation", "read committed", Takes::Only(&["read committed"]), false),
 ];
 
-const SEARCH_PATHS: &[&str] =
-    &["public", "\"$user\", public", "\"$user\",public", "$user, public", "$user,public", "public, pg_catalog", "public,pg_catalog", ""];
+const SEARCH_PATHS: &[&str] = &[
+    "public",
+    "\"$user\", public",
+    "\"$user\",public",
+    "$user, public",
+    "$user,public",
+    "public, pg_catalog",
+    "public,pg_catalog",
+    "",
+];
 
 /// How long a query waits for what it must have read, where `statement_timeout` says nothing.
 const READ_AFTER_WAIT: Duration = Duration::from_secs(10);
@@ -153,7 +161,9 @@ impl Settings {
         let mut told = Vec::new();
         for name in names {
             let first = self.first.get(name).cloned().unwrap_or_default();
-            if self.set.insert(name, first.clone()) != Some(first) && KNOWN.iter().any(|(it, .., told)| *it == name && *told) {
+            if self.set.insert(name, first.clone()) != Some(first)
+                && KNOWN.iter().any(|(it, .., told)| *it == name && *told)
+            {
                 told.push(name);
             }
         }
@@ -168,7 +178,7 @@ impl Settings {
     /// How long a query waits for what it must have read.
     pub(crate) fn read_after_wait(&self) -> Duration {
         // It ends before the statement does, and tells why.
-        self.statement_timeout().map_or(READ_AFTER_WAIT, |span| span - (span / 10).min(Duration::from_millis(100)))
+        self.statement_timeout().map_or(READ_AFTER_WAIT, |span| span - (span / 5).min(Duration::from_millis(100)))
     }
 
     /// What queries must have read.
@@ -222,7 +232,9 @@ mod tests {
         assert_eq!(settings.set("CLIENT_ENCODING", "utf-8").unwrap(), Some("client_encoding"));
         assert_eq!(settings.set("statement_timeout", "2s").unwrap(), None);
         assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(2)));
-        for (name, value) in [("client_encoding", "LATIN1"), ("TimeZone", "Europe/Berlin"), ("statement_timeout", "soon")] {
+        for (name, value) in
+            [("client_encoding", "LATIN1"), ("TimeZone", "Europe/Berlin"), ("statement_timeout", "soon")]
+        {
             assert_eq!(settings.set(name, value).unwrap_err().code, "22023", "{name}");
         }
         assert_eq!(settings.set("server_version", "16").unwrap_err().code, "55P02");

@@ -15,7 +15,10 @@ pub(crate) enum Own {
     /// Back to a savepoint, from which nothing was written.
     RollbackTo,
     /// None: back to where it was.
-    Set { name: String, value: Option<String> },
+    Set {
+        name: String,
+        value: Option<String>,
+    },
     /// Characteristics of transactions, which are as they are.
     Characteristics,
     /// None: all.
@@ -138,7 +141,8 @@ fn set(words: &[Lexeme]) -> Result<Own, Problem> {
     let (name, rest) = dotted(words);
     let is_assigned = rest.first().is_some_and(|sign| sign.is("TO") || *sign == Lexeme::Sign("=".to_owned()));
     if name.is_empty() || !is_assigned {
-        let problem = Problem::new("42601", "a setting is written SET name = value, one of statements SET 'key' = 'value'");
+        let problem =
+            Problem::new("42601", "a setting is written SET name = value, one of statements SET 'key' = 'value'");
         return Err(problem);
     }
     Ok(Own::Set { name, value: value(&rest[1..])? })
@@ -187,9 +191,7 @@ fn show(words: &[Lexeme]) -> Result<Own, Problem> {
 
 /// Whether a query asks for what only PostgreSQL's catalog has.
 fn is_catalogs(words: &[Lexeme]) -> bool {
-    let sign = |at: Option<usize>, wanted: &str| {
-        matches!(at.and_then(|at| words.get(at)), Some(Lexeme::Sign(sign)) if sign == wanted)
-    };
+    let sign = |at: Option<usize>, wanted: &str| matches!(at.and_then(|at| words.get(at)), Some(Lexeme::Sign(sign)) if sign == wanted);
     words.iter().enumerate().any(|(at, lexeme)| {
         let (Lexeme::Word(word) | Lexeme::Name(word)) = lexeme else { return false };
         let before = at.checked_sub(1);

@@ -39,10 +39,17 @@ fn protocol<T>(what: impl Into<String>) -> Result<T, WireError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Query(String),
-    Parse { name: String, sql: String, types: Vec<u32> },
+    Parse {
+        name: String,
+        sql: String,
+        types: Vec<u32>,
+    },
     Bind(Bind),
     Describe(Target),
-    Execute { portal: String, rows_max: usize },
+    Execute {
+        portal: String,
+        rows_max: usize,
+    },
     Close(Target),
     Sync,
     Flush,

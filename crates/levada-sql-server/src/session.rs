@@ -5,12 +5,7 @@ mod relations;
 
 pub use read_after::ReadAfter;
 
-use crate::{
-    Refusal, RefusalKind,
-    execute::Outcome,
-    service::Service,
-    settings::Settings,
-};
+use crate::{Refusal, RefusalKind, execute::Outcome, service::Service, settings::Settings};
 use levada_model::Str;
 use levada_sql::{Answer, Query, Signature, Value, pg_catalog, types::Type};
 use levada_sql_syntax::{Parsed, Statement, ast, bind};

@@ -251,10 +251,8 @@ mod tests {
     fn nested_values_are_json_and_fine_times_are_cut_off() {
         let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None]);
         let times = TimestampNanosecondArray::from(vec![-1, 1_999]);
-        let fields = vec![
-            Field::new("l", lists.data_type().clone(), true),
-            Field::new("t", times.data_type().clone(), true),
-        ];
+        let fields =
+            vec![Field::new("l", lists.data_type().clone(), true), Field::new("t", times.data_type().clone(), true)];
         let schema = Arc::new(Schema::new(fields));
         let batch = RecordBatch::try_new(schema, vec![Arc::new(lists), Arc::new(times)]).unwrap();
         let answer = Answer::new(Vec::new(), vec![batch]);
@@ -263,7 +261,8 @@ mod tests {
 
     #[test]
     fn texts_are_rows_of_strings() {
-        let answer = Answer::texts(&["a", "b"], &[vec![Some("x".to_owned())], vec![None, Some("y".to_owned())]]).unwrap();
+        let answer =
+            Answer::texts(&["a", "b"], &[vec![Some("x".to_owned())], vec![None, Some("y".to_owned())]]).unwrap();
         assert_eq!(cells(&answer, 0, 9), [r#"[Text("x"), Null]"#, r#"[Null, Text("y")]"#]);
         let rows = answer.json().unwrap().rows;
         assert_eq!(rows[1].1, br#"{"a":null,"b":"y"}"#.as_slice());

@@ -203,12 +203,7 @@ pub fn is_of_catalog(word: &str, is_call: bool) -> bool {
 ///
 /// # Errors
 /// [`StatementError::Plan`].
-pub async fn answer(
-    catalog: &Catalog,
-    sql: &str,
-    values: &[Value],
-    size_max: usize,
-) -> Result<Answer, StatementError> {
+pub async fn answer(catalog: &Catalog, sql: &str, values: &[Value], size_max: usize) -> Result<Answer, StatementError> {
     let context = context(catalog, size_max)?;
     let (plan, names) = plan(&context, sql).await?;
     let plan = shown(value::bound(plan, values)?)?;
@@ -223,7 +218,8 @@ pub async fn answer(
 /// [`StatementError::Plan`].
 pub async fn signature(catalog: &Catalog, sql: &str, given: &[Option<Type>]) -> Result<Signature, StatementError> {
     let (plan, names) = plan(&context(catalog, 0)?, sql).await?;
-    let last = plan.get_parameter_names().map_err(PlanError::from)?.iter().filter_map(|name| name[1..].parse().ok()).max();
+    let last =
+        plan.get_parameter_names().map_err(PlanError::from)?.iter().filter_map(|name| name[1..].parse().ok()).max();
     let parameters = value::types(&plan, last.unwrap_or(0), given)?;
     let nulls: Vec<Value> = parameters.iter().cloned().map(Value::Null).collect();
     let plan = shown(value::bound(plan, &nulls)?)?;

@@ -7,8 +7,8 @@ mod streaming;
 mod windows;
 
 pub(crate) use functions::averages;
-pub(crate) use session::{collected, tables_of};
 pub use session::{Planner, Table};
+pub(crate) use session::{collected, tables_of};
 pub use streaming::{Plan, Source};
 
 use datafusion::error::DataFusionError;

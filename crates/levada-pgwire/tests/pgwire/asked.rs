@@ -38,7 +38,7 @@ async fn errors_have_a_number_a_place_and_a_hint() {
         (ORDERS, "42P07"),
         ("UPDATE orders SET amount = 1", "0A000"),
         ("SELECT 'x", "42601"),
-        ("SELECT $1", "42601"),
+        ("SELECT $1", "42703"),
         ("DROP VIEW nothing", "42P01"),
         ("SELECT * FROM pg_catalog.nothing", "42000"),
         ("SET nothing = 1", "42704"),

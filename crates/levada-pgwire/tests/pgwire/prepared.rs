@@ -7,7 +7,8 @@ async fn ten() -> (Rig, Client) {
     let rig = Rig::new().await;
     let mut client = rig.client().await;
     client.ask(ORDERS).await;
-    let orders: Vec<String> = (1..=10).map(|amount| format!(r#"{{"customer":"c{amount}","amount":{amount}}}"#)).collect();
+    let orders: Vec<String> =
+        (1..=10).map(|amount| format!(r#"{{"customer":"c{amount}","amount":{amount}}}"#)).collect();
     rig.produce("orders", &orders.iter().map(String::as_str).collect::<Vec<_>>()).await;
     (rig, client)
 }
@@ -110,7 +111,10 @@ async fn other_statements_are_prepared_too() {
         ("SHOW TABLES", vec!["1", "2", "table name:25:0", "orders", "SHOW", "I"]),
         ("", vec!["1", "2", "n", "I", "I"]),
         ("SELECT current_schema()", vec!["1", "2", "current_schema:25:0", "public", "SELECT 1", "I"]),
-        ("DROP TABLE orders", vec!["1", "2", "n", "notice table `orders` is dropped; its topic `orders` is kept", "DROP TABLE", "I"]),
+        (
+            "DROP TABLE orders",
+            vec!["1", "2", "n", "notice table `orders` is dropped; its topic `orders` is kept", "DROP TABLE", "I"],
+        ),
     ] {
         client.parse("", sql, &[]).await;
         client.bind("", "", &[], [0, 0]).await;
@@ -124,7 +128,9 @@ async fn other_statements_are_prepared_too() {
 async fn values_become_part_of_a_statement_that_is_kept() {
     let (_rig, mut client) = ten().await;
     client.ask("CREATE TABLE copies (customer STRING, amount BIGINT) WITH ('format' = 'json')").await;
-    client.parse("", "INSERT INTO copies SELECT customer, amount FROM orders WHERE amount > $1 AND customer <> $2", &[]).await;
+    client
+        .parse("", "INSERT INTO copies SELECT customer, amount FROM orders WHERE amount > $1 AND customer <> $2", &[])
+        .await;
     client.bind("", "", &[Some(b"8"), Some(b"it's")], [0, 0]).await;
     client.execute("", 0).await;
     let answer = client.sync().await;

@@ -5,11 +5,7 @@ use super::{
     answer::{Asker, Body},
     shown::{ShownColumn, raw},
 };
-use crate::{
-    Refusal, RefusalKind,
-    execute,
-    service::Service,
-};
+use crate::{Refusal, RefusalKind, execute, service::Service};
 use axum::{
     Router,
     extract::State,

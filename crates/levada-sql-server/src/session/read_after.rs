@@ -86,8 +86,9 @@ impl Service {
         let topics: BTreeSet<&String> = query.tables.values().map(|table| &table.topic).collect();
         let wanted = read_after.0.iter().map(|(place, offset)| (place.clone(), offset + 1)).collect();
         let mut waiting = Waiting { caller, wanted, ended: BTreeSet::new() };
-        let rounds = wait.as_millis() / LOOK_INTERVAL.as_millis();
-        for _ in 0..=rounds {
+        let sleep = self.surroundings(caller).sleep;
+        let mut deadline = sleep(wait);
+        loop {
             let mut known = BTreeMap::new();
             let mut standing = Standing::Apart;
             for topic in &topics {
@@ -96,10 +97,15 @@ impl Service {
             if standing != Standing::Behind {
                 return Ok(());
             }
-            (self.surroundings(caller).sleep)(LOOK_INTERVAL).await;
+            tokio::select! {
+                biased;
+                () = &mut deadline => break,
+                () = sleep(LOOK_INTERVAL) => {}
+            }
         }
         let message = format!("what is to be read (`levada.read_after`) is not there after {} ms", wait.as_millis());
-        let hint = "a transaction may be open, a statement stopped, or an offset wrong; SET statement_timeout waits longer";
+        let hint =
+            "a transaction may be open, a statement stopped, or an offset wrong; SET statement_timeout waits longer";
         Err(Refusal::new(RefusalKind::Busy, message).with_hint(hint))
     }
 
@@ -120,7 +126,8 @@ impl Service {
         for statement in &writers {
             for source in self.sources_of(statement, waiting.caller)? {
                 let of_source = self.standing(&source, waiting, known)?;
-                let has_read = || self.running(statement).is_some_and(|it| covers(&it.progress().read, &source, waiting));
+                let has_read =
+                    || self.running(statement).is_some_and(|it| covers(&it.progress().read, &source, waiting));
                 standing = standing.max(match of_source {
                     Standing::Whole if !has_read() => Standing::Behind,
                     other => other,

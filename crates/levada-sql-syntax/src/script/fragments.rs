@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_statement_set_is_one_fragment_and_what_has_no_end_is_refused() {
-        let cut = fragments("EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b SELECT 2; END; SELECT 1");
+        let cut =
+            fragments("EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b SELECT 2; END; SELECT 1");
         assert_eq!(cut.unwrap().len(), 2);
         assert!(fragments("").unwrap().is_empty() && fragments(" ;; -- nothing\n").unwrap().is_empty());
         assert!(fragments("SELECT 'x").is_err());

@@ -8,9 +8,7 @@ use datafusion::{
         datatypes::DataType,
     },
     error::DataFusionError,
-    logical_expr::{
-        ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
-    },
+    logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility},
 };
 use std::{
     hash::{Hash, Hasher},
@@ -68,9 +66,13 @@ const FUNCTIONS: [(&str, Gives, Body); 65] = [
     ("pg_total_relation_size", Gives::Number, none),
     ("pg_database_size", Gives::Number, none),
     ("pg_size_pretty", Gives::Text, |_, args| Ok(args.first().copied().flatten().map(|size| format!("{size} bytes")))),
-    ("pg_encoding_to_char", Gives::Text, |_, args| Ok(given(args, 0).filter(|it| *it == "6").map(|_| "UTF8".to_owned()))),
+    ("pg_encoding_to_char", Gives::Text, |_, args| {
+        Ok(given(args, 0).filter(|it| *it == "6").map(|_| "UTF8".to_owned()))
+    }),
     ("pg_get_userbyid", Gives::Text, |facts, args| Ok(Some(user_by_id(facts, args)))),
-    ("pg_get_viewdef", Gives::Text, |facts, args| Ok(relation(facts, args).and_then(|it| it.relation.definition.clone()))),
+    ("pg_get_viewdef", Gives::Text, |facts, args| {
+        Ok(relation(facts, args).and_then(|it| it.relation.definition.clone()))
+    }),
     ("pg_get_indexdef", Gives::Text, |facts, args| Ok(index(facts, args))),
     ("pg_get_constraintdef", Gives::Text, |facts, args| Ok(constraint(facts, args))),
     ("format_type", Gives::Text, |_, args| Ok(number(args, 0).map(|oid| format_type(oid, number(args, 1))))),

@@ -16,8 +16,8 @@ mod lift;
 use super::{PlanError, functions};
 use datafusion::sql::sqlparser::{
     ast::{
-        AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-        FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+        AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+        FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
         Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
@@ -279,8 +279,8 @@ fn cast(expr: &Expr, data_type: &mut DataType, kind: &mut CastKind) -> Option<Ex
         "bool" => DataType::Boolean,
         "float4" => DataType::Real,
         "float8" => DataType::DoublePrecision,
-        "text" | "varchar" | "name" | "char" | "bpchar" | "cstring" | "regproc" | "regprocedure" | "regnamespace" | "regrole"
-        | "int2vector" | "oidvector" | "anyarray" | "json" | "jsonb" | "aclitem" => DataType::Text,
+        "text" | "varchar" | "name" | "char" | "bpchar" | "cstring" | "regproc" | "regprocedure" | "regnamespace"
+        | "regrole" | "int2vector" | "oidvector" | "anyarray" | "json" | "jsonb" | "aclitem" => DataType::Text,
         _ if matches!(data_type, DataType::Array(_)) => DataType::Text,
         _ => return None,
     };

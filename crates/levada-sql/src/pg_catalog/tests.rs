@@ -96,11 +96,7 @@ fn a_relation_is_found_by_a_pattern_and_its_columns_by_its_number() {
     ));
     assert_eq!(
         columns,
-        [
-            "id|bigint|-|true|-||",
-            "fare|numeric(10,2)|-|true|-||",
-            "at|timestamp(3) with time zone|-|false|-||"
-        ]
+        ["id|bigint|-|true|-||", "fare|numeric(10,2)|-|true|-||", "at|timestamp(3) with time zone|-|false|-||"]
     );
     assert_eq!(rows("SELECT 'flights'::regclass::oid, 'public.\"flights\"'::regclass"), [format!("{oid}|{oid}")]);
     assert_eq!(rows(&format!("SELECT {oid}::regclass, 20::regtype::text, 'int8'::regtype")), ["flights|bigint|20"]);

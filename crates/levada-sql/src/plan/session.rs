@@ -16,6 +16,7 @@ use datafusion::{
     },
     catalog::MemTable,
     common::{DFSchema, DataFusionError, Result, TableReference, config::ConfigOptions, plan_err},
+    dataframe::DataFrame,
     datasource::provider_as_source,
     execution::{
         SessionStateBuilder,
@@ -29,7 +30,6 @@ use datafusion::{
         AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
         planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner},
     },
-    dataframe::DataFrame,
     optimizer::{
         Analyzer, Optimizer, OptimizerContext, OptimizerRule, common_subexpr_eliminate::CommonSubexprEliminate,
         decorrelate_predicate_subquery::DecorrelatePredicateSubquery, eliminate_cross_join::EliminateCrossJoin,

@@ -5,8 +5,8 @@
 
 use super::{call, last};
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr,
-    TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, TableAlias,
+    TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::{collections::BTreeMap, convert::Infallible, ops::ControlFlow};
 
@@ -46,10 +46,7 @@ pub(super) fn gives_nothing(select: &Select) -> bool {
     let is_empty = |table: &TableWithJoins| {
         let keeps_empty = |join: &Join| {
             use JoinOperator as J;
-            matches!(
-                join.join_operator,
-                J::Join(_) | J::Inner(_) | J::CrossJoin(_) | J::Left(_) | J::LeftOuter(_)
-            )
+            matches!(join.join_operator, J::Join(_) | J::Inner(_) | J::CrossJoin(_) | J::Left(_) | J::LeftOuter(_))
         };
         let is_known = matches!(&table.relation, TableFactor::Table { name, args: None, .. }
             if last(name).is_some_and(super::super::tables::is_always_empty));
@@ -85,7 +82,11 @@ fn join(select: &mut Select, joins: Vec<Join>) {
     let mut tables = std::mem::take(&mut select.from).into_iter();
     let Some(mut first) = tables.next() else { return };
     for TableWithJoins { relation, joins } in tables {
-        first.joins.push(Join { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) });
+        first.joins.push(Join {
+            relation,
+            global: false,
+            join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
+        });
         first.joins.extend(joins);
     }
     first.joins.extend(joins);
@@ -144,7 +145,11 @@ fn lifted(query: &Query, number: usize) -> Option<(Expr, Join)> {
     let mut tables = from.into_iter();
     let mut first = tables.next()?;
     for TableWithJoins { relation, joins } in tables {
-        first.joins.push(Join { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) });
+        first.joins.push(Join {
+            relation,
+            global: false,
+            join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
+        });
         first.joins.extend(joins);
     }
     let relation = match first.joins.is_empty() {

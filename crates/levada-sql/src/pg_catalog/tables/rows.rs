@@ -2,9 +2,7 @@
 
 use super::{Datum, Row};
 use crate::{
-    pg_catalog::{
-        Facts, Known, NAMESPACES, OWNER_OID, Placed, PUBLIC, RelationKind, TYPES, format_type, pg_type,
-    },
+    pg_catalog::{Facts, Known, NAMESPACES, OWNER_OID, PUBLIC, Placed, RelationKind, TYPES, format_type, pg_type},
     types::Type,
 };
 
