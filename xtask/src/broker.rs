@@ -36,6 +36,14 @@ impl Broker {
         }
     }
 
+    /// `host:port` for clients of PostgreSQL, where it serves them; a restart keeps it.
+    pub(crate) fn pgwire(&self) -> Option<String> {
+        match self {
+            Self::Kafka(_) => None,
+            Self::Levada(levada) => levada.pgwire(),
+        }
+    }
+
     /// How the broker exited without having been asked to.
     pub(crate) fn exited(&mut self) -> Result<Option<ExitStatus>> {
         match self {

@@ -1,5 +1,5 @@
-//! `xtask clients`: real, unmodified clients of Kafka and of the schema registry against a freshly started broker
-//! each. This file picks what runs and decides what counts as failure; `clients/README.md` has the stories they tell.
+//! `xtask clients`: real, unmodified clients of Kafka, of the schema registry and of PostgreSQL against a freshly
+//! started broker each. This file picks what runs and decides what counts as failure; `clients/README.md` has the stories they tell.
 
 mod install;
 mod report;
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Runs only the clients of the schema registry
     #[arg(long, conflicts_with_all = ["only", "against"])]
     registry: bool,
+    /// Runs only the clients of PostgreSQL
+    #[arg(long, conflicts_with_all = ["only", "registry", "against"])]
+    sql: bool,
     /// The broker under test
     #[arg(long, value_enum, default_value_t = Against::Levada)]
     against: Against,
@@ -40,11 +43,11 @@ pub(crate) struct Args {
     /// Restarts the broker by SIGKILL where a story asks for a restart
     #[arg(long)]
     kill: bool,
-    /// Writes what ran into docs/compatibility.md: all tables, or with `--registry` that one
+    /// Writes what ran into docs/compatibility.md: all tables, or with `--registry` or `--sql` that one
     #[arg(long)]
     write_docs: bool,
     /// Runs kafka-python's own integration suite instead of the stories
-    #[arg(long, conflicts_with_all = ["only", "registry", "write_docs", "ci"])]
+    #[arg(long, conflicts_with_all = ["only", "registry", "sql", "write_docs", "ci"])]
     kafka_python_suite: bool,
     /// Fails unless Java, Go, Node and Python all ran
     #[arg(long)]
@@ -97,7 +100,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Whose clients are to run as a whole.
 const fn ran(args: &Args) -> &'static [Judged] {
-    if args.registry { &[Judged::Registry] } else { &[Judged::Broker, Judged::Registry] }
+    match (args.registry, args.sql) {
+        (true, _) => &[Judged::Registry],
+        (false, true) => &[Judged::Sql],
+        (false, false) => &[Judged::Broker, Judged::Registry, Judged::Sql],
+    }
 }
 
 fn chosen(args: &Args) -> Result<Vec<Client>> {
@@ -121,9 +128,9 @@ fn recipe(args: &Args, cache: &Cache) -> Result<Recipe> {
 }
 
 fn run_client(client: &Client, toolbox: &Toolbox, recipe: &Recipe, restart: Restart, scratch: &Path) -> Row {
-    let unserved = client.plot.judged == Judged::Registry && matches!(recipe, Recipe::Kafka(_));
+    let unserved = client.plot.judged != Judged::Broker && matches!(recipe, Recipe::Kafka(_));
     let missing = || toolbox.missing(client);
-    let outcome = match unserved.then(|| format!("{recipe} has no schema registry")).or_else(missing) {
+    let outcome = match unserved.then(|| format!("{recipe} has no {}", client.plot.judged)).or_else(missing) {
         Some(reason) => Outcome::NotRun(reason),
         None => match tell_story(client, toolbox, recipe, restart, scratch) {
             Ok(told) => Outcome::Told(told),
@@ -153,14 +160,22 @@ fn tell_story(
 }
 
 /// The runtimes without which continuous integration has proved too little.
-const REQUIRED: [Runtime; 4] = [Runtime::Java, Runtime::Go, Runtime::Node, Runtime::Python];
+const fn required(judged: Judged) -> &'static [Runtime] {
+    match judged {
+        Judged::Broker | Judged::Registry => &[Runtime::Java, Runtime::Go, Runtime::Node, Runtime::Python],
+        Judged::Sql => &[Runtime::Native, Runtime::Python, Runtime::Java],
+    }
+}
 
 fn check_runtimes(judged: Judged, clients: &[Client], rows: &[Row]) -> Result<()> {
     let told = clients.iter().zip(rows).filter(|(_, row)| matches!(row.outcome, Outcome::Told(_)));
     let ran: BTreeSet<Runtime> =
         told.filter(|(_, row)| row.judged == judged).map(|(client, _)| client.runtime).collect();
-    let absent: Vec<String> =
-        REQUIRED.iter().filter(|runtime| !ran.contains(runtime)).map(|runtime| format!("{runtime:?}")).collect();
+    let absent: Vec<String> = required(judged)
+        .iter()
+        .filter(|runtime| !ran.contains(runtime))
+        .map(|runtime| format!("{runtime:?}"))
+        .collect();
     ensure!(absent.is_empty(), "no client of the {judged} ran in: {}", absent.join(", "));
     Ok(())
 }

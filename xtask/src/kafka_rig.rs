@@ -21,6 +21,7 @@ const POM: &str = include_str!("../../clients/java/pom.xml");
 const STREAMS_POM: &str = include_str!("../../clients/java/streams/pom.xml");
 const AVRO_POM: &str = include_str!("../../clients/java/avro/pom.xml");
 const REGISTRY_POM: &str = include_str!("../../clients/java/registry/pom.xml");
+const POSTGRES_POM: &str = include_str!("../../clients/java/postgres/pom.xml");
 const CLUSTER_ID: &str = "TGV2YWRhUmlnS2Fma2E0Mw";
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(540);
 const FORMAT_LIMIT: Duration = Duration::from_secs(60);
@@ -100,6 +101,11 @@ impl Jars {
     /// The jars of what speaks to schema registries in Java.
     pub(crate) fn fetch_registry(cache: &Cache) -> Result<Self> {
         Self::install(cache, "registry-jars", VERSION, REGISTRY_POM)
+    }
+
+    /// The jars of PostgreSQL's driver, and of a client that produces.
+    pub(crate) fn fetch_postgres(cache: &Cache) -> Result<Self> {
+        Self::install(cache, "postgres-jars", VERSION, POSTGRES_POM)
     }
 
     fn install(cache: &Cache, name: &str, version: &str, pom: &str) -> Result<Self> {

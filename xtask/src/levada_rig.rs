@@ -49,7 +49,7 @@ pub(crate) struct Config {
     pub(crate) binary: PathBuf,
     /// Holds `data/` and `levada.log`.
     pub(crate) data_dir: PathBuf,
-    /// Flags beyond `--data-dir`, `--kafka`, `--http`, `--registry` and `--sql`.
+    /// Flags beyond `--data-dir`, `--kafka`, `--http`, `--registry`, `--sql` and `--pgwire`.
     pub(crate) flags: Vec<String>,
     /// Environment variables beyond our own.
     pub(crate) variables: Vec<(String, String)>,
@@ -86,6 +86,8 @@ struct Addresses {
     registry: Option<String>,
     /// Nor SQL.
     sql: Option<String>,
+    /// Nor PostgreSQL's protocol.
+    pgwire: Option<String>,
 }
 
 impl Levada {
@@ -104,7 +106,8 @@ impl Levada {
         let any = || "127.0.0.1:0".to_owned();
         let registry = options.contains("--registry").then(any);
         let sql = options.contains("--sql").then(any);
-        Ok(Self { config, addresses: Addresses { kafka, http: any(), registry, sql }, process: None })
+        let pgwire = options.contains("--pgwire").then(any);
+        Ok(Self { config, addresses: Addresses { kafka, http: any(), registry, sql, pgwire }, process: None })
     }
 
     /// Sets the environment variables of the next start.
@@ -125,6 +128,11 @@ impl Levada {
     /// `host:port` for clients of SQL, where the binary has it.
     pub(crate) fn sql(&self) -> Option<String> {
         self.addresses.sql.clone()
+    }
+
+    /// `host:port` for clients of PostgreSQL, where the binary serves them.
+    pub(crate) fn pgwire(&self) -> Option<String> {
+        self.addresses.pgwire.clone()
     }
 
     /// The process id while it runs.
@@ -168,6 +176,9 @@ impl Levada {
         }
         if let Some(sql) = &self.addresses.sql {
             command.args(["--sql", sql]);
+        }
+        if let Some(pgwire) = &self.addresses.pgwire {
+            command.args(["--pgwire", pgwire]);
         }
         command.args(&self.config.flags).envs(self.config.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
@@ -224,8 +235,8 @@ fn ready_line(stdout: ChildStdout) -> Result<Option<String>> {
 fn parse_ready(line: &str) -> Option<Addresses> {
     let fields = line.strip_prefix("levada ready ")?;
     let field = |name: &str| fields.split(' ').find_map(|field| field.strip_prefix(name)).map(str::to_owned);
-    let (registry, sql) = (field("registry="), field("sql="));
-    Some(Addresses { kafka: field("kafka=")?, http: field("http=")?, registry, sql })
+    let (registry, sql, pgwire) = (field("registry="), field("sql="), field("pgwire="));
+    Some(Addresses { kafka: field("kafka=")?, http: field("http=")?, registry, sql, pgwire })
 }
 
 #[cfg(test)]

@@ -12,21 +12,18 @@ pub(crate) use lookup::Answered;
 use crate::{
     Refusal, RefusalKind,
     read_after::until,
+    rest::Shown,
     service::Service,
     settings::{Mode, Settings},
     views,
 };
-use bytes::Bytes;
 use levada_sql::{
-    View,
-    query::{Column, Query, ReadAfter, Rows},
-    types::Type,
+    Answer, Value, View,
+    query::{Column, Query, ReadAfter},
     view::Version,
 };
 use levada_sql_syntax::{DropObject, Insert, ObjectKind, Parsed, Position, Statement, ast, parse_script};
 use levada_stream::Caller;
-use serde::Serialize;
-use serde_json::{Value, value::RawValue};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -45,33 +42,20 @@ pub(crate) struct Request {
 }
 
 /// What a statement came to.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub(crate) enum Outcome {
+#[derive(Debug)]
+pub enum Outcome {
     /// An answer.
-    Rows { columns: Vec<ShownColumn>, rows: Vec<Box<RawValue>> },
+    Rows(Answer),
     /// It is done.
-    Done { message: String },
+    Done {
+        /// What was done.
+        message: String,
+    },
     /// A statement runs from now on.
-    Statement { name: String },
-}
-
-/// A column of an answer.
-#[derive(Debug, Serialize)]
-pub(crate) struct ShownColumn {
-    name: String,
-    #[serde(rename = "type", serialize_with = "as_text")]
-    of: Type,
-}
-
-fn as_text<S: serde::Serializer>(of: &Type, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(of)
-}
-
-impl From<Column> for ShownColumn {
-    fn from(Column { name, of }: Column) -> Self {
-        Self { name, of }
-    }
+    Statement {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Outcome {
@@ -80,43 +64,28 @@ impl Outcome {
     }
 
     /// Rows of texts.
-    fn texts<const N: usize>(columns: [&str; N], rows: impl IntoIterator<Item = [Option<String>; N]>) -> Self {
-        let shown = |name: &str| ShownColumn { name: name.to_owned(), of: Type::String };
-        let row = |cells: [Option<String>; N]| {
-            let cells = columns
-                .iter()
-                .zip(cells)
-                .map(|(name, cell)| ((*name).to_owned(), cell.map_or(Value::Null, Value::String)));
-            serde_json::value::to_raw_value(&cells.collect::<serde_json::Map<_, _>>()).ok()
-        };
-        Self::Rows {
-            columns: columns.iter().map(|name| shown(name)).collect(),
-            rows: rows.into_iter().filter_map(row).collect(),
-        }
+    fn texts<const N: usize>(
+        columns: [&str; N],
+        rows: impl IntoIterator<Item = [Option<String>; N]>,
+    ) -> Result<Self, Refusal> {
+        let rows: Vec<Vec<Option<String>>> = rows.into_iter().map(Vec::from).collect();
+        Ok(Self::Rows(Answer::texts(&columns, &rows)?))
     }
 }
 
 /// What a request came to, up to the first statement that was refused.
 #[derive(Debug)]
 pub(crate) struct Executed {
-    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Vec<Shown>,
     /// As they are after it.
     pub(crate) settings: Settings,
     pub(crate) refused: Option<Refusal>,
 }
 
-/// The rows of an answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) rows: Rows,
-    /// The epoch of the materialized table's statement that it is of, where it is of one.
-    pub(crate) epoch: Option<u64>,
-}
-
 /// A materialized table that is watched.
 pub(crate) struct WatchedView {
     pub(crate) view: Arc<View>,
-    pub(crate) columns: Vec<ShownColumn>,
+    pub(crate) columns: Vec<Column>,
     /// When it was created: another one of its name was so at another time.
     pub(crate) created_ms: i64,
     /// Room for it.
@@ -126,7 +95,7 @@ pub(crate) struct WatchedView {
 /// A query that can be asked.
 pub(crate) struct Asked {
     pub(crate) query: Query,
-    pub(crate) columns: Vec<ShownColumn>,
+    pub(crate) columns: Vec<Column>,
     /// Room for it.
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -150,7 +119,8 @@ impl Service {
         };
         for parsed in parsed {
             let at = parsed.span.start;
-            match self.carry_out(parsed, &mut executed.settings, &caller).await {
+            let outcome = self.carry_out(parsed, &mut executed.settings, &caller).await;
+            match outcome.and_then(Shown::try_from) {
                 Ok(outcome) => executed.outcomes.push(outcome),
                 Err(refusal) => {
                     executed.refused = Some(refusal.at(at));
@@ -161,7 +131,7 @@ impl Service {
         executed
     }
 
-    async fn carry_out(
+    pub(crate) async fn carry_out(
         self: &Arc<Self>,
         parsed: Parsed,
         settings: &mut Settings,
@@ -194,7 +164,7 @@ impl Service {
             }
             Statement::Show(show) => self.show(&show, caller),
             Statement::Describe(name) => self.describe(&name, caller),
-            Statement::Set(None) => Ok(Self::show_settings(settings)),
+            Statement::Set(None) => Self::show_settings(settings),
             Statement::Set(Some((key, value))) => {
                 settings.set(&key, &value)?;
                 Ok(Outcome::done(format!("`{key}` is `{value}`")))
@@ -227,25 +197,22 @@ impl Service {
             let refusal = Refusal::invalid("in streaming mode the answer to a query has no end");
             return Err(refusal.with_hint("ask /v1/sql/live, or SET 'execution.runtime-mode' = 'batch'"));
         }
-        let Asked { query, columns, permit: _permit } = self.asked(query, caller)?;
-        let read_after = settings.read_after(self.sleep());
-        let Answer { rows: Rows { rows }, .. } = self.rows_of(&query, read_after, caller).await?;
-        let mut shown = Vec::with_capacity(rows.len());
-        for (weight, row) in rows {
-            let row = raw(&row)?;
-            (0..weight).for_each(|_| shown.push(row.clone()));
-        }
-        Ok(Outcome::Rows { columns, rows: shown })
+        let _room = self.room()?;
+        let query = self.query_of(query, caller)?;
+        let (answer, _) = self.rows_of(&query, &[], settings.read_after(self.sleep()), caller).await?;
+        Ok(Outcome::Rows(answer))
     }
 
     /// The answer to a query, of one version of a materialized table where it reads nothing else and a statement has
-    /// that in memory, and otherwise of one cut through the topics.
+    /// that in memory, with the statement's epoch, and otherwise of one cut through the topics.
     pub(crate) async fn rows_of(
         &self,
         query: &Query,
+        values: &[Value],
         mut read_after: ReadAfter,
         caller: &Caller,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<(Answer, Option<u64>), Refusal> {
+        self.check_places(&read_after, caller)?;
         let surroundings = self.surroundings(caller);
         if let Some((name, view)) = self.view_of(query, caller)? {
             let mut versions = view.versions();
@@ -258,15 +225,24 @@ impl Service {
                 let version = versions.borrow().clone();
                 if let Some(version) = version {
                     let epoch = Some(version.epoch());
-                    let rows = query.of(&name, version, surroundings.state_size_max).await?;
-                    return Ok(Answer { rows, epoch });
+                    let answer = query.of(&name, version, values, surroundings.state_size_max).await?;
+                    return Ok((answer, epoch));
                 }
             }
         }
         let topics = query.tables.values().map(|table| table.topic.clone()).collect();
         self.behind_statements(topics, &mut read_after, caller).await?;
-        let rows = query.once(&surroundings, &mut read_after).await?;
-        Ok(Answer { rows, epoch: None })
+        Ok((query.answer(&surroundings, values, &mut read_after).await?, None))
+    }
+
+    /// That there is what is waited for.
+    fn check_places(&self, read_after: &ReadAfter, caller: &Caller) -> Result<(), Refusal> {
+        for (topic, partition) in read_after.offsets.keys() {
+            if *partition >= self.handle().topic(caller, topic.as_str())?.partition_count {
+                return Err(Refusal::invalid(format!("topic `{topic}` has no partition {partition} to be read after")));
+            }
+        }
+        Ok(())
     }
 
     /// A materialized table that is watched from version to version.
@@ -294,17 +270,27 @@ impl Service {
         Ok(Some((name.clone(), view)))
     }
 
-    /// A query as it can be asked, if there is room.
-    pub(crate) fn asked(&self, mut query: Box<ast::Query>, caller: &Caller) -> Result<Asked, Refusal> {
-        let permit = Arc::clone(self.queries()).try_acquire_owned().map_err(|_| {
+    /// Room for a query, if there is some.
+    pub(crate) fn room(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(self.queries()).try_acquire_owned().map_err(|_| {
             let refusal = Refusal::new(RefusalKind::Busy, "as many queries are asked as can be at once");
             refusal.with_hint("try again when others have ended")
-        })?;
+        })
+    }
+
+    /// A query with the tables that it names, its views put in their places.
+    pub(crate) fn query_of(&self, mut query: Box<ast::Query>, caller: &Caller) -> Result<Query, Refusal> {
         let catalog = self.catalog();
         views::expand(&mut query, &catalog.view_queries())?;
         let tables = self.tables_for(&query, &catalog, caller)?;
-        let query = Query { query, tables };
-        let columns = query.columns()?.into_iter().map(ShownColumn::from).collect();
+        Ok(Query { query, tables })
+    }
+
+    /// A query as it can be asked, if there is room.
+    pub(crate) fn asked(&self, query: Box<ast::Query>, caller: &Caller) -> Result<Asked, Refusal> {
+        let permit = self.room()?;
+        let query = self.query_of(query, caller)?;
+        let columns = query.columns()?;
         Ok(Asked { query, columns, permit })
     }
 
@@ -318,15 +304,10 @@ impl Service {
         self.asked(query, &request.caller).map_err(|refusal| refusal.at(at))
     }
 
-    fn show_settings(settings: &Settings) -> Outcome {
+    fn show_settings(settings: &Settings) -> Result<Outcome, Refusal> {
         let pairs: BTreeMap<String, String> = settings.pairs();
         Outcome::texts(["key", "value"], pairs.into_iter().map(|(key, value)| [Some(key), Some(value)]))
     }
-}
-
-/// A row as it was encoded.
-pub(crate) fn raw(row: &Bytes) -> Result<Box<RawValue>, Refusal> {
-    serde_json::from_slice(row).map_err(|error| Refusal::internal(format!("a row is no JSON: {error}")))
 }
 
 /// Whether `caller` may change what `owner` defined.

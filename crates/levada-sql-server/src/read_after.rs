@@ -7,7 +7,7 @@ use levada_sql::{
     statement::{Positions, Progress},
 };
 use levada_stream::Caller;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, str::FromStr};
 use tokio::sync::watch;
 
 /// Partitions that a setting names.
@@ -66,6 +66,18 @@ pub(crate) fn span_ms(text: &str) -> Result<u32, Refusal> {
         let refusal = Refusal::invalid(format!("`{text}` is no time to wait: 10 min is the longest"));
         refusal.with_hint("write '500 ms', '10 s' or '1 min'")
     })
+}
+
+/// Offsets that are to be read, by topic and partition, as `topic:partition:offset`, several with commas between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offsets(pub(crate) Positions);
+
+impl FromStr for Offsets {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        offsets(text).map(Self)
+    }
 }
 
 /// A statement on the way from what was written to what is asked.

@@ -11,10 +11,12 @@
 
 mod answer;
 mod live;
+mod shown;
 mod statements;
 mod views;
 
 pub use answer::Peer;
+pub(crate) use shown::Shown;
 pub(crate) use statements::ShownStatement;
 
 use crate::{
@@ -34,7 +36,6 @@ use axum::{
 use serde::Deserialize;
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::oneshot;
 
 /// A request's body has at most so many bytes.
 const BODY_SIZE_MAX: usize = 1 << 20;
@@ -78,7 +79,7 @@ async fn sql(State(service): State<Arc<Service>>, Asker(caller): Asker, Body(ask
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
-    let executed = apart(&service, move |service| async move { service.execute(request).await }).await;
+    let executed = service.apart(move |service| async move { service.execute(request).await }).await;
     let Executed { outcomes, settings, refused } = match executed {
         Ok(executed) => executed,
         Err(refusal) => return refusal.into_response(),
@@ -103,23 +104,6 @@ struct Answer {
     settings: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<serde_json::Value>,
-}
-
-/// Does work on the threads of SQL, to its end, also where whoever asks goes away.
-async fn apart<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
-    service: &Arc<Service>,
-    work: impl FnOnce(Arc<Service>) -> F,
-) -> Result<T, Refusal> {
-    let (tell, told) = oneshot::channel();
-    let work = work(Arc::clone(service));
-    (service.spawner())(
-        "sql-request",
-        Box::pin(async move {
-            // Whoever asked may be gone.
-            drop(tell.send(work.await));
-        }),
-    );
-    told.await.map_err(|_| Refusal::internal("the request came to nothing; the server's log says why"))
 }
 
 impl Refusal {

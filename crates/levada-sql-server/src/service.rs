@@ -17,7 +17,7 @@ use levada_sql_syntax::Insert;
 use levada_stream::{Caller, Handle, HandleError, Hold, Principal};
 use parking_lot::{Mutex, RwLock};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Queries that are watched at once, or answered.
 const QUERIES_MAX: usize = 64;
@@ -108,6 +108,12 @@ impl Service {
         }
     }
 
+    /// Resolves when the service ends.
+    pub async fn closed(&self) {
+        // Whoever closes it is gone where it fails.
+        drop(self.closing().wait_for(|closing| *closing).await);
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         *self.closing.borrow()
     }
@@ -121,6 +127,10 @@ impl Service {
         Arc::clone(&self.catalog.read())
     }
 
+    pub(crate) const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     pub(crate) const fn handle(&self) -> &Handle {
         &self.parts.handle
     }
@@ -131,6 +141,45 @@ impl Service {
 
     pub(crate) const fn spawner(&self) -> &Spawn {
         &self.parts.spawn
+    }
+
+    /// Does work on the threads of SQL, to its end, also where whoever asks goes away.
+    pub(crate) async fn apart<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, Refusal> {
+        let (tell, told) = oneshot::channel();
+        let work = work(Arc::clone(self));
+        (self.parts.spawn)(
+            "sql-request",
+            Box::pin(async move {
+                // Whoever asked may be gone.
+                drop(tell.send(work.await));
+            }),
+        );
+        told.await.map_err(|_| Refusal::internal("the request came to nothing; the server's log says why"))
+    }
+
+    /// The same of work that changes nothing, which ends where it can when nobody waits for it.
+    pub(crate) async fn apart_while_asked<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, Refusal> {
+        let (mut tell, told) = oneshot::channel();
+        let work = work(Arc::clone(self));
+        (self.parts.spawn)(
+            "sql-request",
+            Box::pin(async move {
+                let done = tokio::select! {
+                    done = work => Some(done),
+                    () = tell.closed() => None,
+                };
+                if let Some(done) = done {
+                    drop(tell.send(done));
+                }
+            }),
+        );
+        told.await.map_err(|_| Refusal::internal("the request came to nothing; the server's log says why"))
     }
 
     /// Room for queries.

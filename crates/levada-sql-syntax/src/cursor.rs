@@ -1,6 +1,6 @@
 //! The tokens of one statement and how far they are read.
 
-use crate::{FlinkDialect, Position, SyntaxError, script, words};
+use crate::{FlinkDialect, Position, SyntaxError, parse::Placeholders, script, words};
 use sqlparser::{
     ast::{Expr, Ident, ObjectName, Query},
     parser::{Parser, ParserError},
@@ -18,6 +18,11 @@ pub(crate) struct Cursor<'c, 'p> {
 impl<'c, 'p> Cursor<'c, 'p> {
     pub(crate) fn new(parser: &'c mut Parser<'p>, dialect: &'c FlinkDialect) -> Self {
         Self { parser, dialect }
+    }
+
+    /// Whether `$1` may be in the place of a value.
+    pub(crate) const fn placeholders(&self) -> Placeholders {
+        self.dialect.placeholders()
     }
 
     pub(crate) fn peek(&self) -> &TokenWithSpan {

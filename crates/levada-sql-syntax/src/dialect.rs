@@ -3,7 +3,7 @@
 mod infix;
 mod prefix;
 
-use crate::SyntaxError;
+use crate::{SyntaxError, parse::Placeholders};
 use sqlparser::{
     ast::Expr,
     dialect::{Dialect, Precedence},
@@ -23,6 +23,7 @@ pub struct FlinkDialect {
     fuel: Cell<usize>,
     /// An error that is certain. The parser beneath would otherwise try something else, and report that.
     certain: RefCell<Option<SyntaxError>>,
+    placeholders: Placeholders,
 }
 
 impl Default for FlinkDialect {
@@ -33,7 +34,16 @@ impl Default for FlinkDialect {
 
 impl FlinkDialect {
     pub(crate) fn with_fuel(fuel: usize) -> Self {
-        Self { fuel: Cell::new(fuel), certain: RefCell::default() }
+        Self { fuel: Cell::new(fuel), certain: RefCell::default(), placeholders: Placeholders::Refused }
+    }
+
+    pub(crate) fn with_placeholders(mut self, placeholders: Placeholders) -> Self {
+        self.placeholders = placeholders;
+        self
+    }
+
+    pub(crate) const fn placeholders(&self) -> Placeholders {
+        self.placeholders
     }
 
     /// The error that no other way of reading the text can change.

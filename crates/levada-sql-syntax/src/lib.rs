@@ -20,6 +20,7 @@ mod dialect;
 mod error;
 mod interval;
 pub mod limits;
+mod parameters;
 mod parse;
 mod query;
 mod script;
@@ -32,10 +33,15 @@ pub use data_type::{
 pub use dialect::FlinkDialect;
 pub use error::{Position, Span, SyntaxError};
 pub use interval::{IntervalValue, interval_value};
+pub use parameters::{
+    PARAMETERS_MAX, bind, bytes_value, number_value, parameter_count, parameter_count_of, parse_prepared, text_value,
+    typed_value,
+};
 pub use query::{
     BETWEEN_SYMMETRIC, OPTIONS_HINT, TABLE_ARGUMENT, WindowFunction, WindowKind, query_text, table_options,
     window_function,
 };
+pub use script::{Fragment, Lexeme, fragments};
 pub use sqlparser::ast;
 pub use statement::{
     ColumnDef, CreateMaterializedTable, CreateTable, CreateView, DropObject, Explain, ExplainDetail, Insert,

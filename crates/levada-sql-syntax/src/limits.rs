@@ -31,6 +31,15 @@ pub const TYPE_DEPTH_MAX: usize = 32;
 /// How deep the parser beneath may recurse: some levels for each bracket.
 pub(crate) const RECURSION_MAX: usize = 4 * DEPTH_MAX;
 
+/// Refuses a text that is too large.
+pub(crate) fn check_size(text: &str) -> Result<(), SyntaxError> {
+    if text.len() <= TEXT_SIZE_MAX {
+        return Ok(());
+    }
+    let message = format!("a text of {} bytes is larger than {TEXT_SIZE_MAX}", text.len());
+    Err(SyntaxError::new(Position::START, message).with_hint("send it in parts"))
+}
+
 /// One bracket or `CASE`, or the statement as a whole.
 ///
 /// Operators of one kind in a row make a tree as deep as there are; those of a kind that binds tighter lie below.

@@ -21,13 +21,26 @@ use std::collections::BTreeSet;
 /// Its own 128 KiB are less than what one step takes in a build without optimisation.
 const STACK_LEFT_MIN: usize = 512 << 10;
 
+/// Whether `$1` may be in the place of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Placeholders {
+    Allowed,
+    #[default]
+    Refused,
+}
+
 /// What a piece of a script says.
 pub(crate) fn parse(piece: Piece) -> Read<Statement> {
+    parse_with(piece, Placeholders::Refused)
+}
+
+/// The same, with or without placeholders.
+pub(crate) fn parse_with(piece: Piece, placeholders: Placeholders) -> Read<Statement> {
     recursive::set_minimum_stack_size(recursive::get_minimum_stack_size().max(STACK_LEFT_MIN));
     limits::check_depth(&piece.tokens)?;
     // What is tried and taken back may cost some times the tokens, and not the power of their nesting.
     let fuel = piece.tokens.len().saturating_mul(8) + 10_000;
-    let dialect = FlinkDialect::with_fuel(fuel);
+    let dialect = FlinkDialect::with_fuel(fuel).with_placeholders(placeholders);
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(limits::RECURSION_MAX).with_tokens_with_locations(piece.tokens);
     let mut cursor = Cursor::new(&mut parser, &dialect);

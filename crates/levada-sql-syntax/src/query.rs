@@ -11,6 +11,7 @@ pub use window::{WindowFunction, WindowKind, window_function};
 use crate::{
     SyntaxError,
     cursor::{Cursor, Read},
+    parse::Placeholders,
     script,
 };
 use sqlparser::ast::{
@@ -33,19 +34,19 @@ pub const OPTIONS_HINT: &str = "OPTIONS";
 /// A query, in Flink's terms.
 pub(crate) fn parse(cursor: &mut Cursor<'_, '_>) -> Read<Box<Query>> {
     let mut query = cursor.query()?;
-    checked(query.as_mut())?;
+    checked(query.as_mut(), cursor.placeholders())?;
     Ok(query)
 }
 
 /// An expression, in Flink's terms.
 pub(crate) fn parse_expr(cursor: &mut Cursor<'_, '_>) -> Read<Expr> {
     let mut expr = cursor.expr()?;
-    checked(&mut expr)?;
+    checked(&mut expr, Placeholders::Refused)?;
     Ok(expr)
 }
 
-fn checked(read: &mut impl VisitMut) -> Read<()> {
-    match read.visit(&mut check::Check::default()) {
+fn checked(read: &mut impl VisitMut, placeholders: Placeholders) -> Read<()> {
+    match read.visit(&mut check::Check::new(placeholders)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }

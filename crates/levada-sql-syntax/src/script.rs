@@ -1,7 +1,9 @@
 //! A text cut into statements, as tokens that know their place in the whole text.
 
+mod fragments;
 mod hints;
 
+pub use fragments::{Fragment, Lexeme, fragments};
 pub(crate) use hints::{Options, hint_text, options_of};
 
 use crate::{FlinkDialect, Position, Span, SyntaxError, limits, words};
@@ -28,10 +30,7 @@ struct Growing {
 
 /// Cuts `text` at its semicolons, but for those within a statement set.
 pub(crate) fn split(text: &str) -> Result<Vec<Piece>, SyntaxError> {
-    if text.len() > limits::TEXT_SIZE_MAX {
-        let message = format!("a text of {} bytes is larger than {}", text.len(), limits::TEXT_SIZE_MAX);
-        return Err(SyntaxError::new(Position::START, message).with_hint("send it in parts"));
-    }
+    limits::check_size(text)?;
     let (tokens, error) = tokens(text);
     if let Some(error) = error {
         return Err(unreadable(&error));

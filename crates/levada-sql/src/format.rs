@@ -33,6 +33,9 @@ pub use json::JsonOptions;
 pub use raw::{Endianness, RawOptions};
 pub use registry::{RegisteredSchema, RegistryOptions, SchemaSource, SourceError, Writer};
 
+pub(crate) use column::Scalar;
+pub(crate) use row::scalar;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::Fields;
 use arrow::error::ArrowError;
@@ -158,4 +161,11 @@ pub fn encoder(format: &Format, fields: &Fields) -> Result<Box<dyn Encoder>, For
         Format::Protobuf(options) => protobuf::encoder(options, fields),
         Format::JsonRegistry(options) => json_registry::encoder(options, fields),
     }
+}
+
+/// A day as text; none where its year has no form.
+pub(crate) fn date_text(days: i32) -> Option<String> {
+    let mut out = Vec::new();
+    clock::write_date(i64::from(days), &mut out).then_some(())?;
+    String::from_utf8(out).ok()
 }

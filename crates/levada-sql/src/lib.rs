@@ -6,11 +6,13 @@
 //!
 //! This is the only crate that names Arrow or DataFusion. It reaches the broker through `levada-stream` alone.
 
+mod answer;
 pub mod changes;
 pub mod dataflow;
 pub mod epoch;
 pub mod format;
 mod operator;
+pub mod pg_catalog;
 pub mod plan;
 pub mod query;
 mod reading;
@@ -21,10 +23,13 @@ mod state;
 pub mod statement;
 pub mod table;
 pub mod types;
+mod value;
 pub mod view;
 
+pub use answer::{Answer, Cell};
 pub use dataflow::RunError;
 pub use query::Query;
 pub use statement::{Statement, StatementError};
 pub use table::Table;
+pub use value::{Signature, Value};
 pub use view::View;

@@ -8,8 +8,8 @@ mod temporal;
 mod windows;
 
 pub(crate) use functions::averages;
-pub(crate) use session::tables_of;
 pub use session::{Planner, Table};
+pub(crate) use session::{collected, tables_of};
 pub use streaming::{Plan, Source};
 
 use datafusion::error::DataFusionError;

@@ -2,15 +2,17 @@
 
 use crate::{
     StatementError,
+    answer::{Answer, json},
     changes::Changes,
     epoch::Time,
-    format::{Encoder, Format, JsonOptions, encoder},
+    format::Encoder,
     operator::{Operator as _, Out, consolidate::Consolidate, upsert::Upsert},
     plan::{self, Plan, Source},
     reading::{Read, Reading},
     statement::{Positions, Sleep, Stop, Surroundings, moved, planner},
     table::Table,
     types::{Item, Type},
+    value::Value,
     view::Version,
 };
 use bytes::Bytes;
@@ -108,7 +110,7 @@ impl ReadAfter {
 impl Rows {
     /// Adds all rows of a batch, with this weight each.
     pub(crate) fn append(&mut self, weight: i64, batch: &RecordBatch) -> Result<(), StatementError> {
-        let mut encoder = json(&batch.schema())?;
+        let mut encoder = json(batch.schema().fields())?;
         let changes = Changes::weighted(batch.clone(), vec![weight; batch.num_rows()])?;
         append(&mut *encoder, &changes, self)
     }
@@ -140,11 +142,24 @@ impl Query {
         Ok(planner(&self.tables)?.key(&self.query)?)
     }
 
-    /// The answer as of now, in the order that the query asks for; it has what `read_after` asks for.
+    /// The answer as of now, in the order that the query asks for, as JSON; it has what `read_after` asks for.
     ///
     /// # Errors
     /// [`StatementError`].
     pub async fn once(&self, surroundings: &Surroundings, read_after: &mut ReadAfter) -> Result<Rows, StatementError> {
+        self.answer(surroundings, &[], read_after).await?.json()
+    }
+
+    /// The same with `values` in the places of its parameters, as typed cells.
+    ///
+    /// # Errors
+    /// [`StatementError`].
+    pub async fn answer(
+        &self,
+        surroundings: &Surroundings,
+        values: &[Value],
+        read_after: &mut ReadAfter,
+    ) -> Result<Answer, StatementError> {
         let named = plan::tables_of(&self.query, self.tables.keys());
         let source = |name: &String| {
             let schema = Arc::clone(&self.tables[name].schema);
@@ -179,25 +194,33 @@ impl Query {
             Ok(plan::Table { name, schema, rows, upsert_key: None })
         };
         let tables = sources.into_iter().zip(rows).map(table).collect::<Result<_, StatementError>>()?;
-        self.answer(&plan::Planner::new(tables)?, limit).await
+        self.answered(&plan::Planner::new(tables)?, values, limit).await
     }
 
     /// The answer for the version of a view of the one table that it reads, in no more than `size_max` bytes.
     ///
     /// # Errors
     /// [`StatementError`].
-    pub async fn of(&self, table: &str, version: Arc<Version>, size_max: usize) -> Result<Rows, StatementError> {
+    pub async fn of(
+        &self,
+        table: &str,
+        version: Arc<Version>,
+        values: &[Value],
+        size_max: usize,
+    ) -> Result<Answer, StatementError> {
         let mut planner = planner(&self.tables)?;
         planner.show(table, version);
-        self.answer(&planner, size_max).await
+        self.answered(&planner, values, size_max).await
     }
 
-    async fn answer(&self, planner: &plan::Planner, size_max: usize) -> Result<Rows, StatementError> {
-        let mut answer = Rows::default();
-        for batch in planner.batch(&self.query, size_max).await? {
-            answer.append(1, &batch)?;
-        }
-        Ok(answer)
+    async fn answered(
+        &self,
+        planner: &plan::Planner,
+        values: &[Value],
+        size_max: usize,
+    ) -> Result<Answer, StatementError> {
+        let (schema, batches) = planner.batch(&self.query, values, size_max).await?;
+        Ok(Answer::new(columns(&schema)?, batches))
     }
 
     /// Hands the net changes of each epoch to `take`, with the epoch's number, until that has enough or `stop` is
@@ -214,7 +237,7 @@ impl Query {
         let Plan { sources, schema, mut dataflow, .. } = planner(&self.tables)?.streaming(&self.query)?;
         let mut reading = Reading::open(&sources, &self.tables, surroundings)?;
         let mut growth = reading.growth();
-        let mut encoder = json(&schema)?;
+        let mut encoder = json(schema.fields())?;
         let limit = surroundings.state_size_max;
         let mut epoch = 0;
         while !stop.is_given() {
@@ -256,17 +279,12 @@ fn last_of_each_key(schema: &SchemaRef, key: Vec<usize>, rows: &[Changes]) -> Re
     Ok(last.into_iter().map(|changes| changes.rows().clone()).collect())
 }
 
-fn columns(schema: &Schema) -> Result<Vec<Column>, StatementError> {
+pub(crate) fn columns(schema: &Schema) -> Result<Vec<Column>, StatementError> {
     let column = |field: &Arc<Field>| {
         let of = Item::of(field).map_err(|error| StatementError::Columns(error.to_string()))?;
         Ok(Column { name: field.name().clone(), of: of.value })
     };
     schema.fields().iter().map(column).collect()
-}
-
-fn json(schema: &SchemaRef) -> Result<Box<dyn Encoder>, StatementError> {
-    let options = JsonOptions { encode_decimal_as_plain_number: true, ..JsonOptions::default() };
-    Ok(encoder(&Format::Json(options), schema.fields())?)
 }
 
 fn append(encoder: &mut dyn Encoder, changes: &Changes, to: &mut Rows) -> Result<(), StatementError> {

@@ -140,6 +140,13 @@ impl Table {
         })
     }
 
+    /// Names and types of its columns.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<(String, Item)> {
+        let named = |field: &Arc<Field>| Some((field.name().clone(), Item::of(field).ok()?));
+        self.schema.fields().iter().filter_map(named).collect()
+    }
+
     /// The columns of its key, where of each key the last row counts.
     pub(crate) fn upsert_key(&self) -> Option<Vec<usize>> {
         (self.changelog == Changelog::Upsert).then(|| self.primary_key.clone())

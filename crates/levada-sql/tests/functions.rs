@@ -44,8 +44,8 @@ fn shown(batch: &RecordBatch) -> String {
 fn value(expression: &str) -> String {
     let query = query(&format!("SELECT {expression} AS v FROM t"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let batches = runtime.block_on(planner(vec![one_row()]).batch(&query, 1 << 30));
-    let batch = shown(&batches.unwrap_or_else(|error| panic!("{expression}: {error}"))[0]);
+    let batches = runtime.block_on(planner(vec![one_row()]).batch(&query, &[], 1 << 30));
+    let batch = shown(&batches.unwrap_or_else(|error| panic!("{expression}: {error}")).1[0]);
     let mut plan = planner(Vec::new()).streaming(&query).unwrap();
     let columns = one_row().project(&plan.sources[0].columns).unwrap();
     plan.dataflow.push(0, &Changes::inserted(columns)).unwrap();

@@ -29,6 +29,10 @@ pub(crate) struct ServeArgs {
     /// Where SQL is served over HTTP; port 0 picks a free one, `off` runs none [default: 127.0.0.1:8088]
     #[arg(long, value_name = "ADDR")]
     sql: Option<String>,
+    /// Where SQL is served to clients of PostgreSQL, usually at port 5432; port 0 picks a free one, `off` serves none
+    /// [default: off]
+    #[arg(long, value_name = "ADDR")]
+    pgwire: Option<String>,
     /// The address that clients are told to connect to, for brokers behind NAT or in a container
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
@@ -76,6 +80,7 @@ impl ServeArgs {
             ("http", &self.http),
             ("registry", &self.registry),
             ("sql", &self.sql),
+            ("pgwire", &self.pgwire),
             ("advertise", &self.advertise),
         ];
         for (key, value) in texts {

@@ -1,5 +1,5 @@
 //! Puts the client libraries into the cache, each pinned by the lock file beside its stories, and
-//! answers the commands that run them. Nothing is installed into the clone, and of the system only kcat, by root.
+//! answers the commands that run them. Nothing is installed into the clone, and of the system only kcat and psql, by root.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -42,21 +42,23 @@ impl Toolbox {
     /// installed first.
     pub(crate) fn missing(&self, client: &Client) -> Option<String> {
         let absent = || client.needs.iter().copied().filter(|program| !on_path(program)).collect::<Vec<_>>();
-        if absent().contains(&"kcat")
-            && let Err(error) = self.install_kcat()
-        {
-            return Some(format!("not on this machine: kcat; {error:#}"));
+        for (program, package) in [("kcat", "kcat"), ("psql", "postgresql-client")] {
+            if absent().contains(&program)
+                && let Err(error) = self.install(package)
+            {
+                return Some(format!("not on this machine: {program}; {error:#}"));
+            }
         }
         let absent = absent();
         (!absent.is_empty()).then(|| format!("not on this machine: {}", absent.join(", ")))
     }
 
-    fn install_kcat(&self) -> Result<()> {
-        ensure!(getuid().is_root() && on_path("apt-get"), "install it as root: `apt-get install kcat`");
-        let log = self.cache.folder("kcat")?.join("install.log");
+    fn install(&self, package: &str) -> Result<()> {
+        ensure!(getuid().is_root() && on_path("apt-get"), "install it as root: `apt-get install {package}`");
+        let log = self.cache.folder(package)?.join("install.log");
         run_logged("apt-get update", Command::new("apt-get").arg("update"), &log, INSTALL_LIMIT)?;
         let mut install = Command::new("apt-get");
-        install.args(["install", "--yes", "--no-install-recommends", "kcat"]);
+        install.args(["install", "--yes", "--no-install-recommends", package]);
         run_logged("apt-get install", &mut install, &log, INSTALL_LIMIT)
     }
 
@@ -164,6 +166,11 @@ impl Toolbox {
     /// A story of schemas in Java.
     pub(crate) fn java_registry(&self, class: &str) -> Result<Command> {
         self.java_in("java/registry", &Jars::fetch_registry(&self.cache)?, &["-XX:TieredStopAtLevel=1"], class)
+    }
+
+    /// A story for PostgreSQL's driver in Java.
+    pub(crate) fn java_postgres(&self, class: &str) -> Result<Command> {
+        self.java_in("java/postgres", &Jars::fetch_postgres(&self.cache)?, &["-XX:TieredStopAtLevel=1"], class)
     }
 
     /// A class of the sources that lie in `folder`, which may tell a story.

@@ -1,4 +1,4 @@
-//! How results are shown: a line as each client ends, the table, and the two sections of
+//! How results are shown: a line as each client ends, the table, and the three sections of
 //! `docs/compatibility.md` between their markers. What the other parts of that file say is theirs.
 
 use std::fmt::Write as _;
@@ -30,11 +30,19 @@ const REGISTRY: Section = Section {
               Registry's API, each telling\n[its story](../clients/README.md#the-story-of-schemas).",
 };
 
+const SQL: Section = Section {
+    begin: "<!-- SQL clients: begin, written by `cargo xtask clients --write-docs` -->",
+    end: "<!-- SQL clients: end -->",
+    opening: "## Clients of PostgreSQL\n\nThe same for clients that speak PostgreSQL's protocol to Levada's SQL, each \
+              telling\n[its story](../clients/README.md#the-story-of-postgresqls-clients).",
+};
+
 impl Section {
     const fn about(judged: Judged) -> Self {
         match judged {
             Judged::Broker => BROKER,
             Judged::Registry => REGISTRY,
+            Judged::Sql => SQL,
         }
     }
 }

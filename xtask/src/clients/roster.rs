@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::install::Toolbox;
-use super::story::{CONSUMER, GENERAL, Plot, REGISTRY};
+use super::story::{CONSUMER, GENERAL, Plot, REGISTRY, SQL};
 
 /// What a client's program runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,7 @@ pub(crate) fn clients() -> Vec<Client> {
     let client = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &GENERAL, prepare };
     let member = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &CONSUMER, prepare };
     let registry = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &REGISTRY, prepare };
+    let sql = |name, runtime, needs, prepare| Client { name, runtime, needs, plot: &SQL, prepare };
     vec![
         client("kcat", Native, &["kcat", "python3"], |tools| tools.python("kcat/kcat.py")),
         client("confluent-kafka", Python, &["python3"], |tools| tools.python("python/confluent.py")),
@@ -62,5 +63,8 @@ pub(crate) fn clients() -> Vec<Client> {
         registry("schemaregistry", Node, &["node", "npm"], |tools| tools.node("schemaregistry.mjs")),
         registry("franz-go-sr", Go, &["go"], |tools| tools.go("registry")),
         registry("flink-registry", Java, &["java", "javac", "mvn"], |tools| tools.java_registry("Registry")),
+        sql("psql", Native, &["psql", "python3"], |tools| tools.python("psql/psql.py")),
+        sql("psycopg", Python, &["python3"], |tools| tools.python("python/postgres.py")),
+        sql("pgjdbc", Java, &["java", "javac", "mvn"], |tools| tools.java_postgres("Postgres")),
     ]
 }

@@ -62,11 +62,27 @@ const REGISTRY_STEPS: [&str; 17] = [
     "restart",
 ];
 
+/// The steps of the story of PostgreSQL's clients.
+const SQL_STEPS: [&str; 11] = [
+    "connect",
+    "define",
+    "select",
+    "types",
+    "parameters",
+    "catalog",
+    "errors",
+    "transaction",
+    "read_after",
+    "cancel",
+    "restart",
+];
+
 /// Whom a story judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judged {
     Broker,
     Registry,
+    Sql,
 }
 
 impl fmt::Display for Judged {
@@ -74,6 +90,7 @@ impl fmt::Display for Judged {
         f.write_str(match self {
             Self::Broker => "broker",
             Self::Registry => "schema registry",
+            Self::Sql => "SQL server",
         })
     }
 }
@@ -91,6 +108,9 @@ pub(crate) static GENERAL: Plot = Plot { judged: Judged::Broker, steps: &STEPS, 
 
 /// Schemas, and records written with them.
 pub(crate) static REGISTRY: Plot = Plot { judged: Judged::Registry, steps: &REGISTRY_STEPS, settings: &[] };
+
+/// Tables, views and topics, asked as if they were PostgreSQL's.
+pub(crate) static SQL: Plot = Plot { judged: Judged::Sql, steps: &SQL_STEPS, settings: &[] };
 
 /// Groups of KIP-848, whose silent members are noticed soon.
 pub(crate) static CONSUMER: Plot = Plot {
@@ -202,6 +222,7 @@ pub(crate) fn tell(
         .env("BOOTSTRAP", broker.bootstrap())
         .env("BROKER_FOLDER", folder)
         .envs(broker.registry().map(|address| ("REGISTRY", format!("http://{address}"))))
+        .envs(broker.pgwire().map(|address| ("PGWIRE", address)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     command.stderr(append_to(&folder.join("client.log"))?);

@@ -3,7 +3,7 @@
 use super::{Problem, Tree};
 
 /// Each crate with those of ours that it may depend on. `levada`, the binary, wires all of them.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("levada-model", &[]),
     ("levada-avro", &["levada-tags"]),
     ("levada-compress", &["levada-model"]),
@@ -20,6 +20,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ),
     ("levada-sql-server", &["levada-sql", "levada-sql-syntax", "levada-stream", "levada-model"]),
     ("levada-sql-syntax", &[]),
+    ("levada-pgwire", &["levada-sql-server", "levada-sql", "levada-sql-syntax", "levada-model"]),
     ("levada-broker", &["levada-store", "levada-model", "levada-compress"]),
     ("levada-stream", &["levada-broker", "levada-store", "levada-model", "levada-compress"]),
     ("levada-kafka", &["levada-broker", "levada-protocol", "levada-model"]),

@@ -1,20 +1,17 @@
 //! Rows of a table or view by the values of columns, without SQL.
 
-use super::{Answer, Asked, ShownColumn, raw};
+use super::Asked;
 use crate::{Refusal, service::Service, settings::Settings};
-use levada_sql::types::Type;
+use levada_sql::{Answer, query::Column, types::Type};
 use levada_sql_syntax::{Statement, parse_statement};
 use levada_stream::Caller;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 /// Rows of one version of a table.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Answered {
     /// The epoch of a materialized table's statement that they are of; `None` where they come from the topic.
-    epoch: Option<u64>,
-    columns: Vec<ShownColumn>,
-    rows: Vec<Box<RawValue>>,
+    pub(crate) epoch: Option<u64>,
+    pub(crate) answer: Answer,
 }
 
 impl Service {
@@ -29,7 +26,7 @@ impl Service {
         let all = self.asked(all(name)?, caller)?;
         let condition = |(column, value): (String, String)| {
             let found = all.columns.iter().find(|it| it.name == column);
-            let Some(ShownColumn { of, .. }) = found else {
+            let Some(Column { of, .. }) = found else {
                 let known = all.columns.iter().map(|it| it.name.as_str());
                 let refusal = Refusal::unknown(format!("`{name}` has no column `{column}`"));
                 return Err(refusal.with_nearest(&column, known));
@@ -37,7 +34,7 @@ impl Service {
             Ok(format!("{} = {}", ident(&column), literal(&column, of, &value)?))
         };
         let conditions = values.into_iter().map(condition).collect::<Result<Vec<_>, _>>()?;
-        let Asked { query, columns, permit: _permit } = match conditions.as_slice() {
+        let Asked { query, permit, .. } = match conditions.as_slice() {
             [] => all,
             conditions => {
                 drop(all);
@@ -47,13 +44,10 @@ impl Service {
                 )?
             }
         };
-        let Answer { rows, epoch } = self.rows_of(&query, settings.read_after(self.sleep()), caller).await?;
-        let mut shown = Vec::with_capacity(rows.rows.len());
-        for (weight, row) in &rows.rows {
-            let row = raw(row)?;
-            (0..*weight).for_each(|_| shown.push(row.clone()));
-        }
-        Ok(Answered { epoch, columns, rows: shown })
+        let read_after = settings.read_after(self.sleep());
+        let (answer, epoch) = self.rows_of(&query, &[], read_after, caller).await?;
+        drop(permit);
+        Ok(Answered { epoch, answer })
     }
 }
 

@@ -27,23 +27,23 @@ impl Service {
         match show {
             Show::Tables => {
                 let names = catalog.tables.keys().chain(catalog.views.keys()).cloned();
-                Ok(names_as("table name", names.chain(self.undeclared_topics(&catalog, caller))))
+                names_as("table name", names.chain(self.undeclared_topics(&catalog, caller)))
             }
-            Show::Views => Ok(names_as("view name", catalog.views.keys().cloned())),
+            Show::Views => names_as("view name", catalog.views.keys().cloned()),
             Show::Statements => {
                 let row = |shown: crate::rest::ShownStatement| {
                     [Some(shown.name), Some(shown.state), shown.error, Some(shown.sql)]
                 };
-                Ok(Outcome::texts(
+                Outcome::texts(
                     ["statement name", "state", "error", "sql"],
                     self.shown_statements().into_iter().map(row),
-                ))
+                )
             }
             Show::Columns(name) => self.describe(name, caller),
             Show::Create(kind, name) => show_create(&catalog, *kind, name),
             Show::MaterializedTables => {
                 let tables = catalog.tables.iter().filter(|(_, entry)| entry.materialized().is_some());
-                Ok(names_as("materialized table name", tables.map(|(name, _)| name.clone())))
+                names_as("materialized table name", tables.map(|(name, _)| name.clone()))
             }
             Show::Functions => Err(Refusal::invalid("SHOW FUNCTIONS is not supported yet")),
         }
@@ -80,7 +80,7 @@ impl Service {
             let Described { name, data_type, key, extras, watermark, .. } = column;
             [Some(name), Some(data_type), Some(null.to_owned()), key, extras, watermark]
         };
-        Ok(Outcome::texts(["name", "type", "null", "key", "extras", "watermark"], described.into_iter().map(row)))
+        Outcome::texts(["name", "type", "null", "key", "extras", "watermark"], described.into_iter().map(row))
     }
 
     fn of_view(&self, entry: &ViewEntry, catalog: &Catalog, caller: &Caller) -> Result<Vec<Described>, Refusal> {
@@ -101,7 +101,7 @@ fn plain(name: String, data_type: String) -> Described {
     Described { name, data_type, is_nullable: true, key: None, extras: None, watermark: None }
 }
 
-fn names_as(column: &str, names: impl Iterator<Item = String>) -> Outcome {
+fn names_as(column: &str, names: impl Iterator<Item = String>) -> Result<Outcome, Refusal> {
     let mut names: Vec<String> = names.collect();
     names.sort();
     Outcome::texts([column], names.into_iter().map(|name| [Some(name)]))
@@ -158,7 +158,7 @@ fn show_create(catalog: &Catalog, kind: ObjectKind, name: &ast::ObjectName) -> R
     let known = catalog.tables.keys().chain(catalog.views.keys()).map(String::as_str);
     let unknown = || Refusal::unknown(format!("nobody created a {} `{name}`", kind_name(kind)));
     let text = text.ok_or_else(|| unknown().with_nearest(&name, known).at(at))?;
-    Ok(Outcome::texts(["result"], [[Some(text)]]))
+    Outcome::texts(["result"], [[Some(text)]])
 }
 
 const fn kind_name(kind: ObjectKind) -> &'static str {

@@ -3,10 +3,11 @@
 use super::{
     Asked,
     answer::{Asker, Body},
+    shown::{ShownColumn, raw},
 };
 use crate::{
     Refusal, RefusalKind,
-    execute::{self, WatchedView, raw},
+    execute::{self, WatchedView},
     service::Service,
 };
 use axum::{
@@ -74,7 +75,7 @@ async fn live(State(service): State<Arc<Service>>, Asker(caller): Asker, Body(as
     let watched = match asked.request(caller) {
         Ok(request) => {
             let caller = request.caller.clone();
-            let asked = super::apart(&service, move |service| async move { service.watched(&request) }).await;
+            let asked = service.apart(move |service| async move { service.watched(&request) }).await;
             asked.and_then(|asked| asked).map(|asked| (asked, caller))
         }
         Err(refusal) => Err(refusal),
@@ -103,6 +104,7 @@ async fn watch(
     mut closing: watch::Receiver<bool>,
 ) {
     let execute::Asked { query, columns, permit: _permit } = asked;
+    let columns: Vec<ShownColumn> = columns.iter().map(ShownColumn::from).collect();
     if send(&events, "columns", &columns).await.is_err() {
         return;
     }
@@ -142,7 +144,7 @@ async fn view(
     let (events, waiting) = mpsc::channel(1);
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let closing = service.closing();
-    let watched = super::apart(&service, move |service| async move { service.watched_view(&name, &caller) }).await;
+    let watched = service.apart(move |service| async move { service.watched_view(&name, &caller) }).await;
     let watched = match watched.and_then(|watched| watched) {
         Ok(watched) => watched,
         Err(refusal) => return refusal.into_response(),
@@ -168,6 +170,7 @@ async fn watch_view(
 ) {
     let shown = async {
         let WatchedView { view, columns, created_ms, permit: _permit } = watched;
+        let columns: Vec<ShownColumn> = columns.iter().map(ShownColumn::from).collect();
         send(&events, "columns", &columns).await?;
         let id = |epoch: u64| format!("{created_ms}-{epoch}");
         // Of a view of the same name that was dropped since, nothing counts.

@@ -1,7 +1,7 @@
 //! Statements that run, and tables, as they are shown.
 
-use super::{answer::Asker, apart};
-use crate::{Refusal, catalog::State as Meant, execute::Outcome, service::Service};
+use super::{answer::Asker, shown::Shown};
+use crate::{Refusal, catalog::State as Meant, service::Service};
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -100,27 +100,27 @@ async fn delete(
     State(service): State<Arc<Service>>,
     Asker(caller): Asker,
     Path(name): Path<String>,
-) -> Result<Json<Outcome>, Refusal> {
+) -> Result<Json<Shown>, Refusal> {
     let work = |service: Arc<Service>| async move { service.drop_statement(&name, false, &caller).await };
-    apart(&service, work).await?.map(Json)
+    service.apart(work).await?.and_then(Shown::try_from).map(Json)
 }
 
 async fn stop(
     State(service): State<Arc<Service>>,
     Asker(caller): Asker,
     Path(name): Path<String>,
-) -> Result<Json<Outcome>, Refusal> {
+) -> Result<Json<Shown>, Refusal> {
     let work = |service: Arc<Service>| async move { service.stop_statement(&name, &caller).await };
-    apart(&service, work).await?.map(Json)
+    service.apart(work).await?.and_then(Shown::try_from).map(Json)
 }
 
 async fn start(
     State(service): State<Arc<Service>>,
     Asker(caller): Asker,
     Path(name): Path<String>,
-) -> Result<Json<Outcome>, Refusal> {
+) -> Result<Json<Shown>, Refusal> {
     let work = |service: Arc<Service>| async move { service.start_statement(&name, &caller).await };
-    apart(&service, work).await?.map(Json)
+    service.apart(work).await?.and_then(Shown::try_from).map(Json)
 }
 
 async fn tables(State(service): State<Arc<Service>>, Asker(caller): Asker) -> Json<Vec<Value>> {

@@ -1,7 +1,7 @@
 //! Rows of a table or view, by the values of columns.
 
-use super::{answer::Asker, apart};
-use crate::{Refusal, execute::Answered, service::Service, settings::Settings};
+use super::{answer::Asker, shown::ShownAnswer};
+use crate::{Refusal, service::Service, settings::Settings};
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -22,7 +22,7 @@ async fn rows(
     Path(name): Path<String>,
     Query(pairs): Query<Vec<(String, String)>>,
     Asker(caller): Asker,
-) -> Result<Json<Answered>, Refusal> {
+) -> Result<Json<ShownAnswer>, Refusal> {
     let (mut settings, mut values) = (Settings::default(), Vec::new());
     for (key, value) in pairs {
         match [READ_AFTER, TIMEOUT].into_iter().find(|(short, _)| *short == key) {
@@ -31,5 +31,5 @@ async fn rows(
         }
     }
     let work = |service: Arc<Service>| async move { service.rows_with(&name, values, &settings, &caller).await };
-    apart(&service, work).await?.map(Json)
+    service.apart(work).await?.and_then(ShownAnswer::try_from).map(Json)
 }

@@ -8,7 +8,7 @@ mod expr;
 mod factor;
 
 use super::refused;
-use crate::{Position, SyntaxError, limits};
+use crate::{Position, SyntaxError, limits, parse::Placeholders};
 use sqlparser::{
     ast::{
         Distinct, Expr, GroupByExpr, Ident, Join, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select,
@@ -27,15 +27,14 @@ pub(super) struct Check {
     tables: usize,
     /// The last place that was seen, for what has none of its own.
     seen: Position,
-}
-
-impl Default for Check {
-    fn default() -> Self {
-        Self { tables: 0, seen: Position::END }
-    }
+    placeholders: Placeholders,
 }
 
 impl Check {
+    pub(super) const fn new(placeholders: Placeholders) -> Self {
+        Self { tables: 0, seen: Position::END, placeholders }
+    }
+
     fn see(&mut self, at: Span) {
         if Position::from(at.start) != Position::END {
             self.seen = at.start.into();
@@ -151,6 +150,7 @@ impl VisitorMut for Check {
                 }
                 return refused(SyntaxError::new(value.span.start, "bytes are an even number of hexadecimal digits"));
             }
+            Value::Placeholder(_) if self.placeholders == Placeholders::Allowed => return Flow::Continue(()),
             Value::Placeholder(_) => "write the value itself",
             _ => "text is written '…', bytes X'…', a number with digits alone",
         };

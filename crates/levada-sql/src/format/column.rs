@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 
 /// One value of a type without types in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Scalar<'a> {
+pub(crate) enum Scalar<'a> {
     Null,
     Boolean(bool),
     I8(i8),

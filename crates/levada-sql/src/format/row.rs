@@ -15,7 +15,7 @@ use arrow::datatypes::{
 use base64::Engine as _;
 
 /// The value of a leaf; `None`: the array is not of that type.
-pub(super) fn scalar(array: &dyn Array, row: usize) -> Option<Scalar<'_>> {
+pub(crate) fn scalar(array: &dyn Array, row: usize) -> Option<Scalar<'_>> {
     if array.is_null(row) {
         return Some(Scalar::Null);
     }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     table::type_of,
+    value::{self, Value},
     view::{Shown, Version},
 };
 use datafusion::{
@@ -20,6 +21,7 @@ use datafusion::{
         DFSchema, DataFusionError, Dependency, FunctionalDependence, Result, TableReference, config::ConfigOptions,
         plan_err,
     },
+    dataframe::DataFrame,
     datasource::provider_as_source,
     execution::{
         SessionStateBuilder,
@@ -153,11 +155,21 @@ impl Planner {
     /// # Errors
     /// [`PlanError`].
     pub fn logical(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
+        self.logical_with(query, &[])
+    }
+
+    /// What a query means, with its parameters as they are.
+    pub(crate) fn unbound(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         let options = ParserOptions::from(&self.options.sql_parser);
         let statement = ast::Statement::Query(Box::new(functions::time::rewritten(query)));
         let plan = SqlToRel::new_with_options(self, options).sql_statement_to_plan(statement)?;
         let plan = temporal::with_temporal_joins(plan)?;
-        let plan = expressions::with_flink_literals(plan)?;
+        Ok(expressions::with_flink_literals(plan)?)
+    }
+
+    /// What a query means with `values` in the places of its parameters.
+    pub(crate) fn logical_with(&self, query: &ast::Query, values: &[Value]) -> Result<LogicalPlan, PlanError> {
+        let plan = value::bound(self.unbound(query)?, values)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         expressions::check(&plan)?;
         Ok(plan)
@@ -177,31 +189,42 @@ impl Planner {
         Ok(Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?)
     }
 
-    /// The answer to a query over the rows that the tables have, in no more than `size_max` bytes: neither the answer nor
-    /// what leads to it takes more. Nothing of it is put on disk.
+    /// The answer to a query over the rows that the tables have, and its columns, in no more than `size_max` bytes:
+    /// neither the answer nor what leads to it takes more. Nothing of it is put on disk.
     ///
     /// # Errors
     /// [`PlanError`], [`PlanError::AnswerTooLarge`] among them.
-    pub async fn batch(&self, query: &ast::Query, size_max: usize) -> Result<Vec<RecordBatch>, PlanError> {
-        let plan = self.logical(query)?;
+    pub async fn batch(
+        &self,
+        query: &ast::Query,
+        values: &[Value],
+        size_max: usize,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>), PlanError> {
+        let plan = self.logical_with(query, values)?;
+        let schema = arrow_schema(plan.schema());
         temporal::refuse_in_batch(&plan)?;
         let plan = session::lowered(plan)?;
         let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(size_max, 1.0).with_disk_manager_builder(no_disk);
         let state = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime.build_arc()?);
         let context = SessionContext::new_with_state(state.build());
-        let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
-        let (mut answer, mut size) = (Vec::new(), 0);
-        while let Some(batch) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
-            let batch = batch?;
-            size += batch.get_array_memory_size();
-            if size > size_max {
-                return Err(PlanError::AnswerTooLarge { limit: size_max });
-            }
-            answer.push(batch);
-        }
-        Ok(answer)
+        Ok((schema, collected(context.execute_logical_plan(plan).await?, size_max).await?))
     }
+}
+
+/// The rows that a plan comes to, in no more than `size_max` bytes.
+pub(crate) async fn collected(frame: DataFrame, size_max: usize) -> Result<Vec<RecordBatch>, PlanError> {
+    let mut stream = frame.execute_stream().await?;
+    let (mut answer, mut size) = (Vec::new(), 0);
+    while let Some(batch) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+        let batch = batch?;
+        size += batch.get_array_memory_size();
+        if size > size_max {
+            return Err(PlanError::AnswerTooLarge { limit: size_max });
+        }
+        answer.push(batch);
+    }
+    Ok(answer)
 }
 
 /// Those of DataFusion's rewrites that hold for unbounded input that changes, too.

@@ -405,7 +405,7 @@ fn what_is_no_join_in_time_is_refused_or_keeps_all() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let once = planner(VERSIONED);
-    let error = runtime.block_on(once.batch(&query(&temporal_sql("JOIN", "")), 1 << 20)).unwrap_err().to_string();
+    let error = runtime.block_on(once.batch(&query(&temporal_sql("JOIN", "")), &[], 1 << 20)).unwrap_err().to_string();
     assert!(error.contains("in a query that is answered once"), "{error}");
     // Bounded on one side alone, rows may meet at any time.
     let open = "SELECT a.n FROM a LEFT JOIN b ON a.k = b.k AND a.ts > b.ts";

@@ -10,9 +10,11 @@ use axum::{
 };
 use levada_broker::Broker;
 use levada_kafka::{StopSignal, Tasks};
+use levada_model::Rng;
 use levada_sql_server::{Parts, Peer, Service};
 use levada_stream::Handle;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
 
 /// A connection without traffic for this long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -20,16 +22,28 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 /// Streaming SQL at work.
 pub(super) struct Sql {
     pub(super) address: SocketAddr,
+    /// Where clients of PostgreSQL connect.
+    pub(super) pgwire: Option<SocketAddr>,
     service: Arc<Service>,
     runtime: tokio::runtime::Runtime,
 }
 
+/// Listeners for those who ask.
+pub(super) struct Listeners {
+    http: TcpListener,
+    pgwire: Option<TcpListener>,
+}
+
 /// Listens for those who ask, unless it is off.
-pub(super) async fn listen(settings: &Settings) -> anyhow::Result<Option<tokio::net::TcpListener>> {
-    if settings.text("sql") == Some("off") {
+pub(super) async fn listen(settings: &Settings) -> anyhow::Result<Option<Listeners>> {
+    let is_off = |name| settings.text(name) == Some("off");
+    if is_off("sql") {
+        anyhow::ensure!(is_off("pgwire"), "`pgwire` is a door to SQL, and `sql` is off: give --sql an address");
         return Ok(None);
     }
-    wiring::listen(settings, "sql").await.map(Some)
+    let http = wiring::listen(settings, "sql").await?;
+    let pgwire = if is_off("pgwire") { None } else { Some(wiring::listen(settings, "pgwire").await?) };
+    Ok(Some(Listeners { http, pgwire }))
 }
 
 /// Where a connection comes from.
@@ -45,10 +59,12 @@ impl Connected<IncomingStream<'_, BoundedListener>> for From {
 /// Starts the statements, and serves those who ask until the tasks are told to stop.
 pub(super) async fn start(
     tasks: &Tasks,
-    listener: tokio::net::TcpListener,
+    listeners: Listeners,
     broker: &Arc<Broker>,
+    rng: &Arc<dyn Rng>,
     settings: &Settings,
 ) -> anyhow::Result<Sql> {
+    let Listeners { http: listener, pgwire } = listeners;
     let address = listener.local_addr()?;
     // Threads of their own: a statement that computes keeps no client of the broker waiting. Two more than there are
     // processors, so that whoever wants to stop one is heard.
@@ -66,6 +82,7 @@ pub(super) async fn start(
         sleep: Arc::new(|span| Box::pin(tokio::time::sleep(span))),
         state_size_max: settings.size("sql.state.bytes.max"),
     };
+    let spawn = Arc::clone(&parts.spawn);
     let service = Service::start(parts).await.context("SQL does not start; `--sql off` starts without it")?;
     let router = levada_sql_server::router(Arc::clone(&service)).layer(from_fn(
         |ConnectInfo(from): ConnectInfo<From>, mut request: Request, next: Next| async move {
@@ -81,7 +98,13 @@ pub(super) async fn start(
             tracing::error!(%error, "the listener of SQL failed");
         }
     });
-    Ok(Sql { address, service, runtime })
+    let at = pgwire.as_ref().map(TcpListener::local_addr).transpose()?;
+    if let Some(listener) = pgwire {
+        let (service, rng, version) = (Arc::clone(&service), Arc::clone(rng), env!("CARGO_PKG_VERSION"));
+        let parts = levada_pgwire::Parts { service, spawn, rng, version };
+        tasks.spawn("sql-pgwire-accept", levada_pgwire::serve(listener, parts));
+    }
+    Ok(Sql { address, pgwire: at, service, runtime })
 }
 
 impl Sql {

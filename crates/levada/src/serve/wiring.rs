@@ -74,12 +74,13 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     start_http(&tasks, http_listener, &store, Arc::clone(&broker), server.metrics());
     let registry = registry_listener.map(|listener| registry::start(&tasks, listener, &broker)).transpose()?;
     let sql = match sql_listener {
-        Some(listener) => Some(sql::start(&tasks, listener, &broker, settings).await?),
+        Some(listeners) => Some(sql::start(&tasks, listeners, &broker, &rng, settings).await?),
         None => None,
     };
     // Whoever reads that clients are served may stop the server at once.
     let stop = stop_requested();
-    let addresses = Addresses { kafka, http, registry, sql: sql.as_ref().map(|sql| sql.address) };
+    let (sql_address, pgwire) = (sql.as_ref().map(|sql| sql.address), sql.as_ref().and_then(|sql| sql.pgwire));
+    let addresses = Addresses { kafka, http, registry, sql: sql_address, pgwire };
     announce(settings, addresses, &data_dir)?;
     if settings.flag("demo") {
         crate::demo::start(&tasks, kafka, addresses.sql);
@@ -307,17 +308,18 @@ struct Addresses {
     http: SocketAddr,
     registry: Option<SocketAddr>,
     sql: Option<SocketAddr>,
+    pgwire: Option<SocketAddr>,
 }
 
 /// The line for machines on stdout, what a newcomer needs on stderr.
 fn announce(settings: &Settings, addresses: Addresses, data_dir: &std::path::Path) -> anyhow::Result<()> {
-    let Addresses { kafka, http, registry, sql } = addresses;
+    let Addresses { kafka, http, registry, sql, pgwire } = addresses;
     let mut output = Output::new(Format::Table);
     let field = |name: &str, address: Option<SocketAddr>| {
         address.map_or_else(String::new, |address| format!(" {name}={address}"))
     };
-    let (registry_field, sql_field) = (field("registry", registry), field("sql", sql));
-    output.line(format_args!("levada ready kafka={kafka} http={http}{registry_field}{sql_field}"))?;
+    let others = [field("registry", registry), field("sql", sql), field("pgwire", pgwire)].concat();
+    output.line(format_args!("levada ready kafka={kafka} http={http}{others}"))?;
     output.flush()?;
     let defaults = settings.broker();
     let durability = defaults.iter().find(|(name, _)| *name == "log.durability").map_or("fsync", |(_, mode)| mode);
@@ -328,6 +330,9 @@ fn announce(settings: &Settings, addresses: Addresses, data_dir: &std::path::Pat
     }
     if let Some(sql) = sql {
         note(format_args!("  SQL         http://{sql}  (levada sql)"));
+    }
+    if let Some(pgwire) = pgwire {
+        note(format_args!("  PostgreSQL  {pgwire}  (psql -h {} -p {})", pgwire.ip(), pgwire.port()));
     }
     note(format_args!("  data        {}", data_dir.display()));
     note(format_args!(

@@ -90,6 +90,7 @@ const OWN: &[Key] = &[
     Key { name: "http", kind: Kind::Address, default: "127.0.0.1:8080" },
     Key { name: "registry", kind: Kind::AddressOrOff, default: "127.0.0.1:8081" },
     Key { name: "sql", kind: Kind::AddressOrOff, default: "127.0.0.1:8088" },
+    Key { name: "pgwire", kind: Kind::AddressOrOff, default: "off" },
     Key { name: "sql.state.bytes.max", kind: Kind::Size, default: "1GiB" },
     Key { name: "advertise", kind: Kind::Address, default: "" },
     Key { name: "allow-anonymous", kind: Kind::Flag, default: "false" },

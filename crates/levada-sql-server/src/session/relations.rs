@@ -1,0 +1,74 @@
+//! What there is, as `PostgreSQL`'s catalog has it.
+
+use crate::{catalog::Catalog, service::Service, views};
+use levada_sql::{
+    Query, Table,
+    pg_catalog::{Attribute, Relation, RelationKind},
+};
+use levada_stream::Caller;
+
+impl Service {
+    /// Tables, views and topics that were not declared, by name. A view that means nothing any more has no columns.
+    pub(super) fn relations(&self, caller: &Caller) -> Vec<Relation> {
+        let catalog = self.catalog();
+        let tables = catalog.tables.iter().map(|(name, entry)| Relation {
+            definition: Some(entry.definition.sql.clone()),
+            owner: owner(&entry.definition.owner),
+            ..of_table(name, &entry.table)
+        });
+        let views = catalog.views.iter().map(|(name, entry)| Relation {
+            name: name.clone(),
+            kind: RelationKind::View,
+            attributes: self.attributes_of_view(entry, &catalog, caller).unwrap_or_default(),
+            primary_key: Vec::new(),
+            definition: Some(levada_sql_syntax::query_text(&entry.create.query)),
+            owner: owner(&entry.definition.owner),
+        });
+        let topics = self.undeclared_topics(&catalog, caller).into_iter().filter_map(|name| {
+            let table = self.undeclared(&name, &catalog, caller).ok()?;
+            Some(Relation { kind: RelationKind::Topic, ..of_table(&name, &table) })
+        });
+        let mut relations: Vec<Relation> = tables.chain(views).chain(topics).collect();
+        relations.sort_by(|a, b| a.name.cmp(&b.name));
+        relations
+    }
+
+    fn attributes_of_view(
+        &self,
+        entry: &crate::catalog::ViewEntry,
+        catalog: &Catalog,
+        caller: &Caller,
+    ) -> Option<Vec<Attribute>> {
+        let mut query = entry.create.query.clone();
+        views::expand(&mut query, &catalog.view_queries()).ok()?;
+        let tables = self.tables_for(&query, catalog, caller).ok()?;
+        let columns = Query { query, tables }.columns().ok()?;
+        let named = entry.create.columns.iter().map(|column| Some(column.name.value.clone()));
+        let attribute = |(column, name): (levada_sql::query::Column, Option<String>)| Attribute {
+            name: name.unwrap_or(column.name),
+            of: column.of.nullable(),
+        };
+        Some(columns.into_iter().zip(named.chain(std::iter::repeat(None))).map(attribute).collect())
+    }
+
+    /// The most bytes that a query may take.
+    pub(super) fn state_size_max(&self) -> usize {
+        self.parts().state_size_max
+    }
+}
+
+fn of_table(name: &str, table: &Table) -> Relation {
+    Relation {
+        name: name.to_owned(),
+        kind: RelationKind::Table,
+        attributes: table.attributes().into_iter().map(|(name, of)| Attribute { name, of }).collect(),
+        primary_key: table.primary_key.clone(),
+        definition: None,
+        owner: "ANONYMOUS".to_owned(),
+    }
+}
+
+/// The name of a principal.
+fn owner(principal: &str) -> String {
+    principal.split_once(':').map_or(principal, |(_, name)| name).to_owned()
+}

@@ -1,0 +1,332 @@
+//! PostgreSQL's dialect in terms of the planner beneath: what only PostgreSQL has is written otherwise.
+//!
+//! | PostgreSQL | here |
+//! |---|---|
+//! | `pg_catalog.f(x)` | `f(x)` |
+//! | `a OPERATOR(pg_catalog.~) b` | `a ~ b` |
+//! | `a COLLATE c` | `a` |
+//! | `'t'::regclass`, `n::regclass` | `regclass_oid('t')`, `regclass_name(n)` |
+//! | `a = ANY (b)` | `pg_any(a, b)`: arrays are texts, as `{1,2}` |
+//! | `a[1]` | `pg_element(a, 1)` |
+//! | `ARRAY (SELECT a …)` | `(SELECT pg_array(STRING_AGG(a, ',')) …)` |
+//! | `(SELECT a …)` as a value | a join, see [`lift`] |
+
+mod lift;
+
+use super::{PlanError, functions};
+use datafusion::sql::sqlparser::{
+    ast::{
+        AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+        FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+        Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
+    },
+    dialect::PostgreSqlDialect,
+    parser::Parser,
+    tokenizer::{Token, Tokenizer},
+};
+use std::{convert::Infallible, ops::ControlFlow};
+
+/// The largest text of such a query, in bytes.
+const TEXT_SIZE_MAX: usize = 64 << 10;
+/// How deep brackets may nest.
+const DEPTH_MAX: usize = 16;
+/// The most words, signs and texts of one.
+const TOKENS_MAX: usize = 8_000;
+
+/// Reads a query; answers it with the names that PostgreSQL gives its columns, where the query does not.
+pub(super) fn read(sql: &str) -> Result<(Statement, Vec<Option<String>>), PlanError> {
+    let refused = |what: String| PlanError::unsupported(what, None);
+    let syntax = |message: String| PlanError::Meaning(datafusion::error::DataFusionError::Plan(message));
+    if sql.len() > TEXT_SIZE_MAX {
+        return Err(refused(format!("a query of the catalog with more than {TEXT_SIZE_MAX} bytes")));
+    }
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| syntax(error.to_string()))?;
+    check_depth(tokens.iter().map(|token| &token.token)).map_err(refused)?;
+    let mut parser = Parser::new(&dialect).with_recursion_limit(4 * DEPTH_MAX).with_tokens_with_locations(tokens);
+    let mut statements = parser.parse_statements().map_err(|error| syntax(error.to_string()))?.into_iter();
+    let (Some(Statement::Query(mut query)), None) = (statements.next(), statements.next()) else {
+        return Err(refused("anything but a query of the catalog".to_owned()));
+    };
+    let names = name_columns(&mut query.body);
+    let ControlFlow::Continue(()) = VisitMut::visit(query.as_mut(), &mut Rewrite::default());
+    Ok((Statement::Query(query), names))
+}
+
+fn check_depth<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), String> {
+    let (mut depth, mut count) = (0_usize, 0_usize);
+    for token in tokens {
+        count += usize::from(!matches!(token, Token::Whitespace(_)));
+        match token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX || count > TOKENS_MAX {
+            return Err("a query of the catalog that is so large".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Gives columns without a name one of their own, since two may not have the same; answers those of PostgreSQL.
+fn name_columns(body: &mut SetExpr) -> Vec<Option<String>> {
+    match body {
+        SetExpr::Select(select) => name_items(select),
+        SetExpr::Query(query) => name_columns(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_columns(right);
+            name_columns(left)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn name_items(select: &mut Select) -> Vec<Option<String>> {
+    let is_plain = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    if !select.projection.iter().all(is_plain) {
+        return Vec::new();
+    }
+    let name = |(at, item): (usize, &mut SelectItem)| {
+        let SelectItem::UnnamedExpr(expr) = &*item else { return None };
+        let given = match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => return None,
+            expr => name_of(expr).unwrap_or_else(|| "?column?".to_owned()),
+        };
+        let alias = Ident::with_quote('"', format!("?{at}"));
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        Some(given)
+    };
+    select.projection.iter_mut().enumerate().map(name).collect()
+}
+
+/// The name that PostgreSQL gives to the column of an expression.
+fn name_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(name.value.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|name| name.value.clone()),
+        Expr::Function(function) => last(&function.name).map(|name| name.to_ascii_lowercase()),
+        Expr::Nested(expr) | Expr::Collate { expr, .. } => name_of(expr),
+        Expr::Cast { expr, data_type, .. } => name_of(expr).or_else(|| Some(type_name(data_type))),
+        Expr::Case { .. } => Some("case".to_owned()),
+        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.first()? {
+                SelectItem::UnnamedExpr(expr) => name_of(expr),
+                SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn last(name: &ObjectName) -> Option<&str> {
+    name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.as_str())
+}
+
+#[derive(Default)]
+struct Rewrite {
+    /// How many queries were lifted.
+    lifted: usize,
+}
+
+impl VisitorMut for Rewrite {
+    type Break = Infallible;
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Infallible> {
+        lift::lift(select, &mut self.lifted);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
+        if let Some(written) = rewritten(expr) {
+            *expr = written;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Infallible> {
+        if let Some(nothing) = unnested(factor) {
+            *factor = nothing;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Columns with arrays that no row has.
+const NULL_ARRAYS: [&str; 5] = ["reloptions", "attoptions", "relacl", "datacl", "nspacl"];
+
+/// `unnest` of an array that no row has: no rows.
+fn unnested(factor: &TableFactor) -> Option<TableFactor> {
+    let TableFactor::Table { name, args: Some(args), alias: Some(alias), .. } = factor else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = args.args.as_slice() else { return None };
+    let column = match array {
+        Expr::Identifier(name) => name.value.as_str(),
+        Expr::CompoundIdentifier(parts) => parts.last()?.value.as_str(),
+        _ => return None,
+    };
+    if last(name)? != "unnest" || !NULL_ARRAYS.contains(&column) {
+        return None;
+    }
+    let column = alias.columns.first().map_or(&alias.name, |column| &column.name);
+    let nothing = format!("SELECT '' AS {column} WHERE false");
+    let Statement::Query(subquery) = Parser::parse_sql(&PostgreSqlDialect {}, &nothing).ok()?.pop()? else {
+        return None;
+    };
+    Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias.clone()), sample: None })
+}
+
+fn rewritten(expr: &mut Expr) -> Option<Expr> {
+    match expr {
+        Expr::Collate { expr, .. } => Some((**expr).clone()),
+        Expr::BinaryOp { op, .. } => {
+            if let BinaryOperator::PGCustomBinaryOperator(parts) = op {
+                *op = operator(parts.last()?)?;
+            }
+            None
+        }
+        Expr::Function(function) => {
+            if function.name.0.len() == 2 && function.name.0.first()?.as_ident()?.value == "pg_catalog" {
+                function.name.0.remove(0);
+            }
+            match &mut function.args {
+                FunctionArguments::Subquery(query) if last(&function.name)?.eq_ignore_ascii_case("array") => {
+                    Some(array_of(query.clone()))
+                }
+                args @ FunctionArguments::None if functions::has_function(last(&function.name)?) => {
+                    *args = arguments(Vec::new());
+                    None
+                }
+                _ => None,
+            }
+        }
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => Some(any(left, right)),
+        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => Some(Expr::UnaryOp {
+            op: datafusion::sql::sqlparser::ast::UnaryOperator::Not,
+            expr: Box::new(Expr::Nested(Box::new(any(left, right)))),
+        }),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.as_slice() {
+            [AccessExpr::Subscript(Subscript::Index { index })] => {
+                Some(call("pg_element", vec![(**root).clone(), index.clone()]))
+            }
+            _ => None,
+        },
+        Expr::Cast { expr, data_type, kind, .. } => cast(expr, data_type, kind),
+        _ => None,
+    }
+}
+
+fn operator(sign: &str) -> Option<BinaryOperator> {
+    use BinaryOperator as B;
+    Some(match sign {
+        "~" => B::PGRegexMatch,
+        "~*" => B::PGRegexIMatch,
+        "!~" => B::PGRegexNotMatch,
+        "!~*" => B::PGRegexNotIMatch,
+        "~~" => B::PGLikeMatch,
+        "!~~" => B::PGNotLikeMatch,
+        "=" => B::Eq,
+        "<>" => B::NotEq,
+        "<" => B::Lt,
+        ">" => B::Gt,
+        "<=" => B::LtEq,
+        ">=" => B::GtEq,
+        "||" => B::StringConcat,
+        "+" => B::Plus,
+        "-" => B::Minus,
+        _ => return None,
+    })
+}
+
+fn any(left: &Expr, right: &Expr) -> Expr {
+    let mut right = right;
+    while let Expr::Nested(inner) = right {
+        right = inner;
+    }
+    match right {
+        Expr::Array(array) if !array.elem.is_empty() => {
+            Expr::InList { expr: Box::new(left.clone()), list: array.elem.clone(), negated: false }
+        }
+        right => call("pg_any", vec![left.clone(), right.clone()]),
+    }
+}
+
+/// The last part of a type's name, in small letters.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Custom(name, _) => last(name).unwrap_or_default().to_ascii_lowercase(),
+        DataType::Regclass => "regclass".to_owned(),
+        other => other.to_string().to_ascii_lowercase(),
+    }
+}
+
+fn cast(expr: &Expr, data_type: &mut DataType, kind: &mut CastKind) -> Option<Expr> {
+    *kind = CastKind::Cast;
+    let is_text = matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    let to = match type_name(data_type).as_str() {
+        "regclass" if is_text => return Some(call("regclass_oid", vec![expr.clone()])),
+        "regclass" => return Some(call("regclass_name", vec![expr.clone()])),
+        "regtype" if is_text => return Some(call("regtype_oid", vec![expr.clone()])),
+        "regtype" => {
+            let null = Expr::Value(Value::Null.into());
+            return Some(call("format_type", vec![expr.clone(), null]));
+        }
+        "oid" | "xid" | "int8" => DataType::BigInt(None),
+        "int4" => DataType::Integer(None),
+        "int2" => DataType::SmallInt(None),
+        "bool" => DataType::Boolean,
+        "float4" => DataType::Real,
+        "float8" => DataType::DoublePrecision,
+        "text" | "varchar" | "name" | "char" | "bpchar" | "cstring" | "regproc" | "regprocedure" | "regnamespace"
+        | "regrole" | "int2vector" | "oidvector" | "anyarray" | "json" | "jsonb" | "aclitem" => DataType::Text,
+        _ if matches!(data_type, DataType::Array(_)) => DataType::Text,
+        _ => return None,
+    };
+    *data_type = to;
+    None
+}
+
+/// The values of a query in one text.
+fn array_of(mut query: Box<Query>) -> Expr {
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && lift::gives_nothing(select)
+    {
+        return Expr::Value(Value::SingleQuotedString("{}".to_owned()).into());
+    }
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+            select.projection.as_mut_slice()
+    {
+        let text = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(expr.clone()),
+            data_type: DataType::Text,
+            array: false,
+            format: None,
+        };
+        let comma = Expr::Value(Value::SingleQuotedString(",".to_owned()).into());
+        *expr = call("pg_array", vec![call("string_agg", vec![text, comma])]);
+        query.order_by = None;
+    }
+    Expr::Subquery(query)
+}
+
+fn arguments(args: Vec<Expr>) -> FunctionArguments {
+    let args = args.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
+    FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] })
+}
+
+fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: arguments(args),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}

@@ -1,0 +1,172 @@
+use super::*;
+use crate::answer::Cell;
+
+fn catalog() -> Catalog {
+    let attribute = |name: &str, of: Item| Attribute { name: name.to_owned(), of };
+    let flights = Relation {
+        name: "flights".to_owned(),
+        kind: RelationKind::Table,
+        attributes: vec![
+            attribute("id", Type::BigInt.nullable()),
+            attribute("fare", Type::Decimal { precision: 10, scale: 2 }.not_null()),
+            attribute("at", Type::TimestampLtz(3).nullable()),
+        ],
+        primary_key: vec![0],
+        definition: Some("CREATE TABLE flights …".to_owned()),
+        owner: "ANONYMOUS".to_owned(),
+    };
+    let late = Relation {
+        name: "late".to_owned(),
+        kind: RelationKind::View,
+        attributes: vec![attribute("id", Type::BigInt.nullable())],
+        primary_key: Vec::new(),
+        definition: Some("SELECT id FROM flights".to_owned()),
+        ..flights.clone()
+    };
+    let environment = Environment {
+        user: "ann".to_owned(),
+        database: "levada".to_owned(),
+        version: "PostgreSQL 15.0 (Levada)".to_owned(),
+        backend: 7,
+        settings: BTreeMap::from([("timezone".to_owned(), "UTC".to_owned())]),
+    };
+    Catalog { environment, relations: vec![flights, late] }
+}
+
+fn asked(sql: &str, values: &[Value]) -> Result<Answer, StatementError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(answer(&catalog(), sql, values, 64 << 20))
+}
+
+/// The rows with `|` between cells.
+fn rows(sql: &str) -> Vec<String> {
+    let answer = asked(sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let mut rows = Vec::new();
+    let mut take = |cells: &[Cell<'_>]| {
+        let text = |cell: &Cell<'_>| match cell {
+            Cell::Null => "-".to_owned(),
+            Cell::Text(text) => (*text).to_owned(),
+            Cell::Boolean(value) => value.to_string(),
+            Cell::BigInt(value) => value.to_string(),
+            Cell::Int(value) => value.to_string(),
+            other => format!("{other:?}"),
+        };
+        rows.push(cells.iter().map(text).collect::<Vec<_>>().join("|"));
+        Ok::<(), StatementError>(())
+    };
+    answer.each(0, usize::MAX, &mut take).unwrap();
+    rows
+}
+
+#[test]
+fn relations_are_listed_with_their_kinds() {
+    let sql = "SELECT n.nspname as \"Schema\", c.relname as \"Name\",
+          CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' END as \"Type\",
+          pg_catalog.pg_get_userbyid(c.relowner) as \"Owner\"
+        FROM pg_catalog.pg_class c
+             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
+        WHERE c.relkind IN ('r','p','v','m','S','f','') AND n.nspname <> 'pg_catalog'
+          AND n.nspname !~ '^pg_toast' AND n.nspname <> 'information_schema'
+          AND pg_catalog.pg_table_is_visible(c.oid)
+        ORDER BY 1,2;";
+    assert_eq!(rows(sql), ["public|flights|table|ann", "public|late|view|ann"]);
+}
+
+#[test]
+fn a_relation_is_found_by_a_pattern_and_its_columns_by_its_number() {
+    let found = rows(
+        "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c
+           LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relname OPERATOR(pg_catalog.~) '^(flights)$' COLLATE pg_catalog.default
+           AND pg_catalog.pg_table_is_visible(c.oid) ORDER BY 2, 3;",
+    );
+    let oid = found[0].split('|').next().unwrap().to_owned();
+    assert_eq!(found, [format!("{oid}|public|flights")]);
+    let columns = rows(&format!(
+        "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
+           (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true) FROM pg_catalog.pg_attrdef d
+            WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.atthasdef),
+           a.attnotnull,
+           (SELECT c.collname FROM pg_catalog.pg_collation c, pg_catalog.pg_type t
+            WHERE c.oid = a.attcollation AND t.oid = a.atttypid AND a.attcollation <> t.typcollation) AS attcollation,
+           a.attidentity, a.attgenerated
+         FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = '{oid}' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum;"
+    ));
+    assert_eq!(
+        columns,
+        ["id|bigint|-|true|-||", "fare|numeric(10,2)|-|true|-||", "at|timestamp(3) with time zone|-|false|-||"]
+    );
+    assert_eq!(rows("SELECT 'flights'::regclass::oid, 'public.\"flights\"'::regclass"), [format!("{oid}|{oid}")]);
+    assert_eq!(rows(&format!("SELECT {oid}::regclass, 20::regtype::text, 'int8'::regtype")), ["flights|bigint|20"]);
+    assert!(asked("SELECT 'nothing'::regclass", &[]).is_err());
+}
+
+#[test]
+fn a_primary_key_is_an_index_and_a_constraint() {
+    let sql = "SELECT c2.relname, i.indisprimary, pg_catalog.pg_get_indexdef(i.indexrelid, 0, true),
+          pg_catalog.pg_get_constraintdef(con.oid, true), contype
+        FROM pg_catalog.pg_class c, pg_catalog.pg_class c2, pg_catalog.pg_index i
+          LEFT JOIN pg_catalog.pg_constraint con
+            ON (conrelid = i.indrelid AND conindid = i.indexrelid AND contype IN ('p','u','x'))
+        WHERE c.oid = 'flights'::regclass AND c.oid = i.indrelid AND i.indexrelid = c2.oid
+        ORDER BY i.indisprimary DESC, c2.relname;";
+    let index = "CREATE UNIQUE INDEX flights_pkey ON public.flights USING btree (id)";
+    assert_eq!(rows(sql), [format!("flights_pkey|true|{index}|PRIMARY KEY (id) NOT ENFORCED|p")]);
+    let keys = "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid \
+                AND a.attnum = ANY(i.indkey) WHERE i.indisprimary";
+    assert_eq!(rows(keys), ["id"]);
+}
+
+#[test]
+fn clients_are_told_of_themselves() {
+    let sql = "SELECT version(), current_schema(), current_database(), current_user, session_user, pg_backend_pid(), \
+               current_setting('TimeZone'), array_to_string(current_schemas(true), ',')";
+    assert_eq!(rows(sql), ["PostgreSQL 15.0 (Levada)|public|levada|ann|ann|7|UTC|pg_catalog,public"]);
+    let columns = asked("SELECT version(), 1, current_schema() AS s, CASE WHEN true THEN 1 END, 1", &[]).unwrap();
+    let names: Vec<&str> = columns.columns().iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["version", "?column?", "s", "case", "?column?"]);
+    assert!(asked("SELECT current_setting('nothing')", &[]).is_err());
+    assert_eq!(rows("SELECT current_setting('nothing', true)"), ["-"]);
+}
+
+#[test]
+fn the_standards_tables_are_there() {
+    let sql = "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
+    assert_eq!(rows(sql), ["flights|BASE TABLE", "late|VIEW"]);
+    let sql = "SELECT column_name, data_type, is_nullable, numeric_scale FROM information_schema.columns
+               WHERE table_name = 'flights' ORDER BY ordinal_position";
+    assert_eq!(rows(sql), ["id|bigint|NO|0", "fare|numeric|NO|2", "at|timestamp with time zone|YES|-"]);
+}
+
+#[test]
+fn parameters_have_the_types_of_what_stands_beside_them() {
+    let sql = "SELECT oid, typname FROM pg_type WHERE typname = $1 OR oid = $2 ORDER BY oid";
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let signature = runtime.block_on(signature(&catalog(), sql, &[])).unwrap();
+    assert_eq!(signature.parameters, [Type::String, Type::BigInt]);
+    assert_eq!(signature.columns.len(), 2);
+    let found = asked(sql, &[Value::Text("int8".to_owned()), Value::BigInt(25)]).unwrap();
+    assert_eq!(found.row_count(), 2);
+}
+
+#[test]
+fn numbers_of_relations_depend_on_their_names_alone() {
+    let both = Facts::of(&catalog());
+    let mut one = catalog();
+    one.relations.remove(0);
+    let one = Facts::of(&one);
+    let late = |facts: &Facts| facts.relations.iter().find(|it| it.relation.name == "late").unwrap().oid;
+    assert_eq!(late(&both), late(&one));
+    assert!(both.relations.iter().all(|it| (FIRST_OID..i64::from(i32::MAX)).contains(&(it.index + 1))));
+}
+
+#[test]
+fn what_is_no_query_or_too_large_is_refused() {
+    assert!(asked("DROP TABLE pg_class", &[]).is_err());
+    assert!(asked("SELECT 1; SELECT 2", &[]).is_err());
+    assert!(asked(&format!("SELECT {}1{}", "(".repeat(40), ")".repeat(40)), &[]).is_err());
+    assert!(asked(&format!("SELECT '{}'", "x".repeat(70_000)), &[]).is_err());
+    assert!(asked("SELECT * FROM pg_catalog.flights", &[]).is_err());
+}
