@@ -13,11 +13,14 @@ use crate::{
 use bytes::BufMut as _;
 use levada_sql::{Answer, Cell, StatementError};
 use levada_sql_server::{Refusal, Session};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 /// Rows that are written before it is looked whether they are to be sent.
 const ROWS_AT_ONCE: usize = 64;
+
+/// Rows that nobody fetches for so long are given up: they take room that others wait for.
+const PORTAL_IDLE_MAX: Duration = Duration::from_secs(300);
 
 /// See the module.
 pub(crate) struct Connection {
@@ -98,8 +101,19 @@ impl Connection {
         // After an error of the extended protocol all is passed over up to its end.
         let mut is_skipping = false;
         loop {
+            let holds_rows = self.portals.values().any(Portal::holds_rows);
+            let forgotten = async {
+                match holds_rows {
+                    true => tokio::time::sleep(PORTAL_IDLE_MAX).await,
+                    false => std::future::pending().await,
+                }
+            };
             let message = tokio::select! {
                 message = self.io.message() => message,
+                () = forgotten => {
+                    self.portals.retain(|_, portal| !portal.holds_rows());
+                    continue;
+                }
                 () = &mut closed => {
                     self.io.out.problem(&Problem::fatal("57P01", "the server is shutting down"));
                     return self.io.flush().await;

@@ -13,6 +13,9 @@ use levada_sql::{
     query::Column,
 };
 
+/// A row as it is written: the protocol counts no further than twice that.
+const ROW_SIZE_MAX: usize = 1 << 30;
+
 /// What the columns of rows are written as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -25,11 +28,12 @@ impl Row {
         Self { columns: columns.iter().enumerate().map(column).collect() }
     }
 
-    /// Writes one.
+    /// Writes one, or nothing of it.
     pub(crate) fn write(&self, cells: &[Cell<'_>], out: &mut Out) -> Result<(), Problem> {
         if cells.len() != self.columns.len() {
             return Err(changed());
         }
+        let before = out.bytes.len();
         let mut wrong = None;
         out.message(b'D', |body| {
             body.put_i16(count(cells.len()));
@@ -51,7 +55,16 @@ impl Row {
                 }
             }
         });
-        wrong.map_or(Ok(()), Err)
+        if out.bytes.len() - before > ROW_SIZE_MAX {
+            wrong = Some(Problem::new("54000", format!("a row has more than {ROW_SIZE_MAX} bytes as it is written")));
+        }
+        match wrong {
+            Some(problem) => {
+                out.bytes.truncate(before);
+                Err(problem)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -162,6 +175,19 @@ mod tests {
         assert_eq!(shown(&Cell::Timestamp(1_500), oid::TIMESTAMPTZ), "1970-01-01 00:00:00.0015+00");
         assert_eq!(shown(&Cell::Timestamp(0), oid::TIMESTAMP), "1970-01-01 00:00:00");
         assert_eq!(shown(&Cell::Time(1_000_000), oid::TIME), "00:00:00.001");
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_leaves_nothing_behind() {
+        let column = |of| Column { name: "a".to_owned(), of };
+        let columns = [column(levada_sql::types::Type::String), column(levada_sql::types::Type::Int)];
+        let row = Row::new(&columns, &Formats(vec![Format::Binary]));
+        let mut out = Out::default();
+        assert!(row.write(&[Cell::Text("x"), Cell::Text("y")], &mut out).is_err());
+        assert!(row.write(&[Cell::Text("x")], &mut out).is_err());
+        assert!(out.bytes.is_empty());
+        row.write(&[Cell::Text("x"), Cell::Null], &mut out).unwrap();
+        assert_eq!(out.bytes[..], *b"D\0\0\0\x0f\0\x02\0\0\0\x01x\xff\xff\xff\xff");
     }
 
     #[test]

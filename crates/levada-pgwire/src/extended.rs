@@ -50,6 +50,13 @@ enum State {
     Done,
 }
 
+impl Portal {
+    /// Whether rows of it are to come.
+    pub(crate) fn holds_rows(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+}
+
 impl Connection {
     pub(crate) async fn parse(&mut self, name: String, sql: &str, oids: Vec<u32>) -> Result<(), Broken> {
         if !name.is_empty() && self.prepared.contains_key(&name) {

@@ -112,7 +112,7 @@ fn table(columns: &str, rows: &[Row]) -> Result<MemTable, PgError> {
     }
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(datafusion::error::DataFusionError::from)?;
-    Ok(MemTable::try_new(schema, vec![vec![batch]])?)
+    MemTable::try_new(schema, vec![vec![batch]])
 }
 
 #[cfg(test)]
