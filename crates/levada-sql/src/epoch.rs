@@ -10,14 +10,19 @@ pub struct Time {
     pub processing_ms: Timestamp,
     /// Of each source: no row at or before it is expected any more, in milliseconds since 1970. `None`: not known yet.
     pub watermarks: Vec<Option<Timestamp>>,
+    /// Of each source: whether nobody waits for it, as nothing came for long. None is where nothing is said.
+    pub idle: Vec<bool>,
 }
 
 impl Time {
-    /// The watermark of those that read these sources: the earliest.
+    /// The watermark of those that read these sources: the earliest of those that are not idle. Where all are, it
+    /// stands.
     #[must_use]
     pub fn watermark(&self, sources: &[usize]) -> Option<Timestamp> {
         let of = |source: &usize| self.watermarks.get(*source).copied().flatten();
-        sources.iter().map(of).min().flatten()
+        let is_awaited = |source: &&usize| !self.idle.get(**source).copied().unwrap_or(false);
+        let awaited = sources.iter().filter(is_awaited).map(of).min();
+        awaited.unwrap_or_else(|| sources.iter().map(of).min().flatten())
     }
 }
 
@@ -44,8 +49,9 @@ impl Epoch {
         self.cut.iter().for_each(|offset| to.i64(*offset));
         to.i64(self.time.processing_ms);
         to.count(self.time.watermarks.len());
-        for watermark in &self.time.watermarks {
-            to.u8(u8::from(watermark.is_some()));
+        for (source, watermark) in self.time.watermarks.iter().enumerate() {
+            let is_idle = self.time.idle.get(source).copied().unwrap_or(false);
+            to.u8(u8::from(watermark.is_some()) | u8::from(is_idle) << 1);
             to.i64(watermark.unwrap_or(0));
         }
         to.u64(self.output_hash);
@@ -61,14 +67,15 @@ impl Epoch {
         let number = from.u64()?;
         let cut = (0..from.count()?).map(|_| from.i64()).collect::<Result<_, _>>()?;
         let processing_ms = from.i64()?;
-        let mut watermarks = Vec::new();
+        let (mut watermarks, mut idle) = (Vec::new(), Vec::new());
         for _ in 0..from.count()? {
-            let (is_known, watermark) = (from.u8()? != 0, from.i64()?);
-            watermarks.push(is_known.then_some(watermark));
+            let (flags, watermark) = (from.u8()?, from.i64()?);
+            watermarks.push((flags & 1 != 0).then_some(watermark));
+            idle.push(flags & 2 != 0);
         }
         let output_hash = from.u64()?;
         from.end()?;
-        Ok(Self { number, cut, time: Time { processing_ms, watermarks }, output_hash })
+        Ok(Self { number, cut, time: Time { processing_ms, watermarks, idle }, output_hash })
     }
 }
 
@@ -78,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_record_reads_back_as_it_was_written() {
-        let time = Time { processing_ms: 7, watermarks: vec![None, Some(-3)] };
+        let time = Time { processing_ms: 7, watermarks: vec![None, Some(-3)], idle: vec![true, false] };
         let epoch = Epoch { number: 9, cut: vec![0, 1 << 40], time, output_hash: u64::MAX };
         let bytes = epoch.encode();
         assert_eq!(Epoch::decode(&bytes), Ok(epoch));
@@ -88,7 +95,14 @@ mod tests {
 
     #[test]
     fn a_watermark_is_known_once_all_sources_have_one() {
-        let time = Time { processing_ms: 0, watermarks: vec![Some(5), None, Some(3)] };
+        let time = Time { watermarks: vec![Some(5), None, Some(3)], ..Time::default() };
         assert_eq!((time.watermark(&[0, 2]), time.watermark(&[0, 1])), (Some(3), None));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_source_that_is_idle_unless_all_are() {
+        let time = Time { watermarks: vec![Some(5), None, Some(3)], idle: vec![false, true, true], processing_ms: 0 };
+        assert_eq!((time.watermark(&[0, 1]), time.watermark(&[0, 2])), (Some(5), Some(5)));
+        assert_eq!((time.watermark(&[2]), time.watermark(&[1, 2])), (Some(3), None));
     }
 }

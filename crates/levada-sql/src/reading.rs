@@ -43,6 +43,8 @@ pub(crate) struct Reading {
     /// When each partition was last seen to grow.
     grown_ms: Vec<Timestamp>,
     watermarks: Vec<Option<Timestamp>>,
+    /// Of each source: whether nobody waits for it.
+    idle: Vec<bool>,
     rows_read: u64,
     bytes_read: u64,
     /// Keeps what comes from somewhere on from retention and compaction.
@@ -77,6 +79,7 @@ impl Reading {
             hold: inputs.hold(&position),
             grown_ms: vec![handle.now_ms(); position.len()],
             watermarks: vec![None; readers.len()],
+            idle: vec![false; readers.len()],
             inputs,
             sources: readers,
             position,
@@ -102,11 +105,15 @@ impl Reading {
         let grown_ms = &self.grown_ms;
         let is_idle = |partition: usize| now.saturating_sub(grown_ms[partition]) >= IDLE_AFTER_MS;
         let watermarks: Vec<_> = self.sources.iter_mut().map(|source| source.advance(&is_idle)).collect();
-        if !has_rows && watermarks == self.watermarks {
+        // A table alone waits for nobody.
+        let is_one_of_several = self.sources.iter().filter(|source| source.has_watermark()).count() > 1;
+        let idle: Vec<bool> = self.sources.iter().map(|source| is_one_of_several && source.is_idle(&is_idle)).collect();
+        if !has_rows && watermarks == self.watermarks && idle == self.idle {
             return Ok(None);
         }
         self.watermarks.clone_from(&watermarks);
-        Ok(Some(Read { cut, time: Time { processing_ms: now, watermarks } }))
+        self.idle.clone_from(&idle);
+        Ok(Some(Read { cut, time: Time { processing_ms: now, watermarks, idle } }))
     }
 
     /// Reads what an epoch read that was recorded.
@@ -114,6 +121,7 @@ impl Reading {
         self.check_partitions(cut.len())?;
         self.to(cut, take)?;
         self.watermarks.clone_from(&time.watermarks);
+        self.idle.clone_from(&time.idle);
         for (source, watermark) in self.sources.iter_mut().zip(&time.watermarks) {
             source.replay(*watermark);
         }
@@ -152,7 +160,8 @@ impl Reading {
 
     /// What time it is, where nothing was read.
     pub(crate) fn now(&self) -> Time {
-        Time { processing_ms: self.handle.now_ms(), watermarks: self.watermarks.clone() }
+        let (watermarks, idle) = (self.watermarks.clone(), self.idle.clone());
+        Time { processing_ms: self.handle.now_ms(), watermarks, idle }
     }
 
     /// Whether what was read last is up to a cut.

@@ -194,6 +194,11 @@ impl SourceReader {
         self.watermark
     }
 
+    /// Whether nothing came for long to any of its partitions.
+    pub(crate) fn is_idle(&self, is_idle: &dyn Fn(usize) -> bool) -> bool {
+        self.has_watermark() && self.partitions.clone().all(is_idle)
+    }
+
     /// Whether event time is read.
     pub(crate) const fn has_watermark(&self) -> bool {
         self.rowtime.is_some()

@@ -1,8 +1,8 @@
 //! [`IntervalJoin`]: a join whose pairs are not farther apart in event time than some bounds.
 //!
-//! Rows only come, on both sides. A row is remembered as long as the watermark lets a partner come; then, where its side
-//! is shown without a partner, it is shown so if it had none. So nothing that was shown goes again. A row behind the
-//! watermark meets what is remembered still, and is counted as late.
+//! Rows only come, on both sides. A row is remembered as long as the watermark lets a partner come; then, where its
+//! side is shown without a partner, it is shown so if it had none. So nothing that was shown goes again. A row behind
+//! the watermark meets what is remembered still, and is counted as late.
 
 mod side;
 

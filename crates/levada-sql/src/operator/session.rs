@@ -1,7 +1,7 @@
 //! [`Sessions`]: windows that are as long as rows come close to each other.
 //!
-//! A row alone would have the window from its time to a gap later. Windows of one partition that touch are one: a row may
-//! join two that were apart, and what they come to is merged then. A session is shown once, when the watermark has
+//! A row alone would have the window from its time to a gap later. Windows of one partition that touch are one: a row
+//! may join two that were apart, and what they come to is merged then. A session is shown once, when the watermark has
 //! passed its end, and forgotten; a row whose session would be closed already is late, counted and left out.
 
 mod held;
@@ -143,19 +143,18 @@ impl Sessions {
         let partition = known.unwrap_or_else(|| self.partitions.find_or_add(key).0);
         self.sessions.resize(self.partitions.end().max(self.sessions.len()), BTreeMap::new());
         let (mut start, mut end) = (time, own_end);
-        let mut groups = touching.iter().map(|(_, session)| session.group);
-        let group = groups.next();
-        for other in groups.collect::<Vec<_>>() {
-            let into = group.unwrap_or(other);
-            self.held.merge(other, into)?;
-            merged.insert(other, into);
+        // The longest takes in the others: it is likely to have the most.
+        let longest = touching.iter().max_by_key(|(start, session)| session.end - start);
+        let group = longest.map_or_else(|| self.new_group(), |(_, session)| session.group);
+        for (_, other) in touching.iter().filter(|(_, session)| session.group != group) {
+            self.held.merge(other.group, group)?;
+            merged.insert(other.group, group);
         }
         for (old_start, old) in touching {
             self.sessions[index(partition)].remove(&old_start);
             self.open.remove(&(old.end, partition, old_start));
             (start, end) = (start.min(old_start), end.max(old.end));
         }
-        let group = group.unwrap_or_else(|| self.new_group());
         self.sessions[index(partition)].insert(start, Session { end, group });
         self.open.insert((end, partition, start));
         Ok(Some(group))

@@ -1,6 +1,7 @@
 //! Window functions: TUMBLE, HOP, CUMULATE and SESSION give each row the windows that its event time falls into.
 //!
-//! Sessions depend on other rows, and are a node of their own. As to the others, a row that falls into several windows comes once for each: such a function is the union of one projection a window.
+//! Sessions depend on other rows, and are a node of their own. As to the others, a row that falls into several windows
+//! comes once for each: such a function is the union of one projection a window.
 //! The columns that it adds are marked, so that an aggregation by them knows when its groups are closed.
 
 pub(super) mod session;

@@ -185,7 +185,8 @@ const WINDOW_JOINS: &[&str] = &[
      ON x.window_start = y.window_start AND x.window_end = y.window_end",
     // What windows are joined to has windows still.
     "SELECT window_end, COUNT(*) AS c, SUM(m) AS s FROM (SELECT x.window_start, x.window_end, x.k, y.n AS m \
-     FROM {a} AS x JOIN {b} AS y ON x.window_start = y.window_start AND x.window_end = y.window_end AND x.k = y.k) AS t \
+     FROM {a} AS x JOIN {b} AS y \
+     ON x.window_start = y.window_start AND x.window_end = y.window_end AND x.k = y.k) AS t \
      GROUP BY window_start, window_end",
 ];
 

@@ -213,7 +213,7 @@ pub(crate) fn compare_windows(sql: &str, seed: u64, epochs: usize) -> u64 {
             seen.get_mut("a").unwrap().push(batch.clone());
             running.dataflow.push(0, &inserted(&running.sources[0], &batch)).unwrap();
         }
-        let time = Time { processing_ms: 0, watermarks: vec![watermark] };
+        let time = Time { watermarks: vec![watermark], ..Time::default() };
         for changes in running.dataflow.end_epoch(&time).unwrap().iter().flatten() {
             assert!(changes.weights().is_none(), "{sql}: a window is shown once");
             apply(&mut answer, changes);

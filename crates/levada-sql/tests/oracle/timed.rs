@@ -183,7 +183,7 @@ impl<'a> Feed<'a> {
     fn time(&mut self) -> Time {
         self.ended.clone_from(&self.latest);
         let watermarks = self.latest.iter().map(|latest| latest.map(|latest| latest - self.case.delay_ms)).collect();
-        Time { processing_ms: 0, watermarks }
+        Time { watermarks, ..Time::default() }
     }
 
     fn push(&mut self, running: &mut Plan, seen: &mut Seen, epoch: usize) {

@@ -2,10 +2,15 @@
 
 use super::{
     bank::produce_keyed,
-    rig::Rig,
+    rig::{Rig, START_MS},
     sql::{insert, query, run_with, surroundings, tables},
 };
-use levada_sql::query::ReadAfter;
+use levada_model::Clock as _;
+use levada_sql::{
+    query::ReadAfter,
+    statement::{Stop, Surroundings},
+};
+use std::{ops::ControlFlow, sync::Arc};
 
 const TABLES: &str = "
     CREATE TABLE orders (id BIGINT, currency STRING, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '2' SECOND)
@@ -152,4 +157,42 @@ async fn a_session_is_shown_once_also_over_restarts_and_asked_for_once() {
     let rows = asked.once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap().rows;
     let expected = [row(1, 8, "CHF", 2), row(2, 17, "EUR", 4), row(30, 35, "EUR", 1), row(40, 45, "CHF", 1)];
     assert_eq!(rows, expected.map(|row| (1, row.into())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_gets_nothing_keeps_no_row_of_a_join_from_whoever_watches() {
+    let rig = Rig::new();
+    for topic in ["orders", "rates"] {
+        rig.create(topic, 1, &[]).await;
+    }
+    let tables = tables(TABLES);
+    produce_keyed(&rig, "rates", &[rate("EUR", Some((100, 5)))]).await;
+    produce(&rig, "orders", &[order(1, "EUR", 10)]).await;
+    // Time passes where somebody sleeps.
+    let clock = Arc::clone(&rig.clock);
+    let sleep = move |span| {
+        clock.advance(span);
+        Box::pin(std::future::ready(())) as _
+    };
+    let surroundings = Surroundings { sleep: Arc::new(sleep), ..surroundings(&rig) };
+    let watched = query(
+        &tables,
+        "SELECT o.id, r.rate FROM orders AS o JOIN rates FOR SYSTEM_TIME AS OF o.at AS r ON o.currency = r.currency",
+    );
+    let mut seen = Vec::new();
+    let mut take = |_: u64, rows: levada_sql::query::Rows| {
+        seen.extend(rows.rows);
+        if seen.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let stop = Stop::default();
+    let going_on = async {
+        // Both tables were silent for so long that nobody waits for them; then one goes on.
+        while rig.clock.wall_ms() < START_MS + 5_000 {
+            tokio::task::yield_now().await;
+        }
+        produce(&rig, "orders", &[order(2, "EUR", 30)]).await;
+    };
+    let (watched, ()) = tokio::join!(watched.watch(&surroundings, &stop, &mut take), going_on);
+    watched.unwrap();
+    assert_eq!(seen, [(1, r#"{"id":1,"rate":100}"#.into())]);
 }

@@ -51,9 +51,9 @@ impl Versions {
     }
 
     fn put(&mut self, key: u32, time: Timestamp, row: Option<Box<[u8]>>) {
-        self.bytes += size(row.as_ref());
+        self.bytes += size(row.as_deref());
         if let Some(before) = self.of_key[index(key)].versions.insert(time, row) {
-            self.bytes -= size(before.as_ref());
+            self.bytes -= size(before.as_deref());
         }
         self.due.insert((time, key));
     }
@@ -80,7 +80,7 @@ impl Versions {
             let Some((last, _)) = key.versions.range(..=watermark).next_back() else { continue };
             let needed = key.versions.split_off(&last.clone());
             for row in std::mem::replace(&mut key.versions, needed).into_values() {
-                self.bytes -= size(row.as_ref());
+                self.bytes -= size(row.as_deref());
                 forgotten += 1;
             }
         }
@@ -116,7 +116,7 @@ impl Versions {
         for number in self.keys.ids().collect::<Vec<_>>() {
             for _ in 0..from.count()? {
                 let (time, row) = (from.i64()?, from.optional_bytes()?.map(Box::from));
-                self.bytes += size(row.as_ref());
+                self.bytes += size(row.as_deref());
                 self.of_key[index(number)].versions.insert(time, row);
             }
             let (is_known, last) = (from.u8()? != 0, from.i64()?);
@@ -133,6 +133,6 @@ impl Versions {
     }
 }
 
-fn size(row: Option<&Box<[u8]>>) -> usize {
-    row.map_or(0, |row| row.len()) + VERSION_SIZE
+fn size(row: Option<&[u8]>) -> usize {
+    row.map_or(0, <[u8]>::len) + VERSION_SIZE
 }

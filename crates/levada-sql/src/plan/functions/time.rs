@@ -101,7 +101,7 @@ impl ast::VisitorMut for Rewriting {
     type Break = std::convert::Infallible;
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
-        let unit = |field: &DateTimeField| text(field.to_string());
+        let unit = |field: &DateTimeField| text(&field.to_string());
         let called = match expr {
             Expr::Floor { expr, field: CeilFloorKind::DateTimeField(field) } if *field != DateTimeField::NoDateTime => {
                 Some(call(Floor.name(), vec![unit(field), taken(expr)]))
@@ -123,7 +123,7 @@ impl ast::VisitorMut for Rewriting {
     }
 }
 
-fn text(text: String) -> Expr {
+fn text(text: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(text.to_uppercase()).into())
 }
 
@@ -166,7 +166,7 @@ fn named_unit(function: &mut ast::Function) {
         && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
         && let Expr::Identifier(unit) = first
     {
-        *first = text(unit.value.clone());
+        *first = text(&unit.value);
     }
 }
 
@@ -176,7 +176,7 @@ fn part(function: &ast::Function) -> Option<Expr> {
     let (_, unit) = PARTS.iter().find(|(part, _)| *part == name)?;
     let FunctionArguments::List(list) = &function.args else { return None };
     let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_slice() else { return None };
-    Some(call(Extract.name(), vec![text((*unit).to_owned()), argument.clone()]))
+    Some(call(Extract.name(), vec![text(unit), argument.clone()]))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

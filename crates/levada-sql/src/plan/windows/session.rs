@@ -1,7 +1,7 @@
 //! [`SessionWindows`]: a node of the plan that gives each row the session that it falls into.
 //!
-//! A stream has an operator for it. In batch it is written with `LAG`, `SUM`, `MIN` and `MAX` over the rows of a partition
-//! in the order of their times.
+//! A stream has an operator for it. In batch it is written with `LAG`, `SUM`, `MIN` and `MAX` over the rows of a
+//! partition in the order of their times.
 
 use super::{Bound, MILLISECONDS_IN_UTC, Span, WindowBound};
 use datafusion::{

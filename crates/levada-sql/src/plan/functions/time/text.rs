@@ -3,7 +3,6 @@
 use super::calendar::{DAY_MS, Time};
 use crate::format::clock::days;
 use datafusion::common::{Result, plan_err};
-use std::fmt::Write as _;
 
 /// A pattern of Java's `DateTimeFormatter`, of the letters that mean the same everywhere.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,9 +78,8 @@ impl Pattern {
         };
         let mut text = String::new();
         for piece in &self.0 {
-            // Writing to a text does not fail.
-            let _: std::fmt::Result = match piece {
-                Piece::Literal(literal) => text.write_str(literal),
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
                 Piece::Number(number, digits) => {
                     let value = value(*number);
                     let sign = match (*number, value) {
@@ -89,14 +87,11 @@ impl Pattern {
                         (_, ..0) => "-",
                         _ => "",
                     };
-                    write!(text, "{sign}{:0digits$}", value.unsigned_abs())
+                    text.push_str(&format!("{sign}{:0digits$}", value.unsigned_abs()));
                 }
-                Piece::ShortYear => write!(text, "{:02}", value(Number::YearOfEra) % 100),
-                Piece::Fraction(digits) => {
-                    let fraction = format!("{:09}", nanos % 1_000_000_000);
-                    text.write_str(&fraction[..*digits])
-                }
-            };
+                Piece::ShortYear => text.push_str(&format!("{:02}", value(Number::YearOfEra) % 100)),
+                Piece::Fraction(digits) => text.push_str(&format!("{:09}", nanos % 1_000_000_000)[..*digits]),
+            }
         }
         text
     }
