@@ -2,6 +2,7 @@
 
 mod create_as;
 mod define;
+mod explain;
 mod show;
 mod statements;
 
@@ -182,7 +183,7 @@ impl Service {
                 let refusal = Refusal::invalid("materialized tables are not supported yet");
                 Err(refusal.with_hint("CREATE TABLE and INSERT INTO come to the same"))
             }
-            Statement::Explain(_) => Err(Refusal::invalid("EXPLAIN is not supported yet")),
+            Statement::Explain(explain) => self.explain(explain, settings, caller),
         }
     }
 

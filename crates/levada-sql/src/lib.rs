@@ -9,6 +9,7 @@
 pub mod changes;
 pub mod dataflow;
 pub mod epoch;
+mod explain;
 pub mod format;
 mod operator;
 pub mod plan;

@@ -2,6 +2,7 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod consolidate;
+pub(crate) mod describe;
 pub(crate) mod join;
 pub(crate) mod project;
 pub(crate) mod top_n;
@@ -13,6 +14,7 @@ use crate::{
     epoch::Time,
     snapshot::{Reader, SnapshotError, Writer},
 };
+use describe::Description;
 
 /// What an operator gives on.
 pub(crate) type Out = Vec<Changes>;
@@ -38,6 +40,9 @@ pub(crate) trait Operator: Send {
 
     /// How much is remembered, and was done.
     fn stats(&self) -> Stats;
+
+    /// What it does and remembers, in words.
+    fn describe(&self) -> Description;
 }
 
 /// Figures of an operator, or of all.

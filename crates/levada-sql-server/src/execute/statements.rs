@@ -131,7 +131,7 @@ pub(super) fn check_new_statement(catalog: &Catalog, name: &str) -> Result<(), R
 }
 
 /// That rows can go into something of this name.
-fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
+pub(super) fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
     if catalog.tables.contains_key(sink) {
         return Ok(());
     }

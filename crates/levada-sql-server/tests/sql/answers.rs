@@ -62,6 +62,8 @@ async fn what_is_wrong_is_refused_with_its_place_and_a_status() {
         ("SET 'pipeline.name' = 'catalog'", 400),
         ("SET 'pipeline.nam' = 'a'", 400),
         ("EXPLAIN SELECT 1", 400),
+        ("EXPLAIN ESTIMATED_COST SELECT customer FROM orders", 400),
+        ("EXPLAIN INSERT INTO nothing SELECT customer FROM orders", 404),
         ("CREATE TABLE t (a INT) WITH ('format' = 'jsn')", 400),
         ("CREATE TABLE t (a INT) WITH ('connector' = 'jdbc')", 400),
         ("SELECT * FROM a.b", 400),
@@ -155,6 +157,29 @@ async fn a_watched_query_shows_each_epoch_and_ends_with_the_server() {
     assert_eq!(next(&mut body, &mut rest).await.0, "error");
     let refused = rig.ask("POST", "/v1/sql/live", Some(json!({ "sql": "SHOW TABLES" }))).await;
     assert_eq!(refused.0, 400, "{refused:?}");
+}
+
+#[tokio::test]
+async fn explain_shows_how_a_query_or_statement_would_run() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    let lines = |rows: Vec<Value>| {
+        let line = |row: &Value| row["result"].as_str().unwrap().to_owned();
+        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    rig.sql("CREATE VIEW large AS SELECT customer, amount FROM orders WHERE amount > 10").await;
+    let shown = lines(rig.rows("EXPLAIN SELECT customer FROM large").await);
+    assert!(shown.contains("TableSourceScan(table=[orders], fields=[customer, amount], changelogMode=[I])"), "{shown}");
+    let sum = "INSERT INTO totals SELECT customer, SUM(amount) FROM orders GROUP BY customer";
+    let shown = lines(rig.rows(&format!("EXPLAIN {sum}")).await);
+    let sink = "Sink(table=[totals], fields=[customer, total], key=[customer], changelogMode=[I,UA,D])";
+    assert!(shown.contains(sink), "{shown}");
+    assert!(shown.contains("this grows without bound, and stops at sql.state.bytes.max"), "{shown}");
+    assert_eq!(lines(rig.rows(&format!("EXPLAIN CHANGELOG_MODE {sum}")).await), shown);
+    let set = format!("EXPLAIN STATEMENT SET BEGIN {sum}; {sum}; END");
+    assert_eq!(lines(rig.rows(&set).await), format!("{shown}\n\n{shown}"));
+    assert_eq!(rig.rows("SHOW STATEMENTS").await, [] as [Value; 0], "nothing runs of what is explained");
+    rig.refused("SET 'execution.runtime-mode' = 'batch'; EXPLAIN SELECT customer FROM orders").await;
 }
 
 #[tokio::test]

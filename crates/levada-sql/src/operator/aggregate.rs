@@ -11,7 +11,10 @@ mod distinct;
 
 pub(crate) use accumulators::Function;
 
-use super::{Operator, Out, Stats, counted};
+use super::{
+    Operator, Out, Stats, counted,
+    describe::{Description, Memory, listed, name, names},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -44,6 +47,16 @@ pub(crate) struct Call {
     pub(crate) filter: Option<usize>,
     /// What it gives.
     pub(crate) output: DataType,
+}
+
+impl Call {
+    /// It as SQL has it, under the name of what it gives.
+    fn text(&self, input: &SchemaRef, output: &str) -> String {
+        let argument = self.argument.map_or_else(|| "*".to_owned(), |at| name(input, at));
+        let distinct = if self.distinct { "DISTINCT " } else { "" };
+        let filter = self.filter.map_or_else(String::new, |at| format!(" FILTER (WHERE {})", name(input, at)));
+        format!("{}({distinct}{argument}){filter} AS {output}", self.function.name())
+    }
 }
 
 /// What an aggregation is made from. Input columns: the keys, then whatever the calls refer to.
@@ -419,5 +432,24 @@ impl Operator for Aggregate {
         let of = |column: &Column| column.accumulator.size() + column.distinct.as_ref().map_or(0, Distinct::size);
         let state_bytes = self.groups.size() + self.columns.iter().map(of).sum::<usize>();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+    }
+
+    fn describe(&self) -> Description {
+        let Spec { key_count, calls, input, output, window } = &self.spec;
+        let keys: Vec<String> = names(output).take(*key_count).collect();
+        let keeps_values = |call: &Call| call.distinct || matches!(call.function, Function::Min | Function::Max);
+        let values = if calls.iter().any(keeps_values) { ", and every value of its arguments" } else { "" };
+        let groups = format!("what each group of {} comes to{values}", listed(&keys));
+        let memory = match window {
+            Some(window) => Memory::Windows { what: groups, sources: window.sources.clone() },
+            None if keys.is_empty() && values.is_empty() => Memory::Bounded("one row".to_owned()),
+            None if keys.is_empty() => Memory::Unbounded(format!("one row{values}")),
+            None => Memory::Unbounded(groups),
+        };
+        let called = names(output).skip(*key_count).zip(calls).map(|(name, call)| call.text(input, &name));
+        let select: Vec<String> = keys.iter().cloned().chain(called).collect();
+        let is_windowed = window.is_some();
+        let it = Description::new(if is_windowed { "WindowAggregate" } else { "GroupAggregate" }, memory);
+        it.with("groupBy", keys).with("select", select)
     }
 }

@@ -8,7 +8,10 @@
 
 mod side;
 
-use super::{Operator, Out, Stats, counted};
+use super::{
+    Operator, Out, Stats, counted,
+    describe::{Description, Memory, name, names, text},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -214,5 +217,36 @@ impl Operator for Join {
     fn stats(&self) -> Stats {
         let state_bytes = self.sides.iter().map(Side::size).sum();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: 0 }
+    }
+
+    fn describe(&self) -> Description {
+        let Spec { kind, sides: [(left, left_keys), (right, right_keys)], nulls_are_equal, filter, output, .. } =
+            &self.spec;
+        let equals = if *nulls_are_equal { "IS NOT DISTINCT FROM" } else { "=" };
+        let keys = left_keys.iter().zip(right_keys);
+        let keys = keys.map(|(l, r)| format!("{} {equals} {}", name(left, *l), name(right, *r)));
+        let it = Description::new("Join", Memory::Unbounded("every row of both inputs".to_owned()))
+            .with("key", keys)
+            .with_one("joinType", kind_name(*kind).to_owned());
+        let it = match filter {
+            Some(filter) => it.with_one("where", text(filter)),
+            None => it,
+        };
+        it.with("select", names(output))
+    }
+}
+
+/// Flink's name.
+const fn kind_name(kind: JoinType) -> &'static str {
+    match kind {
+        JoinType::Inner => "InnerJoin",
+        JoinType::Left => "LeftOuterJoin",
+        JoinType::Right => "RightOuterJoin",
+        JoinType::Full => "FullOuterJoin",
+        JoinType::LeftSemi => "LeftSemiJoin",
+        JoinType::RightSemi => "RightSemiJoin",
+        JoinType::LeftAnti => "LeftAntiJoin",
+        JoinType::RightAnti => "RightAntiJoin",
+        JoinType::LeftMark | JoinType::RightMark => "MarkJoin",
     }
 }
