@@ -59,6 +59,9 @@ pub(crate) struct Definition {
     /// Why one failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// What was set when a statement was created, and counts while it runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 /// A definition that comes, changes or, without a value, goes.
@@ -171,6 +174,7 @@ mod tests {
             created_ms: 1_800_000_000_000,
             state: None,
             error: None,
+            settings: BTreeMap::new(),
         };
         Record { key: Key { kind: Kind::Table, name: "t".to_owned() }, value: Some(value) }
     }
@@ -189,6 +193,12 @@ mod tests {
         }
         let (key, value) = record.encode().unwrap();
         assert!(value.as_ref().unwrap().ends_with(br#","state":"failed","error":"why"}"#));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        if let Some(definition) = &mut record.value {
+            definition.settings.insert("sql.on-error".to_owned(), "skip".to_owned());
+        }
+        let (key, value) = record.encode().unwrap();
+        assert!(value.as_ref().unwrap().ends_with(br#","error":"why","settings":{"sql.on-error":"skip"}}"#));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         assert!(Record::decode(br#"{"kind":"model","name":"m"}"#, None).is_err());
     }

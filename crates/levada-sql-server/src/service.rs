@@ -11,7 +11,7 @@ use crate::{
 use levada_model::Str;
 use levada_sql::{
     Statement, Table,
-    statement::{Sleep, Surroundings},
+    statement::{OnError, Sleep, Surroundings},
 };
 use levada_sql_syntax::Insert;
 use levada_stream::{Caller, Handle, HandleError, Hold, Principal};
@@ -197,13 +197,16 @@ impl Service {
         self.running.lock().insert(name.to_owned(), Arc::clone(&running));
         let catalog = self.catalog();
         let owner = owner(&entry.definition.owner);
-        let statement = entry.insert.as_deref().map(|insert| self.statement(name, insert, &catalog, &owner));
+        let statement = entry.insert.as_deref().map(|insert| {
+            let statement = self.statement(name, insert, &catalog, &owner)?;
+            Ok(Statement { on_error: crate::settings::on_error(&entry.definition.settings)?, ..statement })
+        });
         match statement {
             Some(Ok(statement)) => {
                 let task = supervise(Arc::clone(self), running, alive, statement, owner, hold);
                 (self.parts.spawn)("sql-statement", Box::pin(task));
             }
-            Some(Err(refusal)) => {
+            Some(Err::<_, Refusal>(refusal)) => {
                 drop(alive);
                 self.set_state(name, State::Failed, Some(refusal.to_string())).await;
             }
@@ -212,7 +215,7 @@ impl Service {
         }
     }
 
-    /// A statement as the engine runs it.
+    /// A statement as the engine runs it, where nothing was set.
     pub(crate) fn statement(
         &self,
         name: &str,
@@ -226,7 +229,8 @@ impl Service {
         let sink = catalog.tables.get(&sink).ok_or_else(|| Refusal::unknown(format!("there is no table `{sink}`")))?;
         let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
         let tables = self.tables_for(&query, catalog, caller)?;
-        Ok(Statement { name: name.to_owned(), query, columns, tables, sink: Arc::clone(&sink.table) })
+        let (sink, on_error) = (Arc::clone(&sink.table), OnError::default());
+        Ok(Statement { name: name.to_owned(), query, columns, tables, sink, on_error })
     }
 
     /// The tables that a query of tables alone names: those that were declared, and topics as they are.

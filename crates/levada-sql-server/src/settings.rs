@@ -1,6 +1,7 @@
 //! [`Settings`]: what somebody set for the statements that follow. They are the asker's, and go with each request.
 
 use crate::Refusal;
+use levada_sql::statement::OnError;
 use std::collections::BTreeMap;
 
 /// Whether a query is answered once, or for as long as somebody looks.
@@ -12,7 +13,9 @@ pub(crate) enum Mode {
 
 const MODE: &str = "execution.runtime-mode";
 const NAME: &str = "pipeline.name";
-const KEYS: [&str; 2] = [MODE, NAME];
+const ON_ERROR: &str = "sql.on-error";
+const DEAD_LETTERS: &str = "sql.dead-letter.topic";
+const KEYS: [&str; 4] = [MODE, NAME, ON_ERROR, DEAD_LETTERS];
 
 /// What was set; all keys are known, and all values sound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +23,15 @@ pub(crate) struct Settings {
     pub(crate) mode: Option<Mode>,
     /// The next statement's name.
     pub(crate) name: Option<String>,
+    /// What becomes of records that cannot be decoded: one of [`ON_ERRORS`].
+    on_error: Option<&'static str>,
+    /// The topic that they are written to.
+    dead_letters: Option<String>,
 }
+
+const SKIP: &str = "skip";
+const DEAD_LETTER: &str = "dead-letter";
+const ON_ERRORS: [&str; 3] = ["fail", SKIP, DEAD_LETTER];
 
 impl Settings {
     pub(crate) fn read(pairs: &BTreeMap<String, String>) -> Result<Self, Refusal> {
@@ -36,6 +47,13 @@ impl Settings {
                 check_name(value)?;
                 self.name = Some(value.to_owned());
             }
+            ON_ERROR => {
+                let known = ON_ERRORS.into_iter().find(|known| *known == value.to_ascii_lowercase());
+                let wrong =
+                    || Refusal::invalid(format!("`{ON_ERROR}` is `fail`, `skip` or `dead-letter`, not `{value}`"));
+                self.on_error = Some(known.ok_or_else(wrong)?);
+            }
+            DEAD_LETTERS => self.dead_letters = Some(value.to_owned()),
             _ => return Err(unknown(key)),
         }
         Ok(())
@@ -47,6 +65,8 @@ impl Settings {
             None => *self = Self::default(),
             Some(MODE) => self.mode = None,
             Some(NAME) => self.name = None,
+            Some(ON_ERROR) => self.on_error = None,
+            Some(DEAD_LETTERS) => self.dead_letters = None,
             Some(key) => return Err(unknown(key)),
         }
         Ok(())
@@ -59,7 +79,27 @@ impl Settings {
             Mode::Batch => "batch".to_owned(),
         });
         let pairs = [(MODE, mode), (NAME, self.name.clone())];
+        let pairs = pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        pairs.chain(self.kept()).collect()
+    }
+
+    /// Those that are kept with a statement that is created.
+    pub(crate) fn kept(&self) -> BTreeMap<String, String> {
+        let pairs = [(ON_ERROR, self.on_error.map(str::to_owned)), (DEAD_LETTERS, self.dead_letters.clone())];
         pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+}
+
+/// What becomes of a statement's records that cannot be decoded, out of what was kept with it.
+pub(crate) fn on_error(kept: &BTreeMap<String, String>) -> Result<OnError, Refusal> {
+    match (kept.get(ON_ERROR).map(String::as_str), kept.get(DEAD_LETTERS)) {
+        (Some(DEAD_LETTER), Some(topic)) => Ok(OnError::DeadLetter(topic.clone())),
+        (Some(DEAD_LETTER), None) => {
+            let refusal = Refusal::invalid(format!("`{ON_ERROR}` is `{DEAD_LETTER}`, and no topic is set for them"));
+            Err(refusal.with_hint(format!("SET '{DEAD_LETTERS}' = 'topic'")))
+        }
+        (Some(SKIP), _) => Ok(OnError::Skip),
+        _ => Ok(OnError::Fail),
     }
 }
 
@@ -73,7 +113,7 @@ pub(crate) fn mode(text: &str) -> Result<Mode, Refusal> {
 }
 
 fn unknown(key: &str) -> Refusal {
-    let known = KEYS.map(|key| format!("`{key}`")).join(" and ");
+    let known = KEYS.map(|key| format!("`{key}`")).join(", ");
     let refusal = Refusal::invalid(format!("there is no setting `{key}`; there are {known}"));
     refusal.with_nearest(key, KEYS.into_iter())
 }

@@ -8,6 +8,7 @@
 
 pub mod changes;
 pub mod dataflow;
+mod datagen;
 pub mod epoch;
 mod explain;
 pub mod format;

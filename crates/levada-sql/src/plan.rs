@@ -6,6 +6,7 @@ mod session;
 mod streaming;
 mod windows;
 
+pub(crate) use expressions::physical;
 pub(crate) use functions::averages;
 pub(crate) use session::tables_of;
 pub use session::{Planner, Table};

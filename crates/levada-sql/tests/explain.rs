@@ -1,7 +1,7 @@
 //! `EXPLAIN` as it was looked at and found right. `LEVADA_GOLDEN=write` writes what there is.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use levada_sql::{Query, Statement, Table};
+use levada_sql::{Query, Statement, Table, statement::OnError};
 use levada_sql_syntax as syntax;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -52,7 +52,8 @@ fn explained(sql: &str) -> Vec<String> {
         syntax::Statement::Query(query) => Query { query, tables }.explain(),
         syntax::Statement::Insert(insert) => {
             let sink = Arc::clone(&tables[&insert.table.to_string()]);
-            Statement { name: "s".to_owned(), query: insert.query, columns: Vec::new(), tables, sink }.explain()
+            let (columns, on_error) = (Vec::new(), OnError::default());
+            Statement { name: "s".to_owned(), query: insert.query, columns, tables, sink, on_error }.explain()
         }
         other => panic!("{other}"),
     };

@@ -53,7 +53,7 @@ impl Service {
         let is_declared = |name: &String| {
             catalog.tables.contains_key(name)
                 || catalog.views.contains_key(name)
-                || catalog.tables.values().any(|entry| entry.table.topic == *name)
+                || catalog.tables.values().any(|entry| entry.table.topic() == Some(name))
         };
         names.filter(|name| !name.starts_with("__") && !is_declared(name)).collect()
     }
@@ -122,8 +122,10 @@ fn of_table(entry: &TableEntry) -> Vec<Described> {
                 let is_virtual = if *is_virtual { " VIRTUAL" } else { "" };
                 (type_text(data_type), !not_null, Some(format!("METADATA{from}{is_virtual}")))
             }
-            // No table has such yet.
-            ColumnDef::Computed { expr, .. } => (String::new(), true, Some(format!("AS {expr}"))),
+            ColumnDef::Computed { expr, .. } => {
+                let (of, is_nullable) = entry.table.column_type(&name.value).unwrap_or_default();
+                (of, is_nullable, Some(format!("AS {expr}")))
+            }
         };
         Described {
             name: name.value.clone(),

@@ -1,12 +1,17 @@
 //! Statements that run: created, stopped, started, dropped.
 
-use super::{Outcome, define::missing, may_change, named};
+use super::{
+    Outcome,
+    define::{made_if_missing, missing},
+    may_change, named,
+};
 use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
     service::{Service, with_state},
-    settings::{Settings, check_name},
+    settings::{Settings, check_name, on_error},
 };
+use levada_sql::{Statement, statement::OnError};
 use levada_sql_syntax::Insert;
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -21,6 +26,7 @@ impl Service {
     ) -> Result<Vec<String>, Refusal> {
         let _alone = self.tasks().lock().await;
         let names = names(&self.catalog(), &inserts, settings)?;
+        let on_error = on_error(&settings.kept())?;
         let mut created = Vec::with_capacity(inserts.len());
         for ((insert, text), name) in inserts.into_iter().zip(&names) {
             let (_, at) = named(&insert.table)?;
@@ -34,7 +40,12 @@ impl Service {
                 self.handle().drop_journal(name).await?;
             }
             let definition = self.definition(text, caller)?;
-            created.push((name.clone(), insert, Definition { state: Some(State::Running), ..definition }));
+            let kept = settings.kept();
+            created.push((
+                name.clone(),
+                insert,
+                Definition { state: Some(State::Running), settings: kept, ..definition },
+            ));
         }
         let decide = |catalog: &Catalog| {
             let mut records = Vec::with_capacity(created.len());
@@ -42,11 +53,15 @@ impl Service {
                 let (sink, at) = named(&insert.table)?;
                 check_new_statement(catalog, &name)?;
                 check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
-                self.statement(&name, &insert, catalog, caller)?.check()?;
+                let statement = self.statement(&name, &insert, catalog, caller)?;
+                Statement { on_error: on_error.clone(), ..statement }.check()?;
                 records.push(Record { key: Key { kind: Kind::Statement, name }, value: Some(definition) });
             }
             Ok(records)
         };
+        if let OnError::DeadLetter(topic) = &on_error {
+            made_if_missing(self, topic, &[], caller).await?;
+        }
         self.change(decide).await?;
         for name in &names {
             self.launch_kept(name).await;

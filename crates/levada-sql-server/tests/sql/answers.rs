@@ -194,3 +194,24 @@ async fn a_page_of_another_site_changes_nothing() {
     assert_eq!(rig.rows("SHOW TABLES").await, [] as [Value; 0]);
     assert_eq!(rig.send(asked("http://127.0.0.1:8088")).await.status(), 200);
 }
+
+#[tokio::test]
+async fn tables_are_made_up_computed_and_gone() {
+    let rig = Rig::new().await;
+    rig.sql(
+        "CREATE TABLE made (id INT, twice AS id * 2) WITH ('connector' = 'datagen', 'fields.id.kind' = 'sequence',
+           'fields.id.start' = '1', 'fields.id.end' = '3');
+         CREATE TABLE hole (id INT) WITH ('connector' = 'blackhole')",
+    )
+    .await;
+    let rows = rig.rows("SELECT id, twice FROM made ORDER BY id DESC").await;
+    assert_eq!(rows[0], json!({ "id": 3, "twice": 6 }));
+    assert_eq!(rows.len(), 3);
+    let described = rig.rows("DESCRIBE made").await;
+    assert_eq!((described[1]["type"].clone(), described[1]["extras"].clone()), (json!("INT"), json!("AS id * 2")));
+    rig.sql("SET 'pipeline.name' = 'fall'; INSERT INTO hole SELECT twice FROM made").await;
+    rig.wait(async || rig.statement("fall").await["rows_written"] == 3).await;
+    assert_eq!(rig.ask("GET", "/v1/tables", None).await.1[1]["topic"], json!(null));
+    assert_eq!(rig.refused("SELECT * FROM hole").await.0, 400);
+    assert_eq!(rig.sql("DROP STATEMENT fall; DROP TABLE hole").await["message"], "table `hole` is dropped");
+}

@@ -149,6 +149,6 @@ fn is_flinks_cast(from: &DataType, to: &DataType) -> bool {
 }
 
 /// An expression that can be evaluated over rows of `schema`.
-pub(super) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+pub(crate) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
     create_physical_expr(expr, schema, &ExecutionProps::new(), &Default::default())
 }

@@ -40,7 +40,6 @@ use datafusion::{
         sqlparser::ast,
     },
 };
-use futures_core::Stream as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -136,14 +135,22 @@ impl Planner {
         Ok(plan)
     }
 
+    /// As [`Self::logical`], with its expressions simplified as far as they have to be before they are evaluated.
+    pub(crate) fn simplified(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
+        Ok(self.rewritten(self.logical(query)?, vec![Arc::new(SimplifyExpressions::new())])?)
+    }
+
+    fn rewritten(&self, plan: LogicalPlan, rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>) -> Result<LogicalPlan> {
+        let context = OptimizerContext::new_with_config_options(Arc::clone(&self.options)).with_max_passes(PASSES_MAX);
+        Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
+    }
+
     /// The operators that keep the answer to a query up to date.
     ///
     /// # Errors
     /// [`PlanError`].
     pub fn streaming(&self, query: &ast::Query) -> Result<Plan, PlanError> {
-        let plan = self.logical(query)?;
-        let context = OptimizerContext::new_with_config_options(Arc::clone(&self.options)).with_max_passes(PASSES_MAX);
-        let plan = Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?;
+        let plan = self.rewritten(self.logical(query)?, rules())?;
         streaming::plan(&plan, &self.upsert_keys)
     }
 

@@ -1,6 +1,6 @@
 //! Running a [`Statement`].
 
-use super::{Statement, StatementError};
+use super::{Statement, StatementError, dead_letter::DeadLetters};
 use crate::{
     changes::Changes,
     dataflow::Dataflow,
@@ -82,6 +82,8 @@ pub struct Progress {
     pub rows_read: u64,
     /// Rows that came too late.
     pub late_rows: u64,
+    /// Records that could not be decoded, since it was started.
+    pub undecodable_records: u64,
     /// Bytes remembered, about.
     pub state_bytes: usize,
     /// Records of its topics that it has not read.
@@ -169,6 +171,8 @@ struct Running {
     /// What the plan is: what another one remembered is not understood.
     fingerprint: u64,
     sink: Sink,
+    dead_letters: Option<DeadLetters>,
+    undecodable_records: u64,
     target: Target,
     state_size_max: usize,
     epoch: u64,
@@ -210,10 +214,11 @@ impl Running {
     async fn open(statement: &Statement, surroundings: &Surroundings) -> Result<(Self, Recovered), StatementError> {
         let Plan { sources, is_append_only, dataflow, fingerprint, .. } = statement.plan()?;
         let Surroundings { handle, caller, state_size_max, .. } = surroundings;
-        let reading = Reading::open(&sources, &statement.tables, surroundings)?;
+        let mut reading = Reading::open(&sources, &statement.tables, surroundings)?;
+        reading.set_undecoded(statement.on_error.undecoded());
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
-        let topic = handle.topic(caller, &statement.sink.topic)?;
-        let sink = Sink::new(Arc::clone(&statement.sink), topic.name, topic.partition_count, is_append_only)?;
+        let sink = Sink::open(Arc::clone(&statement.sink), surroundings, is_append_only)?;
+        let dead_letters = DeadLetters::open(statement, surroundings)?;
         let target = Target { table: Arc::clone(&statement.sink), wanted: statement.wanted_columns()? };
         let running = Self {
             journal,
@@ -221,6 +226,8 @@ impl Running {
             dataflow,
             fingerprint,
             sink,
+            dead_letters,
+            undecodable_records: 0,
             target,
             state_size_max: *state_size_max,
             epoch: 0,
@@ -250,6 +257,8 @@ impl Running {
             if self.end(&epoch.time)?.hash != epoch.output_hash {
                 return Err(StatementError::NotDeterministic { number: epoch.number });
             }
+            // It was written with the epoch.
+            drop(self.reading.take_poison());
             self.epoch = epoch.number;
             self.epochs_since_snapshot += 1;
         }
@@ -270,12 +279,17 @@ impl Running {
         let read =
             reading.next(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
         let Some(Read { cut, time }) = read else { return Ok(false) };
-        let Written { outputs, hash, records } = self.end(&time)?;
+        let Written { mut outputs, hash, records } = self.end(&time)?;
+        let poison = self.reading.take_poison();
+        if let Some(dead_letters) = &self.dead_letters {
+            outputs.extend(dead_letters.outputs(poison.kept));
+        }
         let epoch = Epoch { number: self.epoch + 1, cut, time, output_hash: hash };
         self.journal.commit(outputs, Bytes::from(epoch.encode())).await?;
         self.epoch = epoch.number;
         self.epochs_since_snapshot += 1;
         self.rows_written += records;
+        self.undecodable_records += poison.count;
         Ok(true)
     }
 
@@ -327,6 +341,7 @@ impl Running {
             rows_written: self.rows_written,
             rows_read,
             late_rows: stats.late_rows,
+            undecodable_records: self.undecodable_records,
             state_bytes: stats.state_bytes,
             lag: self.reading.lag(),
             read: self.reading.read(),
