@@ -42,7 +42,7 @@ impl Service {
             Show::Columns(name) => self.describe(name, caller),
             Show::Create(kind, name) => show_create(&catalog, *kind, name),
             Show::MaterializedTables => Err(Refusal::invalid("materialized tables are not supported yet")),
-            Show::Functions => Err(Refusal::invalid("SHOW FUNCTIONS is not supported yet")),
+            Show::Functions => Ok(names_as("function name", levada_sql::plan::function_names().into_iter())),
         }
     }
 

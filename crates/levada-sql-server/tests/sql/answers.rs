@@ -6,7 +6,7 @@ use axum::{
     http::Request,
 };
 use serde_json::{Value, json};
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 #[tokio::test]
 async fn a_text_is_carried_out_up_to_the_first_error() {
@@ -210,8 +210,16 @@ async fn tables_are_made_up_computed_and_gone() {
     let described = rig.rows("DESCRIBE made").await;
     assert_eq!((described[1]["type"].clone(), described[1]["extras"].clone()), (json!("INT"), json!("AS id * 2")));
     rig.sql("SET 'pipeline.name' = 'fall'; INSERT INTO hole SELECT twice FROM made").await;
-    rig.wait(async || rig.statement("fall").await["rows_written"] == 3).await;
+    let has_fallen = async || {
+        rig.pass(Duration::from_millis(100));
+        rig.statement("fall").await["rows_written"] == 3
+    };
+    rig.wait(has_fallen).await;
     assert_eq!(rig.ask("GET", "/v1/tables", None).await.1[1]["topic"], json!(null));
+    let functions = rig.rows("SHOW FUNCTIONS").await;
+    for name in ["abs", "split_index", "sum", "tumble", "var_pop"] {
+        assert!(functions.contains(&json!({ "function name": name })), "{name}: {functions:?}");
+    }
     assert_eq!(rig.refused("SELECT * FROM hole").await.0, 400);
     assert_eq!(rig.sql("DROP STATEMENT fall; DROP TABLE hole").await["message"], "table `hole` is dropped");
 }

@@ -3,6 +3,7 @@
 use super::{
     PlanError, expressions, functions,
     streaming::{self, Plan},
+    variance,
     windows::Windows,
 };
 use crate::table::type_of;
@@ -132,7 +133,7 @@ impl Planner {
         let plan = expressions::with_flink_literals(plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         expressions::check(&plan)?;
-        Ok(plan)
+        Ok(variance::expanded(plan)?)
     }
 
     /// As [`Self::logical`], with its expressions simplified as far as they have to be before they are evaluated.
@@ -201,8 +202,19 @@ fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 fn aggregates() -> BTreeMap<String, Arc<AggregateUDF>> {
     [count_udaf(), min_max::min_udaf(), min_max::max_udaf(), functions::sum(), functions::avg()]
         .into_iter()
+        .chain(variance::all())
         .map(|function| (function.name().to_owned(), function))
         .collect()
+}
+
+/// The functions that there are, by name, those of windows among them.
+#[must_use]
+pub fn function_names() -> Vec<String> {
+    let windows = ["cumulate", "hop", "row_number", "tumble"].map(str::to_owned);
+    let scalars = expressions::scalar_functions().into_keys();
+    let mut names: Vec<String> = scalars.chain(aggregates().into_keys()).chain(windows).collect();
+    names.sort();
+    names
 }
 
 impl ContextProvider for Planner {
