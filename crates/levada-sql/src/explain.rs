@@ -9,7 +9,7 @@ use crate::{
         describe::{Description, Memory, listed, names},
     },
     plan::{Plan, Source},
-    statement::planner,
+    statement::{check_readable, planner},
     table::Changelog,
 };
 use std::{
@@ -82,6 +82,7 @@ impl Query {
     /// [`StatementError::Plan`].
     pub fn explain(&self) -> Result<Vec<String>, StatementError> {
         let plan = planner(&self.tables)?.streaming(&self.query)?;
+        check_readable(&plan.sources, &self.tables)?;
         Ok(Explanation { plan: &plan, tables: &self.tables }.lines(None))
     }
 }

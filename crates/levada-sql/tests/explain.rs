@@ -12,7 +12,9 @@ const TABLES: &str = "
         WITH ('connector' = 'upsert-kafka');
     CREATE TABLE totals (customer STRING, total BIGINT, PRIMARY KEY (customer) NOT ENFORCED)
         WITH ('connector' = 'upsert-kafka');
-    CREATE TABLE copies (id BIGINT, customer STRING) WITH ('format' = 'json');";
+    CREATE TABLE copies (id BIGINT, customer STRING) WITH ('format' = 'json');
+    CREATE TABLE made (k INT, twice AS k * 2) WITH ('connector' = 'datagen');
+    CREATE TABLE hole (k INT, n BIGINT) WITH ('connector' = 'blackhole');";
 
 const EXPLAINED: &[&str] = &[
     "SELECT id FROM orders WHERE amount > 10 AND customer LIKE 'a%'",
@@ -35,6 +37,7 @@ const EXPLAINED: &[&str] = &[
     "SELECT window_end, id FROM (SELECT window_end, id,
      ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY amount) AS n
      FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(at), INTERVAL '10' SECONDS))) AS t WHERE n <= 2",
+    "INSERT INTO hole SELECT MOD(twice, 3), COUNT(*) FROM made GROUP BY MOD(twice, 3)",
 ];
 
 fn tables() -> BTreeMap<String, Arc<Table>> {

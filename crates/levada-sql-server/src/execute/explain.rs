@@ -1,6 +1,9 @@
 //! `EXPLAIN`: how a query or statement would run.
 
-use super::{Outcome, named, statements::check_sink};
+use super::{
+    Outcome, named,
+    statements::{check_hints, check_sink},
+};
 use crate::{
     Refusal,
     service::Service,
@@ -60,7 +63,7 @@ impl Service {
     fn explain_insert(&self, insert: &Insert, caller: &Caller) -> Result<Vec<String>, Refusal> {
         let catalog = self.catalog();
         let (sink, at) = named(&insert.table)?;
-        check_sink(&catalog, &sink).map_err(|refusal| refusal.at(at))?;
+        check_hints(insert).and_then(|()| check_sink(&catalog, &sink)).map_err(|refusal| refusal.at(at))?;
         Ok(self.statement("explained", insert, &catalog, caller)?.explain()?)
     }
 }

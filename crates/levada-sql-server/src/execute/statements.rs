@@ -30,10 +30,7 @@ impl Service {
         let mut created = Vec::with_capacity(inserts.len());
         for ((insert, text), name) in inserts.into_iter().zip(&names) {
             let (_, at) = named(&insert.table)?;
-            if !insert.options.is_empty() {
-                let refusal = Refusal::invalid("a hint behind a table's name is not supported").at(at);
-                return Err(refusal.with_hint("declare another table with these options over the same topic"));
-            }
+            check_hints(&insert).map_err(|refusal| refusal.at(at))?;
             check_name(name).map_err(|refusal| refusal.at(at))?;
             // What a statement of this name had, whose end was not kept, is not this one's. One that runs stays.
             if !self.catalog().statements.contains_key(name) {
@@ -134,6 +131,15 @@ impl Service {
         may_change(caller, &entry.definition.owner, &format!("statement `{name}`"))?;
         Ok(entry.clone())
     }
+}
+
+/// That no hint is given, which nothing obeys.
+pub(super) fn check_hints(insert: &Insert) -> Result<(), Refusal> {
+    if insert.options.is_empty() {
+        return Ok(());
+    }
+    let refusal = Refusal::invalid("a hint behind a table's name is not supported");
+    Err(refusal.with_hint("declare another table with these options over the same topic"))
 }
 
 /// That no statement has this name.

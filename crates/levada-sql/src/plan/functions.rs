@@ -32,6 +32,11 @@ use datafusion::{
 };
 use std::{ops::Range, sync::Arc};
 
+/// Scalar functions of Flink that are refused, with a reason.
+pub(super) fn refused_scalars() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    rewrite::refused()
+}
+
 /// Scalar functions of our own.
 pub(super) fn scalars() -> impl Iterator<Item = Arc<ScalarUDF>> {
     [math::all(), pattern::all(), rewrite::all(), text::all()].into_iter().flatten()

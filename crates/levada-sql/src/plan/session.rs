@@ -108,7 +108,10 @@ impl Planner {
         Ok(Self {
             tables,
             upsert_keys,
-            scalars: expressions::scalar_functions(),
+            scalars: expressions::scalar_functions()
+                .into_iter()
+                .chain(functions::refused_scalars().map(|function| (function.name().to_owned(), function)))
+                .collect(),
             aggregates: aggregates(),
             windows: BTreeMap::from([("row_number".to_owned(), functions::row_number())]),
             expr_planners: vec![

@@ -288,12 +288,12 @@ fn rounded_double(value: f64, digits: i32, way: Way) -> Result<f64> {
     // The value is `unscaled * 10^-scale`.
     let scale = i64::try_from(fraction).unwrap_or(0) - i64::from(exponent);
     let dropped = scale - i64::from(digits);
+    // Decimal numbers have no negative zero.
     if dropped <= 0 {
-        return Ok(value);
+        return Ok(value + 0.0);
     }
     let quotient = divided(unscaled, u32::try_from(dropped).unwrap_or(u32::MAX), way);
     let rounded: f64 = format!("{quotient}e{}", -i64::from(digits)).parse().unwrap_or(0.0);
-    // Decimal numbers have no negative zero.
     Ok(rounded + 0.0)
 }
 
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!([round(1234.5678, -2), round(1e300, 3), round(5e-324, 2), round(0.0, 4)], [1200.0, 1e300, 0.0, 0.0]);
         let truncate = |value, digits| rounded_double(value, digits, Way::ToZero).unwrap();
         assert_eq!([truncate(42.349, 2), truncate(-1.99, 0), truncate(1999.0, -3)], [42.34, -1.0, 1000.0]);
-        assert!(truncate(-0.4, 0).is_sign_positive());
+        assert!(truncate(-0.4, 0).is_sign_positive() && round(-0.0, 2).is_sign_positive());
         assert!(rounded_double(f64::NAN, 0, Way::Nearest).is_err());
     }
 }

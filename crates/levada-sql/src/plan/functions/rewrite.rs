@@ -9,6 +9,16 @@ use datafusion::{
 };
 use std::sync::Arc;
 
+/// Functions of Flink whose values are not determined by their arguments: a replay would come to others.
+const UNDETERMINED: [&str; 3] = ["rand", "rand_integer", "uuid"];
+
+/// Functions that are known, and never supported.
+pub(super) fn refused() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    let never = |_: &super::scalar::Call<'_>| exec_err!("it is refused");
+    let any = |_: &'static str, types: &[DataType]| Ok(types.to_vec());
+    UNDETERMINED.into_iter().map(move |name| Function::new(name, any, |_, _| Ok(DataType::Null), never))
+}
+
 /// Those that stand for others; none of them is ever run.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let never = |_: &super::scalar::Call<'_>| exec_err!("it is another function");
@@ -25,6 +35,12 @@ pub(crate) fn rewritten(expr: Expr, schema: &DFSchema) -> Result<Transformed<Exp
         match func.name() {
             "if" => drop(if_types("if", &types()?)?),
             "ifnull" => drop(ifnull_types("ifnull", &types()?)?),
+            name if UNDETERMINED.contains(&name) => {
+                let name = name.to_uppercase();
+                return plan_err!(
+                    "{name} is not supported: a replay would come to other values; write it with the rows"
+                );
+            }
             _ => {}
         }
     }
