@@ -33,6 +33,11 @@ pub struct DataGen {
 }
 
 impl DataGen {
+    /// Whether no row comes behind `at`.
+    pub(crate) fn has_ended(&self, at: Offset) -> bool {
+        self.row_count.is_some_and(|count| at >= count)
+    }
+
     /// How many rows are handed on at once.
     pub(crate) fn batch_rows(&self) -> Offset {
         let size: usize = self.columns.iter().flatten().map(Values::size).sum();

@@ -64,7 +64,8 @@ impl Reading {
     ) -> Result<Self, StatementError> {
         let Surroundings { handle, caller, .. } = surroundings;
         let mut topics: Vec<TopicName> = Vec::new();
-        let (mut opened, mut partitions): (Vec<(Arc<Table>, Range<usize>)>, usize) = (Vec::new(), 0);
+        let mut opened: Vec<(Arc<Table>, Range<usize>)> = Vec::new();
+        let mut partitions = 0;
         for source in sources {
             let table = tables.get(&source.table).cloned();
             let table = table.ok_or_else(|| StatementError::Internal(format!("no table `{}`", source.table)))?;
@@ -124,7 +125,8 @@ impl Reading {
         self.to(&cut, now, take)?;
         let grown_ms = &self.grown_ms;
         let is_idle = |partition: usize| now.saturating_sub(grown_ms[partition]) >= IDLE_AFTER_MS;
-        let watermarks: Vec<_> = self.sources.iter_mut().map(|source| source.advance(&is_idle)).collect();
+        let position = self.position.as_slice();
+        let watermarks: Vec<_> = self.sources.iter_mut().map(|source| source.advance(position, &is_idle)).collect();
         if !has_rows && watermarks == self.watermarks {
             return Ok(None);
         }

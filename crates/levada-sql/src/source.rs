@@ -109,9 +109,15 @@ impl SourceReader {
         Ok(())
     }
 
-    /// Moves the watermark on to what the partitions have come to, but for those that are idle.
-    pub(crate) fn advance(&mut self, is_idle: &dyn Fn(usize) -> bool) -> Option<Timestamp> {
+    /// Moves the watermark on to what the partitions have come to, but for those that are idle; to the end of all times
+    /// where no row comes any more.
+    pub(crate) fn advance(&mut self, position: &[Offset], is_idle: &dyn Fn(usize) -> bool) -> Option<Timestamp> {
         let delay_ms = self.rowtime.and(self.table.watermark)?.delay_ms;
+        if let Rows::Generated(datagen) = &self.rows
+            && self.partitions.clone().all(|partition| datagen.has_ended(position[partition]))
+        {
+            self.watermark = Some(Timestamp::MAX);
+        }
         let awaited = self.partitions.clone().zip(&self.latest).filter(|(partition, _)| !is_idle(*partition));
         let least = awaited.map(|(_, latest)| *latest).min();
         // When all are idle it stands.

@@ -65,7 +65,7 @@ impl Pace {
 
     /// When to look again; `None` where no row comes any more.
     pub(crate) fn again_in_ms(&self, at: Offset, now_ms: Timestamp) -> Option<i64> {
-        if self.datagen.row_count.is_some_and(|count| at >= count) {
+        if self.datagen.has_ended(at) {
             return None;
         }
         let Some((row, since_ms)) = self.since else { return Some(EPOCH_MS) };

@@ -436,7 +436,7 @@ impl Operator for Aggregate {
 
     fn describe(&self) -> Description {
         let Spec { key_count, calls, input, output, window } = &self.spec;
-        let keys: Vec<String> = names(output).take(*key_count).collect();
+        let keys: Vec<String> = names(input).take(*key_count).collect();
         let keeps_values = |call: &Call| call.distinct || matches!(call.function, Function::Min | Function::Max);
         let values = if calls.iter().any(keeps_values) { ", and every value of its arguments" } else { "" };
         let groups = format!("what each group of {} comes to{values}", listed(&keys));

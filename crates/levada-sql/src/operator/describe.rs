@@ -71,7 +71,19 @@ pub(crate) fn text(expr: &Arc<dyn PhysicalExpr>) -> String {
 
 /// The planner's name of a column, without what the operator that gives it says anyway.
 fn short(name: &str) -> String {
-    if name.starts_with("row_number() ") { "ROW_NUMBER()".to_owned() } else { name.to_owned() }
+    if name.starts_with("row_number() ") {
+        return "ROW_NUMBER()".to_owned();
+    }
+    // Numbers stand with Arrow's type around them.
+    let mut name = name.to_owned();
+    for of in ["Int32(", "Int64("] {
+        while let Some((head, (number, tail))) =
+            name.split_once(of).and_then(|(head, it)| Some((head, it.split_once(')')?)))
+        {
+            name = format!("{head}{number}{tail}");
+        }
+    }
+    name
 }
 
 /// The names of columns.

@@ -86,6 +86,21 @@ async fn rows_that_are_made_up_have_a_rate_and_a_time() {
 }
 
 #[tokio::test]
+async fn windows_are_closed_when_the_last_row_was_made() {
+    let rig = Rig::new();
+    let tables = tables(TABLES);
+    let sql = "SELECT window_end, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE made, DESCRIPTOR(at), INTERVAL '1' HOUR))
+        GROUP BY window_start, window_end";
+    let mut seen: Vec<String> = Vec::new();
+    let mut take = |_: u64, rows: Rows| {
+        seen.extend(rows.rows.iter().map(|(_, row)| String::from_utf8(row.to_vec()).unwrap()));
+        if seen.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    query(&tables, sql).watch(&passing(&rig), &Stop::default(), &mut take).await.unwrap();
+    assert!(seen.len() == 1 && seen[0].ends_with(r#""n":500}"#), "{seen:?}");
+}
+
+#[tokio::test]
 async fn a_blackhole_takes_any_rows_and_gives_none() {
     let rig = Rig::new();
     let tables = tables(TABLES);

@@ -4,12 +4,15 @@ use super::{
     rig::{Rig, caller},
     sql::{insert, run_with, tables},
 };
-use levada_model::TopicName;
+use levada_model::{
+    TopicName,
+    record::{BatchBuilder, NewRecord},
+};
 use levada_sql::{Statement, StatementError, statement::OnError};
 use levada_stream::ReadError;
 
 const TABLES: &str = "
-    CREATE TABLE orders (id BIGINT, name STRING) WITH ('format' = 'json', 'key.format' = 'raw', 'key.fields' = 'name');
+    CREATE TABLE keyed (k BIGINT, id BIGINT) WITH ('format' = 'json', 'key.format' = 'json', 'key.fields' = 'k');
     CREATE TABLE plain (id BIGINT, offs BIGINT METADATA FROM 'offset') WITH ('topic' = 'orders', 'format' = 'json');
     CREATE TABLE copies (id BIGINT) WITH ('format' = 'json');";
 
@@ -47,6 +50,26 @@ async fn records_that_are_no_rows_are_left_out_and_counted() {
     run.unwrap();
     assert_eq!(ids(&rig), [r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#]);
     assert_eq!((progress.undecodable_records, progress.rows_read), (2, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_none_takes_its_record_with_it() {
+    let rig = rig().await;
+    rig.create("keyed", 1, &[]).await;
+    let mut builder = BatchBuilder::new();
+    for (key, id) in [(r#"{"k":1}"#, 1), ("no json", 2), (r#"{"k":3}"#, 3)] {
+        let value = format!("{{\"id\":{id}}}");
+        let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+        builder.push(&NewRecord { timestamp: super::rig::START_MS, key, value, headers: &[] });
+    }
+    rig.send("keyed", 0, builder.finish(), None).await.unwrap();
+    let sums = insert("sums", &tables(TABLES), "INSERT INTO copies SELECT id + k FROM keyed");
+    let error = run_with(&rig, &sums, async || {}).await.0.unwrap_err();
+    assert!(matches!(error, StatementError::Record { offset: 1, side: "key", .. }), "{error}");
+    let sums = Statement { on_error: OnError::Skip, ..sums };
+    let (run, progress) = run_with(&rig, &sums, async || {}).await;
+    run.unwrap();
+    assert_eq!((ids(&rig), progress.undecodable_records), (vec![r#"{"id":2}"#.into(), r#"{"id":6}"#.into()], 1));
 }
 
 /// Values and headers of a topic's records.

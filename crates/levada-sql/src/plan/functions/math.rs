@@ -16,7 +16,7 @@ use datafusion::{
 use std::sync::Arc;
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    let of = Function::new;
+    let of = Function::define;
     vec![
         of("ceil", number, whole, |call| whole_number(call, Way::Up)),
         of("ceiling", number, whole, |call| whole_number(call, Way::Up)),
@@ -215,6 +215,7 @@ fn rounded_type(types: &[DataType], constants: &[Option<&ScalarValue>]) -> Resul
     Ok(DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(0)))
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "what goes beyond a whole number's type wraps around")]
 fn rounding(call: &Call<'_>, way: Way) -> Result<ArrayRef> {
     let Some(values) = call.arguments.first() else { return exec_err!("there is no argument") };
     let digits: Vec<Option<i32>> = match call.arguments.get(1) {
@@ -242,7 +243,7 @@ fn rounding(call: &Call<'_>, way: Way) -> Result<ArrayRef> {
                 return Ok(Arc::clone(values));
             }
             let dropped = u32::try_from(i64::from(from) - i64::from(digits)).unwrap_or(u32::MAX);
-            let kept = u32::try_from(digits.min(0).unsigned_abs()).unwrap_or(0);
+            let kept = digits.min(0).unsigned_abs();
             let back = |value: i128| 10_i128.checked_pow(kept).and_then(|unit| value.checked_mul(unit));
             let each = |value| match divided(value, dropped, way) {
                 0 => Some(0),

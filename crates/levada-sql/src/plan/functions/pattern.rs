@@ -14,8 +14,8 @@ const COMPILED_SIZE_MAX: usize = 1 << 20;
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
-        Function::new("regexp_replace", replace_types, text, replace),
-        Function::new("regexp_extract", extract_types, text, extract),
+        Function::define("regexp_replace", replace_types, text, replace),
+        Function::define("regexp_extract", extract_types, text, extract),
     ]
 }
 

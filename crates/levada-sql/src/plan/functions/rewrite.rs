@@ -16,15 +16,15 @@ const UNDETERMINED: [&str; 3] = ["rand", "rand_integer", "uuid"];
 pub(super) fn refused() -> impl Iterator<Item = Arc<ScalarUDF>> {
     let never = |_: &super::scalar::Call<'_>| exec_err!("it is refused");
     let any = |_: &'static str, types: &[DataType]| Ok(types.to_vec());
-    UNDETERMINED.into_iter().map(move |name| Function::new(name, any, |_, _| Ok(DataType::Null), never))
+    UNDETERMINED.into_iter().map(move |name| Function::define(name, any, |_, _| Ok(DataType::Null), never))
 }
 
 /// Those that stand for others; none of them is ever run.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let never = |_: &super::scalar::Call<'_>| exec_err!("it is another function");
     vec![
-        Function::new("if", if_types, |types, _| Ok(common(types.get(1..).unwrap_or_default())), never),
-        Function::new("ifnull", ifnull_types, |types, _| Ok(common(types)), never),
+        Function::define("if", if_types, |types, _| Ok(common(types.get(1..).unwrap_or_default())), never),
+        Function::define("ifnull", ifnull_types, |types, _| Ok(common(types)), never),
     ]
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Function {
 }
 
 impl Function {
-    pub(super) fn new(name: &'static str, takes: Takes, gives: Gives, run: Run) -> Arc<ScalarUDF> {
+    pub(super) fn define(name: &'static str, takes: Takes, gives: Gives, run: Run) -> Arc<ScalarUDF> {
         let signature = Signature::user_defined(Volatility::Immutable);
         Arc::new(ScalarUDF::from(Self { name, takes, gives, run, is_draft: true, signature }))
     }

@@ -14,7 +14,7 @@ use sha2::Sha256;
 use std::sync::Arc;
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    let of = Function::new;
+    let of = Function::define;
     vec![
         of("concat", any_texts, text, concat),
         of("concat_ws", separated, text, concat_ws),
