@@ -158,8 +158,8 @@ impl Planner {
         streaming::plan(&plan, &self.upsert_keys)
     }
 
-    /// The answer to a query over the rows that the tables have, in no more than `size_max` bytes: neither the answer nor
-    /// what leads to it takes more. Nothing of it is put on disk.
+    /// The answer to a query over the rows that the tables have, in no more than `size_max` bytes: neither the answer
+    /// nor what leads to it takes more. Nothing of it is put on disk.
     ///
     /// # Errors
     /// [`PlanError`], [`PlanError::AnswerTooLarge`] among them.

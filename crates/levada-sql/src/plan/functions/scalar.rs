@@ -36,8 +36,8 @@ type Run = fn(&Call<'_>) -> Result<ArrayRef>;
 
 /// See the module.
 ///
-/// When a query is planned first, the types of its numbers are not Flink's yet: a function is a *draft* then, which takes
-/// anything. [`sharpened`] makes it what it is.
+/// When a query is planned first, the types of its numbers are not Flink's yet: a function is a *draft* then, which
+/// takes anything. [`sharpened`] makes it what it is.
 #[derive(Clone, Debug)]
 pub(super) struct Function {
     /// As it is written, in small letters.
