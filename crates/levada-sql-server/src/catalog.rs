@@ -62,6 +62,9 @@ pub(crate) struct Definition {
     /// Of materialized tables: where their rows come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) materialized: Option<Materialized>,
+    /// What was set when a statement was created, and counts while it runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 /// What makes a table a materialized one.
@@ -197,6 +200,7 @@ mod tests {
             state: None,
             error: None,
             materialized: None,
+            settings: BTreeMap::new(),
         };
         Record { key: Key { kind: Kind::Table, name: "t".to_owned() }, value: Some(value) }
     }
@@ -222,6 +226,12 @@ mod tests {
         }
         let (key, value) = record.encode().unwrap();
         assert!(value.as_ref().unwrap().ends_with(br#","state":"failed","error":"why"}"#));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        if let Some(definition) = &mut record.value {
+            definition.settings.insert("sql.on-error".to_owned(), "skip".to_owned());
+        }
+        let (key, value) = record.encode().unwrap();
+        assert!(value.as_ref().unwrap().ends_with(br#","error":"why","settings":{"sql.on-error":"skip"}}"#));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         assert!(Record::decode(br#"{"kind":"model","name":"m"}"#, None).is_err());
     }

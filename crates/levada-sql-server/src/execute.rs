@@ -2,6 +2,7 @@
 
 mod create_as;
 mod define;
+mod explain;
 mod lookup;
 mod materialized;
 mod show;
@@ -187,7 +188,7 @@ impl Service {
             Statement::Drop(DropObject { kind: ObjectKind::MaterializedTable, if_exists, name }) => {
                 self.drop_materialized(&name, if_exists, caller).await
             }
-            Statement::Explain(_) => Err(Refusal::invalid("EXPLAIN is not supported yet")),
+            Statement::Explain(explain) => self.explain(explain, settings, caller),
         }
     }
 
@@ -214,11 +215,12 @@ impl Service {
     ) -> Result<(Answer, Option<u64>), Refusal> {
         self.check_places(&read_after, caller)?;
         let surroundings = self.surroundings(caller);
+        let topics: BTreeSet<String> =
+            query.tables.values().filter_map(|table| table.topic()).map(str::to_owned).collect();
         if let Some((name, view)) = self.view_of(query, caller)? {
             let mut versions = view.versions();
             if versions.borrow().is_some() {
-                let topic = query.tables[&name].topic.clone();
-                self.behind_statements(BTreeSet::from([topic]), &mut read_after, caller).await?;
+                self.behind_statements(topics.clone(), &mut read_after, caller).await?;
                 let read = |version: &Option<Arc<Version>>| version.as_ref().map(|it| it.read().clone());
                 let offsets = read_after.offsets.clone();
                 until(&mut versions, &offsets, &mut read_after, read).await?;
@@ -230,7 +232,6 @@ impl Service {
                 }
             }
         }
-        let topics = query.tables.values().map(|table| table.topic.clone()).collect();
         self.behind_statements(topics, &mut read_after, caller).await?;
         Ok((query.answer(&surroundings, values, &mut read_after).await?, None))
     }
@@ -266,7 +267,8 @@ impl Service {
         let running = materialized.and_then(|materialized| self.running(&materialized.statement));
         let Some(view) = running.and_then(|running| running.view().cloned()) else { return Ok(None) };
         // Whoever may read the topic may read what is in it.
-        self.handle().inputs(caller, &[self.handle().topic(caller, &table.topic)?.name])?;
+        let Some(topic) = table.topic() else { return Ok(None) };
+        self.handle().inputs(caller, &[self.handle().topic(caller, topic)?.name])?;
         Ok(Some((name.clone(), view)))
     }
 

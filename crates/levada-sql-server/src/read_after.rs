@@ -129,8 +129,9 @@ impl Service {
         for (name, entry) in &catalog.statements {
             let Some(insert) = entry.insert.as_deref().filter(|_| entry.state() != State::Dropping) else { continue };
             let statement = self.statement(name, insert, &catalog, caller)?;
-            let inputs = statement.tables.values().map(|table| table.topic.clone()).collect();
-            steps.push(Step { statement: name.clone(), inputs, output: statement.sink.topic.clone() });
+            let inputs = statement.tables.values().filter_map(|table| table.topic()).map(str::to_owned).collect();
+            let Some(output) = statement.sink.topic().map(str::to_owned) else { continue };
+            steps.push(Step { statement: name.clone(), inputs, output });
         }
         Ok(in_order(steps, topics))
     }

@@ -11,7 +11,7 @@ use crate::{
 use levada_model::Str;
 use levada_sql::{
     Statement, Table, View,
-    statement::{Sleep, Surroundings},
+    statement::{OnError, Sleep, Surroundings},
 };
 use levada_sql_syntax::Insert;
 use levada_stream::{Caller, Handle, HandleError, Hold, Principal};
@@ -257,14 +257,16 @@ impl Service {
         let (running, alive) = Running::new(view.clone());
         self.running.lock().insert(name.to_owned(), Arc::clone(&running));
         let owner = owner(&entry.definition.owner);
-        let statement = entry.insert.as_deref().map(|insert| self.statement(name, insert, &catalog, &owner));
-        let statement = statement.map(|statement| statement.map(|statement| Statement { view, ..statement }));
+        let statement = entry.insert.as_deref().map(|insert| {
+            let statement = self.statement(name, insert, &catalog, &owner)?;
+            Ok(Statement { on_error: crate::settings::on_error(&entry.definition.settings)?, view, ..statement })
+        });
         match statement {
             Some(Ok(statement)) => {
                 let task = supervise(Arc::clone(self), running, alive, statement, owner, hold);
                 (self.parts.spawn)("sql-statement", Box::pin(task));
             }
-            Some(Err(refusal)) => {
+            Some(Err::<_, Refusal>(refusal)) => {
                 drop(alive);
                 self.set_state(name, State::Failed, Some(refusal.to_string())).await;
             }
@@ -273,7 +275,7 @@ impl Service {
         }
     }
 
-    /// A statement as the engine runs it.
+    /// A statement as the engine runs it, where nothing was set.
     pub(crate) fn statement(
         &self,
         name: &str,
@@ -287,7 +289,8 @@ impl Service {
         let sink = catalog.tables.get(&sink).ok_or_else(|| Refusal::unknown(format!("there is no table `{sink}`")))?;
         let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
         let tables = self.tables_for(&query, catalog, caller)?;
-        Ok(Statement { name: name.to_owned(), query, columns, tables, sink: Arc::clone(&sink.table), view: None })
+        let (sink, on_error) = (Arc::clone(&sink.table), OnError::default());
+        Ok(Statement { name: name.to_owned(), query, columns, tables, sink, on_error, view: None })
     }
 
     /// The tables that a query of tables alone names: those that were declared, and topics as they are.
@@ -349,7 +352,12 @@ impl Service {
         let catalog = self.catalog();
         if let (Some(table), Some(statement)) = (catalog.table_of(name), catalog.statements.get(name)) {
             // Its rows are the statement's, and mean nothing without it.
-            match self.parts.handle.delete_topic(&owner(&statement.definition.owner), &table.table.topic).await {
+            let owner = owner(&statement.definition.owner);
+            let deleted = match table.table.topic() {
+                Some(topic) => self.parts.handle.delete_topic(&owner, topic).await,
+                None => Ok(()),
+            };
+            match deleted {
                 Ok(()) | Err(HandleError::UnknownTopic(_)) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -3,7 +3,7 @@
 use crate::{Refusal, read_after};
 use levada_sql::{
     query::ReadAfter,
-    statement::{Positions, Sleep},
+    statement::{OnError, Positions, Sleep},
 };
 use std::collections::BTreeMap;
 
@@ -18,7 +18,9 @@ const MODE: &str = "execution.runtime-mode";
 const NAME: &str = "pipeline.name";
 const READ_AFTER: &str = "sql.read-after";
 const READ_AFTER_TIMEOUT: &str = "sql.read-after.timeout";
-const KEYS: [&str; 4] = [MODE, NAME, READ_AFTER, READ_AFTER_TIMEOUT];
+const ON_ERROR: &str = "sql.on-error";
+const DEAD_LETTERS: &str = "sql.dead-letter.topic";
+const KEYS: [&str; 6] = [MODE, NAME, READ_AFTER, READ_AFTER_TIMEOUT, ON_ERROR, DEAD_LETTERS];
 
 /// What was set; all keys are known, and all values sound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +32,15 @@ pub(crate) struct Settings {
     pub(crate) read_after: Positions,
     /// How long is waited for that.
     pub(crate) read_after_timeout_ms: Option<u32>,
+    /// What becomes of records that cannot be decoded: one of [`ON_ERRORS`].
+    on_error: Option<&'static str>,
+    /// The topic that they are written to.
+    dead_letters: Option<String>,
 }
+
+const SKIP: &str = "skip";
+const DEAD_LETTER: &str = "dead-letter";
+const ON_ERRORS: [&str; 3] = ["fail", SKIP, DEAD_LETTER];
 
 impl Settings {
     pub(crate) fn read(pairs: &BTreeMap<String, String>) -> Result<Self, Refusal> {
@@ -48,6 +58,13 @@ impl Settings {
             }
             READ_AFTER => self.read_after = read_after::offsets(value)?,
             READ_AFTER_TIMEOUT => self.read_after_timeout_ms = Some(read_after::span_ms(value)?),
+            ON_ERROR => {
+                let known = ON_ERRORS.into_iter().find(|known| *known == value.to_ascii_lowercase());
+                let wrong =
+                    || Refusal::invalid(format!("`{ON_ERROR}` is `fail`, `skip` or `dead-letter`, not `{value}`"));
+                self.on_error = Some(known.ok_or_else(wrong)?);
+            }
+            DEAD_LETTERS => self.dead_letters = Some(value.to_owned()),
             _ => return Err(unknown(key)),
         }
         Ok(())
@@ -61,6 +78,8 @@ impl Settings {
             Some(NAME) => self.name = None,
             Some(READ_AFTER) => self.read_after.clear(),
             Some(READ_AFTER_TIMEOUT) => self.read_after_timeout_ms = None,
+            Some(ON_ERROR) => self.on_error = None,
+            Some(DEAD_LETTERS) => self.dead_letters = None,
             Some(key) => return Err(unknown(key)),
         }
         Ok(())
@@ -84,7 +103,27 @@ impl Settings {
         let read_after = (!self.read_after.is_empty()).then(|| read_after::text(&self.read_after));
         let timeout = self.read_after_timeout_ms.map(|span| format!("{span} ms"));
         let pairs = [(MODE, mode), (NAME, self.name.clone()), (READ_AFTER, read_after), (READ_AFTER_TIMEOUT, timeout)];
+        let pairs = pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        pairs.chain(self.kept()).collect()
+    }
+
+    /// Those that are kept with a statement that is created.
+    pub(crate) fn kept(&self) -> BTreeMap<String, String> {
+        let pairs = [(ON_ERROR, self.on_error.map(str::to_owned)), (DEAD_LETTERS, self.dead_letters.clone())];
         pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+}
+
+/// What becomes of a statement's records that cannot be decoded, out of what was kept with it.
+pub(crate) fn on_error(kept: &BTreeMap<String, String>) -> Result<OnError, Refusal> {
+    match (kept.get(ON_ERROR).map(String::as_str), kept.get(DEAD_LETTERS)) {
+        (Some(DEAD_LETTER), Some(topic)) => Ok(OnError::DeadLetter(topic.clone())),
+        (Some(DEAD_LETTER), None) => {
+            let refusal = Refusal::invalid(format!("`{ON_ERROR}` is `{DEAD_LETTER}`, and no topic is set for them"));
+            Err(refusal.with_hint(format!("SET '{DEAD_LETTERS}' = 'topic'")))
+        }
+        (Some(SKIP), _) => Ok(OnError::Skip),
+        _ => Ok(OnError::Fail),
     }
 }
 

@@ -9,7 +9,9 @@
 mod answer;
 pub mod changes;
 pub mod dataflow;
+mod datagen;
 pub mod epoch;
+mod explain;
 pub mod format;
 mod operator;
 pub mod pg_catalog;

@@ -2,6 +2,7 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod consolidate;
+pub(crate) mod describe;
 pub(crate) mod interval_join;
 pub(crate) mod join;
 pub(crate) mod project;
@@ -17,6 +18,7 @@ use crate::{
     epoch::Time,
     snapshot::{Reader, SnapshotError, Writer},
 };
+use describe::Description;
 use levada_model::Timestamp;
 
 /// What an operator gives on.
@@ -43,6 +45,9 @@ pub(crate) trait Operator: Send {
 
     /// How much is remembered, and was done.
     fn stats(&self) -> Stats;
+
+    /// What it does and remembers, in words.
+    fn describe(&self) -> Description;
 }
 
 /// Up to when an operator's rows have come.

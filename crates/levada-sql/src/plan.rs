@@ -5,10 +5,12 @@ mod functions;
 mod session;
 mod streaming;
 mod temporal;
+mod variance;
 mod windows;
 
+pub(crate) use expressions::physical;
 pub(crate) use functions::averages;
-pub use session::{Planner, Table};
+pub use session::{Planner, Table, function_names};
 pub(crate) use session::{collected, tables_of};
 pub use streaming::{Plan, Source};
 
@@ -43,6 +45,11 @@ fn plain(error: &DataFusionError) -> String {
     for prefix in ["Error during planning: ", "Schema error: ", "type_coercion caused by ", "SQL error: "] {
         rest = rest.strip_prefix(prefix).unwrap_or(rest);
     }
+    let rest = match rest.split_once(" user-defined coercion failed with: ") {
+        Some((_, rest)) => rest.strip_prefix("Error during planning: ").unwrap_or(rest),
+        None => rest,
+    };
+    let rest = rest.split(" No function matches the given name").next().unwrap_or(rest);
     // Its second half lists functions by the types that they would take.
     let rest = rest.split("\n\tCandidate functions:").next().unwrap_or(rest).trim_end();
     rest.replace(['\n', '\t'], " ")

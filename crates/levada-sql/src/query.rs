@@ -9,7 +9,7 @@ use crate::{
     operator::{Operator as _, Out, consolidate::Consolidate, upsert::Upsert},
     plan::{self, Plan, Source},
     reading::{Read, Reading},
-    statement::{Positions, Sleep, Stop, Surroundings, moved, planner},
+    statement::{Positions, Sleep, Stop, Surroundings, check_readable, moved, planner},
     table::Table,
     types::{Item, Type},
     value::Value,
@@ -122,8 +122,18 @@ impl Query {
     /// # Errors
     /// [`StatementError::Plan`].
     pub fn columns(&self) -> Result<Vec<Column>, StatementError> {
+        check_readable(&self.sources(), &self.tables)?;
         let plan = planner(&self.tables)?.logical(&self.query)?;
         columns(plan.schema().inner())
+    }
+
+    /// Its tables, wholly.
+    fn sources(&self) -> Vec<Source> {
+        let source = |name: String| {
+            let schema = Arc::clone(&self.tables[&name].schema);
+            Source { table: name, columns: (0..schema.fields().len()).collect(), schema }
+        };
+        plan::tables_of(&self.query, self.tables.keys()).into_iter().map(source).collect()
     }
 
     /// Whether rows of its answer only come and never go.
@@ -160,14 +170,10 @@ impl Query {
         values: &[Value],
         read_after: &mut ReadAfter,
     ) -> Result<Answer, StatementError> {
-        let named = plan::tables_of(&self.query, self.tables.keys());
-        let source = |name: &String| {
-            let schema = Arc::clone(&self.tables[name].schema);
-            Source { table: name.clone(), columns: (0..schema.fields().len()).collect(), schema }
-        };
-        let sources: Vec<Source> = named.iter().map(source).collect();
+        let sources = self.sources();
         let mut reading = Reading::open(&sources, &self.tables, surroundings)?;
-        let mut rows: Vec<Vec<Changes>> = vec![Vec::new(); named.len()];
+        reading.make_whole()?;
+        let mut rows: Vec<Vec<Changes>> = vec![Vec::new(); sources.len()];
         let mut size = 0;
         let limit = surroundings.state_size_max;
         let mut growth = reading.growth();

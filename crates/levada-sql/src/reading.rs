@@ -3,17 +3,18 @@
 use crate::{
     StatementError,
     changes::Changes,
+    datagen::Pace,
     epoch::Time,
     operator::counted,
     plan::Source,
     snapshot::{Reader, Writer},
-    source::SourceReader,
+    source::{Poison, SourceReader, Stretch, Undecoded},
     statement::{Positions, Surroundings},
-    table::Table,
+    table::{Connector, Table},
 };
 use levada_model::{Offset, Timestamp, TopicName};
 use levada_stream::{Growth, Handle, Hold, Inputs};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 /// A partition from which nothing came for this long, and of which all was read, is not waited for.
 const IDLE_AFTER_MS: i64 = 5_000;
@@ -36,6 +37,9 @@ pub(crate) struct Reading {
     handle: Handle,
     inputs: Inputs,
     sources: Vec<SourceReader>,
+    /// Of each table that is made up, in the order of the sources: how its rows come. Behind the partitions of topics,
+    /// each is a partition whose offsets count its rows.
+    paces: Vec<Pace>,
     /// What is read of the inputs.
     position: Vec<Offset>,
     /// Whether there was a cut when it was asked for last: not while a transaction goes on that the broker found open.
@@ -47,6 +51,8 @@ pub(crate) struct Reading {
     idle: Vec<bool>,
     rows_read: u64,
     bytes_read: u64,
+    /// Records that were no rows.
+    poison: Poison,
     /// Keeps what comes from somewhere on from retention and compaction.
     hold: Hold,
 }
@@ -60,20 +66,34 @@ impl Reading {
     ) -> Result<Self, StatementError> {
         let Surroundings { handle, caller, .. } = surroundings;
         let mut topics: Vec<TopicName> = Vec::new();
-        let mut readers = Vec::new();
+        let mut opened: Vec<(Arc<Table>, Range<usize>)> = Vec::new();
         let mut partitions = 0;
         for source in sources {
             let table = tables.get(&source.table).cloned();
             let table = table.ok_or_else(|| StatementError::Internal(format!("no table `{}`", source.table)))?;
-            let info = handle.topic(caller, &table.topic)?;
-            let count = usize::try_from(info.partition_count).unwrap_or(0);
-            // One topic may be several tables.
-            topics.push(info.name);
-            readers.push(SourceReader::new(table, &source.columns, partitions..partitions + count)?);
+            let mut count = 0;
+            if let Some(topic) = table.topic() {
+                let info = handle.topic(caller, topic)?;
+                count = usize::try_from(info.partition_count).unwrap_or(0);
+                // One topic may be several tables.
+                topics.push(info.name);
+            }
+            opened.push((table, partitions..partitions + count));
             partitions += count;
         }
+        let (all_partitions, mut paces) = (partitions, Vec::new());
+        let mut readers = Vec::with_capacity(opened.len());
+        for ((table, mut partitions), source) in opened.into_iter().zip(sources) {
+            if let Connector::DataGen(datagen) = &table.connector {
+                let place = all_partitions + paces.len();
+                paces.push(Pace::new(Arc::clone(datagen)));
+                partitions = place..place + 1;
+            }
+            readers.push(SourceReader::new(table, &source.columns, partitions)?);
+        }
         let inputs = handle.inputs(caller, &topics)?;
-        let position = inputs.start();
+        let mut position = inputs.start();
+        position.resize(position.len() + paces.len(), 0);
         Ok(Self {
             handle: handle.clone(),
             hold: inputs.hold(&position),
@@ -82,10 +102,12 @@ impl Reading {
             idle: vec![false; readers.len()],
             inputs,
             sources: readers,
+            paces,
             position,
             has_cut: false,
             rows_read: 0,
             bytes_read: 0,
+            poison: Poison::default(),
         })
     }
 
@@ -94,17 +116,20 @@ impl Reading {
         let now = self.handle.now_ms();
         let cut = self.inputs.cut(&self.position);
         self.has_cut = cut.is_some();
-        let Some(cut) = cut else { return Ok(None) };
+        let Some(mut cut) = cut else { return Ok(None) };
+        let made = self.position.get(cut.len()..).unwrap_or_default();
+        cut.extend(self.paces.iter_mut().zip(made).map(|(pace, at)| pace.due(*at, now)));
         for ((grown, at), cut) in self.grown_ms.iter_mut().zip(&self.position).zip(&cut) {
             if cut > at {
                 *grown = now;
             }
         }
         let has_rows = cut != self.position;
-        self.to(&cut, take)?;
+        self.to(&cut, now, take)?;
         let grown_ms = &self.grown_ms;
         let is_idle = |partition: usize| now.saturating_sub(grown_ms[partition]) >= IDLE_AFTER_MS;
-        let watermarks: Vec<_> = self.sources.iter_mut().map(|source| source.advance(&is_idle)).collect();
+        let position = self.position.as_slice();
+        let watermarks: Vec<_> = self.sources.iter_mut().map(|source| source.advance(position, &is_idle)).collect();
         // A table alone waits for nobody.
         let is_one_of_several = self.sources.iter().filter(|source| source.has_watermark()).count() > 1;
         let idle: Vec<bool> = self.sources.iter().map(|source| is_one_of_several && source.is_idle(&is_idle)).collect();
@@ -119,7 +144,7 @@ impl Reading {
     /// Reads what an epoch read that was recorded.
     pub(crate) fn again(&mut self, cut: &[Offset], time: &Time, take: Take<'_>) -> Result<(), StatementError> {
         self.check_partitions(cut.len())?;
-        self.to(cut, take)?;
+        self.to(cut, time.processing_ms, take)?;
         self.watermarks.clone_from(&time.watermarks);
         self.idle.clone_from(&time.idle);
         for (source, watermark) in self.sources.iter_mut().zip(&time.watermarks) {
@@ -128,10 +153,11 @@ impl Reading {
         Ok(())
     }
 
-    fn to(&mut self, cut: &[Offset], take: Take<'_>) -> Result<(), StatementError> {
-        let Self { sources, inputs, position, rows_read, bytes_read, .. } = self;
+    fn to(&mut self, cut: &[Offset], now_ms: Timestamp, take: Take<'_>) -> Result<(), StatementError> {
+        let Self { sources, inputs, position, rows_read, bytes_read, poison, .. } = self;
+        let stretch = Stretch { from: position.as_slice(), to: cut, now_ms };
         for (number, source) in sources.iter_mut().enumerate() {
-            source.read(inputs, position, cut, &mut |changes| {
+            source.read(inputs, stretch, poison, &mut |changes| {
                 *rows_read += counted(changes.len());
                 *bytes_read += counted(changes.rows().get_array_memory_size());
                 take(number, changes)
@@ -139,6 +165,31 @@ impl Reading {
         }
         position.copy_from_slice(cut);
         Ok(())
+    }
+
+    /// Each table is read as a whole at once.
+    ///
+    /// # Errors
+    /// Where a table has no end.
+    pub(crate) fn make_whole(&mut self) -> Result<(), StatementError> {
+        for pace in &mut self.paces {
+            if !pace.make_whole() {
+                let message = "a table of `datagen` has no end, and an answer that is given once would have none: say \
+                               'number-of-rows' in the table, or watch the query";
+                return Err(StatementError::Columns(message.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of records that cannot be decoded.
+    pub(crate) fn set_undecoded(&mut self, undecoded: Undecoded) {
+        self.sources.iter_mut().for_each(|source| source.set_undecoded(undecoded));
+    }
+
+    /// Records that could not be decoded since the last call.
+    pub(crate) fn take_poison(&mut self) -> Poison {
+        std::mem::take(&mut self.poison)
     }
 
     const fn check_partitions(&self, before: usize) -> Result<(), StatementError> {
@@ -174,12 +225,12 @@ impl Reading {
         if !self.has_cut {
             return Some(CUT_AGAIN_AFTER);
         }
-        if self.sources.iter().all(|source| !source.has_watermark()) {
-            return None;
-        }
         let now = self.handle.now_ms();
-        let left = self.grown_ms.iter().map(|grown| IDLE_AFTER_MS - now.saturating_sub(*grown));
-        let least = left.filter(|left| *left > 0).min()?;
+        let made = self.position.iter().skip(self.inputs.partitions().len()).zip(&self.paces);
+        let made = made.filter_map(|(at, pace)| pace.again_in_ms(*at, now));
+        let waits = self.sources.iter().any(SourceReader::has_watermark);
+        let idle = self.grown_ms.iter().filter(|_| waits).map(|grown| IDLE_AFTER_MS - now.saturating_sub(*grown));
+        let least = made.chain(idle.filter(|left| *left > 0)).min()?;
         Some(Duration::from_millis(u64::try_from(least).unwrap_or(0)))
     }
 

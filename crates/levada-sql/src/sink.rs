@@ -4,7 +4,7 @@ use crate::{
     changes::Changes,
     format::{Encoded, Encoder, encoder},
     operator::{aggregate::milliseconds, counted},
-    statement::StatementError,
+    statement::{StatementError, Surroundings},
     table::{Changelog, Origin, Table},
 };
 use bytes::Bytes;
@@ -23,8 +23,8 @@ use twox_hash::XxHash3_64;
 /// Writes rows to a table.
 pub(crate) struct Sink {
     table: Arc<Table>,
-    topic: TopicName,
-    partition_count: PartitionIndex,
+    /// Its topic and how many partitions that has; without one, rows are gone.
+    topic: Option<(TopicName, PartitionIndex)>,
     key: Option<(Vec<usize>, Box<dyn Encoder>)>,
     value: (Vec<usize>, Box<dyn Encoder>),
     timestamp: Option<usize>,
@@ -40,12 +40,14 @@ pub(crate) struct Written {
 }
 
 impl Sink {
-    pub(crate) fn new(
+    pub(crate) fn open(
         table: Arc<Table>,
-        topic: TopicName,
-        partition_count: PartitionIndex,
+        surroundings: &Surroundings,
         is_append_only: bool,
     ) -> Result<Self, StatementError> {
+        let Surroundings { handle, caller, .. } = surroundings;
+        let topic = table.topic().map(|topic| handle.topic(caller, topic)).transpose()?;
+        let topic = topic.map(|info| (info.name, info.partition_count));
         let fields =
             |columns: &[usize]| columns.iter().map(|at| Arc::clone(&table.schema.fields()[*at])).collect::<Fields>();
         let keys = table.columns_of(Origin::Key);
@@ -59,19 +61,23 @@ impl Sink {
             .collect();
         let value = encoder(&table.value_format, &fields(&values))?;
         let timestamp = table.columns_of(Origin::Timestamp).first().copied();
-        Ok(Self { table, topic, partition_count, key, value: (values, value), timestamp, is_append_only })
+        Ok(Self { table, topic, key, value: (values, value), timestamp, is_append_only })
     }
 
     /// The records of an epoch's changes, whose columns are the table's.
     pub(crate) fn write(&mut self, changes: &[Changes], now: Timestamp) -> Result<Written, StatementError> {
-        let mut written = Writing { by_partition: BTreeMap::new(), hash: 0, records: 0 };
+        let Some((topic, partition_count)) = self.topic.clone() else {
+            let records = changes.iter().map(|changes| counted(changes.len())).sum();
+            return Ok(Written { outputs: Vec::new(), hash: 0, records });
+        };
+        let mut written = Writing { partition_count, by_partition: BTreeMap::new(), hash: 0, records: 0 };
         let keys = changes.iter().map(|changes| self.keys_of(changes)).collect::<Result<Vec<_>, _>>()?;
         let shown = self.shown_keys(changes, &keys)?;
         for (changes, keys) in changes.iter().zip(&keys) {
             self.write_rows(changes, keys, &shown, now, &mut written)?;
         }
         let outputs = written.by_partition.into_iter();
-        let outputs = outputs.map(|(partition, records)| Output { topic: self.topic.clone(), partition, records });
+        let outputs = outputs.map(|(partition, records)| Output { topic: topic.clone(), partition, records });
         Ok(Written { outputs: outputs.collect(), hash: written.hash, records: written.records })
     }
 
@@ -128,7 +134,7 @@ impl Sink {
             let value = if weight < 0 { None } else { encoded(&mut **encoder, &columns, row)? };
             let time = times.as_ref().filter(|times| times.is_valid(row)).map(|times| times.value(row));
             for _ in 0..weight.max(1) {
-                written.add(self.partition_count, time.unwrap_or(now), key.as_ref(), value.as_ref());
+                written.add(time.unwrap_or(now), key.as_ref(), value.as_ref());
             }
         }
         Ok(())
@@ -146,6 +152,7 @@ fn encoded(encoder: &mut dyn Encoder, columns: &[ArrayRef], row: usize) -> Resul
 }
 
 struct Writing {
+    partition_count: PartitionIndex,
     by_partition: BTreeMap<PartitionIndex, Vec<OutputRecord>>,
     /// Of each part with what came before it as the seed.
     hash: u64,
@@ -153,14 +160,14 @@ struct Writing {
 }
 
 impl Writing {
-    fn add(&mut self, partitions: PartitionIndex, timestamp: Timestamp, key: Option<&Bytes>, value: Option<&Bytes>) {
+    fn add(&mut self, timestamp: Timestamp, key: Option<&Bytes>, value: Option<&Bytes>) {
         for part in [key, value] {
             let length = part.map_or(u64::MAX, |part| counted(part.len()));
             let part = part.map_or(&[][..], |part| part);
             self.hash = XxHash3_64::oneshot_with_seed(self.hash.wrapping_add(length), part);
         }
         // Without a key, rows that are alike go to the same partition, so that a replay decides the same.
-        let partition = partition_of_key(key.or(value).map_or(&[][..], |part| part), partitions);
+        let partition = partition_of_key(key.or(value).map_or(&[][..], |part| part), self.partition_count);
         let record = OutputRecord { timestamp, key: key.cloned(), value: value.cloned(), headers: Vec::new() };
         self.by_partition.entry(partition).or_default().push(record);
         self.records += 1;

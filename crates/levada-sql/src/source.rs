@@ -1,190 +1,123 @@
-//! [`SourceReader`]: records of a table's partitions as rows.
+//! [`SourceReader`]: a table's rows, out of the records of its topic or made up, with what is computed of them.
+
+mod records;
+
+pub(crate) use records::{Poison, Undecoded};
 
 use crate::{
     changes::Changes,
-    format::{Columns, Decoded, Decoder, decoder},
+    datagen::DataGen,
     operator::aggregate::milliseconds,
     snapshot::{Reader, SnapshotError, Writer},
     statement::StatementError,
-    table::{Changelog, Origin, Table},
+    table::{Connector, Table, computed::Computing},
 };
-use datafusion::arrow::{
-    array::{ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray},
-    compute::max,
-    datatypes::SchemaRef,
-};
+use datafusion::arrow::{array::RecordBatch, compute::max};
 use levada_model::{Offset, Timestamp};
-use levada_stream::{Inputs, ReadError};
+use levada_stream::Inputs;
+use records::Records;
 use std::{ops::Range, sync::Arc};
-
-/// Rows are handed on in batches of this size.
-const ROWS_MAX: usize = 8_192;
-/// Bytes that are read of a partition at once.
-const READ_SIZE: usize = 4 << 20;
 
 /// Reads one table.
 pub(crate) struct SourceReader {
     table: Arc<Table>,
-    /// The columns of the table that are read, and of each where it comes from.
-    schema: SchemaRef,
-    origins: Vec<Origin>,
-    /// Where event time is among them.
+    rows: Rows,
+    computing: Computing,
+    /// Where event time is among the columns that are read.
     rowtime: Option<usize>,
     /// Its partitions among the statement's inputs.
     partitions: Range<usize>,
-    key: Option<Box<dyn Decoder>>,
-    value: Box<dyn Decoder>,
-    meta: Meta,
     /// Of each partition: the latest event time, in milliseconds since 1970.
     latest: Vec<Option<Timestamp>>,
     watermark: Option<Timestamp>,
 }
 
-/// Metadata of the records that are being gathered.
-#[derive(Default)]
-struct Meta {
-    timestamps: Vec<Timestamp>,
-    partitions: Vec<i32>,
-    offsets: Vec<Offset>,
-    /// −1 for the end of a key, else 1.
-    weights: Vec<i64>,
+/// Where rows come from.
+enum Rows {
+    Topic(Box<Records>),
+    Generated(Arc<DataGen>),
+}
+
+/// What is to be read: from one list of offsets to another, at a moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) from: &'a [Offset],
+    pub(crate) to: &'a [Offset],
+    pub(crate) now_ms: Timestamp,
 }
 
 impl SourceReader {
     /// Reads these columns of a table, in ascending order: the others are not decoded.
     pub(crate) fn new(table: Arc<Table>, columns: &[usize], partitions: Range<usize>) -> Result<Self, StatementError> {
-        let of = |origin: Origin| -> Result<Columns, StatementError> {
-            let all = table.columns_of(origin);
-            let is_wanted = |at: &usize| columns.contains(&all[*at]);
-            Ok(Columns {
-                fields: table.schema.project(&all)?.fields,
-                wanted: (0..all.len()).filter(is_wanted).collect(),
-            })
+        let computing = Computing::new(&table, columns)?;
+        let rows = match &table.connector {
+            Connector::Topic(_) => {
+                let records = Records::new(Arc::clone(&table), &computing.stored, computing.input())?;
+                Rows::Topic(Box::new(records))
+            }
+            Connector::DataGen(datagen) => Rows::Generated(Arc::clone(datagen)),
+            Connector::Blackhole => {
+                return Err(StatementError::Internal("a blackhole is read".to_owned()));
+            }
         };
-        let origins: Vec<Origin> = columns.iter().map(|column| table.origins[*column]).collect();
-        let key = match &table.key_format {
-            Some(format) if origins.contains(&Origin::Key) => Some(decoder(format, &of(Origin::Key)?)?),
-            _ => None,
-        };
-        let value = decoder(&table.value_format, &of(Origin::Value)?)?;
-        let schema = Arc::new(table.schema.project(columns)?);
         let rowtime = table.watermark.and_then(|it| columns.iter().position(|column| *column == it.column));
         let latest = vec![None; partitions.len()];
-        let (meta, watermark) = (Meta::default(), None);
-        Ok(Self { table, schema, origins, rowtime, partitions, key, value, meta, latest, watermark })
+        Ok(Self { table, rows, computing, rowtime, partitions, latest, watermark: None })
     }
 
-    /// Hands on all rows between two cuts, partition by partition.
+    /// What becomes of records that cannot be decoded; a failure where nothing is said.
+    pub(crate) fn set_undecoded(&mut self, undecoded: Undecoded) {
+        if let Rows::Topic(records) = &mut self.rows {
+            records.undecoded = undecoded;
+        }
+    }
+
+    /// Hands on all rows between two cuts, partition by partition; records that are none to `poison`.
     pub(crate) fn read(
         &mut self,
         inputs: &Inputs,
-        from: &[Offset],
-        to: &[Offset],
+        stretch: Stretch<'_>,
+        poison: &mut Poison,
         take: &mut dyn FnMut(Changes) -> Result<(), StatementError>,
     ) -> Result<(), StatementError> {
-        for (place, partition) in self.partitions.clone().enumerate() {
-            let mut next = from[partition];
-            while next < to[partition] {
-                let read = inputs.read(partition, next, to[partition], READ_SIZE);
-                let read = read.map_err(|error| self.unreadable(inputs, partition, error))?;
-                for batch in &read.batches {
-                    let opened = batch.open().map_err(|error| self.unreadable(inputs, partition, error))?;
-                    let index = inputs.partitions()[partition].partition;
-                    batch.each(&opened, |offset, timestamp, record| {
-                        self.decode(index, offset, timestamp, record.key, record.value)?;
-                        if self.meta.offsets.len() >= ROWS_MAX { self.flush(place, take) } else { Ok(()) }
-                    })?;
+        let Self { rows, computing, rowtime, partitions, latest, .. } = self;
+        let Stretch { from, to, now_ms } = stretch;
+        for (partition, latest) in partitions.clone().zip(latest) {
+            let mut give = |rows: RecordBatch, weights: Option<Vec<i64>>| {
+                let changes = computing.changes(rows, weights)?;
+                if let Some(rowtime) = rowtime {
+                    let times = milliseconds(changes.rows().column(*rowtime))?;
+                    if let Some(time) = max(&times) {
+                        *latest = (*latest).max(Some(time));
+                    }
                 }
-                next = read.next;
+                if changes.is_empty() { Ok(()) } else { take(changes) }
+            };
+            let (from, to) = (from[partition], to[partition]);
+            match rows {
+                Rows::Topic(records) => records.read(inputs, partition, from..to, poison, &mut give)?,
+                Rows::Generated(datagen) => {
+                    let mut next = from;
+                    while next < to {
+                        let end = to.min(next + datagen.batch_rows());
+                        give(datagen.rows(&computing.stored, computing.input(), (next, end), now_ms)?, None)?;
+                        next = end;
+                    }
+                }
             }
-            self.flush(place, take)?;
         }
         Ok(())
     }
 
-    fn unreadable(&self, inputs: &Inputs, partition: usize, error: ReadError) -> StatementError {
-        let partition = inputs.partitions()[partition].partition;
-        StatementError::Input { table: self.table.name.clone(), partition, error }
-    }
-
-    fn decode(
-        &mut self,
-        partition: i32,
-        offset: Offset,
-        timestamp: Timestamp,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-    ) -> Result<(), StatementError> {
-        let table = self.table.name.clone();
-        let undecodable = |side, error| {
-            let error = Box::new(error);
-            StatementError::Record { table, partition, offset, side, error }
-        };
-        let is_upsert = self.table.changelog == Changelog::Upsert;
-        let mut weight = 1;
-        match self.value.decode(value) {
-            Ok(Decoded::Row) => {}
-            Ok(Decoded::Skipped) if is_upsert && value.is_none() => {
-                self.value.blank();
-                weight = -1;
-            }
-            Ok(Decoded::Skipped) => return Ok(()),
-            Err(error) => return Err(undecodable("value", error)),
-        }
-        if let Some(decoder) = &mut self.key {
-            match decoder.decode(key) {
-                Ok(Decoded::Row) => {}
-                Ok(Decoded::Skipped) => decoder.blank(),
-                Err(error) => return Err(undecodable("key", error)),
-            }
-        }
-        self.meta.timestamps.push(timestamp);
-        self.meta.partitions.push(partition);
-        self.meta.offsets.push(offset);
-        self.meta.weights.push(weight);
-        Ok(())
-    }
-
-    fn flush(
-        &mut self,
-        place: usize,
-        take: &mut dyn FnMut(Changes) -> Result<(), StatementError>,
-    ) -> Result<(), StatementError> {
-        let Meta { timestamps, partitions, offsets, weights } = std::mem::take(&mut self.meta);
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let count = offsets.len();
-        let mut values = self.value.finish()?.into_iter();
-        let mut keys = match &mut self.key {
-            Some(decoder) => decoder.finish()?.into_iter(),
-            None => Vec::new().into_iter(),
-        };
-        let timestamps: ArrayRef = Arc::new(TimestampMillisecondArray::from(timestamps).with_timezone("UTC"));
-        let partitions: ArrayRef = Arc::new(Int32Array::from(partitions));
-        let offsets: ArrayRef = Arc::new(Int64Array::from(offsets));
-        let column = |origin: &Origin| match origin {
-            Origin::Key => keys.next(),
-            Origin::Value => values.next(),
-            Origin::Timestamp => Some(Arc::clone(&timestamps)),
-            Origin::Partition => Some(Arc::clone(&partitions)),
-            Origin::Offset => Some(Arc::clone(&offsets)),
-        };
-        let columns: Vec<ArrayRef> = self.origins.iter().filter_map(column).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        if let Some(rowtime) = self.rowtime {
-            let times = milliseconds(rows.column(rowtime))?;
-            if let Some(latest) = max(&times) {
-                self.latest[place] = self.latest[place].max(Some(latest));
-            }
-        }
-        take(Changes::weighted(rows, weights)?)
-    }
-
-    /// Moves the watermark on to what the partitions have come to, but for those that are idle.
-    pub(crate) fn advance(&mut self, is_idle: &dyn Fn(usize) -> bool) -> Option<Timestamp> {
+    /// Moves the watermark on to what the partitions have come to, but for those that are idle; to the end of all times
+    /// where no row comes any more.
+    pub(crate) fn advance(&mut self, position: &[Offset], is_idle: &dyn Fn(usize) -> bool) -> Option<Timestamp> {
         let delay_ms = self.rowtime.and(self.table.watermark)?.delay_ms;
+        if let Rows::Generated(datagen) = &self.rows
+            && self.partitions.clone().all(|partition| datagen.has_ended(position[partition]))
+        {
+            self.watermark = Some(Timestamp::MAX);
+        }
         let awaited = self.partitions.clone().zip(&self.latest).filter(|(partition, _)| !is_idle(*partition));
         let least = awaited.map(|(_, latest)| *latest).min();
         // When all are idle it stands.

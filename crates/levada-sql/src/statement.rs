@@ -7,8 +7,10 @@
 //! What is recorded of an epoch, its cut, its watermarks and its time, is all that its replay needs. A start loads the
 //! last snapshot and replays the epochs behind it without their output, of which only the hash is compared.
 
+mod dead_letter;
 mod run;
 
+pub use dead_letter::OnError;
 pub(crate) use run::moved;
 pub use run::{Positions, Progress, Sleep, Stop, Surroundings};
 
@@ -17,7 +19,7 @@ use crate::{
     format::{DecodeError, EncodeError, FormatError},
     plan::{PlanError, Planner},
     snapshot::SnapshotError,
-    table::Table,
+    table::{Connector, Table},
     view::View,
 };
 use datafusion::arrow::{datatypes::SchemaRef, error::ArrowError};
@@ -154,6 +156,8 @@ pub struct Statement {
     pub tables: BTreeMap<String, Arc<Table>>,
     /// Where its rows go.
     pub sink: Arc<Table>,
+    /// What becomes of records that cannot be decoded.
+    pub on_error: OnError,
     /// Shows what is in `sink`, which nobody else writes.
     pub view: Option<Arc<View>>,
 }
@@ -173,6 +177,12 @@ impl Statement {
     /// [`StatementError::Plan`], [`StatementError::Columns`].
     pub(crate) fn plan(&self) -> Result<crate::plan::Plan, StatementError> {
         let plan = planner(&self.tables)?.streaming(&self.query)?;
+        check_readable(&plan.sources, &self.tables)?;
+        self.check_dead_letters(&plan.sources)?;
+        if matches!(self.sink.connector, Connector::DataGen(_)) {
+            let message = format!("table `{}` is made up by `datagen`: it can only be read", self.sink.name);
+            return Err(StatementError::Columns(message));
+        }
         let wanted = self.wanted_columns()?;
         check_columns(&plan.schema, &self.sink, &wanted)?;
         let is_left_out = |column: &usize| self.sink.is_written(*column) && !wanted.contains(column);
@@ -181,7 +191,8 @@ impl Statement {
             let message = format!("`{}` of table `{}` is NOT NULL and gets no value", field.name(), self.sink.name);
             return Err(StatementError::Columns(message));
         }
-        if self.sink.changelog == crate::table::Changelog::Append && !plan.is_append_only {
+        let is_topic = self.sink.topic().is_some();
+        if is_topic && self.sink.changelog == crate::table::Changelog::Append && !plan.is_append_only {
             let name = &self.sink.name;
             let message = format!(
                 "rows of this query change later on, and table `{name}` takes only those that come: declare it with \
@@ -200,9 +211,29 @@ impl Statement {
         }
         let place = |name: &String| {
             let found = self.sink.schema.fields().iter().position(|field| field.name() == name);
-            found.ok_or_else(|| StatementError::Columns(format!("table `{}` has no column `{name}`", self.sink.name)))
+            let table = &self.sink.name;
+            match found {
+                Some(place) if self.sink.is_written(place) => Ok(place),
+                Some(_) => Err(StatementError::Columns(format!("`{name}` of table `{table}` is not written"))),
+                None => Err(StatementError::Columns(format!("table `{table}` has no column `{name}`"))),
+            }
         };
         self.columns.iter().map(place).collect()
+    }
+}
+
+/// That there is something to be read in each table that is.
+pub(crate) fn check_readable(
+    sources: &[crate::plan::Source],
+    tables: &BTreeMap<String, Arc<Table>>,
+) -> Result<(), StatementError> {
+    let is_gone = |name: &String| tables.get(name).is_some_and(|table| table.connector == Connector::Blackhole);
+    match sources.iter().find(|source| is_gone(&source.table)) {
+        None => Ok(()),
+        Some(source) => {
+            let message = format!("table `{}` is a blackhole: nothing can be read from it", source.table);
+            Err(StatementError::Columns(message))
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! [`Table`]: a topic as rows of columns, as it was declared.
 
+pub(crate) mod computed;
 mod options;
 
 use crate::{
+    datagen::DataGen,
     format::{Format, FormatError},
     types::{Item, Type, UnsupportedType},
 };
+use computed::{Computed, Definition};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use levada_sql_syntax::{self as syntax, ColumnDef, CreateTable, IntervalValue, ast, interval_value};
 use std::{collections::BTreeMap, sync::Arc};
@@ -43,6 +46,8 @@ pub enum Origin {
     Partition,
     /// Its offset.
     Offset,
+    /// Other columns of the row.
+    Computed,
 }
 
 /// How rows change.
@@ -63,17 +68,30 @@ pub struct Watermark {
     pub delay_ms: i64,
 }
 
-/// A table over a topic.
+/// What a table's rows are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Connector {
+    /// Records of the topic of this name.
+    Topic(String),
+    /// Made up; they can only be read.
+    DataGen(Arc<DataGen>),
+    /// Gone when they are written; they can only be written.
+    Blackhole,
+}
+
+/// Rows with columns, as it was declared.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// Its name.
     pub name: String,
-    /// Its topic.
-    pub topic: String,
+    /// Where its rows come from or go to.
+    pub connector: Connector,
     /// Its columns; the field of event time is marked.
     pub schema: SchemaRef,
     /// Of each column: where it comes from.
     pub origins: Vec<Origin>,
+    /// Its columns that are computed.
+    pub(crate) computed: BTreeMap<usize, Computed>,
     /// Its event time.
     pub watermark: Option<Watermark>,
     /// The columns of its primary key.
@@ -92,13 +110,7 @@ impl Table {
     /// # Errors
     /// [`TableError`].
     pub fn declared(create: &CreateTable) -> Result<Self, TableError> {
-        let mut fields = Vec::new();
-        let mut origins = Vec::new();
-        for column in &create.columns {
-            let (field, origin) = column_of(column)?;
-            fields.push(field);
-            origins.push(origin);
-        }
+        let Columns { mut fields, mut origins, computed } = Columns::declared(&create.columns)?;
         let position = |name: &ast::Ident| {
             let found = fields.iter().position(|field| *field.name() == name.value);
             found.ok_or_else(|| TableError::Declaration(format!("there is no column `{}`", name.value)))
@@ -115,23 +127,33 @@ impl Table {
             mark_rowtime(&mut fields, watermark.column)?;
         }
         let name = name_of(&create.name)?;
-        let options = options::Options::read(&name, &create.options, &primary_key)?;
+        let options = options::Options::read(&name, &create.options, &primary_key, &fields, &origins)?;
+        if let Some(key) = primary_key.iter().find(|key| origins[**key] == Origin::Computed) {
+            let message = format!("`{}` is computed, and cannot be part of the key", fields[*key].name());
+            return Err(TableError::Declaration(message));
+        }
         for key in &options.key_fields {
             let at = fields.iter().position(|field| field.name() == key);
             let at = at.ok_or_else(|| TableError::Option(format!("`key.fields` names `{key}`, which is no column")))?;
+            if origins[at] == Origin::Computed {
+                return Err(TableError::Option(format!("`key.fields` names `{key}`, which is computed")));
+            }
             origins[at] = Origin::Key;
         }
         if options.changelog == Changelog::Upsert {
             primary_key.iter().for_each(|key| origins[*key] = Origin::Key);
+            // Of a row that goes only the key is known.
+            computed.keys().for_each(|place| fields[*place] = fields[*place].clone().with_nullable(true));
         }
         if origins.contains(&Origin::Key) && options.key_format.is_none() {
             return Err(TableError::Option("`key.format` is missing: columns come from the key".to_owned()));
         }
         Ok(Self {
             name,
-            topic: options.topic,
+            connector: options.connector,
             schema: Arc::new(Schema::new(fields)),
             origins,
+            computed,
             watermark,
             primary_key,
             changelog: options.changelog,
@@ -145,6 +167,22 @@ impl Table {
     pub fn attributes(&self) -> Vec<(String, Item)> {
         let named = |field: &Arc<Field>| Some((field.name().clone(), Item::of(field).ok()?));
         self.schema.fields().iter().filter_map(named).collect()
+    }
+
+    /// Its topic, if it is one.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        match &self.connector {
+            Connector::Topic(topic) => Some(topic),
+            Connector::DataGen(_) | Connector::Blackhole => None,
+        }
+    }
+
+    /// The type of a column as SQL has it, and whether it may be NULL.
+    #[must_use]
+    pub fn column_type(&self, name: &str) -> Option<(String, bool)> {
+        let (_, field) = self.schema.column_with_name(name)?;
+        Some((Type::of(field).ok()?.to_string(), field.is_nullable()))
     }
 
     /// The columns of its key, where of each key the last row counts.
@@ -176,6 +214,39 @@ pub fn name_of(name: &ast::ObjectName) -> Result<String, TableError> {
     }
 }
 
+/// Columns as they are declared.
+struct Columns {
+    fields: Vec<Field>,
+    origins: Vec<Origin>,
+    computed: BTreeMap<usize, Computed>,
+}
+
+impl Columns {
+    fn declared(columns: &[ColumnDef]) -> Result<Self, TableError> {
+        let (mut stored, mut definitions, mut origins) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, column) in columns.iter().enumerate() {
+            if let ColumnDef::Computed { name, expr, .. } = column {
+                definitions.push(Definition { place, name, expr });
+                origins.push(Origin::Computed);
+                continue;
+            }
+            let (field, origin) = column_of(column)?;
+            stored.push((place, field));
+            origins.push(origin);
+        }
+        let mut computed = BTreeMap::new();
+        if !definitions.is_empty() {
+            for (definition, (field, how)) in definitions.iter().zip(computed::planned(&stored, &definitions)?) {
+                stored.push((definition.place, field));
+                computed.insert(definition.place, how);
+            }
+        }
+        stored.sort_by_key(|(place, _)| *place);
+        Ok(Self { fields: stored.into_iter().map(|(_, field)| field).collect(), origins, computed })
+    }
+}
+
+/// The field of a column that is not computed, and where it comes from.
 fn column_of(column: &ColumnDef) -> Result<(Field, Origin), TableError> {
     match column {
         ColumnDef::Physical { name, data_type, not_null, .. } => {
@@ -200,10 +271,7 @@ fn column_of(column: &ColumnDef) -> Result<(Field, Origin), TableError> {
             }
             Ok((expected.not_null().field(&name.value), origin))
         }
-        ColumnDef::Computed { name, .. } => {
-            let message = format!("computed columns, as `{}`, are not supported; compute it in a view", name.value);
-            Err(TableError::Declaration(message))
-        }
+        ColumnDef::Computed { name, .. } => Err(TableError::Declaration(format!("`{}` is computed", name.value))),
     }
 }
 

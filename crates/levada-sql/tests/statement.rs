@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod statement {
     mod bank;
+    mod computed;
+    mod made;
+    mod poison;
     #[path = "../../../levada-stream/tests/stream/rig.rs"]
     #[allow(dead_code, reason = "a rig of several suites")]
     mod rig;

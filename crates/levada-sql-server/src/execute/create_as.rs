@@ -2,7 +2,7 @@
 
 use super::{
     Outcome,
-    define::{check_new, made_topic},
+    define::{check_new, made_if_missing, made_topic},
     named,
     statements::{check_new_statement, free_name},
 };
@@ -10,10 +10,10 @@ use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State},
     service::Service,
-    settings::{Settings, check_name},
+    settings::{Settings, check_name, on_error},
     views,
 };
-use levada_sql::{Query, Table, query::Column};
+use levada_sql::{Query, Table, query::Column, statement::OnError};
 use levada_sql_syntax::{ColumnDef, CreateTable, Insert, Statement, SyntaxError, ast};
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -48,7 +48,8 @@ impl Service {
         }
         let created = self.definition(Statement::CreateTable(Box::new(create)).to_string(), caller)?;
         let inserted = self.definition(Statement::Insert(insert.clone()).to_string(), caller)?;
-        let inserted = Definition { state: Some(State::Running), ..inserted };
+        let (kept, on_error) = (settings.kept(), on_error(&settings.kept())?);
+        let inserted = Definition { state: Some(State::Running), settings: kept, ..inserted };
         let table_key = Key { kind: Kind::Table, name: table_name.clone() };
         let (table_record, key) =
             (Record { key: table_key, value: Some(created) }, Key { kind: Kind::Statement, name: name.clone() });
@@ -57,10 +58,14 @@ impl Service {
             check_new_statement(catalog, &name)?;
             let mut after = catalog.clone();
             after.apply(&table_record).map_err(Refusal::invalid)?;
-            self.statement(&name, &insert, &after, caller)?.check().map_err(Refusal::from)
+            let statement = self.statement(&name, &insert, &after, caller)?;
+            levada_sql::Statement { on_error: on_error.clone(), ..statement }.check().map_err(Refusal::from)
         };
         decided(&self.catalog()).map_err(|refusal| refusal.at(at))?;
         made_topic(self, &table, caller).await?;
+        if let OnError::DeadLetter(topic) = &on_error {
+            made_if_missing(self, topic, &[], caller).await?;
+        }
         let decide = |catalog: &Catalog| {
             decided(catalog)?;
             Ok(vec![table_record.clone(), Record { key, value: Some(inserted) }])

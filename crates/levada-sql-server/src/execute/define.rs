@@ -10,6 +10,7 @@ use crate::{
 use levada_sql::{Query, Table, table::Changelog};
 use levada_sql_syntax::{CreateTable, CreateView, ast};
 use levada_stream::{Caller, HandleError};
+use std::collections::BTreeMap;
 
 /// The largest text of a definition.
 const TEXT_SIZE_MAX: usize = 256 << 10;
@@ -34,10 +35,10 @@ impl Service {
             Ok(vec![Record { key, value: Some(definition) }])
         };
         self.change(decide).await.map_err(|refusal| refusal.at(at))?;
-        let topic = &table.topic;
-        Ok(Outcome::done(match made {
-            true => format!("table `{name}` is created, and its topic `{topic}`"),
-            false => format!("table `{name}` is created over topic `{topic}`"),
+        Ok(Outcome::done(match (table.topic(), made) {
+            (Some(topic), true) => format!("table `{name}` is created, and its topic `{topic}`"),
+            (Some(topic), false) => format!("table `{name}` is created over topic `{topic}`"),
+            (None, _) => format!("table `{name}` is created"),
         }))
     }
 
@@ -81,11 +82,12 @@ impl Service {
         let (name, at) = named(name)?;
         let topic = |catalog: &Catalog| {
             let entry = catalog.tables.get(&name)?;
-            Some((entry.definition.owner.clone(), entry.table.topic.clone()))
+            Some((entry.definition.owner.clone(), entry.table.topic().map(str::to_owned)))
         };
         let dropped = self.drop_defined(Kind::Table, &name, if_exists, caller, topic).await;
         Ok(Outcome::done(match dropped.map_err(|refusal| refusal.at(at))? {
-            Some(topic) => format!("table `{name}` is dropped; its topic `{topic}` is kept"),
+            Some(Some(topic)) => format!("table `{name}` is dropped; its topic `{topic}` is kept"),
+            Some(None) => format!("table `{name}` is dropped"),
             None => format!("there is no table `{name}`"),
         }))
     }
@@ -142,20 +144,32 @@ impl Service {
             return Err(Refusal::invalid(format!("a definition has {TEXT_SIZE_MAX} bytes at most")));
         }
         let (owner, created_ms) = (caller.principal.to_string(), self.handle().now_ms());
-        Ok(Definition { sql, owner, created_ms, state: None, error: None, materialized: None })
+        let settings = BTreeMap::new();
+        Ok(Definition { sql, owner, created_ms, state: None, error: None, materialized: None, settings })
     }
 }
 
 /// Makes a table's topic where there is none; says whether it did.
 pub(super) async fn made_topic(service: &Service, table: &Table, caller: &Caller) -> Result<bool, Refusal> {
-    match service.handle().topic(caller, &table.topic) {
+    let Some(topic) = table.topic() else { return Ok(false) };
+    let configs: &[(&str, &str)] = match table.changelog {
+        Changelog::Append => &[],
+        Changelog::Upsert => &[("cleanup.policy", "compact")],
+    };
+    made_if_missing(service, topic, configs, caller).await
+}
+
+/// Makes a topic where there is none; says whether it did.
+pub(super) async fn made_if_missing(
+    service: &Service,
+    topic: &str,
+    configs: &[(&str, &str)],
+    caller: &Caller,
+) -> Result<bool, Refusal> {
+    match service.handle().topic(caller, topic) {
         Ok(_) => Ok(false),
         Err(HandleError::UnknownTopic(_)) => {
-            let configs: &[(&str, &str)] = match table.changelog {
-                Changelog::Append => &[],
-                Changelog::Upsert => &[("cleanup.policy", "compact")],
-            };
-            service.handle().create_topic(caller, &table.topic, -1, configs).await?;
+            service.handle().create_topic(caller, topic, -1, configs).await?;
             Ok(true)
         }
         Err(error) => Err(error.into()),

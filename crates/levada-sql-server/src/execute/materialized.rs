@@ -30,6 +30,7 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(3);
 /// All that a materialized table comes to.
 struct Planned {
     table: Table,
+    topic: String,
     insert: Insert,
     statement: String,
     records: [Record; 2],
@@ -53,7 +54,7 @@ impl Service {
             self.statement(&planned.statement, &planned.insert, &after, caller)?.check().map_err(Refusal::from)
         };
         decided(&self.catalog()).map_err(|refusal| refusal.at(at))?;
-        self.check_empty(&planned.table.topic, caller).map_err(|refusal| refusal.at(at))?;
+        self.check_empty(&planned.topic, caller).map_err(|refusal| refusal.at(at))?;
         // What a statement of this name had, whose end was not kept, is not this one's.
         self.handle().drop_journal(&planned.statement).await?;
         made_topic(self, &planned.table, caller).await.map_err(|refusal| refusal.at(at))?;
@@ -65,7 +66,7 @@ impl Service {
         self.launch_kept(&planned.statement).await;
         drop(alone);
         self.caught_up(&planned.statement).await;
-        let (topic, statement) = (&planned.table.topic, &planned.statement);
+        let (topic, statement) = (&planned.topic, &planned.statement);
         let kept = format!("statement `{statement}` keeps it up to date in topic `{topic}`");
         Ok(Outcome::done(format!("materialized table `{name}` is created; {kept}")))
     }
@@ -112,7 +113,8 @@ impl Service {
             key: key(Kind::Statement, &statement),
             value: Some(Definition { state: Some(State::Running), ..inserted }),
         };
-        Ok(Planned { table, insert, statement, records: [created, inserted] })
+        let topic = table.topic().unwrap_or(name).to_owned();
+        Ok(Planned { table, topic, insert, statement, records: [created, inserted] })
     }
 
     /// The table as it would be declared, and its query. Its key is the one that is declared, or what the query groups
@@ -199,7 +201,7 @@ impl Service {
         let unused = |catalog: &Catalog| super::define::check_unused(catalog, &name, Some(&statement));
         unused(&catalog).map_err(|refusal| refusal.at(at))?;
         self.drop_running(&statement, unused).await?;
-        let topic = &entry.table.topic;
+        let topic = entry.table.topic().unwrap_or(&name);
         Ok(Outcome::done(format!("materialized table `{name}` is dropped, and its topic `{topic}`")))
     }
 }

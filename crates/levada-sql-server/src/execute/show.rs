@@ -45,7 +45,7 @@ impl Service {
                 let tables = catalog.tables.iter().filter(|(_, entry)| entry.materialized().is_some());
                 names_as("materialized table name", tables.map(|(name, _)| name.clone()))
             }
-            Show::Functions => Err(Refusal::invalid("SHOW FUNCTIONS is not supported yet")),
+            Show::Functions => names_as("function name", levada_sql::plan::function_names().into_iter()),
         }
     }
 
@@ -56,7 +56,7 @@ impl Service {
         let is_declared = |name: &String| {
             catalog.tables.contains_key(name)
                 || catalog.views.contains_key(name)
-                || catalog.tables.values().any(|entry| entry.table.topic == *name)
+                || catalog.tables.values().any(|entry| entry.table.topic() == Some(name))
         };
         names.filter(|name| !name.starts_with("__") && !is_declared(name)).collect()
     }
@@ -125,8 +125,10 @@ fn of_table(entry: &TableEntry) -> Vec<Described> {
                 let is_virtual = if *is_virtual { " VIRTUAL" } else { "" };
                 (type_text(data_type), !not_null, Some(format!("METADATA{from}{is_virtual}")))
             }
-            // No table has such yet.
-            ColumnDef::Computed { expr, .. } => (String::new(), true, Some(format!("AS {expr}"))),
+            ColumnDef::Computed { expr, .. } => {
+                let (of, is_nullable) = entry.table.column_type(&name.value).unwrap_or_default();
+                (of, is_nullable, Some(format!("AS {expr}")))
+            }
         };
         Described {
             name: name.value.clone(),

@@ -1,12 +1,17 @@
 //! Statements that run: created, stopped, started, dropped.
 
-use super::{Outcome, define::missing, may_change, named};
+use super::{
+    Outcome,
+    define::{made_if_missing, missing},
+    may_change, named,
+};
 use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
     service::{Service, with_state},
-    settings::{Settings, check_name},
+    settings::{Settings, check_name, on_error},
 };
+use levada_sql::{Statement, statement::OnError};
 use levada_sql_syntax::Insert;
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -21,20 +26,23 @@ impl Service {
     ) -> Result<Vec<String>, Refusal> {
         let _alone = self.tasks().lock().await;
         let names = names(&self.catalog(), &inserts, settings)?;
+        let on_error = on_error(&settings.kept())?;
         let mut created = Vec::with_capacity(inserts.len());
         for ((insert, text), name) in inserts.into_iter().zip(&names) {
             let (_, at) = named(&insert.table)?;
-            if !insert.options.is_empty() {
-                let refusal = Refusal::invalid("a hint behind a table's name is not supported").at(at);
-                return Err(refusal.with_hint("declare another table with these options over the same topic"));
-            }
+            check_hints(&insert).map_err(|refusal| refusal.at(at))?;
             check_name(name).map_err(|refusal| refusal.at(at))?;
             // What a statement of this name had, whose end was not kept, is not this one's. One that runs stays.
             if !self.catalog().statements.contains_key(name) {
                 self.handle().drop_journal(name).await?;
             }
             let definition = self.definition(text, caller)?;
-            created.push((name.clone(), insert, Definition { state: Some(State::Running), ..definition }));
+            let kept = settings.kept();
+            created.push((
+                name.clone(),
+                insert,
+                Definition { state: Some(State::Running), settings: kept, ..definition },
+            ));
         }
         let decide = |catalog: &Catalog| {
             let mut records = Vec::with_capacity(created.len());
@@ -42,11 +50,15 @@ impl Service {
                 let (sink, at) = named(&insert.table)?;
                 check_new_statement(catalog, &name)?;
                 check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
-                self.statement(&name, &insert, catalog, caller)?.check()?;
+                let statement = self.statement(&name, &insert, catalog, caller)?;
+                Statement { on_error: on_error.clone(), ..statement }.check()?;
                 records.push(Record { key: Key { kind: Kind::Statement, name }, value: Some(definition) });
             }
             Ok(records)
         };
+        if let OnError::DeadLetter(topic) = &on_error {
+            made_if_missing(self, topic, &[], caller).await?;
+        }
         self.change(decide).await?;
         for name in &names {
             self.launch_kept(name).await;
@@ -148,6 +160,15 @@ impl Service {
     }
 }
 
+/// That no hint is given, which nothing obeys.
+pub(super) fn check_hints(insert: &Insert) -> Result<(), Refusal> {
+    if insert.options.is_empty() {
+        return Ok(());
+    }
+    let refusal = Refusal::invalid("a hint behind a table's name is not supported");
+    Err(refusal.with_hint("declare another table with these options over the same topic"))
+}
+
 /// That no statement has this name.
 pub(super) fn check_new_statement(catalog: &Catalog, name: &str) -> Result<(), Refusal> {
     if !catalog.statements.contains_key(name) {
@@ -158,7 +179,7 @@ pub(super) fn check_new_statement(catalog: &Catalog, name: &str) -> Result<(), R
 }
 
 /// That rows can go into something of this name.
-fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
+pub(super) fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
     match catalog.tables.get(sink) {
         Some(entry) if entry.materialized().is_some() => {
             let refusal = Refusal::invalid(format!("`{sink}` is a materialized table: its query alone fills it"));

@@ -37,6 +37,7 @@ pub(crate) struct ShownStatement {
     lag: i64,
     watermark: Option<i64>,
     late_rows: u64,
+    undecodable_records: u64,
     state_bytes: usize,
     epochs: u64,
 }
@@ -77,6 +78,7 @@ impl Service {
             lag: progress.lag,
             watermark: progress.watermark,
             late_rows: progress.late_rows,
+            undecodable_records: progress.undecodable_records,
             state_bytes: progress.state_bytes,
             epochs: progress.epochs,
         })
@@ -127,7 +129,7 @@ async fn tables(State(service): State<Arc<Service>>, Asker(caller): Asker) -> Js
     let catalog = service.catalog();
     let table = catalog.tables.iter().map(|(name, entry)| {
         let columns: Vec<&str> = entry.create.columns.iter().map(|column| column.name().value.as_str()).collect();
-        json!({ "name": name, "kind": "table", "topic": entry.table.topic, "columns": columns, "sql": entry.definition.sql })
+        json!({ "name": name, "kind": "table", "topic": entry.table.topic(), "columns": columns, "sql": entry.definition.sql })
     });
     let views = catalog.views.iter();
     let view = views.map(|(name, entry)| json!({ "name": name, "kind": "view", "sql": entry.definition.sql }));

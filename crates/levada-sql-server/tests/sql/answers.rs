@@ -6,7 +6,7 @@ use axum::{
     http::Request,
 };
 use serde_json::{Value, json};
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 #[tokio::test]
 async fn a_text_is_carried_out_up_to_the_first_error() {
@@ -62,6 +62,8 @@ async fn what_is_wrong_is_refused_with_its_place_and_a_status() {
         ("SET 'pipeline.name' = 'catalog'", 400),
         ("SET 'pipeline.nam' = 'a'", 400),
         ("EXPLAIN SELECT 1", 400),
+        ("EXPLAIN ESTIMATED_COST SELECT customer FROM orders", 400),
+        ("EXPLAIN INSERT INTO nothing SELECT customer FROM orders", 404),
         ("CREATE TABLE t (a INT) WITH ('format' = 'jsn')", 400),
         ("CREATE TABLE t (a INT) WITH ('connector' = 'jdbc')", 400),
         ("SELECT * FROM a.b", 400),
@@ -164,6 +166,29 @@ async fn a_watched_query_shows_each_epoch_and_ends_with_the_server() {
 }
 
 #[tokio::test]
+async fn explain_shows_how_a_query_or_statement_would_run() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    let lines = |rows: Vec<Value>| {
+        let line = |row: &Value| row["result"].as_str().unwrap().to_owned();
+        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    rig.sql("CREATE VIEW large AS SELECT customer, amount FROM orders WHERE amount > 10").await;
+    let shown = lines(rig.rows("EXPLAIN SELECT customer FROM large").await);
+    assert!(shown.contains("TableSourceScan(table=[orders], fields=[customer, amount], changelogMode=[I])"), "{shown}");
+    let sum = "INSERT INTO totals SELECT customer, SUM(amount) FROM orders GROUP BY customer";
+    let shown = lines(rig.rows(&format!("EXPLAIN {sum}")).await);
+    let sink = "Sink(table=[totals], fields=[customer, total], key=[customer], changelogMode=[I,UA,D])";
+    assert!(shown.contains(sink), "{shown}");
+    assert!(shown.contains("this grows without bound, and stops at sql.state.bytes.max"), "{shown}");
+    assert_eq!(lines(rig.rows(&format!("EXPLAIN CHANGELOG_MODE {sum}")).await), shown);
+    let set = format!("EXPLAIN STATEMENT SET BEGIN {sum}; {sum}; END");
+    assert_eq!(lines(rig.rows(&set).await), format!("{shown}\n\n{shown}"));
+    assert_eq!(rig.rows("SHOW STATEMENTS").await, [] as [Value; 0], "nothing runs of what is explained");
+    rig.refused("SET 'execution.runtime-mode' = 'batch'; EXPLAIN SELECT customer FROM orders").await;
+}
+
+#[tokio::test]
 async fn a_page_of_another_site_changes_nothing() {
     let rig = Rig::new().await;
     let asked = |origin: &str| {
@@ -174,4 +199,33 @@ async fn a_page_of_another_site_changes_nothing() {
     assert_eq!(rig.send(asked("null")).await.status(), 403);
     assert_eq!(rig.rows("SHOW TABLES").await, [] as [Value; 0]);
     assert_eq!(rig.send(asked("http://127.0.0.1:8088")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn tables_are_made_up_computed_and_gone() {
+    let rig = Rig::new().await;
+    rig.sql(
+        "CREATE TABLE made (id INT, twice AS id * 2) WITH ('connector' = 'datagen', 'fields.id.kind' = 'sequence',
+           'fields.id.start' = '1', 'fields.id.end' = '3');
+         CREATE TABLE hole (id INT) WITH ('connector' = 'blackhole')",
+    )
+    .await;
+    let rows = rig.rows("SELECT id, twice FROM made ORDER BY id DESC").await;
+    assert_eq!(rows[0], json!({ "id": 3, "twice": 6 }));
+    assert_eq!(rows.len(), 3);
+    let described = rig.rows("DESCRIBE made").await;
+    assert_eq!((described[1]["type"].clone(), described[1]["extras"].clone()), (json!("INT"), json!("AS id * 2")));
+    rig.sql("SET 'pipeline.name' = 'fall'; INSERT INTO hole SELECT twice FROM made").await;
+    let has_fallen = async || {
+        rig.pass(Duration::from_millis(100));
+        rig.statement("fall").await["rows_written"] == 3
+    };
+    rig.wait(has_fallen).await;
+    assert_eq!(rig.ask("GET", "/v1/tables", None).await.1[1]["topic"], json!(null));
+    let functions = rig.rows("SHOW FUNCTIONS").await;
+    for name in ["abs", "split_index", "sum", "tumble", "var_pop"] {
+        assert!(functions.contains(&json!({ "function name": name })), "{name}: {functions:?}");
+    }
+    assert_eq!(rig.refused("SELECT * FROM hole").await.0, 400);
+    assert_eq!(rig.sql("DROP STATEMENT fall; DROP TABLE hole").await["message"], "table `hole` is dropped");
 }

@@ -193,3 +193,26 @@ async fn a_statement_whose_journal_somebody_else_opened_takes_it_back() {
     assert_eq!(as_written(rig.values("copies")), sorted(copied(1..5)));
     assert_eq!(rig.statement("copy").await["error"], json!(null));
 }
+
+#[tokio::test]
+async fn what_becomes_of_records_that_are_no_rows_is_kept_with_the_statement() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    let (_, error) = rig.refused(&format!("SET 'sql.on-error' = 'dead-letter'; {COPY}")).await;
+    assert_eq!(error["hint"], "SET 'sql.dead-letter.topic' = 'topic'");
+    rig.sql(&format!("SET 'sql.on-error' = 'dead-letter'; SET 'sql.dead-letter.topic' = 'dead'; {COPY}")).await;
+    rig.sql(&format!("SET 'sql.on-error' = 'skip'; {SUM}")).await;
+    for life in 1..4_u64 {
+        rig.produce("orders", &["no json", &order("ada", 1)]).await;
+        caught_up(&rig, "copy", life).await;
+        caught_up(&rig, "insert-into-totals-1", life).await;
+    }
+    assert_eq!(rig.statement("copy").await["undecodable_records"], 3);
+    let rig = rig.after_kill().await;
+    rig.produce("orders", &["neither"]).await;
+    caught_up(&rig, "copy", 4).await;
+    caught_up(&rig, "insert-into-totals-1", 4).await;
+    assert_eq!(rig.values("dead"), ["no json", "no json", "no json", "neither"]);
+    assert_eq!(rig.values("copies").len(), 3);
+    assert_eq!(rig.statement("insert-into-totals-1").await["undecodable_records"], 1);
+}

@@ -126,6 +126,11 @@ impl Rig {
         tokio::time::timeout(Duration::from_secs(60), so).await.expect("it comes to that");
     }
 
+    /// Time passes.
+    pub(crate) fn pass(&self, span: Duration) {
+        self.base.clock.advance(span);
+    }
+
     /// Writes records, as clients do.
     pub(crate) async fn produce(&self, topic: &str, values: &[&str]) {
         self.base.produce(topic, 0, values).await.unwrap();

@@ -110,9 +110,9 @@ fn column(cursor: &mut Cursor<'_, '_>) -> Read<(ColumnDef, bool)> {
     }
     for (word, instead) in [
         ("DEFAULT", "give the value with `INSERT`, or `COALESCE` in the query"),
-        ("AUTO_INCREMENT", "there are no generated values; `UUID()` makes one in a query"),
-        ("AUTOINCREMENT", "there are no generated values; `UUID()` makes one in a query"),
-        ("IDENTITY", "there are no generated values; `UUID()` makes one in a query"),
+        ("AUTO_INCREMENT", "there are no generated values: name rows where they are written"),
+        ("AUTOINCREMENT", "there are no generated values: name rows where they are written"),
+        ("IDENTITY", "there are no generated values: name rows where they are written"),
         ("GENERATED", "write a computed column: `name AS expression`"),
         ("UNIQUE", "there is `PRIMARY KEY (a) NOT ENFORCED`"),
         ("REFERENCES", "there is `PRIMARY KEY (a) NOT ENFORCED`"),

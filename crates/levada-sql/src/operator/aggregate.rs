@@ -13,7 +13,10 @@ mod distinct;
 pub(crate) use accumulators::Function;
 pub(crate) use columns::Call;
 
-use super::{Clock, Operator, Out, Stats, counted};
+use super::{
+    Clock, Operator, Out, Stats, counted,
+    describe::{Description, Memory, listed, names},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -345,5 +348,23 @@ impl Operator for Aggregate {
     fn stats(&self) -> Stats {
         let state_bytes = self.groups.size() + self.columns.size();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+    }
+
+    fn describe(&self) -> Description {
+        let Spec { key_count, calls, input, output, window } = &self.spec;
+        let keys: Vec<String> = names(input).take(*key_count).collect();
+        let values = if calls.iter().any(Call::keeps_values) { ", and every value of its arguments" } else { "" };
+        let groups = format!("what each group of {} comes to{values}", listed(&keys));
+        let memory = match window {
+            Some(window) => Memory::Windows { what: groups, sources: window.clock.sources.clone() },
+            None if keys.is_empty() && values.is_empty() => Memory::Bounded("one row".to_owned()),
+            None if keys.is_empty() => Memory::Unbounded(format!("one row{values}")),
+            None => Memory::Unbounded(groups),
+        };
+        let called = names(output).skip(*key_count).zip(calls).map(|(name, call)| call.text(input, &name));
+        let select: Vec<String> = keys.iter().cloned().chain(called).collect();
+        let is_windowed = window.is_some();
+        let it = Description::new(if is_windowed { "WindowAggregate" } else { "GroupAggregate" }, memory);
+        it.with("groupBy", keys).with("select", select)
     }
 }

@@ -1,6 +1,9 @@
 //! [`Consolidate`]: the net change of an epoch. What came and went within it is not seen.
 
-use super::{Operator, Out, Stats, counted};
+use super::{
+    Operator, Out, Stats, counted,
+    describe::{Description, Memory},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -73,5 +76,9 @@ impl Operator for Consolidate {
 
     fn stats(&self) -> Stats {
         Stats { state_bytes: self.rows.size(), rows_touched: self.rows_touched, late_rows: 0 }
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("Consolidate", Memory::Nothing)
     }
 }

@@ -6,7 +6,11 @@
 
 mod side;
 
-use super::{Clock, Operator, Out, Stats, aggregate, counted, join::Spec};
+use super::{
+    Clock, Operator, Out, Stats, aggregate, counted,
+    describe::{Description, Memory},
+    join::Spec,
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -176,5 +180,14 @@ impl Operator for IntervalJoin {
     fn stats(&self) -> Stats {
         let state_bytes = self.sides.iter().map(Side::size).sum();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+    }
+
+    fn describe(&self) -> Description {
+        let memory = Memory::Times {
+            what: "the rows of both inputs that may get a partner yet".to_owned(),
+            sources: self.clock.sources.clone(),
+        };
+        let Bounds { before_ms, after_ms, .. } = self.bounds;
+        self.spec.describe("IntervalJoin", memory).with_one("between", format!("-{before_ms} ms and {after_ms} ms"))
     }
 }

@@ -8,7 +8,10 @@
 
 mod side;
 
-use super::{Operator, Out, Stats, counted};
+use super::{
+    Operator, Out, Stats, counted,
+    describe::{Description, Memory, name, names, text},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -234,5 +237,40 @@ impl Operator for Join {
     fn stats(&self) -> Stats {
         let state_bytes = self.sides.iter().map(Side::size).sum();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: 0 }
+    }
+
+    fn describe(&self) -> Description {
+        self.spec.describe("Join", Memory::Unbounded("every row of both inputs".to_owned()))
+    }
+}
+
+impl Spec {
+    /// What a join says of itself.
+    pub(crate) fn describe(&self, operator: &'static str, memory: Memory) -> Description {
+        let Self { kind, sides: [(left, left_keys), (right, right_keys)], nulls_are_equal, filter, output, .. } = self;
+        let equals = if *nulls_are_equal { "IS NOT DISTINCT FROM" } else { "=" };
+        let keys = left_keys.iter().zip(right_keys);
+        let keys = keys.map(|(l, r)| format!("{} {equals} {}", name(left, *l), name(right, *r)));
+        let it = Description::new(operator, memory).with("key", keys).with_one("joinType", kind_name(*kind).to_owned());
+        let it = match filter {
+            Some(filter) => it.with_one("where", text(filter)),
+            None => it,
+        };
+        it.with("select", names(output))
+    }
+}
+
+/// Flink's name.
+const fn kind_name(kind: JoinType) -> &'static str {
+    match kind {
+        JoinType::Inner => "InnerJoin",
+        JoinType::Left => "LeftOuterJoin",
+        JoinType::Right => "RightOuterJoin",
+        JoinType::Full => "FullOuterJoin",
+        JoinType::LeftSemi => "LeftSemiJoin",
+        JoinType::RightSemi => "RightSemiJoin",
+        JoinType::LeftAnti => "LeftAntiJoin",
+        JoinType::RightAnti => "RightAntiJoin",
+        JoinType::LeftMark | JoinType::RightMark => "MarkJoin",
     }
 }

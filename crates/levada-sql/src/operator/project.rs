@@ -1,6 +1,9 @@
 //! [`Project`]: keeps the rows for which a condition holds, and computes columns of them. It remembers nothing.
 
-use super::{Operator, Out, Stats};
+use super::{
+    Operator, Out, Stats,
+    describe::{Description, Memory, names, text},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -20,15 +23,22 @@ use std::sync::Arc;
 pub(crate) struct Project {
     filter: Option<Arc<dyn PhysicalExpr>>,
     projection: Option<(Vec<Arc<dyn PhysicalExpr>>, SchemaRef)>,
+    /// Whether it only brings several inputs together.
+    is_union: bool,
 }
 
 impl Project {
     pub(crate) fn filter(condition: Arc<dyn PhysicalExpr>) -> Self {
-        Self { filter: Some(condition), projection: None }
+        Self { filter: Some(condition), projection: None, is_union: false }
     }
 
     pub(crate) fn columns(columns: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef) -> Self {
-        Self { filter: None, projection: Some((columns, schema)) }
+        Self { filter: None, projection: Some((columns, schema)), is_union: false }
+    }
+
+    /// As [`Self::columns`], of several inputs with the same columns.
+    pub(crate) fn union(columns: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef) -> Self {
+        Self { is_union: true, ..Self::columns(columns, schema) }
     }
 }
 
@@ -66,5 +76,20 @@ impl Operator for Project {
 
     fn stats(&self) -> Stats {
         Stats::default()
+    }
+
+    fn describe(&self) -> Description {
+        let mut it = Description::new(if self.is_union { "Union" } else { "Calc" }, Memory::Nothing);
+        if let Some((columns, schema)) = &self.projection {
+            let column = |(column, name): (&Arc<dyn PhysicalExpr>, String)| {
+                let text = text(column);
+                if text == name { text } else { format!("{text} AS {name}") }
+            };
+            it = it.with(if self.is_union { "union" } else { "select" }, columns.iter().zip(names(schema)).map(column));
+        }
+        match &self.filter {
+            Some(condition) => it.with_one("where", text(condition)),
+            None => it,
+        }
     }
 }

@@ -6,7 +6,10 @@
 
 mod held;
 
-use super::{Clock, Operator, Out, Stats, aggregate, counted};
+use super::{
+    Clock, Operator, Out, Stats, aggregate, counted,
+    describe::{Description, Memory, names},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -296,5 +299,21 @@ impl Operator for Sessions {
     fn stats(&self) -> Stats {
         let state_bytes = self.partitions.size() + self.open.len() * SESSION_SIZE + self.held.size();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+    }
+
+    fn describe(&self) -> Description {
+        let Spec { partition_count, gap_ms, show, input, output, clock } = &self.spec;
+        let what = match show {
+            Show::Aggregates(_, calls) if calls.iter().any(aggregate::Call::keeps_values) => {
+                "what each session comes to, and every value of its arguments"
+            }
+            Show::Aggregates(..) => "what each session comes to",
+            Show::Rows => "the rows of each session",
+        };
+        let memory = Memory::Windows { what: what.to_owned(), sources: clock.sources.clone() };
+        Description::new("SessionWindow", memory)
+            .with("partitionBy", names(input).take(*partition_count))
+            .with_one("gap", format!("{gap_ms} ms"))
+            .with("select", names(output))
     }
 }

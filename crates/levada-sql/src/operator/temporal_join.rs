@@ -9,7 +9,11 @@
 
 mod versions;
 
-use super::{Clock, Operator, Out, Stats, aggregate, counted, join};
+use super::{
+    Clock, Operator, Out, Stats, aggregate, counted,
+    describe::{Description, Memory},
+    join,
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -246,5 +250,10 @@ impl Operator for TemporalJoin {
     fn stats(&self) -> Stats {
         let state_bytes = self.bytes + self.versions.size();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+    }
+
+    fn describe(&self) -> Description {
+        let what = "the rows that wait, the last version of every key, and the end of every key that ended";
+        self.spec.join.describe("TemporalJoin", Memory::Unbounded(what.to_owned()))
     }
 }

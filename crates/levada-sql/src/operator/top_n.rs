@@ -5,7 +5,10 @@
 //! those behind the last that is asked for are not remembered. With a window among the partition's columns it is shown
 //! once, when the window is closed, and forgotten.
 
-use super::{Operator, Out, Stats, aggregate, counted};
+use super::{
+    Operator, Out, Stats, aggregate, counted,
+    describe::{Description, Memory, listed, name, names},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -287,5 +290,36 @@ impl Operator for TopN {
     fn stats(&self) -> Stats {
         let state_bytes = self.partitions.size() + self.bytes;
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+    }
+
+    fn describe(&self) -> Description {
+        let Spec { row_count, partition_count, order, limit, forgets, input, output, window } = &self.spec;
+        let partition: Vec<String> = (0..*partition_count).map(|at| name(input, row_count + at)).collect();
+        let direction = |options: &SortOptions| {
+            let nulls = match (options.descending, options.nulls_first) {
+                // Nulls are the least.
+                (false, true) | (true, false) => "",
+                (_, true) => " NULLS FIRST",
+                (_, false) => " NULLS LAST",
+            };
+            format!("{}{nulls}", if options.descending { "DESC" } else { "ASC" })
+        };
+        let ordered = order.iter().enumerate().map(|(place, options)| {
+            format!("{} {}", name(input, row_count + partition_count + place), direction(options))
+        });
+        let each = if partition.is_empty() { String::new() } else { format!(" of each {}", listed(&partition)) };
+        let first = format!("the first {limit} rows{each}");
+        let memory = match window {
+            Some(window) => Memory::Windows { what: first, sources: window.sources.clone() },
+            None if !forgets => Memory::Unbounded("every row".to_owned()),
+            None if partition.is_empty() => Memory::Bounded(first),
+            None => Memory::Unbounded(first),
+        };
+        let is_windowed = window.is_some();
+        Description::new(if is_windowed { "WindowRank" } else { "Rank" }, memory)
+            .with("partitionBy", partition)
+            .with("orderBy", ordered)
+            .with_one("rankRange", format!("rankStart=1, rankEnd={limit}"))
+            .with("select", names(output))
     }
 }

@@ -1,6 +1,9 @@
 //! [`Upsert`]: a table of which the last row of each key counts, as rows that come and go.
 
-use super::{Operator, Out, Stats, counted};
+use super::{
+    Operator, Out, Stats, counted,
+    describe::{Description, Memory, listed, name},
+};
 use crate::{
     changes::Changes,
     dataflow::RunError,
@@ -102,5 +105,11 @@ impl Operator for Upsert {
 
     fn stats(&self) -> Stats {
         Stats { state_bytes: self.keys.size() + self.row_bytes, rows_touched: self.rows_touched, late_rows: 0 }
+    }
+
+    fn describe(&self) -> Description {
+        let keys: Vec<String> = self.key.iter().map(|at| name(&self.schema, *at)).collect();
+        let memory = Memory::Unbounded(format!("the last row of each {}", listed(&keys)));
+        Description::new("ChangelogNormalize", memory).with("key", keys)
     }
 }

@@ -7,6 +7,7 @@ use super::{
     Clock, Operator, Out, Stats, aggregate,
     consolidate::Consolidate,
     counted,
+    describe::{Description, Memory},
     join::{Join, Spec},
 };
 use crate::{
@@ -148,5 +149,10 @@ impl Operator for WindowJoin {
 
     fn stats(&self) -> Stats {
         Stats { state_bytes: self.bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+    }
+
+    fn describe(&self) -> Description {
+        let what = "the rows of each window".to_owned();
+        self.spec.describe("WindowJoin", Memory::Windows { what, sources: self.clock.sources.clone() })
     }
 }

@@ -1,12 +1,12 @@
 //! Expressions: which functions there are, that literals have Flink's types, and that nothing means something else here
 //! than it does in Flink.
 
-use super::PlanError;
+use super::{PlanError, functions};
 use crate::types::Type;
 use datafusion::{
     arrow::datatypes::{DataType, Field},
     common::{
-        DFSchema, Result, ScalarValue,
+        DFSchema, DataFusionError, Result, ScalarValue,
         tree_node::{Transformed, TreeNode as _, TreeNodeRecursion},
     },
     execution::context::ExecutionProps,
@@ -18,7 +18,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// The scalar functions that mean here what they mean in Flink, by the names that Flink gives them.
 pub(super) fn scalar_functions() -> BTreeMap<String, Arc<ScalarUDF>> {
-    [
+    let own = functions::scalars().map(|function| (function.name().to_owned(), function));
+    let known = [
         ("abs", math::abs()),
         ("char_length", unicode::character_length()),
         ("character_length", unicode::character_length()),
@@ -34,19 +35,18 @@ pub(super) fn scalar_functions() -> BTreeMap<String, Arc<ScalarUDF>> {
         ("substr", unicode::substr()),
         ("substring", unicode::substr()),
         ("upper", string::upper()),
-    ]
-    .map(|(name, function)| (name.to_owned(), function))
-    .into()
+    ];
+    known.into_iter().map(|(name, function)| (name.to_owned(), function)).chain(own).collect()
 }
 
-/// Whole numbers that fit are `INT`, as they are in Flink.
+/// Whole numbers that fit are `INT`, as they are in Flink, and functions that stand for others are those.
 pub(super) fn with_flink_literals(plan: LogicalPlan) -> Result<LogicalPlan> {
     let narrow = |expr: Expr| {
         let narrowed = match &expr {
             Expr::Literal(ScalarValue::Int64(Some(number)), _) => i32::try_from(*number).ok(),
             _ => None,
         };
-        Ok(match narrowed {
+        Ok::<_, DataFusionError>(match narrowed {
             Some(number) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(number)), None)),
             None => Transformed::no(expr),
         })
@@ -55,9 +55,12 @@ pub(super) fn with_flink_literals(plan: LogicalPlan) -> Result<LogicalPlan> {
         if matches!(plan, LogicalPlan::Limit(_)) {
             return Ok(Transformed::no(plan));
         }
+        let mut schema = DFSchema::empty();
+        plan.inputs().iter().for_each(|input| schema.merge(input.schema()));
+        let flinks = |expr: Expr| narrow(expr)?.transform_data(|expr| functions::rewritten(expr, &schema));
         let narrowed = plan.map_expressions(|expr| {
             let name = datafusion::logical_expr::expr_rewriter::NamePreserver::new_for_projection().save(&expr);
-            expr.transform_up(narrow).map(|narrowed| narrowed.update_data(|expr| name.restore(expr)))
+            expr.transform_up(flinks).map(|narrowed| narrowed.update_data(|expr| name.restore(expr)))
         })?;
         let recomputed = narrowed.data.recompute_schema()?;
         Ok(Transformed::yes(recomputed))
@@ -103,9 +106,11 @@ fn check_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
         }
         Expr::Like(like) => {
             let is_plain = matches!(&*like.pattern, Expr::Literal(value, _) if !value.to_string().contains('\\'));
-            let hint = Some("write the pattern as a text without backslashes");
+            let hint = Some("write the pattern as a text without backslashes, and without ESCAPE");
+            let is_plain = is_plain && like.escape_char.is_none();
             (!is_plain || like.case_insensitive).then(|| PlanError::unsupported("LIKE with such a pattern", hint))
         }
+        Expr::SimilarTo(_) => Some(PlanError::unsupported("SIMILAR TO", Some("write LIKE, or REGEXP_EXTRACT"))),
         Expr::ScalarFunction(call) if call.name() == "substr" => {
             let start = call.args.get(1).and_then(|start| match start {
                 Expr::Cast(Cast { expr, .. }) => expr.as_literal(),
@@ -149,6 +154,6 @@ fn is_flinks_cast(from: &DataType, to: &DataType) -> bool {
 }
 
 /// An expression that can be evaluated over rows of `schema`.
-pub(super) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+pub(crate) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
     create_physical_expr(expr, schema, &ExecutionProps::new(), &Default::default())
 }

@@ -1,10 +1,19 @@
-//! Flink's aggregate and window functions where DataFusion's give other types: the sum of whole numbers is of their own
+//! Flink's functions where DataFusion has none with their meaning, each kind in a module of its own; and Flink's
+//! aggregate and window functions where DataFusion's give other types: the sum of whole numbers is of their own
 //! type, the average of whole numbers is whole.
 //!
 //! Streams have operators of their own for them. What is here runs in batch, on DataFusion's sums and counts, whose
 //! results are brought to Flink's types.
 
+mod math;
+mod pattern;
+mod rewrite;
+mod scalar;
+mod text;
 pub(super) mod time;
+
+pub(super) use rewrite::rewritten;
+pub(super) use scalar::named;
 
 use datafusion::{
     arrow::{
@@ -16,13 +25,23 @@ use datafusion::{
     functions_aggregate::{count::count_udaf, sum::sum_udaf},
     functions_window::row_number::row_number_udwf,
     logical_expr::{
-        Accumulator, AggregateUDF, AggregateUDFImpl, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDF,
-        WindowUDFImpl,
+        Accumulator, AggregateUDF, AggregateUDFImpl, LimitEffect, PartitionEvaluator, ScalarUDF, Signature, Volatility,
+        WindowUDF, WindowUDFImpl,
         function::{AccumulatorArgs, PartitionEvaluatorArgs, StateFieldsArgs, WindowUDFFieldArgs},
     },
     physical_expr::{PhysicalExpr, expressions::cast as cast_expr},
 };
 use std::{ops::Range, sync::Arc};
+
+/// Scalar functions of Flink that are refused, with a reason.
+pub(super) fn refused_scalars() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    rewrite::refused()
+}
+
+/// Scalar functions of our own.
+pub(super) fn scalars() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    [math::all(), pattern::all(), rewrite::all(), text::all()].into_iter().flatten()
+}
 
 /// The decimal places of an average of decimals, at least.
 const AVERAGE_SCALE_MIN: i8 = 6;

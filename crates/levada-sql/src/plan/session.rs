@@ -3,7 +3,7 @@
 use super::{
     PlanError, expressions, functions,
     streaming::{self, Plan},
-    temporal,
+    temporal, variance,
     windows::{Windows, session},
 };
 use crate::{
@@ -116,7 +116,11 @@ impl Planner {
         Ok(Self {
             tables,
             upsert_keys,
-            scalars: expressions::scalar_functions().into_iter().chain(functions::time::functions()).collect(),
+            scalars: expressions::scalar_functions()
+                .into_iter()
+                .chain(functions::time::functions())
+                .chain(functions::refused_scalars().map(|function| (function.name().to_owned(), function)))
+                .collect(),
             aggregates: aggregates(),
             windows: BTreeMap::from([("row_number".to_owned(), functions::row_number())]),
             expr_planners: vec![
@@ -172,7 +176,17 @@ impl Planner {
         let plan = value::bound(self.unbound(query)?, values)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         expressions::check(&plan)?;
-        Ok(plan)
+        Ok(variance::expanded(plan)?)
+    }
+
+    /// As [`Self::logical`], with its expressions simplified as far as they have to be before they are evaluated.
+    pub(crate) fn simplified(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
+        Ok(self.rewritten(self.logical(query)?, vec![Arc::new(SimplifyExpressions::new())])?)
+    }
+
+    fn rewritten(&self, plan: LogicalPlan, rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>) -> Result<LogicalPlan> {
+        let context = OptimizerContext::new_with_config_options(Arc::clone(&self.options)).with_max_passes(PASSES_MAX);
+        Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
     }
 
     /// The operators that keep the answer to a query up to date.
@@ -184,9 +198,7 @@ impl Planner {
     }
 
     fn optimized(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
-        let plan = self.logical(query)?;
-        let context = OptimizerContext::new_with_config_options(Arc::clone(&self.options)).with_max_passes(PASSES_MAX);
-        Ok(Optimizer::with_rules(rules()).optimize(plan, &context, |_, _| {})?)
+        Ok(self.rewritten(self.logical(query)?, rules())?)
     }
 
     /// The answer to a query over the rows that the tables have, and its columns, in no more than `size_max` bytes:
@@ -249,8 +261,19 @@ fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 fn aggregates() -> BTreeMap<String, Arc<AggregateUDF>> {
     [count_udaf(), min_max::min_udaf(), min_max::max_udaf(), functions::sum(), functions::avg()]
         .into_iter()
+        .chain(variance::all())
         .map(|function| (function.name().to_owned(), function))
         .collect()
+}
+
+/// The functions that there are, by name, those of windows among them.
+#[must_use]
+pub fn function_names() -> Vec<String> {
+    let windows = ["cumulate", "hop", "row_number", "tumble"].map(str::to_owned);
+    let scalars = expressions::scalar_functions().into_keys();
+    let mut names: Vec<String> = scalars.chain(aggregates().into_keys()).chain(windows).collect();
+    names.sort();
+    names
 }
 
 impl ContextProvider for Planner {

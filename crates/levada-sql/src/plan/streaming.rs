@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     dataflow::{Dataflow, Node, Port},
+    explain::{Feed, Noted, Notes},
     operator::{
         Clock, Operator,
         aggregate::{self, Aggregate},
@@ -56,18 +57,20 @@ pub struct Plan {
     pub is_append_only: bool,
     /// The operators, without any state yet.
     pub dataflow: Dataflow,
+    /// What the operators say of themselves.
+    pub(crate) notes: Notes,
     /// Of the plan: what operators remember is of use only to those of the same.
     pub fingerprint: u64,
 }
 
 /// Builds the dataflow of a plan.
 pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>>) -> Result<Plan, PlanError> {
-    let (sources, readers, nodes, tables) = Default::default();
+    let (sources, readers, nodes, tables, noted) = Default::default();
     let mut limits = rank::Limits::new();
     rank::limits(plan, &mut limits);
     let mut wanted = BTreeMap::new();
     wanted_columns(plan, upsert_keys, &mut wanted);
-    let mut builder = Builder { upsert_keys, limits, wanted, tables, sources, readers, nodes };
+    let mut builder = Builder { upsert_keys, limits, wanted, tables, sources, readers, nodes, noted };
     let mut stream = builder.build(plan)?;
     let schema = arrow_schema(plan.schema());
     if !stream.is_append_only {
@@ -75,11 +78,13 @@ pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>
         stream = builder.chain(stream, Box::new(net), false);
     }
     builder.connect(stream.from, Port::Output(0));
-    let Builder { sources, readers, nodes, .. } = builder;
+    let Builder { sources, readers, nodes, noted, .. } = builder;
+    let is_upsert = sources.iter().map(|source: &Source| upsert_keys.contains_key(&source.table)).collect();
+    let notes = Notes { nodes: noted, root: stream.from, is_upsert };
     let is_append_only = stream.is_append_only;
     let dataflow = Dataflow::new(nodes, readers, 1);
     let fingerprint = XxHash3_64::oneshot(plan.display_indent_schema().to_string().as_bytes());
-    Ok(Plan { sources, schema, is_append_only, dataflow, fingerprint })
+    Ok(Plan { sources, schema, is_append_only, dataflow, notes, fingerprint })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
@@ -105,17 +110,10 @@ fn wanted_columns(
     plan.inputs().into_iter().for_each(|input| wanted_columns(input, upsert_keys, wanted));
 }
 
-/// Where rows come from.
-#[derive(Clone, Copy, Debug)]
-enum From {
-    Source(usize),
-    Node(usize),
-}
-
 /// A part of a plan.
 #[derive(Clone, Debug)]
 struct Stream {
-    from: From,
+    from: Feed,
     is_append_only: bool,
     /// The sources behind it.
     sources: Vec<usize>,
@@ -133,18 +131,22 @@ struct Builder<'a> {
     sources: Vec<Source>,
     readers: Vec<Vec<Port>>,
     nodes: Vec<Node>,
+    /// Of each node.
+    noted: Vec<Noted>,
 }
 
 impl Builder<'_> {
-    fn connect(&mut self, from: From, to: Port) {
+    fn connect(&mut self, from: Feed, to: Port) {
         match from {
-            From::Source(source) => self.readers[source].push(to),
-            From::Node(node) => self.nodes[node].consumers.push(to),
+            Feed::Source(source) => self.readers[source].push(to),
+            Feed::Node(node) => self.nodes[node].consumers.push(to),
         }
     }
 
     fn add(&mut self, inputs: &[&Stream], operator: Box<dyn Operator>, is_append_only: bool) -> Stream {
         let node = self.nodes.len();
+        let feeds = inputs.iter().map(|stream| stream.from).collect();
+        self.noted.push(Noted::new(&*operator, feeds, is_append_only));
         self.nodes.push(Node { operator, consumers: Vec::new() });
         for (input, stream) in inputs.iter().enumerate() {
             self.connect(stream.from, Port::Node { node, input });
@@ -154,7 +156,7 @@ impl Builder<'_> {
         sources.dedup();
         let delays: Option<Vec<i64>> = inputs.iter().map(|stream| stream.delay_ms).collect();
         let delay_ms = delays.and_then(|delays| delays.into_iter().max());
-        Stream { from: From::Node(node), is_append_only, sources, delay_ms }
+        Stream { from: Feed::Node(node), is_append_only, sources, delay_ms }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a stream is read by who comes behind it")]
@@ -232,7 +234,7 @@ impl Builder<'_> {
         let Source { table, columns, schema } = &self.sources[source];
         let place = |at: &usize| columns.iter().filter(|column| *column < at).count();
         let key = self.upsert_keys.get(table).map(|key| key.iter().map(place).collect::<Vec<_>>());
-        let from = From::Source(source);
+        let from = Feed::Source(source);
         let raw = Stream { from, is_append_only: true, sources: vec![source], delay_ms: Some(0) };
         let stream = match key {
             None => raw,
@@ -266,7 +268,7 @@ impl Builder<'_> {
         let all = numbered(&schema, 0..schema.fields().len());
         let is_append_only = inputs.iter().all(|stream| stream.is_append_only);
         let inputs: Vec<&Stream> = inputs.iter().collect();
-        Ok(self.add(&inputs, Box::new(Project::columns(all, schema)), is_append_only))
+        Ok(self.add(&inputs, Box::new(Project::union(all, schema)), is_append_only))
     }
 
     fn distinct(&mut self, input: &LogicalPlan) -> Result<Stream, PlanError> {
@@ -387,7 +389,7 @@ impl Builder<'_> {
                 Expr::Column(column) => plan.schema().index_of_column(column)?,
                 computed => {
                     let column = physical(computed, plan.schema())?;
-                    fields.push(Field::new(format!("key {}", fields.len()), column.data_type(&schema)?, true));
+                    fields.push(Field::new(text(&column), column.data_type(&schema)?, true));
                     columns.push(column);
                     columns.len() - 1
                 }

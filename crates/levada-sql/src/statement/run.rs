@@ -1,6 +1,6 @@
 //! Running a [`Statement`].
 
-use super::{Statement, StatementError};
+use super::{Statement, StatementError, dead_letter::DeadLetters};
 use crate::{
     changes::Changes,
     dataflow::Dataflow,
@@ -85,6 +85,8 @@ pub struct Progress {
     pub rows_read: u64,
     /// Rows that came too late.
     pub late_rows: u64,
+    /// Records that could not be decoded, since it was started.
+    pub undecodable_records: u64,
     /// Bytes remembered, about.
     pub state_bytes: usize,
     /// Records of its topics that it has not read.
@@ -177,6 +179,8 @@ struct Running {
     /// What the plan is: what another one remembered is not understood.
     fingerprint: u64,
     sink: Sink,
+    dead_letters: Option<DeadLetters>,
+    undecodable_records: u64,
     target: Target,
     /// Keeps the view of what was written up to date.
     filling: Option<Filling>,
@@ -220,10 +224,11 @@ impl Running {
     async fn open(statement: &Statement, surroundings: &Surroundings) -> Result<(Self, Recovered), StatementError> {
         let Plan { sources, is_append_only, dataflow, fingerprint, .. } = statement.plan()?;
         let Surroundings { handle, caller, state_size_max, .. } = surroundings;
-        let reading = Reading::open(&sources, &statement.tables, surroundings)?;
+        let mut reading = Reading::open(&sources, &statement.tables, surroundings)?;
+        reading.set_undecoded(statement.on_error.undecoded());
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
-        let topic = handle.topic(caller, &statement.sink.topic)?;
-        let sink = Sink::new(Arc::clone(&statement.sink), topic.name, topic.partition_count, is_append_only)?;
+        let sink = Sink::open(Arc::clone(&statement.sink), surroundings, is_append_only)?;
+        let dead_letters = DeadLetters::open(statement, surroundings)?;
         let target = Target { table: Arc::clone(&statement.sink), wanted: statement.wanted_columns()? };
         let running = Self {
             journal,
@@ -231,6 +236,8 @@ impl Running {
             dataflow,
             fingerprint,
             sink,
+            dead_letters,
+            undecodable_records: 0,
             target,
             filling: None,
             state_size_max: *state_size_max,
@@ -262,6 +269,8 @@ impl Running {
             if written.hash != epoch.output_hash {
                 return Err(StatementError::NotDeterministic { number: epoch.number });
             }
+            // It was written with the epoch.
+            drop(self.reading.take_poison());
             self.epoch = epoch.number;
             self.epochs_since_snapshot += 1;
         }
@@ -283,10 +292,14 @@ impl Running {
         let read =
             reading.next(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
         let Some(Read { cut, time }) = read else { return Ok(false) };
-        let (changes, Written { outputs, hash, records }) = self.end(&time)?;
+        let (changes, Written { mut outputs, hash, records }) = self.end(&time)?;
         let remembered = self.dataflow.stats().state_bytes;
         let filling = self.filling.as_ref();
         let shown = filling.map(|it| it.next(&changes, remembered, self.state_size_max)).transpose()?;
+        let poison = self.reading.take_poison();
+        if let Some(dead_letters) = &self.dead_letters {
+            outputs.extend(dead_letters.outputs(poison.kept));
+        }
         let epoch = Epoch { number: self.epoch + 1, cut, time, output_hash: hash };
         self.journal.commit(outputs, Bytes::from(epoch.encode())).await?;
         self.epoch = epoch.number;
@@ -295,6 +308,7 @@ impl Running {
         }
         self.epochs_since_snapshot += 1;
         self.rows_written += records;
+        self.undecodable_records += poison.count;
         Ok(true)
     }
 
@@ -346,6 +360,7 @@ impl Running {
             rows_written: self.rows_written,
             rows_read,
             late_rows: stats.late_rows,
+            undecodable_records: self.undecodable_records,
             state_bytes: stats.state_bytes + self.filling.as_ref().map_or(0, Filling::size),
             lag: self.reading.lag(),
             read: self.reading.read(),

@@ -1,13 +1,17 @@
 //! What stands in a table's `WITH`, by Flink's names.
 
-use super::{Changelog, TableError};
-use crate::format::Format;
-use std::collections::BTreeMap;
+use super::{Changelog, Connector, Origin, TableError};
+use crate::{
+    datagen::DataGen,
+    format::{Format, JsonOptions},
+};
+use datafusion::arrow::datatypes::Field;
+use std::{collections::BTreeMap, sync::Arc};
 
-const CONNECTORS: &str = "`kafka` and `upsert-kafka`";
+const CONNECTORS: &str = "`kafka`, `upsert-kafka`, `datagen` and `blackhole`";
 
 pub(super) struct Options {
-    pub(super) topic: String,
+    pub(super) connector: Connector,
     pub(super) changelog: Changelog,
     pub(super) key_format: Option<Format>,
     pub(super) key_fields: Vec<String>,
@@ -19,10 +23,25 @@ impl Options {
         name: &str,
         options: &BTreeMap<String, String>,
         primary_key: &[usize],
+        fields: &[Field],
+        origins: &[Origin],
     ) -> Result<Self, TableError> {
         let changelog = match options.get("connector").map(String::as_str) {
             None | Some("kafka") => Changelog::Append,
             Some("upsert-kafka") => Changelog::Upsert,
+            Some("datagen") => {
+                no_metadata(fields, origins, "datagen")?;
+                let stored = fields.iter().zip(origins).map(|(field, origin)| (field, *origin != Origin::Computed));
+                let datagen = DataGen::read(options, stored)?;
+                return Ok(Self::without_topic(Connector::DataGen(Arc::new(datagen))));
+            }
+            Some("blackhole") => {
+                no_metadata(fields, origins, "blackhole")?;
+                return match options.keys().find(|key| *key != "connector") {
+                    None => Ok(Self::without_topic(Connector::Blackhole)),
+                    Some(key) => Err(TableError::Option(format!("there is no option `{key}` for `blackhole`"))),
+                };
+            }
             Some(other) => {
                 return Err(TableError::Option(format!("there is no connector `{other}`, but {CONNECTORS}")));
             }
@@ -41,7 +60,7 @@ impl Options {
             .get("key.fields")
             .map(|fields| fields.split(';').map(|field| field.trim().to_owned()).collect())
             .unwrap_or_default();
-        let topic = options.get("topic").map_or(name, String::as_str).to_owned();
+        let connector = Connector::Topic(options.get("topic").map_or(name, String::as_str).to_owned());
         let known = |key: &str| {
             let of_format = |prefix: &str, format: &str| key.starts_with(&format!("{prefix}{format}."));
             matches!(key, "connector" | "topic" | "format" | "value.format" | "key.format" | "key.fields")
@@ -50,7 +69,7 @@ impl Options {
                 || (key == "scan.startup.mode" && options.get(key).is_some_and(|mode| mode == "earliest-offset"))
         };
         match options.keys().find(|key| !known(key)) {
-            None => Ok(Self { topic, changelog, key_format, key_fields, value_format }),
+            None => Ok(Self { connector, changelog, key_format, key_fields, value_format }),
             Some(key) if key == "properties.bootstrap.servers" => {
                 let message = "`properties.bootstrap.servers` is not supported: tables are topics of this broker";
                 Err(TableError::Option(message.to_owned()))
@@ -59,6 +78,26 @@ impl Options {
                 Err(TableError::Option("`scan.startup.mode` can be `earliest-offset`".to_owned()))
             }
             Some(key) => Err(TableError::Option(format!("there is no option `{key}`"))),
+        }
+    }
+}
+
+impl Options {
+    /// What is not read and not written has no format that counts.
+    fn without_topic(connector: Connector) -> Self {
+        let value_format = Format::Json(JsonOptions::default());
+        Self { connector, changelog: Changelog::Append, key_format: None, key_fields: Vec::new(), value_format }
+    }
+}
+
+/// Rows that are no records have no metadata.
+fn no_metadata(fields: &[Field], origins: &[Origin], connector: &str) -> Result<(), TableError> {
+    let is_metadata = |origin: &Origin| matches!(origin, Origin::Timestamp | Origin::Partition | Origin::Offset);
+    match fields.iter().zip(origins).find(|(_, origin)| is_metadata(origin)) {
+        None => Ok(()),
+        Some((field, _)) => {
+            let message = format!("`{connector}` has no metadata, and `{}` is to come from it", field.name());
+            Err(TableError::Declaration(message))
         }
     }
 }

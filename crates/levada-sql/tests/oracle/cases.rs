@@ -8,6 +8,13 @@ const QUERIES: &[&str] = &[
     "SELECT CASE WHEN n > 3 THEN 'many' WHEN n IS NULL THEN 'none' ELSE 'few' END AS c, n / 2 AS h FROM a",
     "SELECT COUNT(*) AS c FROM a",
     "SELECT COUNT(*) AS c, COUNT(n) AS cn, SUM(n) AS s, SUM(d) AS sd, SUM(f) AS sf, AVG(n) AS an, AVG(f) AS af FROM a",
+    "SELECT g, VAR_POP(f) AS vp, VAR_SAMP(f) AS vs, STDDEV_POP(f) AS sp, STDDEV_SAMP(f) FILTER (WHERE b) AS ss, \
+     COUNT(f) AS c FROM a GROUP BY g HAVING VARIANCE(f) > 1",
+    "SELECT IF(k > 2, 'many', LEFT(g, 1)) AS l, COUNT(DISTINCT CONCAT(g, '-')) AS c FROM a \
+     GROUP BY IF(k > 2, 'many', LEFT(g, 1)) HAVING ROUND(SUM(d), -1) > 20",
+    "SELECT a.n, b.g FROM a JOIN b ON MOD(a.k, 2) = b.k AND RIGHT(a.g, 1) = RIGHT(b.g, 1) WHERE FLOOR(a.d) > 3",
+    "SELECT n FROM a WHERE GREATEST(n, CAST(k AS BIGINT)) > (SELECT ROUND(AVG(f)) FROM b)",
+    "SELECT VAR_SAMP(s) AS v FROM (SELECT k, SUM(f) AS s FROM a GROUP BY k) AS t",
     "SELECT k, COUNT(*) AS c, SUM(k) AS sk, SUM(n) AS s, AVG(k) AS ak, AVG(d) AS ad FROM a GROUP BY k",
     "SELECT k, g, MIN(n) AS lo, MAX(g) AS hi, MIN(f) AS lf, MAX(d) AS hd, MAX(b) AS hb FROM a GROUP BY k, g",
     "SELECT g, COUNT(DISTINCT n) AS c, SUM(DISTINCT n) AS s, COUNT(DISTINCT d) AS e FROM a GROUP BY g",

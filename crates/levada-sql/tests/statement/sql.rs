@@ -5,7 +5,7 @@ use levada_model::TopicName;
 use levada_sql::{
     Statement, StatementError, Table,
     query::Query,
-    statement::{Progress, Stop, Surroundings},
+    statement::{OnError, Progress, Stop, Surroundings},
 };
 use levada_sql_syntax as syntax;
 use std::{collections::BTreeMap, sync::Arc};
@@ -26,7 +26,9 @@ pub(crate) fn insert(name: &str, tables: &BTreeMap<String, Arc<Table>>, sql: &st
     let syntax::Statement::Insert(insert) = syntax::parse_statement(sql).unwrap().statement else { panic!("{sql}") };
     let sink = Arc::clone(&tables[&insert.table.to_string()]);
     let columns = insert.columns.into_iter().map(|column| column.value).collect();
-    Statement { name: name.to_owned(), query: insert.query, columns, tables: tables.clone(), sink, view: None }
+    let on_error = OnError::default();
+    let query = insert.query;
+    Statement { name: name.to_owned(), query, columns, tables: tables.clone(), sink, on_error, view: None }
 }
 
 pub(crate) fn query(tables: &BTreeMap<String, Arc<Table>>, sql: &str) -> Query {

@@ -64,6 +64,12 @@ fn a_query_is_watched_for_a_while_and_errors_point_at_their_place() {
     let mut shown = lines(&said);
     shown.sort_unstable();
     assert_eq!(shown, ["+I\tc0\t3", "+I\tc2\t2", "op\tcustomer\ttotal"]);
+    let said = broker.run(&["sql", "-e", "EXPLAIN SELECT customer, COUNT(*) FROM orders GROUP BY customer"]);
+    for line in
+        ["== Optimized Physical Plan ==", "TableSourceScan(table=[orders], fields=[customer], changelogMode=[I])"]
+    {
+        assert!(said.contains(line), "{said}");
+    }
     let said = broker.fails(&["sql", "-e", "SHOW TABLES;\nSELECT * FROM ordrs"]);
     let expected = "error: there is no table `ordrs`\n  2 | SELECT * FROM ordrs\n    |               ^\n  did you mean `orders`?\n";
     assert_eq!(said, expected);

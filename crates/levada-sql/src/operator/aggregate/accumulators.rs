@@ -54,6 +54,17 @@ pub(super) trait Accumulator: Send {
 }
 
 impl Function {
+    /// Its name in SQL.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "COUNT",
+            Self::Sum => "SUM",
+            Self::Avg => "AVG",
+            Self::Min => "MIN",
+            Self::Max => "MAX",
+        }
+    }
+
     /// Its memory for arguments of a type.
     pub(super) fn accumulator(
         self,

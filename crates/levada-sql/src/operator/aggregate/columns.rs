@@ -30,6 +30,21 @@ pub(crate) struct Call {
     pub(crate) output: DataType,
 }
 
+impl Call {
+    /// It as SQL has it, under the name of what it gives.
+    pub(in crate::operator) fn text(&self, input: &SchemaRef, output: &str) -> String {
+        let argument = self.argument.map_or_else(|| "*".to_owned(), |at| name(input, at));
+        let distinct = if self.distinct { "DISTINCT " } else { "" };
+        let filter = self.filter.map_or_else(String::new, |at| format!(" FILTER (WHERE {})", name(input, at)));
+        format!("{}({distinct}{argument}){filter} AS {output}", self.function.name())
+    }
+
+    /// Whether every value of its argument is remembered.
+    pub(in crate::operator) fn keeps_values(&self) -> bool {
+        self.distinct || matches!(self.function, Function::Min | Function::Max)
+    }
+}
+
 /// See the module.
 pub(in crate::operator) struct Columns {
     columns: Vec<Column>,

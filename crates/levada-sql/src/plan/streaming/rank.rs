@@ -3,6 +3,7 @@
 use super::{Builder, Stream, call_window, internal};
 use crate::{
     operator::{
+        describe::text,
         project::Project,
         top_n::{self, TopN},
     },
@@ -105,8 +106,8 @@ impl Builder<'_> {
         let computed: Vec<Arc<dyn PhysicalExpr>> =
             params.partition_by.iter().chain(order).map(|expr| physical(expr, from)).collect::<Result<_, _>>()?;
         let mut fields: Vec<Field> = rows.fields().iter().map(|field| field.as_ref().clone()).collect();
-        for (place, column) in computed.iter().enumerate() {
-            fields.push(Field::new(format!("key {place}"), column.data_type(&rows)?, true));
+        for column in &computed {
+            fields.push(Field::new(text(column), column.data_type(&rows)?, true));
         }
         let own = (0..rows.fields().len()).map(|at| Arc::new(PhysicalColumn::new(rows.field(at).name(), at)) as _);
         let columns: Vec<Arc<dyn PhysicalExpr>> = own.chain(computed).collect();

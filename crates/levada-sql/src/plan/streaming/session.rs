@@ -114,10 +114,8 @@ impl Stream {
 /// Expressions over rows of `from`, numbered.
 pub(super) fn computed(exprs: &[Expr], from: &DFSchema) -> Result<(Vec<Arc<dyn PhysicalExpr>>, SchemaRef)> {
     let columns: Vec<_> = exprs.iter().map(|expr| physical(expr, from)).collect::<Result<_>>()?;
-    let field = |(place, column): (usize, &Arc<dyn PhysicalExpr>)| {
-        Ok(Field::new(place.to_string(), column.data_type(from.as_arrow())?, true))
-    };
-    let fields = columns.iter().enumerate().map(field).collect::<Result<Vec<_>>>()?;
+    let field = |column: &Arc<dyn PhysicalExpr>| Ok(Field::new(text(column), column.data_type(from.as_arrow())?, true));
+    let fields = columns.iter().map(field).collect::<Result<Vec<_>>>()?;
     Ok((columns, Arc::new(Schema::new(fields))))
 }
 

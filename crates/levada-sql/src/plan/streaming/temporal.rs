@@ -1,7 +1,8 @@
 //! Joins with what a table had at a row's time.
 
-use super::{Builder, From, Stream, internal, numbered, session::computed, shifted};
+use super::{Builder, Stream, internal, numbered, session::computed, shifted};
 use crate::{
+    explain::Feed,
     operator::{
         join,
         project::Project,
@@ -107,7 +108,7 @@ impl Builder<'_> {
         let on_right = |at: &usize| columns.iter().position(|column| column == at).ok_or_else(|| off_key(&table));
         let key = key.iter().map(on_right).collect::<Result<_, _>>()?;
         let stream =
-            Stream { from: From::Source(source), is_append_only: true, sources: vec![source], delay_ms: Some(0) };
+            Stream { from: Feed::Source(source), is_append_only: true, sources: vec![source], delay_ms: Some(0) };
         Ok(Versioned { stream, shown, key, version_key })
     }
 }

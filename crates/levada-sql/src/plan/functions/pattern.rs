@@ -1,0 +1,247 @@
+//! Regular expressions. A pattern is Java's where it means the same here; others are refused.
+
+use super::scalar::{Call, Function, Wanted, int_at, take, text_at};
+use datafusion::{
+    arrow::{array::ArrayRef, datatypes::DataType},
+    common::{Result, ScalarValue, exec_err, plan_err},
+    logical_expr::ScalarUDF,
+};
+use regex::{NoExpand, Regex, RegexBuilder};
+use std::sync::Arc;
+
+/// Bytes of a compiled pattern, at most.
+const COMPILED_SIZE_MAX: usize = 1 << 20;
+
+pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
+    vec![
+        Function::define("regexp_replace", replace_types, text, replace),
+        Function::define("regexp_extract", extract_types, text, extract),
+    ]
+}
+
+fn replace_types(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    take(name, types, &[Wanted::Text; 3], 0)
+}
+
+fn extract_types(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    take(name, types, &[Wanted::Text, Wanted::Text, Wanted::Int], 1)
+}
+
+/// The pattern is checked where it is known.
+fn text(_: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+    if let Some(Some(ScalarValue::Utf8(Some(pattern)))) = constants.get(1) {
+        match translated(pattern) {
+            Ok(_) => {}
+            Err(wrong) => return plan_err!("the pattern `{pattern}`: {wrong}"),
+        }
+    }
+    Ok(DataType::Utf8)
+}
+
+/// The last pattern that was compiled: it is the same for all rows, most often.
+#[derive(Default)]
+struct Compiled(Option<(String, Regex)>);
+
+impl Compiled {
+    fn of(&mut self, pattern: &str) -> Result<&Regex> {
+        if self.0.as_ref().is_none_or(|(known, _)| known != pattern) {
+            match translated(pattern) {
+                Ok(regex) => self.0 = Some((pattern.to_owned(), regex)),
+                Err(wrong) => return exec_err!("the pattern `{pattern}`: {wrong}"),
+            }
+        }
+        match &self.0 {
+            Some((_, regex)) => Ok(regex),
+            None => exec_err!("there is no pattern"),
+        }
+    }
+}
+
+fn replace(call: &Call<'_>) -> Result<ArrayRef> {
+    let (texts, patterns, replacements) = (call.texts(0)?, call.texts(1)?, call.texts(2)?);
+    let mut compiled = Compiled::default();
+    call.each_text(|row| {
+        let all = text_at(texts, row).zip(text_at(patterns, row)).zip(text_at(replacements, row));
+        let Some(((text, pattern), replacement)) = all else { return Ok(None) };
+        Ok(Some(compiled.of(pattern)?.replace_all(text, NoExpand(replacement)).into_owned()))
+    })
+}
+
+/// NULL where nothing matches, or the group is not there or matches nothing.
+fn extract(call: &Call<'_>) -> Result<ArrayRef> {
+    let (texts, patterns) = (call.texts(0)?, call.texts(1)?);
+    let groups = if call.arguments.len() > 2 { Some(call.ints(2)?) } else { None };
+    let mut compiled = Compiled::default();
+    call.each_text(|row| {
+        let group = groups.map_or(Some(0), |groups| int_at(groups, row));
+        let all = text_at(texts, row).zip(text_at(patterns, row)).zip(group);
+        let Some(((text, pattern), group)) = all else { return Ok(None) };
+        let Ok(group) = usize::try_from(group) else { return Ok(None) };
+        let captures = compiled.of(pattern)?.captures(text);
+        Ok(captures.and_then(|captures| captures.get(group).map(|found| found.as_str().to_owned())))
+    })
+}
+
+/// What is wrong with a pattern.
+type Wrong = String;
+
+/// Java's pattern as one of ours.
+fn translated(pattern: &str) -> std::result::Result<Regex, Wrong> {
+    let mut reading = Reading { letters: pattern.chars().peekable(), out: String::with_capacity(pattern.len()) };
+    reading.all()?;
+    let built = RegexBuilder::new(&reading.out).size_limit(COMPILED_SIZE_MAX).build();
+    built.map_err(|error| {
+        let text = error.to_string();
+        format!("it is not understood: {}", text.lines().last().unwrap_or_default().trim())
+    })
+}
+
+struct Reading<'a> {
+    letters: std::iter::Peekable<std::str::Chars<'a>>,
+    out: String,
+}
+
+const DIGITS: &str = "0-9";
+const WORDS: &str = "0-9A-Za-z_";
+const SPACES: &str = r" \t\n\x0B\x0C\r";
+
+impl Reading<'_> {
+    fn all(&mut self) -> std::result::Result<(), Wrong> {
+        while let Some(letter) = self.letters.next() {
+            match letter {
+                '\\' => {
+                    let escaped = self.escape()?;
+                    self.out.push_str(&escaped.outside());
+                }
+                '[' => self.class()?,
+                '(' => {
+                    self.out.push('(');
+                    if self.letters.peek() == Some(&'?') {
+                        self.letters.next();
+                        match self.letters.next() {
+                            Some(':') => self.out.push_str("?:"),
+                            _ => return Err("groups that begin with `(?` are not supported, but for `(?:`".to_owned()),
+                        }
+                    }
+                }
+                '.' => self.out.push_str(r"[^\n\r\x{85}\x{2028}\x{2029}]"),
+                '$' => return Err(r"`$` is not supported; write `\z` for the end of the text".to_owned()),
+                '*' | '+' | '?' | '}' => {
+                    self.out.push(letter);
+                    if self.letters.peek() == Some(&'+') {
+                        return Err("possessive quantifiers, as `*+`, are not supported".to_owned());
+                    }
+                }
+                '{' | '^' | '|' | ')' => self.out.push(letter),
+                '&' | '~' | '#' | '-' | ']' | ' ' => {
+                    self.out.push('\\');
+                    self.out.push(letter);
+                }
+                plain => self.out.push(plain),
+            }
+        }
+        Ok(())
+    }
+
+    fn escape(&mut self) -> std::result::Result<Escape, Wrong> {
+        let Some(letter) = self.letters.next() else { return Err("it ends with a backslash".to_owned()) };
+        Ok(match letter {
+            'd' => Escape::Set { set: DIGITS, is_negated: false },
+            'D' => Escape::Set { set: DIGITS, is_negated: true },
+            'w' => Escape::Set { set: WORDS, is_negated: false },
+            'W' => Escape::Set { set: WORDS, is_negated: true },
+            's' => Escape::Set { set: SPACES, is_negated: false },
+            'S' => Escape::Set { set: SPACES, is_negated: true },
+            't' => Escape::Letter('\t'),
+            'n' => Escape::Letter('\n'),
+            'r' => Escape::Letter('\r'),
+            'f' => Escape::Letter('\u{c}'),
+            'A' => Escape::Place(r"\A"),
+            'z' => Escape::Place(r"\z"),
+            letter if letter.is_ascii_alphanumeric() => return Err(format!(r"`\{letter}` is not supported")),
+            plain => Escape::Letter(plain),
+        })
+    }
+
+    /// What is between square brackets, behind the first.
+    fn class(&mut self) -> std::result::Result<(), Wrong> {
+        self.out.push('[');
+        if self.letters.peek() == Some(&'^') {
+            self.letters.next();
+            self.out.push('^');
+        }
+        let mut is_first = true;
+        loop {
+            match self.letters.next() {
+                None => return Err("a `]` is missing".to_owned()),
+                Some(']') if !is_first => break,
+                Some(']' | '[') => {
+                    return Err("brackets within brackets are not supported: write a backslash".to_owned());
+                }
+                Some('&') if self.letters.peek() == Some(&'&') => return Err("`&&` is not supported".to_owned()),
+                Some('-') => self.out.push('-'),
+                Some('\\') => match self.escape()? {
+                    Escape::Set { set, is_negated: false } => self.out.push_str(set),
+                    Escape::Letter(letter) => push_in_class(letter, &mut self.out),
+                    _ => return Err("such an escape within brackets is not supported".to_owned()),
+                },
+                Some(letter) => push_in_class(letter, &mut self.out),
+            }
+            is_first = false;
+        }
+        self.out.push(']');
+        Ok(())
+    }
+}
+
+fn push_in_class(letter: char, out: &mut String) {
+    if letter.is_ascii_punctuation() && !matches!(letter, '<' | '>') {
+        out.push('\\');
+    }
+    out.push(letter);
+}
+
+enum Escape {
+    Letter(char),
+    Set { set: &'static str, is_negated: bool },
+    Place(&'static str),
+}
+
+impl Escape {
+    fn outside(&self) -> String {
+        match self {
+            Self::Letter(letter) => regex::escape(&letter.to_string()),
+            Self::Set { set, is_negated } => format!("[{}{set}]", if *is_negated { "^" } else { "" }),
+            Self::Place(place) => (*place).to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_java() {
+        let finds =
+            |pattern: &str, text: &str| translated(pattern).unwrap().find(text).map(|it| it.as_str().to_owned());
+        for (pattern, text, found) in [
+            ("a.c", "a\rc abc", Some("abc")),
+            (r"\d+", "٣ 42", Some("42")),
+            (r"\w+", "é_x9", Some("_x9")),
+            (r"[^\d-]+", "1-ab2", Some("ab")),
+            ("(?:a|b){2,3}?", "abab", Some("ab")),
+            (r"\.x\z", "a.x", Some(".x")),
+            ("a-b#c&d~e f", "a-b#c&d~e f", Some("a-b#c&d~e f")),
+            ("^b", "a\nb", None),
+            (r"[a\]]+", "]a", Some("]a")),
+        ] {
+            assert_eq!(finds(pattern, text).as_deref(), found, "{pattern}");
+        }
+        for pattern in
+            ["a$", "(?i)a", "(?=a)", r"\1", r"\p{L}", "a*+", "[a&&b]", "[[a]]", "[]a]", "(", r"\b", "[a", r"\"]
+        {
+            assert!(translated(pattern).is_err(), "{pattern}");
+        }
+    }
+}

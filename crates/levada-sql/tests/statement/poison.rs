@@ -1,0 +1,125 @@
+//! Records that are no rows of their table.
+
+use super::{
+    rig::{Rig, caller},
+    sql::{insert, run_with, tables},
+};
+use levada_model::{
+    TopicName,
+    record::{BatchBuilder, NewRecord},
+};
+use levada_sql::{Statement, StatementError, statement::OnError};
+use levada_stream::ReadError;
+
+const TABLES: &str = "
+    CREATE TABLE keyed (k BIGINT, id BIGINT) WITH ('format' = 'json', 'key.format' = 'json', 'key.fields' = 'k');
+    CREATE TABLE plain (id BIGINT, offs BIGINT METADATA FROM 'offset') WITH ('topic' = 'orders', 'format' = 'json');
+    CREATE TABLE copies (id BIGINT) WITH ('format' = 'json');";
+
+fn copy(on_error: OnError) -> Statement {
+    Statement { on_error, ..insert("copy", &tables(TABLES), "INSERT INTO copies SELECT id FROM plain WHERE offs >= 0") }
+}
+
+const RECORDS: [&str; 5] = [r#"{"id":1}"#, "no json", r#"{"id":2}"#, r#"{"id":"x"}"#, r#"{"id":3}"#];
+
+async fn rig() -> Rig {
+    let rig = Rig::new();
+    for topic in ["orders", "copies", "dead"] {
+        rig.create(topic, 1, &[]).await;
+    }
+    rig.produce("orders", 0, &RECORDS).await.unwrap();
+    rig
+}
+
+fn ids(rig: &Rig) -> Vec<String> {
+    rig.rows("copies")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_no_row_fails_its_statement_where_nothing_is_said() {
+    let rig = rig().await;
+    let error = run_with(&rig, &copy(OnError::Fail), async || {}).await.0.unwrap_err();
+    assert!(matches!(error, StatementError::Record { offset: 1, .. }), "{error}");
+    assert_eq!(ids(&rig), [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_no_rows_are_left_out_and_counted() {
+    let rig = rig().await;
+    let (run, progress) = run_with(&rig, &copy(OnError::Skip), async || {}).await;
+    run.unwrap();
+    assert_eq!(ids(&rig), [r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#]);
+    assert_eq!((progress.undecodable_records, progress.rows_read), (2, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_none_takes_its_record_with_it() {
+    let rig = rig().await;
+    rig.create("keyed", 1, &[]).await;
+    let mut builder = BatchBuilder::new();
+    for (key, id) in [(r#"{"k":1}"#, 1), ("no json", 2), (r#"{"k":3}"#, 3)] {
+        let value = format!("{{\"id\":{id}}}");
+        let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+        builder.push(&NewRecord { timestamp: super::rig::START_MS, key, value, headers: &[] });
+    }
+    rig.send("keyed", 0, builder.finish(), None).await.unwrap();
+    let sums = insert("sums", &tables(TABLES), "INSERT INTO copies SELECT id + k FROM keyed");
+    let error = run_with(&rig, &sums, async || {}).await.0.unwrap_err();
+    assert!(matches!(error, StatementError::Record { offset: 1, side: "key", .. }), "{error}");
+    let sums = Statement { on_error: OnError::Skip, ..sums };
+    let (run, progress) = run_with(&rig, &sums, async || {}).await;
+    run.unwrap();
+    assert_eq!((ids(&rig), progress.undecodable_records), (vec![r#"{"id":2}"#.into(), r#"{"id":6}"#.into()], 1));
+}
+
+/// Values and headers of a topic's records.
+fn records(rig: &Rig, topic: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let inputs = rig.handle.inputs(&caller(), &[TopicName::new(topic).unwrap()]).unwrap();
+    let (cut, mut found) = (inputs.cut(&[]).unwrap(), Vec::new());
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut next = 0;
+    while next < cut[0] {
+        let read = inputs.read(0, next, cut[0], 1 << 20).unwrap();
+        for batch in &read.batches {
+            let opened = batch.open().unwrap();
+            let each = batch.each::<ReadError>(&opened, |_, _, record| {
+                let headers = record.headers().map(|header| {
+                    let (name, value) = header.unwrap();
+                    (name.to_owned(), text(value.unwrap_or_default()))
+                });
+                found.push((text(record.value.unwrap()), headers.collect()));
+                Ok(())
+            });
+            each.unwrap();
+        }
+        next = read.next;
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_no_rows_are_kept_once_each_with_where_they_were() {
+    let mut rig = rig().await;
+    let statement = copy(OnError::DeadLetter("dead".to_owned()));
+    for life in 0..3 {
+        run_with(&rig, &statement, async || {}).await.0.unwrap();
+        let kept = records(&rig, "dead");
+        let values: Vec<&str> = kept.iter().map(|(value, _)| value.as_str()).collect();
+        assert_eq!(values, ["no json", r#"{"id":"x"}"#, "neither"][..2 + usize::from(life > 0)], "life {life}");
+        let headers: Vec<(&str, &str)> =
+            kept[0].1.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let where_it_was =
+            [("sql.table", "plain"), ("sql.topic", "orders"), ("sql.partition", "0"), ("sql.offset", "1")];
+        assert_eq!(headers[..4], where_it_was);
+        assert!(headers[4].0 == "sql.error" && headers[4].1.starts_with("value: "), "{headers:?}");
+        rig = rig.power_cut(life);
+        if life == 0 {
+            rig.produce("orders", 0, &["neither"]).await.unwrap();
+        }
+    }
+    assert_eq!(ids(&rig).len(), 3);
+    for topic in ["orders", "copies"] {
+        let error = copy(OnError::DeadLetter(topic.to_owned())).check().unwrap_err();
+        assert!(error.to_string().contains("cannot be the topic of dead letters"), "{error}");
+    }
+}
