@@ -132,8 +132,9 @@ fn tables(rows: &BTreeMap<String, Vec<RecordBatch>>) -> Vec<Table> {
 pub(crate) fn in_batch(sql: &str, rows: &BTreeMap<String, Vec<RecordBatch>>) -> Answer {
     let planner = Planner::new(tables(rows)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let batch = planner.batch(&query(sql), &[], 1 << 30);
-    let (_, batches) = runtime.block_on(batch).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let query = query(sql);
+    let batch = runtime.block_on(planner.batch(&query, &[], 1 << 30));
+    let (_, batches) = batch.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let mut answer = Answer::new();
     batches.into_iter().for_each(|batch| apply(&mut answer, &Changes::inserted(batch)));
     answer
