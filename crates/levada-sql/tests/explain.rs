@@ -12,6 +12,9 @@ const TABLES: &str = "
         WITH ('connector' = 'upsert-kafka');
     CREATE TABLE totals (customer STRING, total BIGINT, PRIMARY KEY (customer) NOT ENFORCED)
         WITH ('connector' = 'upsert-kafka');
+    CREATE TABLE raises (customer STRING, rate INT, at TIMESTAMP(3), WATERMARK FOR at AS at) WITH ('format' = 'json');
+    CREATE TABLE rates (customer STRING, rate INT, at TIMESTAMP(3), WATERMARK FOR at AS at,
+        PRIMARY KEY (customer) NOT ENFORCED) WITH ('connector' = 'upsert-kafka');
     CREATE TABLE copies (id BIGINT, customer STRING) WITH ('format' = 'json');
     CREATE TABLE made (k INT, twice AS k * 2) WITH ('connector' = 'datagen');
     CREATE TABLE hole (k INT, n BIGINT) WITH ('connector' = 'blackhole');";
@@ -38,6 +41,18 @@ const EXPLAINED: &[&str] = &[
      ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY amount) AS n
      FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(at), INTERVAL '10' SECONDS))) AS t WHERE n <= 2",
     "INSERT INTO hole SELECT MOD(twice, 3), COUNT(*) FROM made GROUP BY MOD(twice, 3)",
+    "SELECT customer, window_end, COUNT(*) AS n
+     FROM TABLE(SESSION(TABLE orders PARTITION BY customer, DESCRIPTOR(at), INTERVAL '5' SECOND))
+     GROUP BY customer, window_start, window_end",
+    "SELECT o.id, r.rate FROM orders AS o JOIN raises AS r
+     ON o.customer = r.customer AND r.at BETWEEN o.at - INTERVAL '1' SECOND AND o.at + INTERVAL '5' SECOND",
+    "SELECT o.id, r.rate FROM orders AS o LEFT JOIN rates FOR SYSTEM_TIME AS OF o.at AS r ON o.customer = r.customer",
+    "SELECT o.window_end, o.n, r.n AS raises
+     FROM (SELECT window_start, window_end, COUNT(*) AS n
+           FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(at), INTERVAL '10' SECOND)) GROUP BY window_start, window_end) AS o
+     JOIN (SELECT window_start, window_end, COUNT(*) AS n
+           FROM TABLE(TUMBLE(TABLE raises, DESCRIPTOR(at), INTERVAL '10' SECOND)) GROUP BY window_start, window_end) AS r
+     ON o.window_start = r.window_start AND o.window_end = r.window_end",
 ];
 
 fn tables() -> BTreeMap<String, Arc<Table>> {
@@ -56,7 +71,8 @@ fn explained(sql: &str) -> Vec<String> {
         syntax::Statement::Insert(insert) => {
             let sink = Arc::clone(&tables[&insert.table.to_string()]);
             let (columns, on_error) = (Vec::new(), OnError::default());
-            Statement { name: "s".to_owned(), query: insert.query, columns, tables, sink, on_error }.explain()
+            Statement { name: "s".to_owned(), query: insert.query, columns, tables, sink, on_error, view: None }
+                .explain()
         }
         other => panic!("{other}"),
     };

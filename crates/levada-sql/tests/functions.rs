@@ -406,7 +406,7 @@ fn what_would_mean_something_else_than_in_flink_is_refused() {
 fn texts_that_would_take_all_memory_are_not_computed() {
     let query = query("SELECT REPEAT('abc', 2000000000) AS v FROM t");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = runtime.block_on(planner(vec![one_row()]).batch(&query, 1 << 30)).unwrap_err().to_string();
+    let error = runtime.block_on(planner(vec![one_row()]).batch(&query, &[], 1 << 30)).unwrap_err().to_string();
     assert!(error.contains("take more than"), "{error}");
 }
 

@@ -2,7 +2,8 @@
 
 use crate::rig::{Client, ORDERS, Rig};
 use levada_model::{Rng as _, SeededRng};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 async fn ends(client: &mut Client) -> Vec<String> {
     let mut said = Vec::new();

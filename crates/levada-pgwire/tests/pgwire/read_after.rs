@@ -1,7 +1,8 @@
 //! Who wrote something sees it in what they ask next.
 
 use crate::rig::{ORDERS, Rig};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_waits_for_a_record_that_is_still_to_come() {

@@ -41,7 +41,7 @@ impl Service {
                 return Err(refusal.with_hint("explain its query"));
             }
         };
-        Ok(Outcome::texts(["result"], lines.into_iter().map(|line| [Some(line)])))
+        Outcome::texts(["result"], lines.into_iter().map(|line| [Some(line)]))
     }
 
     fn explain_query(

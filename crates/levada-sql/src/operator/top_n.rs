@@ -310,7 +310,7 @@ impl Operator for TopN {
         let each = if partition.is_empty() { String::new() } else { format!(" of each {}", listed(&partition)) };
         let first = format!("the first {limit} rows{each}");
         let memory = match window {
-            Some(window) => Memory::Windows { what: first, sources: window.sources.clone() },
+            Some(window) => Memory::Windows { what: first, sources: window.clock.sources.clone() },
             None if !forgets => Memory::Unbounded("every row".to_owned()),
             None if partition.is_empty() => Memory::Bounded(first),
             None => Memory::Unbounded(first),

@@ -19,6 +19,7 @@ use crate::{
         Clock, Operator,
         aggregate::{self, Aggregate},
         consolidate::Consolidate,
+        describe::text,
         join as join_operator,
         project::Project,
         upsert::Upsert,

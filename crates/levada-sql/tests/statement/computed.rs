@@ -5,7 +5,7 @@ use super::{
     sql::{insert, query, run_with, surroundings, tables},
 };
 use levada_model::record::{BatchBuilder, NewRecord};
-use levada_sql::Table;
+use levada_sql::{Table, query::ReadAfter};
 use levada_sql_syntax as syntax;
 
 const TABLES: &str = "
@@ -38,7 +38,10 @@ async fn columns_are_computed_for_queries_and_watermarks_and_not_written() {
     rows.sort();
     let row = |end: &str, total: i64| format!(r#"{{"window_end":"2026-01-01 00:00:{end}","total":{total}}}"#);
     assert_eq!(rows, [row("10", 16), row("20", 1)]);
-    let halves = query(&tables, "SELECT half FROM sums ORDER BY half").once(&surroundings(&rig)).await.unwrap();
+    let halves = query(&tables, "SELECT half FROM sums ORDER BY half")
+        .once(&surroundings(&rig), &mut ReadAfter::default())
+        .await
+        .unwrap();
     assert_eq!(halves.rows, [(1, r#"{"half":0}"#.into()), (1, r#"{"half":8}"#.into())]);
     let error = insert("s", &tables, "INSERT INTO sums (window_end, half) SELECT at, cost FROM orders").check();
     assert!(error.unwrap_err().to_string().contains("`half` of table `sums` is not written"));
@@ -56,7 +59,8 @@ async fn of_a_key_that_goes_nothing_is_computed() {
         builder.push(&NewRecord { timestamp: super::rig::START_MS, key, value, headers: &[] });
     }
     rig.send("stock", 0, builder.finish(), None).await.unwrap();
-    let found = query(&tables, "SELECT id, per FROM stock").once(&surroundings(&rig)).await.unwrap();
+    let found =
+        query(&tables, "SELECT id, per FROM stock").once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap();
     assert_eq!(found.rows, [(1, r#"{"id":2,"per":25}"#.into())]);
 }
 

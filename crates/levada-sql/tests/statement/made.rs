@@ -6,11 +6,11 @@ use super::{
 };
 use levada_sql::{
     Statement, StatementError,
-    query::Rows,
+    query::{ReadAfter, Rows},
     statement::{Progress, Stop, Surroundings},
 };
-use parking_lot::Mutex;
 use std::{ops::ControlFlow, sync::Arc};
+use tokio::sync::watch;
 
 const TABLES: &str = "
     CREATE TABLE made (id BIGINT, amount INT, name STRING, at TIMESTAMP(3), WATERMARK FOR at AS at) WITH (
@@ -34,10 +34,10 @@ fn passing(rig: &Rig) -> Surroundings {
 
 /// Runs a statement until `is_enough`, and lets it fall where it is.
 async fn run_until(rig: &Rig, statement: &Statement, is_enough: impl Fn(&Progress) -> bool) -> Progress {
-    let (stop, progress) = (Stop::default(), Mutex::new(Progress::default()));
+    let (stop, progress) = (Stop::default(), watch::Sender::new(Progress::default()));
     let surroundings = passing(rig);
     let enough = async {
-        while !is_enough(&progress.lock()) {
+        while !is_enough(&progress.borrow()) {
             tokio::task::yield_now().await;
         }
     };
@@ -45,7 +45,7 @@ async fn run_until(rig: &Rig, statement: &Statement, is_enough: impl Fn(&Progres
         run = statement.run(&surroundings, &stop, &progress) => panic!("it goes on until it is stopped: {run:?}"),
         () = enough => {}
     }
-    progress.into_inner()
+    progress.borrow().clone()
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn rows_that_are_made_up_come_once_each_whatever_breaks_off() {
     assert!(progress.epochs >= 5, "a second has ten epochs at most: {progress:?}");
     let found = rig.rows("copies");
     let whole = query(&tables, "SELECT id, amount, name FROM made ORDER BY id");
-    let whole = whole.once(&surroundings(&rig)).await.unwrap();
+    let whole = whole.once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap();
     let expected: Vec<String> = whole.rows.iter().map(|(_, row)| String::from_utf8(row.to_vec()).unwrap()).collect();
     assert_eq!(expected.len(), 500, "the sequence ends the table");
     assert_eq!(found, expected, "each once, in order, and as they are made at any time");
@@ -81,7 +81,8 @@ async fn rows_that_are_made_up_have_a_rate_and_a_time() {
     };
     query(&tables, sql).watch(&passing(&rig), &Stop::default(), &mut take).await.unwrap();
     assert!(seen[1].ends_with(r#""n":50}"#) && seen[2].ends_with(r#""n":50}"#), "{seen:?}");
-    let error = query(&tables, "SELECT k FROM endless").once(&surroundings(&rig)).await.unwrap_err();
+    let error =
+        query(&tables, "SELECT k FROM endless").once(&surroundings(&rig), &mut ReadAfter::default()).await.unwrap_err();
     assert!(error.to_string().contains("'number-of-rows'"), "{error}");
 }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     dataflow::RunError,
+    operator::describe::name,
     snapshot::{Reader, SnapshotError, Writer},
 };
 use datafusion::{

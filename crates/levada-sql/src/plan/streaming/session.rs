@@ -5,6 +5,7 @@ use crate::{
     operator::{
         Clock,
         aggregate::{Call, Function},
+        describe::text,
         project::Project,
         session::{Key, Sessions, Show, Spec},
     },
