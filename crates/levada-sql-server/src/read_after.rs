@@ -1,6 +1,6 @@
 //! What an answer has to have: whoever wrote something reads it, also behind statements that have to read it first.
 
-use crate::{Refusal, catalog::State, service::Service};
+use crate::{Refusal, RefusalKind, catalog::State, service::Service};
 use levada_model::TopicName;
 use levada_sql::{
     query::ReadAfter,
@@ -110,7 +110,7 @@ impl Service {
             }
             let running = self.running(&statement).filter(|running| !running.has_ended()).ok_or_else(|| {
                 let message = format!("statement `{statement}`, which writes `{output}`, does not run");
-                Refusal::invalid(message).with_hint(format!("START STATEMENT `{statement}`"))
+                Refusal::new(RefusalKind::Busy, message).with_hint(format!("START STATEMENT `{statement}`"))
             })?;
             let read = |progress: &Progress| progress.is_recovered.then(|| progress.read.clone());
             until(&mut running.watch(), &wanted, read_after, read).await?;

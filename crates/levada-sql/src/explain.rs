@@ -154,7 +154,7 @@ impl Explanation<'_> {
         let line = |(name, memory): (String, &Memory)| match memory {
             Memory::Nothing => name,
             Memory::Bounded(what) => format!("{name} remembers {what}"),
-            Memory::Unbounded(what) => {
+            Memory::Unbounded(what) | Memory::Versions { what, .. } => {
                 format!("{name} remembers {what}; this grows without bound, and stops at sql.state.bytes.max")
             }
             Memory::Windows { what, sources } | Memory::Times { what, sources } => {
@@ -169,7 +169,9 @@ impl Explanation<'_> {
         let line = |(name, memory): (String, &Memory)| {
             let (does, sources) = match memory {
                 Memory::Windows { sources, .. } => ("leaves out, and counts as late,", sources),
-                Memory::Times { sources, .. } => ("joins with what it remembers still, and counts as late,", sources),
+                Memory::Times { sources, .. } | Memory::Versions { sources, .. } => {
+                    ("joins with what it remembers still, and counts as late,", sources)
+                }
                 _ => return None,
             };
             let sources = self.named(sources);

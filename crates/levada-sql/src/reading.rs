@@ -9,7 +9,7 @@ use crate::{
     plan::Source,
     snapshot::{Reader, Writer},
     source::{Poison, SourceReader, Stretch, Undecoded},
-    statement::{Positions, Surroundings},
+    statement::{Positions, Surroundings, check_readable},
     table::{Connector, Table},
 };
 use levada_model::{Offset, Timestamp, TopicName};
@@ -64,6 +64,7 @@ impl Reading {
         tables: &BTreeMap<String, Arc<Table>>,
         surroundings: &Surroundings,
     ) -> Result<Self, StatementError> {
+        check_readable(sources, tables)?;
         let Surroundings { handle, caller, .. } = surroundings;
         let mut topics: Vec<TopicName> = Vec::new();
         let mut opened: Vec<(Arc<Table>, Range<usize>)> = Vec::new();

@@ -1,7 +1,7 @@
 //! [`Description`]: what an operator says of itself, for `EXPLAIN`.
 
 use datafusion::{
-    arrow::datatypes::{Schema, SchemaRef},
+    arrow::datatypes::{IntervalMonthDayNano, Schema, SchemaRef},
     common::{
         ScalarValue,
         tree_node::{Transformed, TreeNode as _},
@@ -37,6 +37,8 @@ pub(crate) enum Memory {
     Windows { what: String, sources: Vec<usize> },
     /// What is forgotten when the watermark of these sources has passed; rows that come later meet what is left.
     Times { what: String, sources: Vec<usize> },
+    /// What takes more room the longer it runs, beside what is forgotten as of [`Self::Times`].
+    Versions { what: String, sources: Vec<usize> },
 }
 
 impl Description {
@@ -65,10 +67,23 @@ pub(crate) fn text(expr: &Arc<dyn PhysicalExpr>) -> String {
         }
         Ok(match expr.downcast_ref::<Literal>().map(Literal::value) {
             Some(ScalarValue::Utf8(Some(text))) => named(format!("'{}'", text.replace('\'', "''"))),
+            Some(ScalarValue::IntervalMonthDayNano(Some(span))) => named(interval(*span)),
             _ => Transformed::no(expr),
         })
     });
     plain.map_or_else(|_| fmt_sql(&**expr).to_string(), |plain| fmt_sql(&*plain.data).to_string())
+}
+
+/// A span as SQL has it.
+fn interval(IntervalMonthDayNano { months, days, nanoseconds }: IntervalMonthDayNano) -> String {
+    let seconds = match (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000) {
+        (seconds, 0) => seconds.to_string(),
+        (seconds, rest) => format!("{seconds}.{:03}", rest.abs() / 1_000_000),
+    };
+    let parts = [(months.to_string(), "MONTH"), (days.to_string(), "DAY"), (seconds, "SECOND")];
+    let some = parts.into_iter().filter(|(count, _)| count != "0");
+    let some: Vec<String> = some.map(|(count, unit)| format!("INTERVAL '{count}' {unit}")).collect();
+    if some.is_empty() { "INTERVAL '0' SECOND".to_owned() } else { some.join(" + ") }
 }
 
 /// The planner's name of a column, without what the operator that gives it says anyway.

@@ -254,6 +254,7 @@ impl Operator for TemporalJoin {
 
     fn describe(&self) -> Description {
         let what = "the rows that wait, the last version of every key, and the end of every key that ended";
-        self.spec.join.describe("TemporalJoin", Memory::Unbounded(what.to_owned()))
+        let memory = Memory::Versions { what: what.to_owned(), sources: self.spec.clock.sources.clone() };
+        self.spec.join.describe("TemporalJoin", memory)
     }
 }
