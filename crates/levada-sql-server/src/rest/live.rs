@@ -174,7 +174,7 @@ async fn watch_view(
         send(&events, "columns", &columns).await?;
         let id = |epoch: u64| format!("{created_ms}-{epoch}");
         // Of a view of the same name that was dropped since, nothing counts.
-        let seen = seen.and_then(|seen| Some(seen.strip_prefix(&format!("{created_ms}-"))?.parse::<u64>().ok()?));
+        let seen = seen.and_then(|seen| seen.strip_prefix(&format!("{created_ms}-"))?.parse::<u64>().ok());
         let mut before = seen.and_then(|epoch| view.of_epoch(epoch));
         let mut versions = view.versions();
         loop {
