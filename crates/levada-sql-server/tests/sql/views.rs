@@ -22,9 +22,9 @@ async fn ask(rig: &Rig, path: &str) -> (Value, Vec<Value>) {
     (body, rows)
 }
 
-/// The view has read the first orders.
+/// The view has read the first orders. Pauses are short here, and so are times to wait.
 async fn has_read(rig: &Rig, orders: i64) {
-    let path = format!("/v1/views/sums?read_after=orders:0:{}", orders - 1);
+    let path = format!("/v1/views/sums?timeout=10min&read_after=orders:0:{}", orders - 1);
     ask(rig, &path).await;
 }
 
@@ -67,7 +67,7 @@ async fn whoever_wrote_something_reads_it_in_views_of_views_too() {
     rig.sql("CREATE MATERIALIZED TABLE richest AS SELECT n, MAX(total) AS most FROM sums GROUP BY n").await;
     for number in 0..40_i64 {
         produce(&rig, "ada", 1).await;
-        let after = format!("SET 'sql.read-after' = 'orders:0:{number}'; SET 'sql.read-after.timeout' = '60 s';");
+        let after = format!("SET 'sql.read-after' = 'orders:0:{number}'; SET 'sql.read-after.timeout' = '10 min';");
         let total = json!([{ "most": number + 1 }]);
         assert_eq!(json!(rig.rows(&format!("{after} SELECT most FROM richest")).await), total);
         // Of more than one table: a cut through their topics.
@@ -141,9 +141,9 @@ async fn keys_come_from_the_query_or_are_declared_and_rows_without_any_only_come
     has_read(&rig, 2).await;
     let (_, rows) = ask(&rig, "/v1/views/sums").await;
     assert_eq!(rows, [json!({ "customer": null, "total": 23, "n": 2 })]);
-    let (_, rows) = ask(&rig, "/v1/views/n?id=all&read_after=orders:0:1").await;
+    let (_, rows) = ask(&rig, "/v1/views/n?id=all&read_after=orders:0:1&timeout=10min").await;
     assert_eq!(rows, [json!({ "id": "all", "n": 2 })]);
-    let (answer, rows) = ask(&rig, "/v1/views/large?amount=20&read_after=orders:0:1").await;
+    let (answer, rows) = ask(&rig, "/v1/views/large?amount=20&read_after=orders:0:1&timeout=10min").await;
     assert_eq!((&answer["epoch"], rows.len()), (&Value::Null, 1));
     for (path, status) in [
         ("/v1/views/large?amout=20", 404),
