@@ -1,0 +1,97 @@
+//! Runs one query of streaming SQL over events in memory, on its operators alone, and says what it took: one line of
+//! JSON. `cargo xtask bench --sql` asks for it, and Apache Flink for the same.
+#![allow(clippy::disallowed_methods, reason = "this measures on the real machine: its clock, its files")]
+#![allow(clippy::print_stdout, reason = "a command's result belongs on stdout")]
+
+mod checksum;
+mod events;
+mod run;
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use levada_sql::{
+    Table,
+    plan::{self, Planner},
+};
+use levada_sql_syntax::{Statement, ast, parse_script};
+use run::Run;
+use serde_json::json;
+
+/// What a broker runs on.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+struct Args {
+    /// The file of events
+    #[arg(long)]
+    events: PathBuf,
+    /// The text that declares the tables
+    #[arg(long)]
+    tables: PathBuf,
+    /// The query's text
+    #[arg(long)]
+    query: PathBuf,
+    /// The file that snapshots are written to
+    #[arg(long)]
+    snapshot: PathBuf,
+    /// Adds up what the result comes to, instead of measuring
+    #[arg(long)]
+    checked: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let tables = tables(&fs::read_to_string(&args.tables)?)?;
+    let query = query(&fs::read_to_string(&args.query)?)?;
+    let known = |table: &Table| plan::Table {
+        name: table.name.clone(),
+        schema: table.schema.clone(),
+        rows: Vec::new(),
+        upsert_key: None,
+    };
+    let plan = match Planner::new(tables.iter().map(known).collect())?.streaming(&query) {
+        Ok(plan) => plan,
+        Err(error) => {
+            println!("{}", json!({"refused": error.to_string()}));
+            return Ok(());
+        }
+    };
+    let events = events::load(&args.events, &tables)?;
+    let mut run = Run::new(plan, &events, &tables, &args.snapshot)?;
+    let answer = if args.checked {
+        let (net_rows, checksum) = run.checked()?;
+        json!({"net_rows": net_rows, "checksum": format!("{checksum:016x}")})
+    } else {
+        let timed = run.timed()?;
+        json!({
+            "events": timed.events,
+            "cpu_seconds": timed.cpu_seconds,
+            "wall_seconds": timed.wall_seconds,
+            "result_rows": timed.result_rows,
+            "peak_bytes": run::peak_bytes()?,
+            "state_bytes": timed.state_bytes,
+            "epochs": timed.epochs,
+            "snapshots": timed.snapshots,
+        })
+    };
+    println!("{answer}");
+    Ok(())
+}
+
+fn tables(text: &str) -> Result<Vec<Table>> {
+    let mut tables = Vec::new();
+    for parsed in parse_script(text)? {
+        let Statement::CreateTable(create) = parsed.statement else { bail!("not a table: {:?}", parsed.statement) };
+        tables.push(Table::declared(&create)?);
+    }
+    Ok(tables)
+}
+
+fn query(text: &str) -> Result<Box<ast::Query>> {
+    let parsed = parse_script(text)?.into_iter().next().context("there is no query")?;
+    let Statement::Query(query) = parsed.statement else { bail!("not a query: {text}") };
+    Ok(query)
+}

@@ -1,0 +1,282 @@
+//! `cargo xtask bench --sql`: the queries of Nexmark over the same events on Levada's streaming SQL and on Apache
+//! Flink, one after the other, and what each took of the processors, in `docs/benchmarks-sql.md`.
+//!
+//! Only engines are compared: events lie decoded in memory before a clock starts, and results are counted and dropped.
+
+mod chart;
+mod events;
+mod flink;
+mod levada;
+mod page;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::scratch;
+use crate::cache::Cache;
+use crate::process::{Process, tail};
+use flink::{Flink, Mode};
+use levada::Levada;
+
+/// Queries that the plan of the benchmark has: those that depend on the time of processing are left out.
+const QUERIES: [&str; 16] =
+    ["q0", "q1", "q2", "q3", "q4", "q5", "q7", "q8", "q9", "q11", "q14", "q15", "q16", "q17", "q18", "q20"];
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../bench/sql");
+const SEED: u64 = 1;
+const EVENTS_QUICK: u64 = 200_000;
+const RUN_LIMIT: Duration = Duration::from_secs(1_800);
+
+/// Options of `xtask bench --sql`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How many events: of 50, 46 are bids, 3 auctions, 1 a person
+    #[arg(long, default_value_t = 3_000_000)]
+    events: u64,
+    /// How often each query is measured; the median counts
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+    /// Only these queries, `q0` for instance
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// A few events, to see that it works
+    #[arg(long)]
+    quick: bool,
+    /// The `levada-sql-bench` to measure, instead of a release build of this tree
+    #[arg(long, value_name = "PATH")]
+    levada: Option<PathBuf>,
+    /// Where events and snapshots go [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// The page that is written; its chart lies beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/benchmarks-sql.md")]
+    page: PathBuf,
+}
+
+impl Args {
+    const fn event_count(&self) -> u64 {
+        if self.quick { EVENTS_QUICK } else { self.events }
+    }
+}
+
+/// One query on both sides.
+#[derive(Debug)]
+struct Row {
+    query: &'static str,
+    levada: Outcome,
+    flink: Outcome,
+    /// Flink's settings with which it was better.
+    mode: Mode,
+}
+
+/// How a query fared on one side.
+#[derive(Clone, Debug)]
+enum Outcome {
+    Measured(Measured),
+    /// The engine does not run it, and says why.
+    Refused(String),
+    Failed(String),
+}
+
+#[derive(Clone, Debug)]
+struct Measured {
+    /// Rows that were read while the clock ran, for each second of a processor.
+    rate: f64,
+    peak_bytes: f64,
+    /// Rows that came, changed or went.
+    result_rows: f64,
+    /// What the result is in the end.
+    net: Net,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Net {
+    rows: i64,
+    checksum: String,
+}
+
+impl Outcome {
+    const fn measured(&self) -> Option<&Measured> {
+        if let Self::Measured(measured) = self { Some(measured) } else { None }
+    }
+}
+
+impl Row {
+    /// How many times as many events Levada takes for a second of a processor.
+    fn ratio(&self) -> Option<f64> {
+        Some(self.levada.measured()?.rate / self.flink.measured()?.rate)
+    }
+
+    /// Whether both come to the same.
+    fn agrees(&self) -> Option<bool> {
+        Some(self.levada.measured()?.net == self.flink.measured()?.net)
+    }
+}
+
+/// The geometric mean of all ratios.
+fn mean(rows: &[Row]) -> Option<f64> {
+    let ratios: Vec<f64> = rows.iter().filter_map(Row::ratio).collect();
+    let count = f64::from(u32::try_from(ratios.len()).ok().filter(|count| *count > 0)?);
+    Some((ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / count).exp())
+}
+
+/// Where a run finds what it needs.
+struct Files {
+    events: PathBuf,
+    tables: PathBuf,
+    folder: PathBuf,
+}
+
+impl Files {
+    fn query(name: &str) -> PathBuf {
+        Path::new(FOLDER).join(format!("queries/{name}.sql"))
+    }
+}
+
+/// Measures all queries and writes the page.
+pub(super) fn run(args: &Args) -> Result<()> {
+    for name in &args.only {
+        ensure!(QUERIES.contains(&name.as_str()), "there is no query `{name}`, but {}", QUERIES.join(", "));
+    }
+    let count = args.event_count();
+    let flink = Flink::fetch(&Cache::open()?, count)?;
+    let levada = Levada::new(args.levada.as_deref())?;
+    let folder = scratch(args.folder.as_deref())?;
+    let files = Files {
+        events: folder.path().join("events.bin"),
+        tables: Path::new(FOLDER).join("tables.sql"),
+        folder: folder.path().to_owned(),
+    };
+    eprintln!("writing {count} events");
+    let mut to = BufWriter::with_capacity(1 << 20, File::create(&files.events)?);
+    events::write(count, SEED, &mut to)?;
+    to.flush()?;
+    drop(to);
+    let mut rows = Vec::new();
+    for query in QUERIES.into_iter().filter(|name| args.only.is_empty() || args.only.iter().any(|it| it == name)) {
+        rows.push(compare(query, args.rounds, &levada, &flink, &files));
+        // After each query, so that a run that is cut short has not been for nothing.
+        page::write(args, &rows)?;
+    }
+    println!("written: {}", args.page.display());
+    Ok(())
+}
+
+fn compare(query: &'static str, rounds: usize, levada: &Levada, flink: &Flink, files: &Files) -> Row {
+    let ours = levada.measure(query, rounds, files);
+    show(query, "levada", &ours);
+    let mut mode = Mode::Plain;
+    let mut theirs = flink.measure(query, rounds, mode, files);
+    show(query, "flink", &theirs);
+    let batched = flink.measure(query, rounds, Mode::MiniBatch, files);
+    show(query, "flink, mini-batch", &batched);
+    let rate = |outcome: &Outcome| outcome.measured().map_or(0.0, |measured| measured.rate);
+    if rate(&batched) > rate(&theirs) {
+        (mode, theirs) = (Mode::MiniBatch, batched);
+    }
+    Row { query, levada: ours, flink: theirs, mode }
+}
+
+fn show(query: &str, side: &str, outcome: &Outcome) {
+    match outcome {
+        Outcome::Measured(it) => eprintln!(
+            "  {query:<4} {side:<18} {:>12.0} events a CPU second, {:.0} MB, {} rows in the end, {}",
+            it.rate,
+            it.peak_bytes / 1e6,
+            it.net.rows,
+            it.net.checksum
+        ),
+        Outcome::Refused(why) => eprintln!("  {query:<4} {side:<18} refused: {why}"),
+        Outcome::Failed(why) => eprintln!("  {query:<4} {side:<18} FAILED: {why}"),
+    }
+}
+
+/// Measures some rounds, of which the median counts, then lets the side check what it comes to.
+fn measured(rounds: usize, timed: impl Fn() -> Result<Value>, checked: impl Fn() -> Result<Value>) -> Result<Outcome> {
+    let mut answers = Vec::new();
+    for _ in 0..rounds.max(1) {
+        let answer = timed()?;
+        if let Some(why) = answer.get("refused").and_then(Value::as_str) {
+            return Ok(Outcome::Refused(why.to_owned()));
+        }
+        answers.push((number(&answer, "events")? / number(&answer, "cpu_seconds")?, answer));
+    }
+    answers.sort_by(|(left, _), (right, _)| left.total_cmp(right));
+    let (rate, answer) = answers.get(answers.len() / 2).context("no answer")?;
+    let check = checked()?;
+    let checksum = check.get("checksum").and_then(Value::as_str).context("no `checksum`")?.to_owned();
+    let rows = check.get("net_rows").and_then(Value::as_i64).context("no `net_rows`")?;
+    Ok(Outcome::Measured(Measured {
+        rate: *rate,
+        peak_bytes: number(answer, "peak_bytes")?,
+        result_rows: number(answer, "result_rows")?,
+        net: Net { rows, checksum },
+    }))
+}
+
+fn number(answer: &Value, name: &str) -> Result<f64> {
+    answer.get(name).and_then(Value::as_f64).with_context(|| format!("no `{name}` in `{answer}`"))
+}
+
+/// Runs a program that answers with a line of JSON.
+fn ask(name: &str, command: &mut Command, folder: &Path) -> Result<Value> {
+    let (out, log) = (folder.join("answer.json"), folder.join(format!("{name}.log")));
+    command.stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&log)?);
+    let status = Process::spawn(name, command)?.wait(RUN_LIMIT)?;
+    if !status.success() {
+        bail!("{name}: {status}\n{}", tail(&log, 20));
+    }
+    let text = fs::read_to_string(&out)?;
+    let line = text.lines().next_back().with_context(|| format!("{name} answered nothing\n{}", tail(&log, 20)))?;
+    serde_json::from_str(line).with_context(|| format!("`{line}` is not JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(rate: f64, checksum: &str) -> Outcome {
+        let net = Net { rows: 1, checksum: checksum.to_owned() };
+        Outcome::Measured(Measured { rate, peak_bytes: 0.0, result_rows: 0.0, net })
+    }
+
+    fn row(levada: Outcome, flink: Outcome) -> Row {
+        Row { query: "q0", levada, flink, mode: Mode::Plain }
+    }
+
+    #[test]
+    fn the_mean_leaves_out_what_was_not_measured_on_both_sides() {
+        let refused = Outcome::Refused("no".to_owned());
+        let rows = [
+            row(outcome(40.0, "a"), outcome(10.0, "a")),
+            row(refused.clone(), outcome(10.0, "a")),
+            row(outcome(90.0, "a"), outcome(10.0, "b")),
+        ];
+        assert!((mean(&rows).unwrap() - 6.0).abs() < 1e-9);
+        assert_eq!(rows.iter().map(Row::agrees).collect::<Vec<_>>(), [Some(true), None, Some(false)]);
+        assert_eq!(mean(&[row(refused.clone(), refused)]), None);
+    }
+
+    #[test]
+    fn of_several_rounds_the_median_counts() {
+        let seconds = std::cell::Cell::new(0);
+        let timed = || {
+            seconds.set(seconds.get() + 1);
+            let line = r#"{"events": 60, "cpu_seconds": N, "result_rows": 1, "peak_bytes": 1}"#;
+            Ok(serde_json::from_str(&line.replace('N', &seconds.get().to_string()))?)
+        };
+        let checked = || Ok(serde_json::from_str(r#"{"net_rows": 1, "checksum": "00"}"#)?);
+        let outcome = measured(3, timed, checked).unwrap();
+        assert!((outcome.measured().unwrap().rate - 30.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn each_query_has_its_text() {
+        assert!(QUERIES.iter().all(|query| Files::query(query).is_file()));
+    }
+}
