@@ -93,10 +93,10 @@ impl<'a> Run<'a> {
     }
 
     /// What the result comes to.
-    pub(crate) fn checked(&mut self) -> Result<(i64, u64)> {
+    pub(crate) fn checked(&mut self) -> Result<Checksum> {
         let mut checksum = Checksum::default();
         self.all(&mut |changes| checksum.add(changes))?;
-        Ok((checksum.net_rows, checksum.sum))
+        Ok(checksum)
     }
 
     /// Runs from the first event to the last. Answers how many rows were timed, and what they took.

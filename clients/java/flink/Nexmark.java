@@ -16,8 +16,8 @@ import org.apache.flink.table.api.DataTypes;
 /**
  * Runs one query over the events of a file on a cluster within this process, and says what it took.
  *
- * Arguments: the file of events, that of the tables, that of the query, a folder for checkpoints, `plain` or
- * `mini-batch`, `checked` or `timed`.
+ * Arguments: the file of events, that of the tables, that of the query, that of the query whose result is checked, a
+ * folder for checkpoints, `plain` or `mini-batch`.
  */
 public final class Nexmark {
     /** The tables that the plan of the run under way reads. */
@@ -27,24 +27,25 @@ public final class Nexmark {
         Events.load(Path.of(arguments[0]));
         String tables = Files.readString(Path.of(arguments[1]));
         String query = Files.readString(Path.of(arguments[2]));
-        Configuration settings = settings(Path.of(arguments[3]), arguments[4].equals("mini-batch"));
-        if (arguments[5].equals("checked")) {
-            Clock checked = run(settings, tables, query, Events.count, true);
-            System.out.printf("{\"net_rows\":%d,\"checksum\":\"%016x\"}%n", checked.net, checked.checksum);
-        } else {
-            // What is compiled on the way is compiled now.
-            run(settings, tables, query, Events.count / 4, false);
-            System.gc();
-            Clock timed = run(settings, tables, query, Events.count, false);
-            System.out.printf(
-                    Locale.ROOT,
-                    "{\"events\":%d,\"cpu_seconds\":%.6f,\"wall_seconds\":%.6f,\"result_rows\":%d,\"peak_bytes\":%d}%n",
-                    timed.eventsTimed(),
-                    timed.cpuSeconds(),
-                    timed.wallSeconds(),
-                    timed.results,
-                    Clock.peakBytes());
-        }
+        String check = Files.readString(Path.of(arguments[3]));
+        Configuration settings = settings(Path.of(arguments[4]), arguments[5].equals("mini-batch"));
+        // What is compiled on the way is compiled now.
+        run(settings, tables, query, Events.count / 4, false);
+        System.gc();
+        Clock timed = run(settings, tables, query, Events.count, false);
+        long peakBytes = Clock.peakBytes();
+        Clock checked = run(settings, tables, check, Events.count, true);
+        System.out.printf(
+                Locale.ROOT,
+                "{\"events\":%d,\"cpu_seconds\":%.6f,\"wall_seconds\":%.6f,\"result_rows\":%d,\"peak_bytes\":%d,"
+                        + "\"net_rows\":%d,\"checksum\":\"%016x\"}%n",
+                timed.eventsTimed(),
+                timed.cpuSeconds(),
+                timed.wallSeconds(),
+                timed.results,
+                peakBytes,
+                checked.net,
+                checked.checksum);
         // Threads of the cluster do not hold up the end.
         System.exit(0);
     }

@@ -86,14 +86,13 @@ impl Flink {
         Ok(Self { classpath, heap_mb: HEAP_BASE_MB + events / HEAP_EVENTS_PER_MB })
     }
 
-    /// Measures a query.
-    pub(super) fn measure(&self, query: &str, rounds: usize, mode: Mode, files: &Files) -> Outcome {
-        let timed = || self.ask(query, mode, files, "timed");
-        let checked = || self.ask(query, mode, files, "checked");
-        measured(rounds, timed, checked).unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
+    /// Measures a query in both modes.
+    pub(super) fn measure(&self, query: &str, rounds: usize, files: &Files) -> Vec<(Mode, Outcome)> {
+        let of = |mode| (mode, Outcome::of(measured(rounds, || self.ask(query, mode, files))));
+        [Mode::Plain, Mode::MiniBatch].map(of).to_vec()
     }
 
-    fn ask(&self, query: &str, mode: Mode, files: &Files, what: &str) -> Result<Value> {
+    fn ask(&self, query: &str, mode: Mode, files: &Files) -> Result<Value> {
         let checkpoints = files.folder.join("checkpoints");
         if checkpoints.exists() {
             fs::remove_dir_all(&checkpoints)?;
@@ -103,8 +102,8 @@ impl Flink {
         command.args([format!("-Xms{}M", self.heap_mb), format!("-Xmx{}M", self.heap_mb)]);
         command.args(OPENED.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED")));
         command.arg(format!("-Dlog4j2.configurationFile={LOGGING}")).args(["-cp", &self.classpath, "Nexmark"]);
-        command.arg(&files.events).arg(&files.tables).arg(Files::query(query));
-        command.arg(&checkpoints).args([mode.name(), what]);
+        command.arg(&files.events).arg(&files.tables).arg(Files::query(query)).arg(Files::check(query));
+        command.arg(&checkpoints).arg(mode.name());
         ask("flink", &mut command, &files.folder)
     }
 }

@@ -32,19 +32,15 @@ impl Levada {
 
     /// Measures a query.
     pub(super) fn measure(&self, query: &str, rounds: usize, files: &Files) -> Outcome {
-        let timed = || self.ask(query, files, false);
-        let checked = || self.ask(query, files, true);
-        measured(rounds, timed, checked).unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
+        Outcome::of(measured(rounds, || self.ask(query, files)))
     }
 
-    fn ask(&self, query: &str, files: &Files, is_checked: bool) -> Result<Value> {
+    fn ask(&self, query: &str, files: &Files) -> Result<Value> {
         let mut command = Command::new(&self.binary);
         command.env("RUST_BACKTRACE", "0");
         command.arg("--events").arg(&files.events).arg("--tables").arg(&files.tables);
-        command.arg("--query").arg(Files::query(query)).arg("--snapshot").arg(files.folder.join("snapshot"));
-        if is_checked {
-            command.arg("--checked");
-        }
+        command.arg("--query").arg(Files::query(query)).arg("--check").arg(Files::check(query));
+        command.arg("--snapshot").arg(files.folder.join("snapshot"));
         ask("levada", &mut command, &files.folder)
     }
 }

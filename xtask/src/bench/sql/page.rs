@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Args, Outcome, Row, chart, flink, mean};
+use super::flink::{self, Mode};
+use super::{Args, Measured, Net, Outcome, Row, chart, mean};
 use crate::bench::machine;
 
 /// The geometric mean of all ratios is to be this, and no ratio less than the other.
@@ -96,32 +97,25 @@ fn table(page: &mut String, rows: &[Row]) -> Result<()> {
          |---|---|---|---|---|---|---|---|---|---|---|"
     )?;
     for row in rows {
-        let cell = |outcome: &Outcome, of: fn(&super::Measured) -> String| match outcome {
-            Outcome::Measured(measured) => of(measured),
-            Outcome::Refused(_) => "refused".to_owned(),
-            Outcome::Failed(_) => "failed".to_owned(),
-        };
-        let rate = |outcome| cell(outcome, |it| grouped(it.rate));
-        let peak = |outcome| cell(outcome, |it| grouped(it.peak_bytes / 1e6));
-        let changes = |outcome| cell(outcome, |it| grouped(it.result_rows));
-        let net = |outcome: &Outcome| outcome.measured().map(|it| it.net.rows);
-        let rows_in_the_end = match (net(&row.levada), net(&row.flink)) {
+        let (ours, theirs) = (row.levada.measured(), row.flink());
+        let cell =
+            |of: Option<&Measured>, what: fn(&Measured) -> f64| of.map_or("–".to_owned(), |it| grouped(what(it)));
+        let both = |what: fn(&Measured) -> f64| format!("{} | {}", cell(ours, what), cell(theirs.map(|it| it.1), what));
+        let net = |of: Option<&Measured>| of.map(|it| it.net.rows);
+        let rows_in_the_end = match (net(ours), net(theirs.map(|it| it.1))) {
             (Some(ours), Some(theirs)) if ours != theirs => format!("{ours}, Flink {theirs}"),
             (ours, theirs) => ours.or(theirs).map_or("–".to_owned(), |rows| rows.to_string()),
         };
-        let same = row.agrees().map_or("–", |agrees| if agrees { "yes" } else { "**no**" });
         writeln!(
             page,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {rows_in_the_end} | {same} |",
+            "| {} | {} | {} | {} | {} | {} | {rows_in_the_end} | {} |",
             row.query,
-            rate(&row.levada),
-            rate(&row.flink),
-            row.mode.name(),
+            both(|it| it.rate),
+            theirs.map_or("–", |(mode, _)| mode.name()),
             row.ratio().map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
-            peak(&row.levada),
-            peak(&row.flink),
-            changes(&row.levada),
-            changes(&row.flink),
+            both(|it| it.peak_bytes / 1e6),
+            both(|it| it.result_rows),
+            row.agrees().map_or("–", |agrees| if agrees { "yes" } else { "**no**" }),
         )?;
     }
     if let Some(mean) = mean(rows) {
@@ -130,15 +124,16 @@ fn table(page: &mut String, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// What was not measured, in the engines' own words.
+/// What was not measured, in the engines' own words, and where Flink contradicts itself.
 fn reasons(page: &mut String, rows: &[Row]) -> Result<()> {
     let mut lines = Vec::new();
     for row in rows {
-        for (side, outcome) in [("Levada", &row.levada), ("Flink", &row.flink)] {
+        let theirs = row.flink.iter().map(|(mode, outcome)| (format!("Flink ({})", mode.name()), outcome));
+        for (side, outcome) in [("Levada".to_owned(), &row.levada)].into_iter().chain(theirs) {
             match outcome {
                 Outcome::Measured(_) => {}
                 Outcome::Refused(why) => {
-                    lines.push(format!("- {} is refused by {side}: {}", row.query, first_line(why)))
+                    lines.push(format!("- {} is refused by {side}: {}", row.query, first_line(why)));
                 }
                 Outcome::Failed(why) => lines.push(format!("- {} failed on {side}: {}", row.query, first_line(why))),
             }
@@ -146,6 +141,24 @@ fn reasons(page: &mut String, rows: &[Row]) -> Result<()> {
     }
     if !lines.is_empty() {
         writeln!(page, "\n## What was not measured\n\n{}", lines.join("\n"))?;
+    }
+    let nets = |row: &Row| -> Vec<(Mode, Net)> {
+        row.flink.iter().filter_map(|(mode, it)| Some((*mode, it.measured()?.net.clone()))).collect()
+    };
+    let contradicts = |row: &&Row| nets(row).windows(2).any(|pair| pair[0].1 != pair[1].1);
+    let mut lines = Vec::new();
+    for row in rows.iter().filter(contradicts) {
+        let text = |(mode, net): (Mode, Net)| format!("{} rows ({}, {})", net.rows, mode.name(), net.checksum);
+        let texts: Vec<String> = nets(row).into_iter().map(text).collect();
+        lines.push(format!("- {}: {}", row.query, texts.join(" and ")));
+    }
+    if !lines.is_empty() {
+        writeln!(
+            page,
+            "\n## Where Flink's modes come to different results\n\nThe mode that comes to what Levada comes to is \
+             the one that counts, where one does.\n\n{}",
+            lines.join("\n")
+        )?;
     }
     Ok(())
 }
@@ -186,8 +199,9 @@ fn foot(page: &mut String) -> Result<()> {
          100 ms. Levada: 8,192 events at a time, an epoch ends after 100 ms of the processor, and a snapshot is written \
          and synced after 64 MiB of input (or its own size), as a statement does. Rows before an update are asked of \
          neither. Peak memory is that of the process with all events in it; Flink's is what its heap was allowed to \
-         grow to, more than what it needs.\n\nIn a run of its own each side adds up what its result comes to: rows \
-         that come less rows that go, and a sum over the hashes of their values. Changes are what a reader of the \
+         grow to, more than what it needs.\n\nIn another run each side adds up what its result comes to: rows \
+         that come less rows that go, and a sum over the hashes of their values; of q18 those columns that its order \
+         determines. Changes are what a reader of the \
          result would have been sent: Levada gives the net change of an epoch."
     )?;
     Ok(())
