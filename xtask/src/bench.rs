@@ -13,7 +13,7 @@ mod pairs;
 mod registry;
 mod results;
 mod scale;
-mod sql;
+pub(crate) mod sql;
 mod systems;
 mod targets;
 

@@ -3,13 +3,16 @@
 
 use anyhow::{Context as _, Result, bail};
 use arrow::{
-    array::{Array, AsArray as _},
-    datatypes::{DataType, Decimal128Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType},
+    array::{Array as _, ArrayRef, AsArray as _},
+    compute::cast,
+    datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit},
 };
 use levada_sql::changes::Changes;
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
+/// Stands for a value that is not there.
+const NULL: u8 = 0;
 /// Behind each value.
 const END: u8 = 0x1f;
 
@@ -23,22 +26,30 @@ pub(crate) struct Checksum {
 impl Checksum {
     /// Adds rows that come, and takes away those that go.
     pub(crate) fn add(&mut self, changes: &Changes) -> Result<()> {
-        let mut hashes = vec![FNV_START; changes.len()];
-        for column in changes.rows().columns() {
-            for (row, hash) in hashes.iter_mut().enumerate() {
-                let text = if column.is_null(row) { vec![0] } else { text(column, row)? };
-                text.into_iter()
-                    .chain([END])
-                    .for_each(|byte| *hash = (*hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-            }
-        }
-        for (row, hash) in hashes.into_iter().enumerate() {
+        for (row, text) in texts(changes)?.into_iter().enumerate() {
+            let hash = text.iter().fold(FNV_START, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME));
             let weight = changes.weight(row);
             self.net_rows += weight;
             self.sum = self.sum.wrapping_add(mixed(hash).wrapping_mul(weight.cast_unsigned()));
         }
         Ok(())
     }
+}
+
+/// The text of each row.
+pub(crate) fn texts(changes: &Changes) -> Result<Vec<Vec<u8>>> {
+    let mut texts = vec![Vec::new(); changes.len()];
+    for column in changes.rows().columns() {
+        for (row, to) in texts.iter_mut().enumerate() {
+            if column.is_null(row) {
+                to.push(NULL)
+            } else {
+                to.extend(text(column, row)?)
+            }
+            to.push(END);
+        }
+    }
+    Ok(texts)
 }
 
 /// As splitmix64 ends: sums of such numbers tell little about their parts.
@@ -48,14 +59,26 @@ const fn mixed(hash: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// A value as text; moments as milliseconds since 1970, decimals without zeros at their end.
-fn text(column: &dyn Array, row: usize) -> Result<Vec<u8>> {
+/// A value as text; moments as milliseconds since 1970, decimals without zeros at their end, floating point numbers by
+/// their bits.
+fn text(column: &ArrayRef, row: usize) -> Result<Vec<u8>> {
+    let number = |column: &ArrayRef| column.as_primitive::<Int64Type>().value(row).to_string().into_bytes();
     Ok(match column.data_type() {
         DataType::Utf8 => column.as_string::<i32>().value(row).into(),
-        DataType::Int32 => column.as_primitive::<Int32Type>().value(row).to_string().into(),
-        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string().into(),
-        DataType::Timestamp(TimeUnit::Millisecond, None) => {
-            column.as_primitive::<TimestampMillisecondType>().value(row).to_string().into()
+        DataType::Boolean => column.as_boolean().value(row).to_string().into(),
+        DataType::Int64 => number(column),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => number(&cast(column, &DataType::Int64)?),
+        DataType::Float32 => format!("{:08x}", column.as_primitive::<Float32Type>().value(row).to_bits()).into(),
+        DataType::Float64 => format!("{:016x}", column.as_primitive::<Float64Type>().value(row).to_bits()).into(),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => number(&cast(column, &DataType::Int64)?),
+        DataType::Date32 | DataType::Time32(_) => {
+            let milliseconds = if let DataType::Time32(TimeUnit::Second) = column.data_type() { 1_000 } else { 1 };
+            let of = cast(&cast(column, &DataType::Int32)?, &DataType::Int64)?;
+            (milliseconds * of.as_primitive::<Int64Type>().value(row)).to_string().into()
+        }
+        DataType::Timestamp(_, zone) => {
+            let milliseconds = cast(column, &DataType::Timestamp(TimeUnit::Millisecond, zone.clone()))?;
+            number(&cast(&milliseconds, &DataType::Int64)?)
         }
         DataType::Decimal128(_, scale) => {
             let scale = usize::try_from(*scale).context("a scale below zero")?;
@@ -76,7 +99,7 @@ fn decimal(unscaled: i128, scale: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use arrow::array::{Int64Array, RecordBatch, StringArray};
     use std::sync::Arc;
 
     fn rows(weights: &[(i64, &str, i64)]) -> Changes {

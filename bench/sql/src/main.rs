@@ -34,9 +34,12 @@ struct Args {
     /// The query's text
     #[arg(long)]
     query: PathBuf,
-    /// The query whose result is checked
+    /// The query whose result is checked [default: the same]
     #[arg(long)]
-    check: PathBuf,
+    check: Option<PathBuf>,
+    /// Prints the rows of the result as they are in the end, instead of measuring
+    #[arg(long)]
+    rows: bool,
     /// The file that snapshots are written to
     #[arg(long)]
     snapshot: PathBuf,
@@ -56,15 +59,23 @@ fn main() -> Result<()> {
     let plan = match planner.streaming(&query) {
         Ok(plan) => plan,
         Err(error) => {
-            println!("{}", json!({"refused": error.to_string()}));
+            let (refused, line) = (json!({"refused": error.to_string()}), error.to_string().replace('\n', " "));
+            if args.rows {
+                println!("error\t{line}")
+            } else {
+                println!("{refused}")
+            }
             return Ok(());
         }
     };
     let events = events::load(&args.events, &tables)?;
+    if args.rows {
+        return print_rows(&mut Run::new(plan, &events, &tables, &args.snapshot)?);
+    }
     let timed = Run::new(plan, &events, &tables, &args.snapshot)?.timed()?;
     let peak_bytes = run::peak_bytes()?;
     // Once more from the beginning, without a clock.
-    let check = self::query(&fs::read_to_string(&args.check)?)?;
+    let check = self::query(&fs::read_to_string(args.check.as_ref().unwrap_or(&args.query))?)?;
     let checked = Run::new(planner.streaming(&check)?, &events, &tables, &args.snapshot)?.checked()?;
     let answer = json!({
         "events": timed.events,
@@ -80,6 +91,29 @@ fn main() -> Result<()> {
     });
     println!("{answer}");
     Ok(())
+}
+
+/// A line for each row with how often it is there, sorted, or one that begins with `error`.
+fn print_rows(run: &mut Run<'_>) -> Result<()> {
+    match run.kept() {
+        Ok(kept) => kept.iter().for_each(|(row, count)| println!("{count}\t{}", escaped(row))),
+        Err(error) => println!("error\t{}", escaped(format!("{error:#}").as_bytes())),
+    }
+    Ok(())
+}
+
+/// On one line, with bars between values.
+fn escaped(row: &[u8]) -> String {
+    let text = String::from_utf8_lossy(row).replace('\u{1f}', "|").replace('\0', "NULL");
+    let mut line = String::new();
+    for char in text.chars() {
+        match char {
+            char if !char.is_ascii_whitespace() => line.push(char),
+            _ if line.ends_with(' ') => {}
+            _ => line.push(' '),
+        }
+    }
+    line
 }
 
 fn tables(text: &str) -> Result<Vec<Table>> {

@@ -2,6 +2,7 @@
 //! that is remembered is written to a file, as a statement does that runs on a broker.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
@@ -12,7 +13,10 @@ use anyhow::{Context as _, Result};
 use levada_sql::{Table, changes::Changes, epoch::Time, plan::Plan, snapshot::Writer};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{checksum::Checksum, events::Slice};
+use crate::{
+    checksum::{self, Checksum},
+    events::Slice,
+};
 
 /// Processor time after which an epoch ends.
 const EPOCH: Duration = Duration::from_millis(100);
@@ -97,6 +101,19 @@ impl<'a> Run<'a> {
         let mut checksum = Checksum::default();
         self.all(&mut |changes| checksum.add(changes))?;
         Ok(checksum)
+    }
+
+    /// The rows of the result as they are in the end, and how often each is there.
+    pub(crate) fn kept(&mut self) -> Result<BTreeMap<Vec<u8>, i64>> {
+        let mut kept = BTreeMap::new();
+        self.all(&mut |changes| {
+            for (place, text) in checksum::texts(changes)?.into_iter().enumerate() {
+                *kept.entry(text).or_default() += changes.weight(place);
+            }
+            Ok(())
+        })?;
+        kept.retain(|_, count| *count != 0);
+        Ok(kept)
     }
 
     /// Runs from the first event to the last. Answers how many rows were timed, and what they took.

@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 
@@ -35,6 +36,8 @@ final class Clock {
     /** What they come to: how many rows there are in the end, and a sum over their hashes. */
     long net;
     long checksum;
+    /** Where they are kept: the text of each row, and how often it is there. */
+    final TreeMap<String, Integer> kept = new TreeMap<>();
 
     Clock(int events, TreeSet<String> tables) {
         this.events = events;

@@ -30,11 +30,11 @@ public final class Nexmark {
         String check = Files.readString(Path.of(arguments[3]));
         Configuration settings = settings(Path.of(arguments[4]), arguments[5].equals("mini-batch"));
         // What is compiled on the way is compiled now.
-        run(settings, tables, query, Events.count / 4, false);
+        run(settings, tables, query, Events.count / 4, Results.Mode.COUNTED);
         System.gc();
-        Clock timed = run(settings, tables, query, Events.count, false);
+        Clock timed = run(settings, tables, query, Events.count, Results.Mode.COUNTED);
         long peakBytes = Clock.peakBytes();
-        Clock checked = run(settings, tables, check, Events.count, true);
+        Clock checked = run(settings, tables, check, Events.count, Results.Mode.CHECKED);
         System.out.printf(
                 Locale.ROOT,
                 "{\"events\":%d,\"cpu_seconds\":%.6f,\"wall_seconds\":%.6f,\"result_rows\":%d,\"peak_bytes\":%d,"
@@ -50,7 +50,7 @@ public final class Nexmark {
         System.exit(0);
     }
 
-    private static Configuration settings(Path checkpoints, boolean isMiniBatch) {
+    static Configuration settings(Path checkpoints, boolean isMiniBatch) {
         var settings = new Configuration();
         settings.setString("parallelism.default", "1");
         settings.setString("pipeline.object-reuse", "true");
@@ -71,7 +71,7 @@ public final class Nexmark {
         return settings;
     }
 
-    private static Clock run(Configuration settings, String tables, String text, int events, boolean isChecked)
+    static Clock run(Configuration settings, String tables, String text, int events, Results.Mode mode)
             throws Exception {
         var environment =
                 TableEnvironment.create(
@@ -91,7 +91,7 @@ public final class Nexmark {
                 "results",
                 TableDescriptor.forConnector("results")
                         .schema(schema.build())
-                        .option("checked", Boolean.toString(isChecked))
+                        .option("mode", mode.name())
                         .build());
         var insert = query.insertInto("results");
         read.clear();

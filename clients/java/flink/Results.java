@@ -1,3 +1,4 @@
+import java.io.ByteArrayOutputStream;
 import java.io.Serializable;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
@@ -7,28 +8,38 @@ import org.apache.flink.api.connector.sink2.SinkWriter;
 import org.apache.flink.api.connector.sink2.WriterInitContext;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.DecimalType;
+import org.apache.flink.table.types.logical.LocalZonedTimestampType;
 import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.TimestampType;
 
 /**
- * Takes the rows of a result: counts them, and where it is to check them adds up their hashes, which are those of
- * `bench/sql/src/checksum.rs`.
+ * Takes the rows of a result: counts them, and where it is to check them adds up the hashes of their texts, which are
+ * those of `bench/sql/src/checksum.rs`, or keeps the texts of those that are there in the end.
  */
 final class Results implements Sink<RowData> {
     private static final long FNV_START = 0xcbf29ce484222325L;
     private static final long FNV_PRIME = 0x100000001b3L;
+    private static final byte[] NULL = {0};
+    private static final int END = 0x1f;
 
     private final List<LogicalType> types;
-    private final boolean isChecked;
+    private final Mode mode;
 
-    Results(List<LogicalType> types, boolean isChecked) {
+    /** What is done with rows. */
+    enum Mode {
+        COUNTED,
+        CHECKED,
+        KEPT
+    }
+
+    Results(List<LogicalType> types, Mode mode) {
         this.types = types;
-        this.isChecked = isChecked;
+        this.mode = mode;
     }
 
     @Override
     public SinkWriter<RowData> createWriter(WriterInitContext context) {
-        return isChecked ? new Checking(Clock.current, types) : new Counting(Clock.current);
+        return mode == Mode.COUNTED ? new Counting(Clock.current) : new Checking(Clock.current, types, mode);
     }
 
     private static class Counting implements SinkWriter<RowData> {
@@ -58,11 +69,14 @@ final class Results implements Sink<RowData> {
 
     private static final class Checking extends Counting {
         private final Field[] fields;
+        private final boolean isKept;
+        private final ByteArrayOutputStream text = new ByteArrayOutputStream();
         private long net;
         private long sum;
 
-        Checking(Clock clock, List<LogicalType> types) {
+        Checking(Clock clock, List<LogicalType> types, Mode mode) {
             super(clock);
+            isKept = mode == Mode.KEPT;
             fields = new Field[types.size()];
             for (int place = 0; place < fields.length; place++) {
                 fields[place] = field(types.get(place), place);
@@ -72,23 +86,20 @@ final class Results implements Sink<RowData> {
         @Override
         public void write(RowData row, Context context) {
             super.write(row, context);
-            long hash = FNV_START;
+            text.reset();
             for (int place = 0; place < fields.length; place++) {
-                if (row.isNullAt(place)) {
-                    hash = add(hash, (byte) 0);
-                } else {
-                    for (byte it : fields[place].text(row)) {
-                        hash = add(hash, it);
-                    }
-                }
-                hash = add(hash, (byte) 0x1f);
+                text.writeBytes(row.isNullAt(place) ? NULL : fields[place].text(row));
+                text.write(END);
             }
             int weight = switch (row.getRowKind()) {
                 case INSERT, UPDATE_AFTER -> 1;
                 case DELETE, UPDATE_BEFORE -> -1;
             };
             net += weight;
-            sum += weight * mixed(hash);
+            sum += weight * hash(text.toByteArray());
+            if (isKept) {
+                clock.kept.merge(text.toString(StandardCharsets.UTF_8), weight, Integer::sum);
+            }
         }
 
         @Override
@@ -106,10 +117,20 @@ final class Results implements Sink<RowData> {
     private static Field field(LogicalType type, int place) {
         return switch (type.getTypeRoot()) {
             case CHAR, VARCHAR -> row -> row.getString(place).toBytes();
-            case INTEGER -> row -> ascii(Integer.toString(row.getInt(place)));
+            case BOOLEAN -> row -> ascii(Boolean.toString(row.getBoolean(place)));
+            case TINYINT -> row -> ascii(Byte.toString(row.getByte(place)));
+            case SMALLINT -> row -> ascii(Short.toString(row.getShort(place)));
+            // Days since 1970, and milliseconds of the day.
+            case INTEGER, DATE, TIME_WITHOUT_TIME_ZONE -> row -> ascii(Integer.toString(row.getInt(place)));
             case BIGINT -> row -> ascii(Long.toString(row.getLong(place)));
+            case FLOAT -> row -> ascii("%08x".formatted(Float.floatToIntBits(row.getFloat(place))));
+            case DOUBLE -> row -> ascii("%016x".formatted(Double.doubleToLongBits(row.getDouble(place))));
             case TIMESTAMP_WITHOUT_TIME_ZONE -> {
                 int precision = ((TimestampType) type).getPrecision();
+                yield row -> ascii(Long.toString(row.getTimestamp(place, precision).getMillisecond()));
+            }
+            case TIMESTAMP_WITH_LOCAL_TIME_ZONE -> {
+                int precision = ((LocalZonedTimestampType) type).getPrecision();
                 yield row -> ascii(Long.toString(row.getTimestamp(place, precision).getMillisecond()));
             }
             case DECIMAL -> {
@@ -128,8 +149,12 @@ final class Results implements Sink<RowData> {
         return text.getBytes(StandardCharsets.US_ASCII);
     }
 
-    private static long add(long hash, byte next) {
-        return (hash ^ (next & 0xff)) * FNV_PRIME;
+    private static long hash(byte[] text) {
+        long hash = FNV_START;
+        for (byte it : text) {
+            hash = (hash ^ (it & 0xff)) * FNV_PRIME;
+        }
+        return mixed(hash);
     }
 
     /** As splitmix64 ends: sums of such numbers tell little about their parts. */

@@ -10,8 +10,8 @@ import org.apache.flink.types.RowKind;
 
 /** The connector `results`: {@link Results}. */
 public final class ResultsFactory implements DynamicTableSinkFactory {
-    private static final ConfigOption<Boolean> CHECKED =
-            ConfigOptions.key("checked").booleanType().defaultValue(false);
+    private static final ConfigOption<Results.Mode> MODE =
+            ConfigOptions.key("mode").enumType(Results.Mode.class).defaultValue(Results.Mode.COUNTED);
 
     @Override
     public String factoryIdentifier() {
@@ -25,23 +25,23 @@ public final class ResultsFactory implements DynamicTableSinkFactory {
 
     @Override
     public Set<ConfigOption<?>> optionalOptions() {
-        return Set.of(CHECKED);
+        return Set.of(MODE);
     }
 
     @Override
     public DynamicTableSink createDynamicTableSink(Context context) {
-        boolean isChecked = FactoryUtil.createTableFactoryHelper(this, context).getOptions().get(CHECKED);
+        Results.Mode mode = FactoryUtil.createTableFactoryHelper(this, context).getOptions().get(MODE);
         var types = context.getPhysicalRowDataType().getLogicalType().getChildren();
-        return new Table(new Results(types, isChecked), isChecked);
+        return new Table(new Results(types, mode), mode);
     }
 
-    private record Table(Results results, boolean isChecked) implements DynamicTableSink {
+    private record Table(Results results, Results.Mode mode) implements DynamicTableSink {
         /** Who only counts needs no rows as they were before an update, as Flink's own `blackhole`. */
         @Override
         public ChangelogMode getChangelogMode(ChangelogMode requested) {
             var taken = ChangelogMode.newBuilder();
             for (RowKind kind : requested.getContainedKinds()) {
-                if (isChecked || kind != RowKind.UPDATE_BEFORE) {
+                if (mode != Results.Mode.COUNTED || kind != RowKind.UPDATE_BEFORE) {
                     taken.addContainedKind(kind);
                 }
             }

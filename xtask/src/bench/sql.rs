@@ -4,7 +4,7 @@
 //! Only engines are compared: events lie decoded in memory before a clock starts, and results are counted and dropped.
 
 mod chart;
-mod events;
+pub(crate) mod events;
 mod flink;
 mod levada;
 mod page;
@@ -22,7 +22,8 @@ use serde_json::Value;
 use super::scratch;
 use crate::cache::Cache;
 use crate::process::{Process, tail};
-use flink::{Flink, Mode};
+pub(crate) use flink::Flink;
+use flink::Mode;
 use levada::Levada;
 
 /// Queries that the plan of the benchmark has: those that depend on the time of processing are left out.

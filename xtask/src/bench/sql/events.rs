@@ -43,7 +43,7 @@ const HOT_CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
 const CHANNELS: u64 = 10_000;
 
 /// Writes so many events; the same for the same seed.
-pub(super) fn write(count: u64, seed: u64, to: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write(count: u64, seed: u64, to: &mut impl Write) -> io::Result<()> {
     to.write_all(MAGIC)?;
     to.write_all(&count.to_le_bytes())?;
     let generator = Generator::new(seed);

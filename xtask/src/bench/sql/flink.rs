@@ -57,14 +57,14 @@ impl Mode {
 }
 
 /// The program with its jars.
-pub(super) struct Flink {
+pub(crate) struct Flink {
     classpath: String,
     heap_mb: u64,
 }
 
 impl Flink {
     /// Downloads the jars and compiles the program, unless the cache has both.
-    pub(super) fn fetch(cache: &Cache, events: u64) -> Result<Self> {
+    pub(crate) fn fetch(cache: &Cache, events: u64) -> Result<Self> {
         let package = format!("apache-flink-libraries=={VERSION}");
         let folder = cache.install("flink", &package, |folder| {
             eprintln!("downloading {package}");
@@ -92,16 +92,22 @@ impl Flink {
         [Mode::Plain, Mode::MiniBatch].map(of).to_vec()
     }
 
+    /// Runs one of the program's classes.
+    pub(crate) fn command(&self, class: &str) -> Command {
+        let mut command = Command::new("java");
+        command.args([format!("-Xms{}M", self.heap_mb), format!("-Xmx{}M", self.heap_mb)]);
+        command.args(OPENED.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED")));
+        command.arg(format!("-Dlog4j2.configurationFile={LOGGING}")).args(["-cp", &self.classpath, class]);
+        command
+    }
+
     fn ask(&self, query: &str, mode: Mode, files: &Files) -> Result<Value> {
         let checkpoints = files.folder.join("checkpoints");
         if checkpoints.exists() {
             fs::remove_dir_all(&checkpoints)?;
         }
         fs::create_dir_all(&checkpoints)?;
-        let mut command = Command::new("java");
-        command.args([format!("-Xms{}M", self.heap_mb), format!("-Xmx{}M", self.heap_mb)]);
-        command.args(OPENED.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED")));
-        command.arg(format!("-Dlog4j2.configurationFile={LOGGING}")).args(["-cp", &self.classpath, "Nexmark"]);
+        let mut command = self.command("Nexmark");
         command.arg(&files.events).arg(&files.tables).arg(Files::query(query)).arg(Files::check(query));
         command.arg(&checkpoints).arg(mode.name());
         ask("flink", &mut command, &files.folder)

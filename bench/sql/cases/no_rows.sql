@@ -1,0 +1,1 @@
+SELECT COUNT(*), SUM(price), MAX(channel), AVG(price) FROM bid WHERE price < 0
