@@ -1,2 +1,1 @@
-SELECT id, CAST(`dateTime` AS STRING), CAST(`dateTime` AS DATE), CAST(expires AS DATE), CAST(expires AS TIME)
-FROM auction
+SELECT id, CAST(`dateTime` AS DATE) AS a, CAST(expires AS DATE) AS b, CAST(expires AS TIME) AS c FROM auction

@@ -16,7 +16,7 @@ use levada_sql::Table;
 
 const MAGIC: &[u8; 8] = b"LVNX0001";
 /// Events that are handed over together, as many as a statement takes from a topic at a time.
-const EVENTS_MAX: u64 = 8_192;
+pub(crate) const EVENTS_MAX: u64 = 8_192;
 
 /// Some events that come one after the other.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(crate) struct Slice {
     pub(crate) rows: Vec<Option<(RecordBatch, i64)>>,
 }
 
-/// Reads all events of a file.
-pub(crate) fn load(path: &Path, tables: &[Table]) -> Result<Vec<Slice>> {
+/// Reads all events of a file, in slices of so many.
+pub(crate) fn load(path: &Path, tables: &[Table], events_max: u64) -> Result<Vec<Slice>> {
     let mut from = BufReader::with_capacity(1 << 20, File::open(path)?);
     let mut magic = [0; MAGIC.len()];
     from.read_exact(&mut magic)?;
@@ -35,7 +35,7 @@ pub(crate) fn load(path: &Path, tables: &[Table]) -> Result<Vec<Slice>> {
     let mut slices = Vec::new();
     let mut rows: Vec<Rows> = tables.iter().map(Rows::of).collect::<Result<_>>()?;
     while left > 0 {
-        let count = left.min(EVENTS_MAX);
+        let count = left.min(events_max);
         for _ in 0..count {
             let [table] = bytes(&mut from)?;
             match rows.get_mut(usize::from(table)) {

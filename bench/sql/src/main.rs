@@ -7,7 +7,10 @@ mod checksum;
 mod events;
 mod run;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
@@ -22,6 +25,9 @@ use serde_json::json;
 /// What a broker runs on.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Events of an epoch, where rows are printed.
+const EVENTS_OF_EPOCH: u64 = 100;
 
 #[derive(Parser)]
 struct Args {
@@ -48,7 +54,6 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     let tables = tables(&fs::read_to_string(&args.tables)?)?;
-    let query = query(&fs::read_to_string(&args.query)?)?;
     let known = |table: &Table| plan::Table {
         name: table.name.clone(),
         schema: table.schema.clone(),
@@ -56,27 +61,29 @@ fn main() -> Result<()> {
         upsert_key: None,
     };
     let planner = Planner::new(tables.iter().map(known).collect())?;
-    let plan = match planner.streaming(&query) {
+    let planned = |path: &Path| Ok(planner.streaming(query(&fs::read_to_string(path)?)?.as_ref())?);
+    let plan = match planned(&args.query) {
         Ok(plan) => plan,
         Err(error) => {
-            let (refused, line) = (json!({"refused": error.to_string()}), error.to_string().replace('\n', " "));
-            if args.rows {
-                println!("error\t{line}")
-            } else {
-                println!("{refused}")
-            }
+            let error: anyhow::Error = error;
+            let refused = json!({"refused": error.to_string()}).to_string();
+            println!(
+                "{}",
+                if args.rows { format!("error\t{}", escaped(error.to_string().as_bytes())) } else { refused }
+            );
             return Ok(());
         }
     };
-    let events = events::load(&args.events, &tables)?;
     if args.rows {
+        let events = events::load(&args.events, &tables, EVENTS_OF_EPOCH)?;
         return print_rows(&mut Run::new(plan, &events, &tables, &args.snapshot)?);
     }
+    let events = events::load(&args.events, &tables, events::EVENTS_MAX)?;
     let timed = Run::new(plan, &events, &tables, &args.snapshot)?.timed()?;
     let peak_bytes = run::peak_bytes()?;
     // Once more from the beginning, without a clock.
-    let check = self::query(&fs::read_to_string(args.check.as_ref().unwrap_or(&args.query))?)?;
-    let checked = Run::new(planner.streaming(&check)?, &events, &tables, &args.snapshot)?.checked()?;
+    let check = planned(args.check.as_ref().unwrap_or(&args.query))?;
+    let checked = Run::new(check, &events, &tables, &args.snapshot)?.checked()?;
     let answer = json!({
         "events": timed.events,
         "cpu_seconds": timed.cpu_seconds,

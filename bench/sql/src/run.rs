@@ -18,7 +18,7 @@ use crate::{
     events::Slice,
 };
 
-/// Processor time after which an epoch ends.
+/// Processor time after which an epoch ends, where that is not said otherwise.
 const EPOCH: Duration = Duration::from_millis(100);
 /// Bytes of input after which a snapshot is taken, if it is not larger itself, as `levada-sql` has it.
 const SNAPSHOT_INPUT_SIZE: usize = 64 << 20;
@@ -54,6 +54,8 @@ pub(crate) struct Run<'a> {
     plan: Plan,
     sources: Vec<Source>,
     events: &'a [Slice],
+    /// Processor time after which an epoch ends.
+    epoch: Duration,
     snapshot: PathBuf,
     watermarks: Vec<Option<i64>>,
     /// Bytes of input since the last snapshot, and how large that was.
@@ -75,7 +77,8 @@ impl<'a> Run<'a> {
         let watermarks = vec![None; sources.len()];
         let (input_size, snapshot_size, epochs, snapshots) = (0, 0, 0, 0);
         let snapshot = snapshot.to_owned();
-        Ok(Self { plan, sources, events, snapshot, watermarks, input_size, snapshot_size, epochs, snapshots })
+        let epoch = EPOCH;
+        Ok(Self { plan, sources, events, epoch, snapshot, watermarks, input_size, snapshot_size, epochs, snapshots })
     }
 
     /// Measures.
@@ -103,8 +106,9 @@ impl<'a> Run<'a> {
         Ok(checksum)
     }
 
-    /// The rows of the result as they are in the end, and how often each is there.
+    /// The rows of the result as they are in the end, and how often each is there; each slice is an epoch.
     pub(crate) fn kept(&mut self) -> Result<BTreeMap<Vec<u8>, i64>> {
+        self.epoch = Duration::ZERO;
         let mut kept = BTreeMap::new();
         self.all(&mut |changes| {
             for (place, text) in checksum::texts(changes)?.into_iter().enumerate() {
@@ -127,7 +131,7 @@ impl<'a> Run<'a> {
             }
             self.push(slice)?;
             seen += self.rows_of(slice);
-            if cpu().saturating_sub(epoch_began) >= EPOCH {
+            if cpu().saturating_sub(epoch_began) >= self.epoch {
                 self.end_epoch(take)?;
                 epoch_began = cpu();
             }
@@ -136,7 +140,7 @@ impl<'a> Run<'a> {
             *watermark += END_MS;
         }
         self.end_epoch(take)?;
-        let (before, cpu_before, began) = start.context("too few events")?;
+        let (before, cpu_before, began) = start.unwrap_or_else(|| (total, cpu(), Instant::now()));
         Ok((total - before, cpu().saturating_sub(cpu_before), began.elapsed()))
     }
 
