@@ -282,7 +282,7 @@ mod tests {
         assert!(of(1).zip(FIRST_ID..).all(|(row, id)| number(row, 1) == id));
         let auctions = u64::try_from(of(1).count()).unwrap();
         assert!(of(2).all(|row| (FIRST_ID..FIRST_ID + auctions + LEAD).contains(&number(row, 1))));
-        let hot = of(2).filter(|row| (number(row, 1) - FIRST_ID) % HOT_OF == 0).count();
+        let hot = of(2).filter(|row| (number(row, 1) - FIRST_ID).is_multiple_of(HOT_OF)).count();
         assert!((of(2).count() / 2..of(2).count() * 6 / 10).contains(&hot), "{hot}");
         assert!(of(2).all(|row| (100..=100_000_000).contains(&number(row, 17))));
     }
