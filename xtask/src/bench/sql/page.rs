@@ -183,26 +183,27 @@ fn grouped(number: f64) -> String {
 fn foot(page: &mut String) -> Result<()> {
     writeln!(
         page,
-        "\n## How it is measured\n\nEvents come from a seed, with the proportions, ids and distributions of Nexmark's \
-         own generator, 10,000 a second of event time; person, auction and bid are three tables \
+        "\n## How it is measured\n\nEvents come from a seed, with the proportions, ids and distributions of \
+         Nexmark's own generator, 10,000 a second of event time; person, auction and bid are three tables \
          ([tables.sql](../bench/sql/tables.sql)), and events are the rows of those that a query reads. The queries \
-         ([bench/sql/queries](../bench/sql/queries)) are those that Nexmark publishes; `dateTime` stands in backticks, \
-         since Flink 2 keeps the word for itself, and q11 has the window function `SESSION` in the place of the older \
-         form of the same. Left out are \
-         those that depend on the time of processing (q12, q13) or on where rows are written (q10), that Flink does not \
-         run (q6), and q19 and q21 to q23.\n\nEach query runs in a fresh process on each side, with a parallelism of \
-         one. The clock starts when a quarter of the rows has been handed over, so that compilation and the first \
-         growth of memory are behind both, and ends with the last result; it counts user and system time of the whole \
-         process, for Flink with those threads that collect garbage, compile and hand rows on. Before that Flink has \
-         run the query once over a quarter of the events. Flink: objects are reused, state is on the heap (`hashmap`), \
-         exactly-once checkpoints go to a file every 10 s, rows are handed over as they lie in memory, the tables of \
-         a join in the order of their events, and the better of two runs counts: as it comes, or with mini-batches of \
-         100 ms. Levada: 8,192 events at a time, an epoch ends after 100 ms of the processor, and a snapshot is written \
-         and synced after 64 MiB of input (or its own size), as a statement does. Flink is not asked for rows as they were before an update. Peak memory is that of the process with all events in it; Flink's is what its heap was allowed to \
-         grow to, more than what it needs.\n\nIn another run each side adds up what its result comes to: rows \
-         that come less rows that go, and a sum over the hashes of their values; of q18 those columns that its order \
-         determines. Changes are what a reader of the \
-         result would have been sent: Levada gives the net change of an epoch."
+         ([bench/sql/queries](../bench/sql/queries)) are those that Nexmark publishes; `dateTime` stands in \
+         backticks, since Flink 2 keeps the word for itself, and q11 has the window function `SESSION` in the \
+         place of the older form of the same. Left out are those that depend on the time of processing (q12, q13) \
+         or on where rows are written (q10), that Flink does not run (q6), and q19 and q21 to q23.\n\nEach query \
+         runs in a fresh process on each side, with a parallelism of one. The clock starts when a quarter of the \
+         rows has been handed over, so that compilation and the first growth of memory are behind both, and ends \
+         with the last result; it counts user and system time of the whole process, for Flink with those threads \
+         that collect garbage, compile and hand rows on. Before that Flink has run the query once over a quarter \
+         of the events. Flink: objects are reused, state is on the heap (`hashmap`), exactly-once checkpoints go \
+         to a file every 10 s, rows are handed over as they lie in memory, the tables of a join in the order of \
+         their events, and the better of two runs counts: as it comes, or with mini-batches of 100 ms. Levada: \
+         8,192 events at a time, an epoch ends after 100 ms of the processor, and a snapshot is written and synced \
+         after 64 MiB of input (or its own size), as a statement does. Flink is not asked for rows as they were \
+         before an update. Peak memory is that of the process with all events in it; Flink's is what its heap was \
+         allowed to grow to, more than what it needs.\n\nIn another run each side adds up what its result comes \
+         to: rows that come less rows that go, and a sum over the hashes of their values; of q18 those columns \
+         that its order determines. Changes are what a reader of the result would have been sent: Levada gives the \
+         net change of an epoch."
     )?;
     Ok(())
 }
