@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Row;
+use super::{PASSED_ON, Row};
 use crate::bench::chart::{BAR_HEIGHT, BAR_STEP, GROUP_GAP, LABEL_WIDTH, PANEL_HEAD, VALUE_WIDTH, WIDTH, text};
 
 const COLOURS: [(&str, &str); 2] = [("Levada", "#1f77b4"), ("Flink", "#ff9f4a")];
@@ -10,7 +10,8 @@ const COLOURS: [(&str, &str); 2] = [("Levada", "#1f77b4"), ("Flink", "#ff9f4a")]
 /// Draws what both sides were measured at, or nothing where there is none.
 pub(super) fn draw(rows: &[Row]) -> Option<String> {
     let rates = |row: &Row| Some([row.levada.measured()?.rate, row.flink()?.1.rate]);
-    let measured: Vec<(&str, [f64; 2])> = rows.iter().filter_map(|row| Some((row.query, rates(row)?))).collect();
+    let drawn = rows.iter().filter(|row| row.query != PASSED_ON);
+    let measured: Vec<(&str, [f64; 2])> = drawn.filter_map(|row| Some((row.query, rates(row)?))).collect();
     let largest = measured.iter().flat_map(|(_, rates)| *rates).fold(0.0, f64::max);
     if largest <= 0.0 {
         return None;

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::flink::{self, Mode};
-use super::{Args, Measured, Net, Outcome, Row, chart, mean};
+use super::{Args, Measured, Net, Outcome, PASSED_ON, Row, chart, mean};
 use crate::bench::machine;
 
 /// The geometric mean of all ratios is to be this, and no ratio less than the other.
@@ -66,12 +66,13 @@ fn targets(page: &mut String, rows: &[Row]) -> Result<()> {
     let verdict = |is_met: bool| if is_met { "met" } else { "**missed**" };
     writeln!(page, "\n## Targets\n\n| target | wanted | reached | |\n|---|---|---|---|")?;
     let of = rows.iter().filter(|row| row.ratio().is_some()).count();
-    let what = "events a CPU second over Flink's: geometric mean";
+    let in_mean = rows.iter().filter(|row| row.query != PASSED_ON && row.ratio().is_some()).count();
+    let what = "events a CPU second over Flink's: geometric mean, without q0,";
     match mean(rows) {
         Some(mean) => {
             writeln!(
                 page,
-                "| {what} of {of} queries | ≥ {MEAN_WANTED} | {mean:.2} | {} |",
+                "| {what} of {in_mean} queries | ≥ {MEAN_WANTED} | {mean:.2} | {} |",
                 verdict(mean >= MEAN_WANTED)
             )?;
         }
@@ -119,7 +120,7 @@ fn table(page: &mut String, rows: &[Row]) -> Result<()> {
         )?;
     }
     if let Some(mean) = mean(rows) {
-        writeln!(page, "| geometric mean | | | | {mean:.2} | | | | | | |")?;
+        writeln!(page, "| geometric mean without q0 | | | | {mean:.2} | | | | | | |")?;
     }
     Ok(())
 }
@@ -203,7 +204,8 @@ fn foot(page: &mut String) -> Result<()> {
          allowed to grow to, more than what it needs.\n\nIn another run each side adds up what its result comes \
          to: rows that come less rows that go, and a sum over the hashes of their values; of q18 those columns \
          that its order determines. Changes are what a reader of the result would have been sent: Levada gives the \
-         net change of an epoch."
+         net change of an epoch. In q0 \
+         columns are handed on as they are: Levada touches no row, and the ratio means nothing."
     )?;
     Ok(())
 }
