@@ -13,6 +13,7 @@ mod pairs;
 mod registry;
 mod results;
 mod scale;
+pub(crate) mod sql;
 mod systems;
 mod targets;
 
@@ -69,6 +70,9 @@ enum Command {
     Pairs(pairs::Args),
     /// Measures the schema registry and writes docs/benchmarks-registry.md
     Registry(registry::Args),
+    /// Measures streaming SQL beside Apache Flink and writes docs/benchmarks-sql.md
+    #[command(long_flag = "sql")]
+    Sql(sql::Args),
 }
 
 /// Measures what is asked for and writes its page.
@@ -76,6 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.command {
         Some(Command::Pairs(args)) => pairs::run(args),
         Some(Command::Registry(args)) => registry::run(args),
+        Some(Command::Sql(args)) => sql::run(args),
         None => compare(args),
     }
 }

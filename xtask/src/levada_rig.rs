@@ -25,21 +25,26 @@ pub(crate) fn build() -> Result<PathBuf> {
 
 /// Builds the binary with these arguments of `cargo build` and answers where it is.
 pub(crate) fn build_with(arguments: &[&str]) -> Result<PathBuf> {
+    build_named("levada", &[&["--package", "levada"], arguments].concat())
+}
+
+/// Builds what these arguments of `cargo build` ask for, and answers where the binary of this name is.
+pub(crate) fn build_named(name: &str, arguments: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--package", "levada", "--message-format=json-render-diagnostics"])
+        .args(["build", "--message-format=json-render-diagnostics"])
         .args(arguments)
         .stderr(Stdio::inherit())
         .output()?;
-    ensure!(output.status.success(), "`cargo build --package levada {}` failed", arguments.join(" "));
+    ensure!(output.status.success(), "`cargo build {}` failed", arguments.join(" "));
     let messages = String::from_utf8(output.stdout)?;
     let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let named = message.get("target")?.get("name")? == "levada";
+        let named = message.get("target")?.get("name")? == name;
         let path = message.get("executable")?.as_str()?;
         named.then(|| PathBuf::from(path))
     });
-    executables.next_back().context("cargo built no executable named `levada`")
+    executables.next_back().with_context(|| format!("cargo built no executable named `{name}`"))
 }
 
 /// What a broker is started with.

@@ -14,6 +14,7 @@ mod codegen;
 mod crash;
 mod diff;
 mod exactly_once;
+mod flink_diff;
 mod history;
 mod http_client;
 mod kafka_client;
@@ -52,6 +53,8 @@ enum Command {
     Streams(streams::Args),
     /// Asks Apache Kafka and Levada the same things and compares what they answer, field by field
     Diff(diff::Args),
+    /// Asks Apache Flink and our streaming SQL the same queries and compares the rows that they come to
+    FlinkDiff(flink_diff::Args),
     /// Judges random pairs of Avro schemas beside Apache Avro's own Java, and keeps its verdicts for the tests
     AvroJudge(avro_judge::Args),
     /// Checks the rules of the house that neither the compiler nor clippy hold
@@ -69,6 +72,7 @@ fn main() -> anyhow::Result<()> {
         Command::ExactlyOnce(args) => exactly_once::run(&args),
         Command::Streams(args) => streams::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::FlinkDiff(args) => flink_diff::run(&args),
         Command::AvroJudge(args) => avro_judge::run(&args),
         Command::Tidy => tidy::run(),
     }

@@ -6,13 +6,13 @@ use super::cases::{Case, Commits, Compression, Load};
 use super::results::{Metric, Results};
 use super::systems::System;
 
-const WIDTH: f64 = 860.0;
-const PANEL_HEAD: f64 = 34.0;
-const BAR_HEIGHT: f64 = 18.0;
-const BAR_STEP: f64 = 23.0;
-const GROUP_GAP: f64 = 10.0;
-const LABEL_WIDTH: f64 = 190.0;
-const VALUE_WIDTH: f64 = 90.0;
+pub(super) const WIDTH: f64 = 860.0;
+pub(super) const PANEL_HEAD: f64 = 34.0;
+pub(super) const BAR_HEIGHT: f64 = 18.0;
+pub(super) const BAR_STEP: f64 = 23.0;
+pub(super) const GROUP_GAP: f64 = 10.0;
+pub(super) const LABEL_WIDTH: f64 = 190.0;
+pub(super) const VALUE_WIDTH: f64 = 90.0;
 
 struct Panel {
     title: &'static str,
@@ -109,7 +109,8 @@ fn draw_panel(body: &mut String, panel: &Panel, results: &Results, systems: &[Sy
     y
 }
 
-fn text(body: &mut String, x: f64, y: f64, content: &str, attributes: &str) {
+/// Writes a line of text at a place.
+pub(super) fn text(body: &mut String, x: f64, y: f64, content: &str, attributes: &str) {
     let line = writeln!(body, "<text x=\"{x:.1}\" y=\"{y:.1}\" {attributes}>{content}</text>");
     line.expect("a string takes all that is written");
 }

@@ -1,0 +1,1 @@
+SELECT COUNT(*), SUM(price), MAX(channel), COUNT(DISTINCT auction) FROM bid

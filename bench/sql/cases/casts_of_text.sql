@@ -1,0 +1,1 @@
+SELECT id, CAST(SUBSTRING(creditCard FROM 1 FOR 4) AS INT) AS a, TRY_CAST(name AS BIGINT) AS b FROM person

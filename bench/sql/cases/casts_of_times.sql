@@ -1,0 +1,1 @@
+SELECT id, CAST(`dateTime` AS DATE) AS a, CAST(expires AS DATE) AS b, CAST(expires AS TIME) AS c FROM auction

@@ -1,0 +1,1 @@
+SELECT id, CAST(id AS INT), CAST(id AS STRING) FROM person

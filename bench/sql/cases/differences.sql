@@ -1,0 +1,1 @@
+SELECT id FROM person EXCEPT SELECT seller FROM auction

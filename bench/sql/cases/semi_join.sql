@@ -1,0 +1,1 @@
+SELECT id, name FROM person WHERE id IN (SELECT seller FROM auction WHERE category = 10)

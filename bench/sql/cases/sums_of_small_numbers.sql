@@ -1,0 +1,2 @@
+SELECT state, SUM(CAST(id - 1000 AS SMALLINT)), SUM(CAST(id AS INT)), AVG(CAST(id AS INT))
+FROM person GROUP BY state

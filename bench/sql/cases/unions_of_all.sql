@@ -1,0 +1,1 @@
+SELECT id, name FROM person UNION ALL SELECT seller, itemName FROM auction

@@ -1,0 +1,1 @@
+SELECT id, reserve FROM auction WHERE reserve > (SELECT AVG(reserve) FROM auction)
