@@ -125,6 +125,11 @@ impl TopN {
 
     fn add(&mut self, partition: u32, key: &[u8], order: usize, weight: i64) {
         let state = &mut self.states[index(partition)];
+        let is_behind = || state.rows.last_key_value().is_some_and(|(last, _)| **last < *key);
+        if self.spec.forgets && state.rows.len() >= self.spec.limit && is_behind() {
+            // It is never shown: none of those before it goes.
+            return;
+        }
         let entry = state.rows.entry(key.into());
         if matches!(entry, std::collections::btree_map::Entry::Vacant(_)) {
             self.bytes += key.len() + ENTRY_SIZE;

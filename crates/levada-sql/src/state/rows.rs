@@ -11,18 +11,25 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher as _;
 
 /// What an entry costs beside the row's bytes.
-const ENTRY_SIZE: usize = 40;
+const ENTRY_SIZE: usize = 48;
 
 /// Distinct rows of given types. Equal are rows whose columns are; null equals null, NaN equals NaN.
 #[derive(Debug)]
 pub(crate) struct RowTable {
     converter: RowConverter,
     hasher: DefaultHashBuilder,
-    table: HashTable<u32>,
+    table: HashTable<Slot>,
     /// Each row as Arrow's row format has it; an empty place is on the list of the free.
     rows: Vec<Option<Box<[u8]>>>,
     free: Vec<u32>,
     bytes: usize,
+}
+
+/// A row's number. Beside it is its hash: a table that grows looks at no row, and one that is searched at few.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    hash: u64,
+    id: u32,
 }
 
 /// Rows as they are looked up.
@@ -60,16 +67,16 @@ impl RowTable {
 
     /// The number of a row, if it is there.
     pub(crate) fn find(&self, row: &[u8]) -> Option<u32> {
-        let rows = &self.rows;
-        self.table.find(self.hasher.hash_one(row), |&id| bytes_at(rows, id) == row).copied()
+        let (rows, hash) = (&self.rows, self.hasher.hash_one(row));
+        self.table.find(hash, |slot| slot.hash == hash && bytes_at(rows, slot.id) == row).map(|slot| slot.id)
     }
 
     /// The number of a row, which is added where it is missing, and whether it was.
     pub(crate) fn find_or_add(&mut self, row: &[u8]) -> (u32, bool) {
         let hash = self.hasher.hash_one(row);
-        let Self { hasher, table, rows, free, bytes, .. } = self;
-        if let Some(&id) = table.find(hash, |&id| bytes_at(rows, id) == row) {
-            return (id, false);
+        let Self { table, rows, free, bytes, .. } = self;
+        if let Some(slot) = table.find(hash, |slot| slot.hash == hash && bytes_at(rows, slot.id) == row) {
+            return (slot.id, false);
         }
         let id = free.pop().unwrap_or_else(|| {
             rows.push(None);
@@ -77,7 +84,7 @@ impl RowTable {
         });
         rows[index(id)] = Some(row.into());
         *bytes += row.len() + ENTRY_SIZE;
-        table.insert_unique(hash, id, |&id| hasher.hash_one(bytes_at(rows, id)));
+        table.insert_unique(hash, Slot { hash, id }, |slot| slot.hash);
         (id, true)
     }
 
@@ -85,7 +92,7 @@ impl RowTable {
     pub(crate) fn remove(&mut self, id: u32) {
         let Some(row) = self.rows.get_mut(index(id)).and_then(Option::take) else { return };
         let hash = self.hasher.hash_one(&*row);
-        if let Ok(entry) = self.table.find_entry(hash, |&other| other == id) {
+        if let Ok(entry) = self.table.find_entry(hash, |slot| slot.id == id) {
             entry.remove();
         }
         self.bytes -= row.len() + ENTRY_SIZE;
@@ -138,8 +145,9 @@ impl RowTable {
             let id = u32::try_from(self.rows.len()).map_err(|_| SnapshotError::Malformed)?;
             self.rows.push(row.map(Into::into));
             if let Some(row) = row {
-                let Self { hasher, table, rows, bytes, .. } = self;
-                table.insert_unique(hasher.hash_one(row), id, |&id| hasher.hash_one(bytes_at(rows, id)));
+                let Self { hasher, table, bytes, .. } = self;
+                let hash = hasher.hash_one(row);
+                table.insert_unique(hash, Slot { hash, id }, |slot| slot.hash);
                 *bytes += row.len() + ENTRY_SIZE;
             }
         }
