@@ -1,5 +1,6 @@
 //! `xtask clients`: real, unmodified clients of Kafka, of the schema registry and of PostgreSQL against a freshly
-//! started broker each. This file picks what runs and decides what counts as failure; `clients/README.md` has the stories they tell.
+//! started broker each. This file picks what runs and decides what counts as failure; `clients/README.md` has the
+//! stories they tell.
 
 mod install;
 mod report;

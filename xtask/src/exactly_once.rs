@@ -1,7 +1,7 @@
 //! `xtask exactly-once`: programs in Java, Python and Go copy records from one topic to another, each record in a
 //! transaction with the position it was read at, while workers and broker are killed at random. In the end every
-//! record must be in the other topic exactly once, for whoever reads only what was committed. Statements of SQL join and
-//! sum up events while the broker is killed; in the end their topics have what is worked out here beside them.
+//! record must be in the other topic exactly once, for whoever reads only what was committed. Statements of SQL join
+//! and sum up events while the broker is killed; in the end their topics have what is worked out here beside them.
 
 mod events;
 mod sql;

@@ -1,5 +1,5 @@
-//! A small client of HTTP, of the schema registry and of SQL, that asks plainly and hides nothing, for loads and for tests that judge the
-//! answers. It retries nothing: what a failure means is its user's to say.
+//! A small client of HTTP, of the schema registry and of SQL, that asks plainly and hides nothing, for loads and for
+//! tests that judge the answers. It retries nothing: what a failure means is its user's to say.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

@@ -10,7 +10,8 @@
 //! | `encode.rs`, `decode.rs`, `numeric.rs`, `calendar.rs` | values as text and in binary |
 //!
 //! What a statement means and does is `levada-sql-server`'s. Nobody shows a password: whoever listens beyond this
-//! machine says so on purpose. Of the protocol, TLS, `COPY`, function calls, notifications and replication are left out.
+//! machine says so on purpose. Of the protocol, TLS, `COPY`, function calls, notifications and replication are left
+//! out.
 //!
 //! Source: the documentation of PostgreSQL, chapter «Frontend/Backend Protocol».
 

@@ -191,7 +191,10 @@ fn show(words: &[Lexeme]) -> Result<Own, Problem> {
 
 /// Whether a query asks for what only PostgreSQL's catalog has.
 fn is_catalogs(words: &[Lexeme]) -> bool {
-    let sign = |at: Option<usize>, wanted: &str| matches!(at.and_then(|at| words.get(at)), Some(Lexeme::Sign(sign)) if sign == wanted);
+    let sign = |at: Option<usize>, wanted: &str| {
+        let found = at.and_then(|at| words.get(at));
+        matches!(found, Some(Lexeme::Sign(sign)) if sign == wanted)
+    };
     words.iter().enumerate().any(|(at, lexeme)| {
         let (Lexeme::Word(word) | Lexeme::Name(word)) = lexeme else { return false };
         let before = at.checked_sub(1);

@@ -44,8 +44,8 @@ pub enum Cell<'a> {
     Date(i32),
     /// Nanoseconds since midnight.
     Time(i64),
-    /// Microseconds since 1970-01-01 00:00, nowhere in particular or, of a `TIMESTAMP_LTZ`, in UTC. What is finer is cut
-    /// off.
+    /// Microseconds since 1970-01-01 00:00, nowhere in particular or, of a `TIMESTAMP_LTZ`, in UTC. What is finer is
+    /// cut off.
     Timestamp(i64),
     /// An `ARRAY`, a `MAP` or a `ROW`, as JSON.
     Json(String),

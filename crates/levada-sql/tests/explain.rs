@@ -49,9 +49,11 @@ const EXPLAINED: &[&str] = &[
     "SELECT o.id, r.rate FROM orders AS o LEFT JOIN rates FOR SYSTEM_TIME AS OF o.at AS r ON o.customer = r.customer",
     "SELECT o.window_end, o.n, r.n AS raises
      FROM (SELECT window_start, window_end, COUNT(*) AS n
-           FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(at), INTERVAL '10' SECOND)) GROUP BY window_start, window_end) AS o
+           FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(at), INTERVAL '10' SECOND))
+           GROUP BY window_start, window_end) AS o
      JOIN (SELECT window_start, window_end, COUNT(*) AS n
-           FROM TABLE(TUMBLE(TABLE raises, DESCRIPTOR(at), INTERVAL '10' SECOND)) GROUP BY window_start, window_end) AS r
+           FROM TABLE(TUMBLE(TABLE raises, DESCRIPTOR(at), INTERVAL '10' SECOND))
+           GROUP BY window_start, window_end) AS r
      ON o.window_start = r.window_start AND o.window_end = r.window_end",
 ];
 

@@ -1,5 +1,6 @@
 //! Puts the client libraries into the cache, each pinned by the lock file beside its stories, and
-//! answers the commands that run them. Nothing is installed into the clone, and of the system only kcat and psql, by root.
+//! answers the commands that run them. Nothing is installed into the clone, and of the system only kcat and psql,
+//! by root.
 
 use std::ffi::OsStr;
 use std::fs;
