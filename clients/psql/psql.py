@@ -6,7 +6,8 @@ from flights import COUNT, CREATE, HOST, ODDS, PORT, flight, produce
 from story import NotApplicable, Story, expect
 
 #: More work than anybody waits for.
-ENDLESS = "SELECT COUNT(*) FROM flights a, flights b, flights c WHERE a.delay < b.delay AND b.delay < c.delay"
+ENDLESS = """SELECT COUNT(*) FROM flights a, flights b, flights c, flights d
+    WHERE a.delay < b.delay AND b.delay < c.delay AND c.delay < d.delay"""
 
 
 def run(*commands, options=("-A", "-t", "-q")):

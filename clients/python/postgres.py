@@ -29,7 +29,8 @@ ODD = (
     [1, None],
 )
 #: More work than anybody waits for.
-ENDLESS = "SELECT COUNT(*) FROM flights a, flights b, flights c WHERE a.delay < b.delay AND b.delay < c.delay"
+ENDLESS = """SELECT COUNT(*) FROM flights a, flights b, flights c, flights d
+    WHERE a.delay < b.delay AND b.delay < c.delay AND c.delay < d.delay"""
 
 
 def connect(**options):

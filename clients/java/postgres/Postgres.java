@@ -46,7 +46,8 @@ final class Postgres {
         + " \"local_time\": \"2024-02-29 12:34:56.123456\", \"moment\": \"2024-02-29 12:34:56.789Z\","
         + " \"list\": [1, null]}";
     private static final String ENDLESS =
-        "SELECT COUNT(*) FROM flights a, flights b, flights c WHERE a.delay < b.delay AND b.delay < c.delay";
+        "SELECT COUNT(*) FROM flights a, flights b, flights c, flights d"
+            + " WHERE a.delay < b.delay AND b.delay < c.delay AND c.delay < d.delay";
 
     private Connection connection;
 
