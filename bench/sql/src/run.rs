@@ -163,7 +163,7 @@ impl<'a> Run<'a> {
     }
 
     fn end_epoch(&mut self, take: &mut dyn FnMut(&Changes) -> Result<()>) -> Result<()> {
-        let time = Time { processing_ms: 0, watermarks: self.watermarks.clone() };
+        let time = Time { watermarks: self.watermarks.clone(), ..Time::default() };
         for changes in self.plan.dataflow.end_epoch(&time)?.iter().flatten() {
             take(changes)?;
         }
