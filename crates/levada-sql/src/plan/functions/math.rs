@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         of("floor", number, whole, |call| whole_number(call, Way::Down)),
         of("round", rounded, rounded_type, |call| rounding(call, Way::Nearest)),
         of("truncate", rounded, rounded_type, |call| rounding(call, Way::ToZero)),
-        of("mod", same_whole, first, |call| Ok(rem(&call.arguments[0], &call.arguments[1])?)),
+        of("mod", whole_numbers, second, remainder),
         of("sign", number, first, sign),
         of("exp", as_double, double, |call| doubles(call, f64::exp)),
         of("ln", as_double, double, |call| doubles(call, f64::ln)),
@@ -70,14 +70,14 @@ fn as_doubles(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
     }
 }
 
-/// Two whole numbers of one type: Flink's type for others is not known here.
-fn same_whole(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+/// Two whole numbers.
+fn whole_numbers(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
     match types {
-        [left, right] if left == right && is_whole(left) => Ok(types.to_vec()),
+        [left, right] if is_whole(left) && is_whole(right) => Ok(types.to_vec()),
         [DataType::Null, of] | [of, DataType::Null] if is_whole(of) => Ok(vec![of.clone(); 2]),
         [left, right] => {
             let (name, left, right) = (name.to_uppercase(), named(left), named(right));
-            plan_err!("{name} takes two whole numbers of one type, not {left} and {right}; cast one")
+            plan_err!("{name} takes two whole numbers, not {left} and {right}; cast them")
         }
         _ => plan_err!("{} takes two arguments", name.to_uppercase()),
     }
@@ -106,6 +106,18 @@ fn comparable(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
 
 fn first(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
     Ok(types.first().cloned().unwrap_or(DataType::Null))
+}
+
+/// The divisor's: what is left is smaller than it.
+fn second(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(types.get(1).cloned().unwrap_or(DataType::Null))
+}
+
+fn remainder(call: &Call<'_>) -> Result<ArrayRef> {
+    let [left, right] = call.arguments else { return exec_err!("MOD takes two arguments") };
+    let width = |of: &ArrayRef| of.data_type().primitive_width();
+    let wider = if width(left) < width(right) { right.data_type() } else { left.data_type() };
+    Ok(cast(&rem(&cast(left, wider)?, &cast(right, wider)?)?, call.output)?)
 }
 
 fn double(_: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
