@@ -3,7 +3,7 @@
 use super::{broker::Teller, rig::Rig};
 use levada_model::Outcome;
 use serde_json::Value;
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 const BANK: &str = "
     CREATE TABLE debits (account BIGINT, amount BIGINT) WITH ('format' = 'json');
@@ -24,13 +24,17 @@ async fn transfers(rig: &Rig, life: i64) -> i64 {
     let mut credited = 0;
     for number in life * TRANSFERS..(life + 1) * TRANSFERS {
         let amount = number + 1;
+        let before = rig.statement("refresh-totals").await["epochs"].as_u64().unwrap();
         let side = |account: i64| format!(r#"{{"account": {account}, "amount": {amount}}}"#);
         teller.write("debits", 0, &side(number % 5)).await;
         teller.write("credits", 0, &side(number % 7)).await;
         let outcome = if number % 7 == 3 { Outcome::Abort } else { Outcome::Commit };
         teller.end(outcome).await;
         credited += if outcome == Outcome::Commit { amount } else { 0 };
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        // However busy the machine is, totals are shown in between.
+        if outcome == Outcome::Commit && number % 2 == 0 {
+            rig.wait(async || rig.statement("refresh-totals").await["epochs"].as_u64().unwrap() > before).await;
+        }
     }
     credited
 }
