@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod batch;
+pub mod calendar;
 pub mod clock;
 pub mod crc;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! Days, times of day and moments as PostgreSQL writes and reads them in its style `ISO`.
 
+use levada_model::calendar::{date_of, days_of};
 use std::fmt::Write as _;
 
 pub(crate) const MICROS_OF_SECOND: i64 = 1_000_000;
@@ -9,34 +10,9 @@ pub(crate) const DAYS_TO_2000: i32 = 10_957;
 /// The same in microseconds.
 pub(crate) const MICROS_TO_2000: i64 = 10_957 * MICROS_OF_DAY;
 
-/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar; year 0 is 1 before Christ.
-fn civil(days: i64) -> (i64, i64, i64) {
-    // Eras of 400 years that begin with March.
-    let shifted = days + 719_468;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    (year + era * 400 + i64::from(month <= 2), month, day)
-}
-
-/// Days since 1970-01-01 of a date that there is.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) || day < 1 {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    let (_, found_month, found_day) = civil(days);
-    (found_month == month && found_day == day).then_some(days)
-}
-
 /// A day, and whether its year is before Christ, which is told at the end.
 fn write_date(out: &mut String, days: i64) -> bool {
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date_of(days);
     let (shown, is_before) = if year > 0 { (year, false) } else { (1 - year, true) };
     // Nothing that is written to a text fails.
     let _written = write!(out, "{shown:04}-{month:02}-{day:02}");
@@ -113,7 +89,7 @@ impl Reading<'_> {
         let year = self.number(4, 6)?;
         let month = self.is('-').then(|| self.number(1, 2))??;
         let day = self.is('-').then(|| self.number(1, 2))??;
-        days(year, month, day)
+        days_of(year, month, day)
     }
 
     fn time(&mut self) -> Option<i64> {

@@ -67,6 +67,14 @@ pub(crate) struct Definition {
     pub(crate) settings: BTreeMap<String, String>,
 }
 
+impl Definition {
+    /// Of something that is defined now.
+    pub(crate) const fn of(sql: String, owner: String, created_ms: i64) -> Self {
+        let settings = BTreeMap::new();
+        Self { sql, owner, created_ms, state: None, error: None, materialized: None, settings }
+    }
+}
+
 /// What makes a table a materialized one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Materialized {
@@ -193,15 +201,7 @@ mod tests {
     use super::*;
 
     fn table(sql: &str) -> Record {
-        let value = Definition {
-            sql: sql.to_owned(),
-            owner: "User:ANONYMOUS".to_owned(),
-            created_ms: 1_800_000_000_000,
-            state: None,
-            error: None,
-            materialized: None,
-            settings: BTreeMap::new(),
-        };
+        let value = Definition::of(sql.to_owned(), "User:ANONYMOUS".to_owned(), 1_800_000_000_000);
         Record { key: Key { kind: Kind::Table, name: "t".to_owned() }, value: Some(value) }
     }
 

@@ -3,6 +3,7 @@
 mod create_as;
 mod define;
 mod explain;
+mod filled;
 mod lookup;
 mod materialized;
 mod show;
@@ -184,7 +185,9 @@ impl Service {
                 let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
                 Ok(Outcome::done(format!("statements {} run", names.join(", "))))
             }
-            Statement::CreateMaterializedTable(create) => self.create_materialized(*create, text, caller).await,
+            Statement::CreateMaterializedTable(create) => {
+                self.create_materialized(*create, text, settings, caller).await
+            }
             Statement::Drop(DropObject { kind: ObjectKind::MaterializedTable, if_exists, name }) => {
                 self.drop_materialized(&name, if_exists, caller).await
             }
@@ -220,7 +223,7 @@ impl Service {
         if let Some((name, view)) = self.view_of(query, caller)? {
             let mut versions = view.versions();
             if versions.borrow().is_some() {
-                self.behind_statements(topics.clone(), &mut read_after, caller).await?;
+                self.behind_statements(topics.clone(), &mut read_after).await?;
                 let read = |version: &Option<Arc<Version>>| version.as_ref().map(|it| it.read().clone());
                 let offsets = read_after.offsets.clone();
                 until(&mut versions, &offsets, &mut read_after, read).await?;
@@ -232,7 +235,7 @@ impl Service {
                 }
             }
         }
-        self.behind_statements(topics, &mut read_after, caller).await?;
+        self.behind_statements(topics, &mut read_after).await?;
         Ok((query.answer(&surroundings, values, &mut read_after).await?, None))
     }
 

@@ -1,13 +1,22 @@
 //! What an answer has to have: whoever wrote something reads it, also behind statements that have to read it first.
 
-use crate::{Refusal, RefusalKind, catalog::State, service::Service};
+use crate::{
+    Refusal, RefusalKind,
+    catalog::{Catalog, State, StatementEntry},
+    service::{Service, owner},
+    views,
+};
 use levada_model::TopicName;
 use levada_sql::{
     query::ReadAfter,
     statement::{Positions, Progress},
 };
+use levada_sql_syntax::Insert;
 use levada_stream::Caller;
-use std::{collections::BTreeSet, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 use tokio::sync::watch;
 
 /// Partitions that a setting names.
@@ -81,9 +90,11 @@ impl FromStr for Offsets {
 }
 
 /// A statement on the way from what was written to what is asked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 struct Step {
     statement: String,
+    /// In whose name it reads.
+    owner: Caller,
     /// The topics that it reads.
     inputs: BTreeSet<String>,
     /// The topic that it writes.
@@ -98,14 +109,22 @@ impl Service {
         &self,
         topics: BTreeSet<String>,
         read_after: &mut ReadAfter,
-        caller: &Caller,
     ) -> Result<(), Refusal> {
         if read_after.offsets.is_empty() {
             return Ok(());
         }
-        let mut wanted = read_after.offsets.clone();
-        for Step { statement, inputs, output } in self.steps(topics, caller)? {
-            if !wanted.keys().any(|(topic, _)| inputs.contains(topic.as_str())) {
+        // What those before them have written.
+        let mut written = BTreeSet::new();
+        for Step { statement, owner, inputs, output } in steps(&self.catalog(), topics) {
+            let mut wanted = read_after.offsets.clone();
+            wanted.retain(|(topic, _), _| inputs.contains(topic.as_str()));
+            for topic in inputs.intersection(&written) {
+                for (partition, last) in self.last_offsets(topic, &owner)? {
+                    let wanted = wanted.entry(partition).or_insert(last);
+                    *wanted = last.max(*wanted);
+                }
+            }
+            if wanted.is_empty() {
                 continue;
             }
             let running = self.running(&statement).filter(|running| !running.has_ended()).ok_or_else(|| {
@@ -114,26 +133,9 @@ impl Service {
             })?;
             let read = |progress: &Progress| progress.is_recovered.then(|| progress.read.clone());
             until(&mut running.watch(), &wanted, read_after, read).await?;
-            for (partition, last) in self.last_offsets(&output, caller)? {
-                let wanted = wanted.entry(partition).or_insert(last);
-                *wanted = last.max(*wanted);
-            }
+            written.insert(output);
         }
         Ok(())
-    }
-
-    /// The statements that write these topics, each behind those that write what it reads.
-    fn steps(&self, topics: BTreeSet<String>, caller: &Caller) -> Result<Vec<Step>, Refusal> {
-        let catalog = self.catalog();
-        let mut steps = Vec::new();
-        for (name, entry) in &catalog.statements {
-            let Some(insert) = entry.insert.as_deref().filter(|_| entry.state() != State::Dropping) else { continue };
-            let statement = self.statement(name, insert, &catalog, caller)?;
-            let inputs = statement.tables.values().filter_map(|table| table.topic()).map(str::to_owned).collect();
-            let Some(output) = statement.sink.topic().map(str::to_owned) else { continue };
-            steps.push(Step { statement: name.clone(), inputs, output });
-        }
-        Ok(in_order(steps, topics))
     }
 
     /// The last offset of each partition of a topic that is not empty.
@@ -143,6 +145,48 @@ impl Service {
         let last = inputs.partitions().iter().zip(inputs.end()).filter(|(_, end)| *end > 0);
         Ok(last.map(|(it, end)| ((it.topic.clone(), it.partition), end - 1)).collect())
     }
+}
+
+/// The statements that these topics come from, each behind those that write what it reads.
+fn steps(catalog: &Catalog, topics: BTreeSet<String>) -> Vec<Step> {
+    let mut writers: BTreeMap<&str, Vec<(&String, &StatementEntry, &Insert)>> = BTreeMap::new();
+    for (name, entry) in catalog.statements.iter().filter(|(_, entry)| entry.state() != State::Dropping) {
+        let Some(insert) = entry.insert.as_deref() else { continue };
+        let sink = levada_sql::table::name_of(&insert.table).ok().and_then(|sink| catalog.tables.get(&sink));
+        if let Some(topic) = sink.and_then(|sink| sink.table.topic()) {
+            writers.entry(topic).or_default().push((name, entry, insert));
+        }
+    }
+    // From the topics back to what they come from; a circle is gone round once.
+    let (mut wanted, mut found) = (topics, Vec::new());
+    while !wanted.is_empty() {
+        let mut before = BTreeSet::new();
+        for topic in std::mem::take(&mut wanted) {
+            for (name, entry, insert) in writers.remove(topic.as_str()).unwrap_or_default() {
+                let inputs = inputs_of(catalog, insert);
+                before.extend(inputs.iter().cloned());
+                let owner = owner(&entry.definition.owner);
+                found.push(Step { statement: name.clone(), owner, inputs, output: topic.clone() });
+            }
+        }
+        wanted = before;
+    }
+    in_order(found)
+}
+
+/// The topics that a statement reads; none where what it names means nothing any more, and it cannot run.
+fn inputs_of(catalog: &Catalog, insert: &Insert) -> BTreeSet<String> {
+    let mut query = insert.query.clone();
+    let names = match views::expand(&mut query, &catalog.view_queries()).and_then(|()| views::names(&query)) {
+        Ok(names) => names,
+        Err(_) => return BTreeSet::new(),
+    };
+    let topic = |name: &String| match catalog.tables.get(name) {
+        Some(entry) => entry.table.topic().map(str::to_owned),
+        // A topic that was not declared.
+        None => (!names.with.contains(name)).then(|| name.clone()),
+    };
+    names.tables.keys().filter_map(topic).collect()
 }
 
 /// Waits until something that is watched has these offsets; `read` says up to where it has read, if it has.
@@ -167,25 +211,13 @@ pub(crate) async fn until<T>(
     }
 }
 
-/// Those of `steps` that are behind these topics, each behind those that write what it reads.
-fn in_order(mut steps: Vec<Step>, topics: BTreeSet<String>) -> Vec<Step> {
-    // From the topics back to what they come from; a circle is gone round once.
-    let (mut wanted, mut found) = (topics, Vec::new());
-    loop {
-        let (writers, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| wanted.contains(&step.output));
-        if writers.is_empty() {
-            break;
-        }
-        wanted = writers.iter().flat_map(|step| step.inputs.iter().cloned()).collect();
-        found.push(writers);
-        steps = others;
-    }
-    let mut found: Vec<Step> = found.into_iter().rev().flatten().collect();
-    let mut ordered = Vec::with_capacity(found.len());
-    while !found.is_empty() {
-        let is_next = |step: &Step| !found.iter().any(|other| other != step && step.inputs.contains(&other.output));
-        let next = found.iter().position(is_next).unwrap_or(0);
-        ordered.push(found.remove(next));
+/// Steps, each behind those that write what it reads.
+fn in_order(mut steps: Vec<Step>) -> Vec<Step> {
+    let mut ordered = Vec::with_capacity(steps.len());
+    while !steps.is_empty() {
+        let is_next = |step: &Step| !steps.iter().any(|other| other != step && step.inputs.contains(&other.output));
+        let next = steps.iter().position(is_next).unwrap_or(0);
+        ordered.push(steps.remove(next));
     }
     ordered
 }
@@ -193,6 +225,7 @@ fn in_order(mut steps: Vec<Step>, topics: BTreeSet<String>) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::{Definition, Key, Kind, Record};
 
     #[test]
     fn offsets_and_spans_are_read_and_bounded() {
@@ -212,30 +245,46 @@ mod tests {
         }
     }
 
-    fn step(statement: &str, inputs: &[&str], output: &str) -> Step {
-        let inputs = inputs.iter().map(|it| (*it).to_owned()).collect();
-        Step { statement: statement.to_owned(), inputs, output: output.to_owned() }
+    fn catalog(sql: &[(&str, &str)]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for (name, sql) in sql {
+            let kind = match sql.split(' ').nth(1) {
+                Some("TABLE") => Kind::Table,
+                Some("VIEW") => Kind::View,
+                _ => Kind::Statement,
+            };
+            let key = Key { kind, name: (*name).to_owned() };
+            catalog
+                .apply(&Record { key, value: Some(Definition::of((*sql).to_owned(), "User:ada".to_owned(), 0)) })
+                .unwrap();
+        }
+        catalog
     }
 
     #[test]
     fn statements_come_behind_those_that_write_what_they_read() {
-        let ordered = |steps: Vec<Step>, topic: &str| {
-            let steps = in_order(steps, [topic.to_owned()].into());
+        let mut all = vec![
+            ("c", "CREATE TABLE c (x INT) WITH ('topic' = 'the-c')"),
+            ("b", "CREATE TABLE b (x INT)"),
+            ("a", "CREATE TABLE a (x INT)"),
+            ("d", "CREATE TABLE d (x INT)"),
+            ("both", "CREATE VIEW both AS SELECT x FROM b UNION ALL SELECT x FROM a"),
+            ("last", "INSERT INTO c SELECT x FROM both"),
+            ("middle", "INSERT INTO b WITH w AS (SELECT x FROM a) SELECT x FROM w"),
+            ("first", "INSERT INTO a SELECT CAST(key AS INT) FROM orders"),
+            ("another", "INSERT INTO d SELECT x FROM gone"),
+        ];
+        let ordered = |all: &[(&str, &str)], topic: &str| {
+            let steps = steps(&catalog(all), [topic.to_owned()].into());
             steps.into_iter().map(|step| step.statement).collect::<Vec<_>>()
         };
-        let chain = || {
-            vec![
-                step("last", &["b", "a"], "c"),
-                step("middle", &["a"], "b"),
-                step("first", &["orders"], "a"),
-                step("another", &["orders"], "d"),
-            ]
-        };
-        assert_eq!(ordered(chain(), "c"), ["first", "middle", "last"]);
-        assert_eq!(ordered(chain(), "a"), ["first"]);
-        assert!(ordered(chain(), "orders").is_empty());
-        let mut circle = ordered(vec![step("x", &["a"], "b"), step("y", &["b"], "a")], "a");
+        assert_eq!(ordered(&all, "the-c"), ["first", "middle", "last"]);
+        assert_eq!(ordered(&all, "a"), ["first"]);
+        assert!(ordered(&all, "orders").is_empty());
+        // A circle.
+        all.push(("back", "INSERT INTO a SELECT x FROM c"));
+        let mut circle = ordered(&all, "the-c");
         circle.sort();
-        assert_eq!(circle, ["x", "y"]);
+        assert_eq!(circle, ["back", "first", "last", "middle"]);
     }
 }

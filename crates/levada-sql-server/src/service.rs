@@ -415,7 +415,7 @@ pub(crate) fn with_state(catalog: &Catalog, name: &str, state: State, error: Opt
 }
 
 /// In whose name a statement runs.
-fn owner(text: &str) -> Caller {
+pub(crate) fn owner(text: &str) -> Caller {
     let (kind, name) = text.split_once(':').unwrap_or(("User", text));
     let principal = Principal { kind: Str::from(kind.to_owned()), name: Str::from(name.to_owned()) };
     Caller { principal, client_id: "sql".into(), client_host: Str::default() }

@@ -85,7 +85,7 @@ impl Settings {
         Ok(())
     }
 
-    /// What an answer has to have that is asked for now.
+    /// What an answer has to have; the time to wait for it begins.
     pub(crate) fn read_after(&self, sleep: &Sleep) -> ReadAfter {
         if self.read_after.is_empty() {
             return ReadAfter::default();

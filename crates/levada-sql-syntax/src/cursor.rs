@@ -1,6 +1,6 @@
 //! The tokens of one statement and how far they are read.
 
-use crate::{FlinkDialect, Position, SyntaxError, parse::Placeholders, script, words};
+use crate::{FlinkDialect, Position, SyntaxError, parse::Parameters, script, words};
 use sqlparser::{
     ast::{Expr, Ident, ObjectName, Query},
     parser::{Parser, ParserError},
@@ -21,8 +21,8 @@ impl<'c, 'p> Cursor<'c, 'p> {
     }
 
     /// Whether `$1` may be in the place of a value.
-    pub(crate) const fn placeholders(&self) -> Placeholders {
-        self.dialect.placeholders()
+    pub(crate) const fn parameters(&self) -> Parameters {
+        self.dialect.parameters()
     }
 
     pub(crate) fn peek(&self) -> &TokenWithSpan {

@@ -3,7 +3,7 @@
 mod infix;
 mod prefix;
 
-use crate::{SyntaxError, parse::Placeholders};
+use crate::{SyntaxError, parse::Parameters};
 use sqlparser::{
     ast::Expr,
     dialect::{Dialect, Precedence},
@@ -23,7 +23,7 @@ pub struct FlinkDialect {
     fuel: Cell<usize>,
     /// An error that is certain. The parser beneath would otherwise try something else, and report that.
     certain: RefCell<Option<SyntaxError>>,
-    placeholders: Placeholders,
+    parameters: Parameters,
 }
 
 impl Default for FlinkDialect {
@@ -34,16 +34,16 @@ impl Default for FlinkDialect {
 
 impl FlinkDialect {
     pub(crate) fn with_fuel(fuel: usize) -> Self {
-        Self { fuel: Cell::new(fuel), certain: RefCell::default(), placeholders: Placeholders::Refused }
+        Self { fuel: Cell::new(fuel), certain: RefCell::default(), parameters: Parameters::Refused }
     }
 
-    pub(crate) fn with_placeholders(mut self, placeholders: Placeholders) -> Self {
-        self.placeholders = placeholders;
+    pub(crate) fn with_parameters(mut self, parameters: Parameters) -> Self {
+        self.parameters = parameters;
         self
     }
 
-    pub(crate) const fn placeholders(&self) -> Placeholders {
-        self.placeholders
+    pub(crate) const fn parameters(&self) -> Parameters {
+        self.parameters
     }
 
     /// The error that no other way of reading the text can change.

@@ -32,7 +32,7 @@ pub fn parse_prepared(text: &str) -> Result<Option<Parsed>, SyntaxError> {
         }
     }
     let (span, own) = (piece.span, text.get(piece.bytes.clone()).unwrap_or_default().to_owned());
-    let statement = parse::parse_with(piece, parse::Placeholders::Allowed)?;
+    let statement = parse::parse_with(piece, parse::Parameters::Allowed)?;
     Ok(Some(Parsed { statement, span, text: own }))
 }
 

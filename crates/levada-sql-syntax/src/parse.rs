@@ -23,7 +23,7 @@ const STACK_LEFT_MIN: usize = 512 << 10;
 
 /// Whether `$1` may be in the place of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Placeholders {
+pub(crate) enum Parameters {
     Allowed,
     #[default]
     Refused,
@@ -31,16 +31,16 @@ pub(crate) enum Placeholders {
 
 /// What a piece of a script says.
 pub(crate) fn parse(piece: Piece) -> Read<Statement> {
-    parse_with(piece, Placeholders::Refused)
+    parse_with(piece, Parameters::Refused)
 }
 
-/// The same, with or without placeholders.
-pub(crate) fn parse_with(piece: Piece, placeholders: Placeholders) -> Read<Statement> {
+/// The same, with or without parameters.
+pub(crate) fn parse_with(piece: Piece, parameters: Parameters) -> Read<Statement> {
     recursive::set_minimum_stack_size(recursive::get_minimum_stack_size().max(STACK_LEFT_MIN));
     limits::check_depth(&piece.tokens)?;
     // What is tried and taken back may cost some times the tokens, and not the power of their nesting.
     let fuel = piece.tokens.len().saturating_mul(8) + 10_000;
-    let dialect = FlinkDialect::with_fuel(fuel).with_placeholders(placeholders);
+    let dialect = FlinkDialect::with_fuel(fuel).with_parameters(parameters);
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(limits::RECURSION_MAX).with_tokens_with_locations(piece.tokens);
     let mut cursor = Cursor::new(&mut parser, &dialect);

@@ -11,7 +11,7 @@ pub use window::{WindowFunction, WindowKind, window_function};
 use crate::{
     SyntaxError,
     cursor::{Cursor, Read},
-    parse::Placeholders,
+    parse::Parameters,
     script,
 };
 use sqlparser::ast::{
@@ -34,19 +34,19 @@ pub const OPTIONS_HINT: &str = "OPTIONS";
 /// A query, in Flink's terms.
 pub(crate) fn parse(cursor: &mut Cursor<'_, '_>) -> Read<Box<Query>> {
     let mut query = cursor.query()?;
-    checked(query.as_mut(), cursor.placeholders())?;
+    checked(query.as_mut(), cursor.parameters())?;
     Ok(query)
 }
 
 /// An expression, in Flink's terms.
 pub(crate) fn parse_expr(cursor: &mut Cursor<'_, '_>) -> Read<Expr> {
     let mut expr = cursor.expr()?;
-    checked(&mut expr, Placeholders::Refused)?;
+    checked(&mut expr, Parameters::Refused)?;
     Ok(expr)
 }
 
-fn checked(read: &mut impl VisitMut, placeholders: Placeholders) -> Read<()> {
-    match read.visit(&mut check::Check::new(placeholders)) {
+fn checked(read: &mut impl VisitMut, parameters: Parameters) -> Read<()> {
+    match read.visit(&mut check::Check::new(parameters)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }

@@ -8,7 +8,7 @@
 //! wrong leaves no trace in the columns.
 
 mod avro;
-pub(crate) mod clock;
+mod clock;
 mod column;
 mod csv;
 mod derive;

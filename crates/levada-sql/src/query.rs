@@ -82,11 +82,14 @@ impl ReadAfter {
         Self { offsets, waited_ms: waited_ms.into(), over }
     }
 
-    /// One of `offsets` that is missing where partitions are read up to `read`.
+    /// One of `offsets` that is missing where partitions are read up to `read`: of a topic that is read, also that of
+    /// a partition which is not, as it came later.
     #[must_use]
     pub fn missing(offsets: &Positions, read: &Positions) -> Option<Place> {
-        let is_missing = |(partition, offset): &(&(TopicName, PartitionIndex), &Offset)| {
-            read.get(*partition).is_some_and(|end| end <= *offset)
+        let is_read = |topic: &TopicName| read.keys().any(|(read, _)| read == topic);
+        let is_missing = |(partition, offset): &(&(TopicName, PartitionIndex), &Offset)| match read.get(*partition) {
+            Some(end) => end <= *offset,
+            None => is_read(&partition.0),
         };
         offsets.iter().find(is_missing).map(|(partition, offset)| (partition.clone(), *offset))
     }

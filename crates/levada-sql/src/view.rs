@@ -131,11 +131,12 @@ impl Version {
         self.size
     }
 
-    /// What changed since another version of the same table; without one, all rows come.
+    /// What changed since another version of the same table, in no more than `size_max` bytes; without one, all rows
+    /// come.
     ///
     /// # Errors
-    /// Where a row cannot be shown.
-    pub fn changes_since(&self, before: Option<&Self>) -> Result<Rows, StatementError> {
+    /// Where a row cannot be shown, or they are too many.
+    pub fn changes_since(&self, before: Option<&Self>, size_max: usize) -> Result<Rows, StatementError> {
         let nothing = RowMap::new();
         let (mut gone, mut come) = (Vec::new(), Vec::new());
         for change in before.map_or(&nothing, |before| &before.rows).diff(&self.rows) {
@@ -148,10 +149,15 @@ impl Version {
                 DiffItem::Remove(_, old) => gone.push(old),
             }
         }
-        let mut rows = Rows::default();
+        let (mut rows, mut size) = (Rows::default(), 0);
         for (weight, some) in [(-1, gone), (1, come)] {
             for some in some.chunks(ROWS_MAX) {
+                let known = rows.rows.len();
                 rows.append(weight, &self.shape.batch(some)?)?;
+                size += rows.rows[known..].iter().map(|(_, row)| row.len()).sum::<usize>();
+                if size > size_max {
+                    return Err(crate::plan::PlanError::AnswerTooLarge { limit: size_max }.into());
+                }
             }
         }
         Ok(rows)

@@ -1,6 +1,9 @@
 //! Sizes, durations and moments as people write them: `64MiB`, `10s`, `2026-07-01T12:00:00Z`.
 
-use levada_model::Timestamp;
+use levada_model::{
+    Timestamp,
+    calendar::{date_of, days_of},
+};
 use std::time::Duration;
 
 /// Why a text is no quantity.
@@ -107,9 +110,8 @@ fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     let (date, time) = text.split_at_checked(10)?;
     let mut parts = date.splitn(3, '-');
     let year: i64 = digits(parts.next()?, 4)?;
-    let month = digits(parts.next()?, 2).filter(|month| (1..=12).contains(month))?;
-    let day = digits(parts.next()?, 2).filter(|day| (1..=days_in(year, month)).contains(day))?;
-    let midnight_ms = days_from_civil(year, month, day) * 86_400_000;
+    let (month, day) = (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    let midnight_ms = days_of(year, month, day)? * 86_400_000;
     if time.is_empty() {
         return Some(midnight_ms);
     }
@@ -138,40 +140,10 @@ fn digits(text: &str, count: usize) -> Option<i64> {
     (text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
-fn days_in(year: i64, month: i64) -> i64 {
-    let is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days since 1970-01-01 of a date in the Gregorian calendar. Years start in March, so that leap days end them.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// The inverse of [`days_from_civil`]: year, month, day.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + carry, month, day)
-}
-
 /// RFC 3339 in UTC with milliseconds: `2026-07-01T12:00:00.000Z`.
 pub(crate) fn show_moment(timestamp: Timestamp) -> String {
     let (days, ms) = (timestamp.div_euclid(86_400_000), timestamp.rem_euclid(86_400_000));
-    let (year, month, day) = civil_from_days(days);
+    let (year, month, day) = date_of(days);
     let (hour, minute, second, ms) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
@@ -245,7 +217,7 @@ mod tests {
     fn moments_round_trip_over_four_thousand_years() {
         for day in (-800_000..800_000_i64).step_by(97) {
             let ms = day * 86_400_000 + 12_345_678;
-            if (0..=9_999).contains(&civil_from_days(day).0) {
+            if (0..=9_999).contains(&date_of(day).0) {
                 assert_eq!(parse_rfc3339(&show_moment(ms)), Some(ms), "{}", show_moment(ms));
             }
         }

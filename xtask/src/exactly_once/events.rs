@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use levada_model::calendar::date_of;
 use serde_json::{Value, json};
 
 /// When the first order comes, in milliseconds since 1970: the start of a window.
@@ -57,15 +58,7 @@ fn signed(number: u64) -> i64 {
 /// A time as JSON has it for SQL.
 fn text(at_ms: i64) -> String {
     let (days, of_day) = (at_ms.div_euclid(86_400_000), at_ms.rem_euclid(86_400_000));
-    // Howard Hinnant's civil_from_days: the proleptic Gregorian calendar in eras of 400 years.
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = date_of(days);
     let (hour, minute, second, milli) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1_000 % 60, of_day % 1_000);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }

@@ -10,7 +10,6 @@ use crate::{
 use levada_sql::{Query, Table, table::Changelog};
 use levada_sql_syntax::{CreateTable, CreateView, ast};
 use levada_stream::{Caller, HandleError};
-use std::collections::BTreeMap;
 
 /// The largest text of a definition.
 const TEXT_SIZE_MAX: usize = 256 << 10;
@@ -144,8 +143,7 @@ impl Service {
             return Err(Refusal::invalid(format!("a definition has {TEXT_SIZE_MAX} bytes at most")));
         }
         let (owner, created_ms) = (caller.principal.to_string(), self.handle().now_ms());
-        let settings = BTreeMap::new();
-        Ok(Definition { sql, owner, created_ms, state: None, error: None, materialized: None, settings })
+        Ok(Definition::of(sql, owner, created_ms))
     }
 }
 

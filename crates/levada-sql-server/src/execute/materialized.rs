@@ -4,20 +4,18 @@
 
 use super::{
     Outcome,
-    create_as::declared_columns,
-    define::{check_new, made_topic, missing},
+    define::missing,
+    filled::{Filled, declared_columns},
     may_change, named,
-    statements::check_new_statement,
 };
 use crate::{
     Refusal,
-    catalog::{Catalog, Definition, Key, Kind, Materialized, Record, State},
+    catalog::{Catalog, Materialized},
     service::Service,
-    settings::check_name,
-    views,
+    settings::Settings,
 };
-use levada_sql::{Query, Table};
-use levada_sql_syntax::{CreateMaterializedTable, CreateTable, Insert, RefreshMode, Statement, ast};
+use levada_sql::{Table, table::Changelog};
+use levada_sql_syntax::{CreateMaterializedTable, CreateTable, RefreshMode, ast};
 use levada_stream::{Caller, HandleError};
 use std::{sync::Arc, time::Duration};
 
@@ -27,47 +25,24 @@ const PREFIX: &str = "refresh-";
 /// So long a new table's statement is waited for.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(3);
 
-/// All that a materialized table comes to.
-struct Planned {
-    table: Table,
-    topic: String,
-    insert: Insert,
-    statement: String,
-    records: [Record; 2],
-}
-
 impl Service {
     pub(super) async fn create_materialized(
         self: &Arc<Self>,
         create: CreateMaterializedTable,
         text: String,
+        settings: &Settings,
         caller: &Caller,
     ) -> Result<Outcome, Refusal> {
         let alone = self.tasks().lock().await;
         let (name, at) = named(&create.name)?;
-        let planned = self.planned(create, &name, text, caller).map_err(|refusal| refusal.at(at))?;
-        let decided = |catalog: &Catalog| {
-            check_new(catalog, &name, false)?;
-            check_new_statement(catalog, &planned.statement)?;
-            let mut after = catalog.clone();
-            after.apply(&planned.records[0]).map_err(Refusal::invalid)?;
-            self.statement(&planned.statement, &planned.insert, &after, caller)?.check().map_err(Refusal::from)
-        };
-        decided(&self.catalog()).map_err(|refusal| refusal.at(at))?;
-        self.check_empty(&planned.topic, caller).map_err(|refusal| refusal.at(at))?;
-        // What a statement of this name had, whose end was not kept, is not this one's.
-        self.handle().drop_journal(&planned.statement).await?;
-        made_topic(self, &planned.table, caller).await.map_err(|refusal| refusal.at(at))?;
-        let decide = |catalog: &Catalog| {
-            decided(catalog)?;
-            Ok(planned.records.to_vec())
-        };
-        self.change(decide).await.map_err(|refusal| refusal.at(at))?;
-        self.launch_kept(&planned.statement).await;
+        let planned = self.planned(create, &name, text, settings, caller).map_err(|refusal| refusal.at(at))?;
+        let topic = planned.table.topic().unwrap_or(&name);
+        self.check_filled(&planned, &self.catalog(), caller).map_err(|refusal| refusal.at(at))?;
+        self.check_fresh(topic, &planned.table, caller).map_err(|refusal| refusal.at(at))?;
+        self.create_filled(&planned, caller).await.map_err(|refusal| refusal.at(at))?;
         drop(alone);
         self.caught_up(&planned.statement).await;
-        let (topic, statement) = (&planned.topic, &planned.statement);
-        let kept = format!("statement `{statement}` keeps it up to date in topic `{topic}`");
+        let kept = format!("statement `{}` keeps it up to date in topic `{topic}`", planned.statement);
         Ok(Outcome::done(format!("materialized table `{name}` is created; {kept}")))
     }
 
@@ -88,8 +63,9 @@ impl Service {
         create: CreateMaterializedTable,
         name: &str,
         text: String,
+        settings: &Settings,
         caller: &Caller,
-    ) -> Result<Planned, Refusal> {
+    ) -> Result<Filled, Refusal> {
         if create.refresh_mode == Some(RefreshMode::Full) {
             let refusal =
                 Refusal::invalid("materialized tables are kept up to date all the time, not refreshed as a whole");
@@ -100,35 +76,20 @@ impl Service {
             return Err(refusal.with_hint(format!("DROP MATERIALIZED TABLE `{name}`, and create it again")));
         }
         let statement = format!("{PREFIX}{name}");
-        check_name(&statement)?;
-        let (declared, query) = self.declared(create, caller)?;
-        let table = Table::declared(&declared)?;
-        let insert = Insert { table: declared.name.clone(), options: [].into(), columns: Vec::new(), query };
-        let key = |kind, name: &str| Key { kind, name: name.to_owned() };
         let materialized = Some(Materialized { sql: text, statement: statement.clone() });
-        let created = self.definition(Statement::CreateTable(Box::new(declared)).to_string(), caller)?;
-        let created = Record { key: key(Kind::Table, name), value: Some(Definition { materialized, ..created }) };
-        let inserted = self.definition(Statement::Insert(insert.clone()).to_string(), caller)?;
-        let inserted = Record {
-            key: key(Kind::Statement, &statement),
-            value: Some(Definition { state: Some(State::Running), ..inserted }),
-        };
-        let topic = table.topic().unwrap_or(name).to_owned();
-        Ok(Planned { table, topic, insert, statement, records: [created, inserted] })
+        let (declared, query) = self.declared(create, caller)?;
+        self.filled(declared, query, statement, materialized, settings, caller)
     }
 
-    /// The table as it would be declared, and its query. Its key is the one that is declared, or what the query groups
-    /// by; with a key it is compacted, without one rows only come.
+    /// The table as `CREATE TABLE` would declare it, and its query. The key is the one that is declared, or what the
+    /// query groups by; a table with a key is compacted, without one rows only come.
     fn declared(
         &self,
         create: CreateMaterializedTable,
         caller: &Caller,
     ) -> Result<(CreateTable, Box<ast::Query>), Refusal> {
         let CreateMaterializedTable { name, primary_key, comment, mut options, query, .. } = create;
-        let (mut expanded, catalog) = (query.clone(), self.catalog());
-        views::expand(&mut expanded, &catalog.view_queries())?;
-        let tables = self.tables_for(&expanded, &catalog, caller)?;
-        let asked = Query { query: expanded, tables };
+        let asked = self.query_of(query.clone(), caller)?;
         let columns = asked.columns()?;
         let ident = |name: &str| ast::Ident::with_quote('`', name);
         let is_declared = primary_key.is_some();
@@ -167,17 +128,20 @@ impl Service {
         Ok((table, query))
     }
 
-    /// That a topic has nothing yet.
-    fn check_empty(&self, topic: &str, caller: &Caller) -> Result<(), Refusal> {
+    /// That a table's topic is missing, or as good as new: a broker that ended too early leaves such.
+    fn check_fresh(&self, topic: &str, table: &Table, caller: &Caller) -> Result<(), Refusal> {
         let topic = match self.handle().topic(caller, topic) {
-            Ok(topic) => topic.name,
+            Ok(topic) => topic,
             Err(HandleError::UnknownTopic(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        if self.handle().inputs(caller, std::slice::from_ref(&topic))?.end().iter().all(|end| *end == 0) {
+        let is_empty = self.handle().inputs(caller, &[topic.name.clone()])?.end().iter().all(|end| *end == 0);
+        // Where old rows go, it would have others after a restart.
+        if is_empty && topic.is_compacted == (table.changelog == Changelog::Upsert) {
             return Ok(());
         }
-        let refusal = Refusal::exists(format!("topic `{topic}` has records already"));
+        let why = if is_empty { "has another `cleanup.policy`" } else { "has records already" };
+        let refusal = Refusal::exists(format!("topic `{}` {why}", topic.name));
         Err(refusal.with_hint("name another one: WITH ('topic' = '…')"))
     }
 

@@ -143,13 +143,13 @@ async fn view(
 ) -> Response {
     let (events, waiting) = mpsc::channel(1);
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let closing = service.closing();
+    let (closing, size_max) = (service.closing(), service.parts().state_size_max);
     let watched = service.apart(move |service| async move { service.watched_view(&name, &caller) }).await;
     let watched = match watched.and_then(|watched| watched) {
         Ok(watched) => watched,
         Err(refusal) => return refusal.into_response(),
     };
-    (service.spawner())("sql-live", Box::pin(watch_view(watched, seen, events, closing)));
+    (service.spawner())("sql-live", Box::pin(watch_view(watched, seen, size_max, events, closing)));
     stream(waiting)
 }
 
@@ -165,6 +165,7 @@ struct Step {
 async fn watch_view(
     watched: WatchedView,
     seen: Option<String>,
+    size_max: usize,
     events: mpsc::Sender<Event>,
     mut closing: watch::Receiver<bool>,
 ) {
@@ -181,7 +182,7 @@ async fn watch_view(
             let latest = versions.borrow_and_update().clone();
             if let Some(latest) = latest.filter(|latest| before.as_ref().is_none_or(|it| it.epoch() != latest.epoch()))
             {
-                let rows = latest.changes_since(before.as_deref())?;
+                let rows = latest.changes_since(before.as_deref(), size_max)?;
                 let (epoch, from) = (latest.epoch(), before.as_ref().map(|before| before.epoch()));
                 let Epoch { changes, .. } = Epoch::of(epoch, &rows)?;
                 let event = event("epoch", &Step { epoch, from, changes })?.id(id(epoch));

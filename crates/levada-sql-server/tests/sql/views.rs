@@ -220,3 +220,38 @@ async fn whoever_watches_a_view_goes_on_where_they_were() {
     assert_eq!((status, error["error"]["message"].as_str()), (400, Some("`large` is not kept in memory")));
     assert_eq!(rig.ask("GET", "/v1/views/smus/live", None).await.0, 404);
 }
+
+#[tokio::test]
+async fn settings_of_statements_count_for_materialized_tables_and_their_topics_are_fresh() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    rig.sql(&format!("SET 'sql.on-error' = 'dead-letter'; SET 'sql.dead-letter.topic' = 'letters'; {TOTALS}")).await;
+    rig.produce("orders", &["no order", &order("ada", 1)]).await;
+    has_read(&rig, 2).await;
+    assert_eq!(ask(&rig, "/v1/views/sums").await.1, [json!({ "customer": "ada", "total": 1, "n": 1 })]);
+    assert_eq!(rig.values("letters"), ["no order"]);
+    assert_eq!(rig.statement("refresh-sums").await["undecodable_records"], 1);
+    // A topic whose old rows go is none for a table with a key; one with records is nobody's.
+    rig.sql("CREATE TABLE plain (n BIGINT)").await;
+    for (topic, why) in [("plain", "has another `cleanup.policy`"), ("orders", "has records already")] {
+        let sql = format!(
+            "CREATE MATERIALIZED TABLE more WITH ('topic' = '{topic}') AS SELECT n, COUNT(*) AS c FROM sums GROUP BY n"
+        );
+        let (status, error) = rig.refused(&sql).await;
+        assert_eq!((status, error["message"].as_str()), (409, Some(&*format!("topic `{topic}` {why}"))));
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_cannot_run_keeps_nobody_from_reading_what_others_wrote() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    rig.sql("CREATE TABLE gone (customer STRING); CREATE TABLE there (customer STRING)").await;
+    rig.sql("INSERT INTO there SELECT customer FROM gone; STOP STATEMENT `insert-into-there-1`").await;
+    let sink = rig.handle().delete_topic(&super::rig::caller(), "gone").await;
+    assert!(sink.is_ok(), "{sink:?}");
+    rig.sql(TOTALS).await;
+    produce(&rig, "ada", 1).await;
+    has_read(&rig, 1).await;
+    assert_eq!(ask(&rig, "/v1/views/sums").await.1.len(), 1);
+}

@@ -8,7 +8,7 @@ mod expr;
 mod factor;
 
 use super::refused;
-use crate::{Position, SyntaxError, limits, parse::Placeholders};
+use crate::{Position, SyntaxError, limits, parse::Parameters};
 use sqlparser::{
     ast::{
         Distinct, Expr, GroupByExpr, Ident, Join, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select,
@@ -27,12 +27,12 @@ pub(super) struct Check {
     tables: usize,
     /// The last place that was seen, for what has none of its own.
     seen: Position,
-    placeholders: Placeholders,
+    parameters: Parameters,
 }
 
 impl Check {
-    pub(super) const fn new(placeholders: Placeholders) -> Self {
-        Self { tables: 0, seen: Position::END, placeholders }
+    pub(super) const fn new(parameters: Parameters) -> Self {
+        Self { tables: 0, seen: Position::END, parameters }
     }
 
     fn see(&mut self, at: Span) {
@@ -150,7 +150,7 @@ impl VisitorMut for Check {
                 }
                 return refused(SyntaxError::new(value.span.start, "bytes are an even number of hexadecimal digits"));
             }
-            Value::Placeholder(_) if self.placeholders == Placeholders::Allowed => return Flow::Continue(()),
+            Value::Placeholder(_) if self.parameters == Parameters::Allowed => return Flow::Continue(()),
             Value::Placeholder(_) => "write the value itself",
             _ => "text is written '…', bytes X'…', a number with digits alone",
         };

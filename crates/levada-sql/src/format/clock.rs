@@ -3,6 +3,7 @@
 //! As in Flink's formats, but that a day that its month does not have is refused everywhere, where Flink's timestamps
 //! take the month's last.
 
+use levada_model::calendar::{date_of, days_of};
 use std::io::Write as _;
 
 /// How a timestamp is written.
@@ -17,9 +18,6 @@ pub enum TimestampFormat {
 
 pub(super) const NANOS_OF_SECOND: i64 = 1_000_000_000;
 const NANOS_OF_DAY: i64 = 86_400 * NANOS_OF_SECOND;
-/// Days before 1970 in the calendar of 400 years that begins with March of year 0.
-const DAYS_TO_1970: i64 = 719_468;
-const DAYS_OF_400_YEARS: i64 = 146_097;
 /// The largest year: that of Java.
 const YEAR_MAX: i64 = 999_999_999;
 
@@ -79,7 +77,7 @@ impl Reading<'_> {
         if !self.is(b'-') {
             return None;
         }
-        days(year, month, self.two()?)
+        days_of(year, month, self.two()?)
     }
 
     /// Nanoseconds since midnight.
@@ -167,46 +165,13 @@ pub(super) fn is_time(nanos: i64) -> bool {
     (0..NANOS_OF_DAY).contains(&nanos)
 }
 
-/// Days since 1970-01-01 of a day that exists.
-pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    let is_leap = year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
-    let last = match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=last).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(era * DAYS_OF_400_YEARS + of_era * 365 + of_era / 4 - of_era / 100 + of_year - DAYS_TO_1970)
-}
-
-/// The year, month and day.
-pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + DAYS_TO_1970;
-    let era = days.div_euclid(DAYS_OF_400_YEARS);
-    let of_era = days.rem_euclid(DAYS_OF_400_YEARS);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
-}
-
 /// Appends a date; false where it is beyond what can be written.
 pub(super) fn write_date(days: i64, out: &mut Vec<u8>) -> bool {
     // Far enough from overflow, and farther than any year that can be written.
     if days.abs() > YEAR_MAX * 366 {
         return false;
     }
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date_of(days);
     if year.abs() > YEAR_MAX {
         return false;
     }

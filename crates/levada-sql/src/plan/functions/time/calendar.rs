@@ -1,6 +1,6 @@
 //! [`Time`] and [`Unit`]: dates and timestamps, and what Flink counts in them.
 
-use crate::format::clock::{civil, days};
+use levada_model::calendar::{date_of, days_of};
 
 pub(super) const SECOND_MS: i64 = 1_000;
 pub(super) const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -145,7 +145,7 @@ impl Time {
 
     /// Year, month and day.
     pub(super) fn civil(self) -> (i64, i64, i64) {
-        civil(self.day())
+        date_of(self.day())
     }
 
     /// Nanoseconds since midnight.
@@ -179,7 +179,7 @@ impl Time {
     pub(super) fn extract(self, unit: Unit) -> i64 {
         // Flink divides towards 1970 here.
         let day = self.ms / DAY_MS;
-        let (year, month, of_month) = civil(day);
+        let (year, month, of_month) = date_of(day);
         let (week_year, week) = iso_week(day);
         match unit {
             Millennium => (if year > 0 { year + 999 } else { year - 999 }) / 1_000,
@@ -191,7 +191,7 @@ impl Time {
             Month => month,
             Week => week,
             Day => of_month,
-            DayOfYear => day - days(year, 1, 1).unwrap_or(day) + 1,
+            DayOfYear => day - days_of(year, 1, 1).unwrap_or(day) + 1,
             DayOfWeek => (day + 4).rem_euclid(7) + 1,
             IsoDayOfWeek => (day + 3).rem_euclid(7) + 1,
             Hour => self.ms % DAY_MS / HOUR_MS,
@@ -235,7 +235,7 @@ impl Time {
 
 /// The most months that lead from a day no farther than a later one.
 fn whole_months(from: i64, to: i64) -> i64 {
-    let ((from_year, from_month, _), (to_year, to_month, _)) = (civil(from), civil(to));
+    let ((from_year, from_month, _), (to_year, to_month, _)) = (date_of(from), date_of(to));
     let months = (to_year - from_year) * 12 + to_month - from_month;
     let is_too_far = plus_months(from, months).is_some_and(|day| day > to);
     months - i64::from(is_too_far)
@@ -243,20 +243,20 @@ fn whole_months(from: i64, to: i64) -> i64 {
 
 /// The same day of a month so much later, or its last.
 fn plus_months(day: i64, count: i64) -> Option<i64> {
-    let (year, month, of_month) = civil(day);
+    let (year, month, of_month) = date_of(day);
     let months = year.checked_mul(12)?.checked_add(month - 1)?.checked_add(count)?;
     let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
     if year.abs() > 999_999_999 {
         return None;
     }
-    (28..=31).rev().map(|last| of_month.min(last)).find_map(|of_month| days(year, month, of_month))
+    (28..=31).rev().map(|last| of_month.min(last)).find_map(|of_month| days_of(year, month, of_month))
 }
 
 /// The first day of the unit that a day lies in, or, for `up`, of the next, as Flink has it.
 fn bound(day: i64, unit: Unit, up: bool) -> Option<i64> {
-    let (year, month, of_month) = civil(day);
+    let (year, month, of_month) = date_of(day);
     let is_within = month > 1 || of_month > 1;
-    let first = |year: i64| days(year, 1, 1);
+    let first = |year: i64| days_of(year, 1, 1);
     match unit {
         Millennium => first((year + 999) / 1_000 * 1_000 - if up { -1 } else { 999 }),
         Century => first((year + 99) / 100 * 100 - if up { -1 } else { 99 }),
@@ -264,11 +264,11 @@ fn bound(day: i64, unit: Unit, up: bool) -> Option<i64> {
         Year => first(year + i64::from(up && is_within)),
         Quarter => {
             let quarter = (month + 2) / 3 + i64::from(up && is_within);
-            days(year + (quarter - 1) / 4, (quarter - 1) % 4 * 3 + 1, 1)
+            days_of(year + (quarter - 1) / 4, (quarter - 1) % 4 * 3 + 1, 1)
         }
         Month => {
             let month = month + i64::from(up && of_month > 1);
-            days(year + (month - 1) / 12, (month - 1) % 12 + 1, 1)
+            days_of(year + (month - 1) / 12, (month - 1) % 12 + 1, 1)
         }
         Week => {
             let into = (day + 4).rem_euclid(7);
@@ -281,6 +281,6 @@ fn bound(day: i64, unit: Unit, up: bool) -> Option<i64> {
 /// The year and the week of ISO 8601.
 fn iso_week(day: i64) -> (i64, i64) {
     let thursday = day - (day + 3).rem_euclid(7) + 3;
-    let (year, ..) = civil(thursday);
-    (year, (thursday - days(year, 1, 1).unwrap_or(thursday)) / 7 + 1)
+    let (year, ..) = date_of(thursday);
+    (year, (thursday - days_of(year, 1, 1).unwrap_or(thursday)) / 7 + 1)
 }

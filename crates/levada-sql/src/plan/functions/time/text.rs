@@ -1,8 +1,8 @@
 //! Times as text: the patterns of `DATE_FORMAT`, and what `TO_TIMESTAMP` reads.
 
 use super::calendar::{DAY_MS, Time};
-use crate::format::clock::days;
 use datafusion::common::{Result, plan_err};
+use levada_model::calendar::days_of;
 
 /// A pattern of Java's `DateTimeFormatter`, of the letters that mean the same everywhere.
 #[derive(Debug, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub(super) fn timestamp(text: &str) -> Option<i64> {
     let year = year.filter(|year| *year > 0)?;
     let month = separated(&mut rest, b'-')?;
     let day = separated(&mut rest, b'-').filter(|day| (1..=31).contains(day))?;
-    let day = (28..=31).rev().map(|last| day.min(last)).find_map(|day| days(year, month, day))?;
+    let day = (28..=31).rev().map(|last| day.min(last)).find_map(|day| days_of(year, month, day))?;
     if rest.is_empty() {
         return Some(day * DAY_MS);
     }
