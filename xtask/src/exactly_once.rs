@@ -170,20 +170,13 @@ impl Rig<'_> {
         Process::spawn("a worker", &mut command)
     }
 
-    /// How often each record is in the second topic, for who reads what was committed.
+    /// How often each record is in the second topic, for who reads only what was committed.
     fn read_out(&self, broker: &Broker) -> Result<BTreeMap<u64, u64>> {
-        let path = self.folder.join("out");
-        let mut kcat = Command::new("kcat");
-        kcat.args(["-b", &broker.bootstrap(), "-C", "-t", "out", "-o", "beginning", "-e", "-q"]);
-        kcat.args(["-X", "isolation.level=read_committed", "-f", "%s\n"]);
-        kcat.stdout(File::create(&path)?).stderr(Stdio::null()).stdin(Stdio::null());
-        let status = Process::spawn("kcat -C", &mut kcat)?.wait(LOAD_LIMIT)?;
-        ensure!(status.success(), "kcat cannot read: {status}");
         let mut seen = BTreeMap::new();
-        for line in BufReader::new(File::open(&path)?).lines() {
-            *seen.entry(line?.parse()?).or_default() += 1;
-        }
-        fs::remove_file(&path)?;
+        committed(&broker.bootstrap(), "out", self.folder, |line| {
+            *seen.entry(line.parse()?).or_default() += 1;
+            Ok(())
+        })?;
         Ok(seen)
     }
 
@@ -195,6 +188,22 @@ impl Rig<'_> {
         ensure!(twice.is_empty(), "records are there more than once, the first are {twice:?}");
         Ok(self.args.records)
     }
+}
+
+/// Hands on the values of a topic, a line each, that somebody sees who reads only what was committed.
+fn committed(bootstrap: &str, topic: &str, folder: &Path, mut take: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    let path = folder.join("committed");
+    let mut kcat = Command::new("kcat");
+    kcat.args(["-b", bootstrap, "-C", "-t", topic, "-o", "beginning", "-e", "-q"]);
+    kcat.args(["-X", "isolation.level=read_committed", "-f", "%s\n"]);
+    kcat.stdout(File::create(&path)?).stderr(Stdio::null()).stdin(Stdio::null());
+    let status = Process::spawn("kcat -C", &mut kcat)?.wait(LOAD_LIMIT)?;
+    ensure!(status.success(), "kcat cannot read: {status}");
+    for line in BufReader::new(File::open(&path)?).lines() {
+        take(&line?)?;
+    }
+    fs::remove_file(&path)?;
+    Ok(())
 }
 
 /// A stream of numbers that a seed decides.

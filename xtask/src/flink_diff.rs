@@ -22,8 +22,11 @@ const RUN_LIMIT: Duration = Duration::from_secs(1_800);
 const TOLD_MAX: usize = 5;
 /// What a query begins with whose rows are known to differ, and why.
 const KNOWN: &str = "-- differs: ";
-/// What a line begins with where a query is not run.
+/// What a query begins with that we refuse, and why.
+const REFUSED: &str = "-- refused: ";
+/// What a line begins with where a query is not run, and where its run ends too early.
 const ERROR: &str = "error\t";
+const FAILED: &str = "failed\t";
 
 /// Options of `xtask flink-diff`.
 #[derive(Debug, clap::Args)]
@@ -55,10 +58,38 @@ enum Verdict {
         ours: Vec<String>,
         theirs: Vec<String>,
     },
-    /// Only one side runs it; this is what the other says.
+    /// We do not run it, and Flink does.
     OursRefuses(String),
-    FlinkRefuses(String),
-    BothRefuse,
+    /// A side came to no answer, though the other did or might have.
+    Broken(String),
+}
+
+/// What a case says of itself in its first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said<'a> {
+    Nothing,
+    /// That rows differ, and why.
+    Differs(&'a str),
+    /// That we refuse it, and why.
+    Refused(&'a str),
+}
+
+impl<'a> Said<'a> {
+    fn of(query: &'a str) -> Self {
+        let line = query.lines().next().unwrap_or_default();
+        let differs = line.strip_prefix(KNOWN).map(Self::Differs);
+        differs.or_else(|| line.strip_prefix(REFUSED).map(Self::Refused)).unwrap_or(Self::Nothing)
+    }
+
+    /// Whether that is how it is: one that is said to differ and does not is a mistake, too.
+    const fn holds(self, verdict: &Verdict) -> bool {
+        matches!(
+            (self, verdict),
+            (Self::Nothing, Verdict::Same { .. })
+                | (Self::Differs(_), Verdict::Differs { .. })
+                | (Self::Refused(_), Verdict::OursRefuses(_))
+        )
+    }
 }
 
 /// Compares, tells, and fails where there is a difference.
@@ -87,14 +118,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.arg("--snapshot").arg(folder.join("snapshot"));
         let ours = finished("levada", &mut command, folder)?;
         let query = fs::read_to_string(case)?;
-        let verdict = verdict(&ours, &theirs);
-        match query.strip_prefix(KNOWN).and_then(|query| query.lines().next()) {
-            Some(why) if matches!(verdict, Verdict::Differs { .. }) => println!("{name:<28} differs: {why}"),
-            known => {
-                // One that is said to differ and does not is a mistake, too.
-                differences += u32::from(known.is_some() || matches!(verdict, Verdict::Differs { .. }));
-                tell(&name, &verdict);
-            }
+        let (said, verdict) = (Said::of(&query), verdict(&ours, &theirs));
+        differences += u32::from(!said.holds(&verdict));
+        match said {
+            Said::Differs(why) if said.holds(&verdict) => println!("{name:<28} differs: {why}"),
+            Said::Refused(why) if said.holds(&verdict) => println!("{name:<28} refused by us: {why}"),
+            _ => tell(&name, &verdict),
         }
     }
     println!("{} queries, {differences} differences", cases.len());
@@ -127,16 +156,25 @@ fn finished(name: &str, command: &mut Command, folder: &Path) -> Result<String> 
 }
 
 fn verdict(ours: &str, theirs: &str) -> Verdict {
-    match (ours.strip_prefix(ERROR), theirs.strip_prefix(ERROR)) {
-        (Some(_), Some(_)) => return Verdict::BothRefuse,
-        (Some(why), None) => return Verdict::OursRefuses(why.trim().to_owned()),
-        (None, Some(why)) => return Verdict::FlinkRefuses(why.trim().to_owned()),
-        (None, None) => {}
+    if let Some(why) = theirs.strip_prefix(ERROR) {
+        return Verdict::Broken(format!("Flink has no answer: {}", why.trim()));
+    }
+    if let Some(why) = ours.strip_prefix(FAILED) {
+        return Verdict::Broken(format!("we have no answer: {}", why.trim()));
+    }
+    if let Some(why) = ours.strip_prefix(ERROR) {
+        return Verdict::OursRefuses(why.trim().to_owned());
+    }
+    // A row stands there once, with how often it is there.
+    let sorted = |text: &'_ str| -> Vec<String> {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    if sorted(ours) == sorted(theirs) {
+        return Verdict::Same { rows: ours.lines().count() };
     }
     let (ours, theirs): (BTreeSet<&str>, BTreeSet<&str>) = (ours.lines().collect(), theirs.lines().collect());
-    if ours == theirs {
-        return Verdict::Same { rows: ours.len() };
-    }
     let only = |some: &BTreeSet<&str>, others: &BTreeSet<&str>| -> Vec<String> {
         some.difference(others).map(|line| (*line).to_owned()).collect()
     };
@@ -146,9 +184,8 @@ fn verdict(ours: &str, theirs: &str) -> Verdict {
 fn tell(name: &str, verdict: &Verdict) {
     match verdict {
         Verdict::Same { rows } => println!("{name:<28} the same, {rows} rows"),
-        Verdict::OursRefuses(why) => println!("{name:<28} refused by us: {why}"),
-        Verdict::FlinkRefuses(why) => println!("{name:<28} REFUSED BY FLINK ONLY: {why}"),
-        Verdict::BothRefuse => println!("{name:<28} refused by both"),
+        Verdict::OursRefuses(why) => println!("{name:<28} REFUSED BY US: {why}"),
+        Verdict::Broken(why) => println!("{name:<28} BROKEN: {why}"),
         Verdict::Differs { ours, theirs } => {
             println!("{name:<28} DIFFERENT: {} rows are only ours, {} only Flink's", ours.len(), theirs.len());
             ours.iter().take(TOLD_MAX).for_each(|row| println!("  ours  {row}"));
@@ -169,9 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn what_only_one_side_runs_is_no_difference() {
-        assert_eq!(verdict("error\tno\n", "1\ta|\n"), Verdict::OursRefuses("no".to_owned()));
-        assert_eq!(verdict("1\ta|\n", "error\tno\n"), Verdict::FlinkRefuses("no".to_owned()));
-        assert_eq!(verdict("error\tno\n", "error\tnein\n"), Verdict::BothRefuse);
+    fn only_what_is_said_beforehand_may_be_otherwise() {
+        let refused = verdict("error\tno\n", "1\ta|\n");
+        assert_eq!(refused, Verdict::OursRefuses("no".to_owned()));
+        let same = verdict("1\ta|\n", "1\ta|\n");
+        let different = verdict("1\ta|\n1\ta|\n", "1\ta|\n");
+        assert!(matches!(different, Verdict::Differs { .. }), "a row that stands there twice is another answer");
+        for (query, right) in [("SELECT 1", &same), ("-- differs: so\n", &different), ("-- refused: so\n", &refused)] {
+            let said = Said::of(query);
+            let held: Vec<_> =
+                [&same, &different, &refused].into_iter().filter(|verdict| said.holds(verdict)).collect();
+            assert_eq!(held, [right], "{query}");
+        }
+        for broken in [verdict("failed\tno\n", "1\ta|\n"), verdict("error\tno\n", "error\tnein\n")] {
+            assert!(matches!(broken, Verdict::Broken(_)), "{broken:?}");
+            assert!(!Said::of("-- refused: so").holds(&broken));
+        }
     }
 }

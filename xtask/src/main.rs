@@ -43,11 +43,13 @@ enum Command {
     Clients(clients::Args),
     /// Judges a history of sends and reads that was kept in a file
     History(history::Args),
-    /// Measures Levada and Apache Kafka under the same load and writes docs/benchmarks.md
+    /// Measures Levada and Apache Kafka under the same load, or the registry, or SQL beside Apache Flink, and writes a
+    /// page
     Bench(bench::Args),
     /// Hurts a broker under load in every way this machine allows, and judges what its clients saw
     Crash(crash::Args),
-    /// Kills programs that copy records in transactions, and their broker, and counts what came
+    /// Kills programs that copy records in transactions, and their broker, which runs statements of SQL, too, and
+    /// counts what came
     ExactlyOnce(exactly_once::Args),
     /// Kills topologies of Kafka Streams, and their broker, and compares what they tell with an undisturbed Kafka
     Streams(streams::Args),

@@ -104,20 +104,23 @@ fn main() -> Result<()> {
 fn print_rows(run: &mut Run<'_>) -> Result<()> {
     match run.kept() {
         Ok(kept) => kept.iter().for_each(|(row, count)| println!("{count}\t{}", escaped(row))),
-        Err(error) => println!("error\t{}", escaped(format!("{error:#}").as_bytes())),
+        Err(error) => println!("failed\t{}", escaped(format!("{error:#}").as_bytes())),
     }
     Ok(())
 }
 
-/// On one line, with bars between values.
+/// On one line, with bars between values, so that no two rows look alike.
 fn escaped(row: &[u8]) -> String {
-    let text = String::from_utf8_lossy(row).replace('\u{1f}', "|").replace('\0', "NULL");
     let mut line = String::new();
-    for char in text.chars() {
+    for char in String::from_utf8_lossy(row).chars() {
         match char {
-            char if !char.is_ascii_whitespace() => line.push(char),
-            _ if line.ends_with(' ') => {}
-            _ => line.push(' '),
+            '\u{1f}' => line.push('|'),
+            '\0' => line.push_str("\\N"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            '\\' | '|' => line.extend(['\\', char]),
+            char => line.push(char),
         }
     }
     line

@@ -45,8 +45,9 @@ public final class Diff {
         return lines;
     }
 
-    /** On one line, with bars between values. */
+    /** On one line, with bars between values, so that no two rows look alike. */
     private static String escaped(String text) {
-        return text.replace('\u001f', '|').replace("\0", "NULL").replaceAll("\\s+", " ");
+        return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "\\n").replace("\r", "\\r")
+                .replace("\t", "\\t").replace('\u001f', '|').replace("\0", "\\N");
     }
 }

@@ -86,7 +86,7 @@ fn unknown<T>(cursor: &Cursor<'_, '_>, word: &str) -> Read<T> {
     let second = words::of(cursor.peek_at(1)).unwrap_or_default();
     let both = format!("{word} {second}");
     let (what, instead) = match word {
-        "ALTER" if second == "MATERIALIZED" => (both, "write `CREATE OR ALTER MATERIALIZED TABLE`"),
+        "ALTER" if second == "MATERIALIZED" => (both, "drop it and create it anew"),
         "ALTER" => (both, "drop it and create it anew"),
         "UPDATE" | "DELETE" | "MERGE" | "UPSERT" | "TRUNCATE" | "REPLACE" => {
             (word.to_owned(), "a topic is only added to: write to an upsert table with `INSERT INTO`")

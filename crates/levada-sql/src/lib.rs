@@ -4,7 +4,8 @@
 //! out. What a statement shows is always the answer for one cut. Between operators go [`changes::Changes`]: rows with
 //! weights, positive where they come and negative where they go; at the end of an epoch only the net change remains.
 //!
-//! This is the only crate that names Arrow or DataFusion. It reaches the broker through `levada-stream` alone.
+//! This is the only crate of what ships that names Arrow or DataFusion. It reaches the broker through
+//! `levada-stream` alone.
 
 mod answer;
 pub mod changes;

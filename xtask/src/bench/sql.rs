@@ -34,6 +34,9 @@ const SEED: u64 = 1;
 const EVENTS_QUICK: u64 = 200_000;
 const RUN_LIMIT: Duration = Duration::from_secs(1_800);
 
+/// The page of record.
+const PAGE: &str = "docs/benchmarks-sql.md";
+
 /// Options of `xtask bench --sql`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -56,7 +59,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// The page that is written; its chart lies beside it
-    #[arg(long, value_name = "FILE", default_value = "docs/benchmarks-sql.md")]
+    #[arg(long, value_name = "FILE", default_value = PAGE)]
     page: PathBuf,
 }
 
@@ -169,6 +172,12 @@ pub(super) fn run(args: &Args) -> Result<()> {
     for name in &args.only {
         ensure!(QUERIES.contains(&name.as_str()), "there is no query `{name}`, but {}", QUERIES.join(", "));
     }
+    let is_part = args.quick || !args.only.is_empty();
+    ensure!(
+        !is_part || args.page != Path::new(PAGE),
+        "a part of the queries, or a few events, make no page of record: name another one, `--page FILE`"
+    );
+    ensure!(args.rounds > 0, "--rounds is 1 at least");
     let count = args.event_count();
     let flink = Flink::fetch(&Cache::open()?, count)?;
     let levada = Levada::new(args.levada.as_deref())?;

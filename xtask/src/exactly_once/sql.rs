@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::events::{self, Event};
-use super::{Args, Dice, LOAD_LIMIT};
+use super::{Args, Dice, LOAD_LIMIT, committed};
 use crate::http_client::HttpConnection;
 use crate::levada_rig::{Config, Levada};
 use crate::process::Process;
@@ -20,6 +20,8 @@ use crate::process::Process;
 /// Between a start and the death that follows.
 const LIFE_MIN: Duration = Duration::from_millis(300);
 const LIFE_SPAN_MS: u64 = 1_200;
+/// A late copy would come within it.
+const LATE_COPIES: Duration = Duration::from_secs(3);
 const TOPICS: [&str; 2] = ["orders", "payments"];
 const PARTITIONS: u32 = 3;
 
@@ -32,14 +34,23 @@ pub(super) fn run(args: &Args, binary: &Path, folder: &Path) -> Result<String> {
     let answer = ask(&broker, "POST", "/v1/sql", Some(&json!({ "sql": events::SCRIPT })))?;
     ensure!(answer["error"].is_null(), "the statements are refused: {answer}");
     let orders = args.records / 2;
+    ensure!(orders > 0, "--records is 2 at least: an order, and its payment");
     let all = events::events(orders);
     let chunk_size = all.len().div_ceil(usize::try_from(args.kills)?.max(1));
+    let middle = usize::try_from(args.kills / 2)?;
     let mut dice = Dice(args.seed);
     for (number, chunk) in all.chunks(chunk_size).enumerate() {
         let mut producers = produce(&broker, folder, number, chunk)?;
         sleep(LIFE_MIN + Duration::from_millis(dice.below(LIFE_SPAN_MS)));
-        broker.kill()?;
-        broker.start_again()?;
+        if args.kills > 0 {
+            broker.kill()?;
+            broker.start_again()?;
+        }
+        if number == middle {
+            // A good end takes snapshots, which deaths from here on go on from.
+            broker.stop()?;
+            broker.start_again()?;
+        }
         for producer in &mut producers {
             let status = producer.wait(LOAD_LIMIT)?;
             ensure!(status.success(), "kcat cannot write: {status}");
@@ -50,8 +61,14 @@ pub(super) fn run(args: &Args, binary: &Path, folder: &Path) -> Result<String> {
     }
     let deadline = begun + Duration::from_secs(args.limit);
     let rows = settle(&broker, folder, orders, deadline)?;
+    // Whatever is written twice is so after a last death, and within the time of a transaction.
+    broker.kill()?;
+    broker.start_again()?;
+    sleep(LATE_COPIES);
+    ensure!(settle(&broker, folder, orders, deadline)? == rows, "there are other rows after a last death");
     broker.stop()?;
-    let (kills, seconds) = (all.len().div_ceil(chunk_size), begun.elapsed().as_secs_f64());
+    let kills = if args.kills > 0 { all.len().div_ceil(chunk_size) + 1 } else { 1 };
+    let seconds = begun.elapsed().as_secs_f64();
     Ok(format!("{} events came to {rows} rows exactly once, {kills} deaths of the broker, {seconds:.0} s", all.len()))
 }
 
@@ -114,21 +131,14 @@ fn judge(broker: &Levada, folder: &Path, expected: &BTreeMap<&'static str, BTree
     Ok(Outcome::Whole)
 }
 
-/// How often each row is in a topic, for who reads what was committed.
+/// How often each row is in a topic, for who reads only what was committed.
 fn read_out(broker: &Levada, folder: &Path, topic: &str) -> Result<BTreeMap<String, u64>> {
-    let path: PathBuf = folder.join(format!("{topic}-out"));
-    let mut kcat = Command::new("kcat");
-    kcat.args(["-b", &broker.bootstrap(), "-C", "-t", topic, "-o", "beginning", "-e", "-q"]);
-    kcat.args(["-X", "isolation.level=read_committed", "-f", "%s\n"]);
-    kcat.stdout(File::create(&path)?).stderr(Stdio::null()).stdin(Stdio::null());
-    let status = Process::spawn("kcat -C", &mut kcat)?.wait(LOAD_LIMIT)?;
-    ensure!(status.success(), "kcat cannot read: {status}");
     let mut seen = BTreeMap::new();
-    for line in BufReader::new(File::open(&path)?).lines() {
-        let line = line?;
-        let row = events::shown(&serde_json::from_str(&line)?).with_context(|| format!("`{line}` is no row"))?;
+    committed(&broker.bootstrap(), topic, folder, |line| {
+        let row = events::shown(&serde_json::from_str(line)?).with_context(|| format!("`{line}` is no row"))?;
         *seen.entry(row).or_default() += 1;
-    }
+        Ok(())
+    })?;
     Ok(seen)
 }
 

@@ -20,8 +20,7 @@ pub(super) fn create(cursor: &mut Cursor<'_, '_>) -> Read<Statement> {
                 false => cursor.expected("`MATERIALIZED TABLE`"),
             };
         }
-        return cursor
-            .not_supported("CREATE OR REPLACE", "drop it first, or write `CREATE OR ALTER MATERIALIZED TABLE`");
+        return cursor.not_supported("CREATE OR REPLACE", "drop it first");
     }
     let at = cursor.position();
     match kind(cursor, "CREATE")? {
@@ -56,7 +55,7 @@ fn view(cursor: &mut Cursor<'_, '_>) -> Read<CreateView> {
 
 fn materialized(cursor: &mut Cursor<'_, '_>, or_alter: bool) -> Read<Statement> {
     if cursor.is("IF") {
-        return cursor.not_supported("IF NOT EXISTS", "write `CREATE OR ALTER MATERIALIZED TABLE`");
+        return cursor.not_supported("IF NOT EXISTS", "leave it out");
     }
     let name = cursor.name("the name of the table")?;
     let primary_key = match cursor.eat_token(&Token::LParen) {
