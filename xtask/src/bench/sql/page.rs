@@ -220,7 +220,8 @@ fn foot(page: &mut String) -> Result<()> {
          allowed to grow to, more than what it needs.\n\nIn another run each side adds up what its result comes \
          to: rows that come less rows that go, and a sum over the hashes of their values; of q18 those columns \
          that its order determines. Changes are what a reader of the result would have been sent: Levada gives the \
-         net change of an epoch. In q0 \
+         net change of an epoch. Flink without mini-batches \
+         takes no row of q9 back, also with objects that are not reused. In q0 \
          columns are handed on as they are: Levada touches no row, and the ratio means nothing."
     )?;
     Ok(())
