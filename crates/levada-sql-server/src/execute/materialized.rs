@@ -135,7 +135,8 @@ impl Service {
             Err(HandleError::UnknownTopic(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let is_empty = self.handle().inputs(caller, &[topic.name.clone()])?.end().iter().all(|end| *end == 0);
+        let is_empty =
+            self.handle().inputs(caller, std::slice::from_ref(&topic.name))?.end().iter().all(|end| *end == 0);
         // Where old rows go, it would have others after a restart.
         if is_empty && topic.is_compacted == (table.changelog == Changelog::Upsert) {
             return Ok(());
