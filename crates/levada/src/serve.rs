@@ -1,6 +1,10 @@
 //! `levada serve`: the options, and the wiring of store, broker and listeners.
 
 mod registry;
+#[cfg(feature = "sql")]
+mod sql;
+#[cfg(not(feature = "sql"))]
+#[path = "serve/without_sql.rs"]
 mod sql;
 mod wiring;
 
@@ -27,11 +31,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     registry: Option<String>,
     /// Where SQL is served over HTTP; port 0 picks a free one, `off` runs none [default: 127.0.0.1:8088]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", hide = cfg!(not(feature = "sql")))]
     sql: Option<String>,
     /// Where SQL is served to clients of PostgreSQL, usually at port 5432; port 0 picks a free one, `off` serves none
     /// [default: off]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", hide = cfg!(not(feature = "sql")))]
     pgwire: Option<String>,
     /// The address that clients are told to connect to, for brokers behind NAT or in a container
     #[arg(long, value_name = "HOST:PORT")]

@@ -1,4 +1,5 @@
-//! Builds the broker that is hurt: the development profile with fault points, and a bug where one is planted.
+//! Builds the broker that is hurt: the development profile with fault points and without SQL, which no fault touches,
+//! and a bug where one is planted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ pub(super) fn levada(folder: &Path, planted: Option<Planted>) -> Result<PathBuf>
         features = format!("{features},{}", planted.feature());
     }
     eprintln!("building levada with {features}");
-    let built = levada_rig::build_with(&["--quiet", "--features", &features])?;
+    let built = levada_rig::build_with(&["--quiet", "--no-default-features", "--features", &features])?;
     let copy = folder.join("levada");
     fs::copy(&built, &copy).with_context(|| format!("cannot copy `{}`", built.display()))?;
     Ok(copy)

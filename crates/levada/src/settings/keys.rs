@@ -89,7 +89,11 @@ const OWN: &[Key] = &[
     Key { name: "kafka", kind: Kind::Address, default: "127.0.0.1:9092" },
     Key { name: "http", kind: Kind::Address, default: "127.0.0.1:8080" },
     Key { name: "registry", kind: Kind::AddressOrOff, default: "127.0.0.1:8081" },
-    Key { name: "sql", kind: Kind::AddressOrOff, default: "127.0.0.1:8088" },
+    Key {
+        name: "sql",
+        kind: Kind::AddressOrOff,
+        default: if cfg!(feature = "sql") { "127.0.0.1:8088" } else { "off" },
+    },
     Key { name: "pgwire", kind: Kind::AddressOrOff, default: "off" },
     Key { name: "sql.state.bytes.max", kind: Kind::Size, default: "1GiB" },
     Key { name: "advertise", kind: Kind::Address, default: "" },
