@@ -169,7 +169,7 @@ impl<'a> Run<'a> {
         }
         self.epochs += 1;
         if self.input_size >= SNAPSHOT_INPUT_SIZE.max(self.snapshot_size) {
-            let mut to = Writer::default();
+            let mut to = Writer::sized(self.plan.dataflow.stats().state_bytes);
             self.plan.dataflow.save(&mut to);
             let bytes = to.finish();
             let mut file = File::create(&self.snapshot)?;

@@ -38,6 +38,14 @@ impl Default for Writer {
 }
 
 impl Writer {
+    /// For a snapshot of about this size: its memory is taken once.
+    #[must_use]
+    pub fn sized(size: usize) -> Self {
+        let mut bytes = Vec::with_capacity(size);
+        bytes.push(FORMAT);
+        Self { bytes }
+    }
+
     /// A count or a size.
     pub(crate) fn count(&mut self, count: usize) {
         self.u64(u64::try_from(count).expect("an address has 64 bits at most"));

@@ -100,9 +100,10 @@ impl Spec {
 }
 
 impl Join {
-    pub(crate) fn new(spec: Spec) -> Result<Self, RunError> {
+    /// `only_come`: of each side, whether no row ever goes.
+    pub(crate) fn new(spec: Spec, only_come: [bool; 2]) -> Result<Self, RunError> {
         let [left, right] = &spec.sides;
-        let sides = [Side::new(&left.0, &left.1)?, Side::new(&right.0, &right.1)?];
+        let sides = [Side::new(&left.0, &left.1, only_come[0])?, Side::new(&right.0, &right.1, only_come[1])?];
         Ok(Self { spec, sides, rows_touched: 0 })
     }
 

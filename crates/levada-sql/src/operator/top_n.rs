@@ -5,6 +5,8 @@
 //! those behind the last that is asked for are not remembered. With a window among the partition's columns it is shown
 //! once, when the window is closed, and forgotten.
 
+mod partition;
+
 use super::{
     Operator, Out, Stats, aggregate, counted,
     describe::{Description, Memory, listed, name, names},
@@ -23,6 +25,7 @@ use datafusion::arrow::{
     row::{RowConverter, SortField},
 };
 use levada_model::Timestamp;
+use partition::{Partition, Ranked};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What it is made from. Input columns: the rows', then the partition's, then those of the order.
@@ -57,43 +60,21 @@ pub(crate) struct TopN {
     late_rows: u64,
 }
 
-#[derive(Clone, Default)]
-struct Partition {
-    /// By order and row: how many bytes are the order's, and how often the row is there.
-    rows: BTreeMap<Box<[u8]>, (usize, i64)>,
-    /// What is shown, by number from 1.
-    shown: Vec<Box<[u8]>>,
-    is_touched: bool,
-}
-
-impl Partition {
-    /// The first rows.
-    fn first(&self, limit: usize) -> Vec<Box<[u8]>> {
-        let repeated =
-            |row: Box<[u8]>, count: i64| std::iter::repeat_n(row, usize::try_from(count).unwrap_or(0).min(limit));
-        let rows = self.rows.iter().flat_map(|(key, (order, count))| repeated(key[*order..].into(), *count));
-        rows.take(limit).collect()
-    }
-}
-
 /// Rows that are shown or not any more, with their numbers.
 #[derive(Default)]
 struct Shown {
-    rows: Vec<Box<[u8]>>,
+    rows: Vec<Ranked>,
     numbers: Vec<i64>,
     weights: Vec<i64>,
 }
 
 impl Shown {
-    fn add(&mut self, row: &[u8], number: usize, weight: i64) {
-        self.rows.push(row.into());
+    fn add(&mut self, row: Ranked, number: usize, weight: i64) {
+        self.rows.push(row);
         self.numbers.push(i64::try_from(number).expect("memory ends before"));
         self.weights.push(weight);
     }
 }
-
-/// What an entry costs beside its bytes.
-const ENTRY_SIZE: usize = 48;
 
 impl TopN {
     pub(crate) fn new(spec: Spec) -> Result<Self, RunError> {
@@ -119,35 +100,29 @@ impl TopN {
 
     fn forget(&mut self, partition: u32) {
         let gone = std::mem::take(&mut self.states[index(partition)]);
-        self.bytes -= gone.rows.keys().map(|key| key.len() + ENTRY_SIZE).sum::<usize>();
+        self.grow(-gone.size());
         self.partitions.remove(partition);
     }
 
+    fn grow(&mut self, by: isize) {
+        self.bytes = self.bytes.saturating_add_signed(by);
+    }
+
     fn add(&mut self, partition: u32, key: &[u8], order: usize, weight: i64) {
+        let Spec { forgets, limit, .. } = self.spec;
         let state = &mut self.states[index(partition)];
-        let is_behind = || state.rows.last_key_value().is_some_and(|(last, _)| **last < *key);
-        if self.spec.forgets && state.rows.len() >= self.spec.limit && is_behind() {
+        if forgets && state.len() >= limit && state.is_behind(key) {
             // It is never shown: none of those before it goes.
             return;
         }
-        let entry = state.rows.entry(key.into());
-        if matches!(entry, std::collections::btree_map::Entry::Vacant(_)) {
-            self.bytes += key.len() + ENTRY_SIZE;
-        }
-        let (_, count) = entry.or_insert((order, 0));
-        *count += weight;
-        if *count == 0 {
-            state.rows.remove(key);
-            self.bytes -= key.len() + ENTRY_SIZE;
-        }
-        while self.spec.forgets && state.rows.len() > self.spec.limit {
-            if let Some((last, _)) = state.rows.pop_last() {
-                self.bytes -= last.len() + ENTRY_SIZE;
-            }
+        let mut grown = state.add(key, order, weight);
+        while forgets && state.len() > limit {
+            grown += state.pop_last();
         }
         if !std::mem::replace(&mut state.is_touched, true) {
             self.touched.push(partition);
         }
+        self.grow(grown);
     }
 
     fn show(&self, shown: Shown, out: &mut Out) -> Result<(), RunError> {
@@ -155,7 +130,7 @@ impl TopN {
             return Ok(());
         }
         let parser = self.rows.parser();
-        let mut columns = self.rows.convert_rows(shown.rows.iter().map(|row| parser.parse(row)))?;
+        let mut columns = self.rows.convert_rows(shown.rows.iter().map(|row| parser.parse(row.row())))?;
         columns.push(Arc::new(Int64Array::from(shown.numbers)));
         let rows = RecordBatch::try_new(Arc::clone(&self.spec.output), columns)?;
         out.push(Changes::weighted(rows, shown.weights)?);
@@ -169,7 +144,7 @@ impl TopN {
         let mut shown = Shown::default();
         for partition in closed.into_values().flatten() {
             let first = self.states[index(partition)].first(self.spec.limit);
-            first.iter().enumerate().for_each(|(place, row)| shown.add(row, place + 1, 1));
+            first.into_iter().enumerate().for_each(|(place, row)| shown.add(row, place + 1, 1));
             self.forget(partition);
         }
         self.show(shown, out)
@@ -187,6 +162,7 @@ impl Operator for TopN {
             self.spec.window.as_ref().map(|window| Arc::clone(&partition_columns[window.end_key]));
         let ends = ends.map(|ends| aggregate::milliseconds(&ends)).transpose()?;
         self.rows_touched += counted(changes.len());
+        let mut key = Vec::new();
         for place in 0..changes.len() {
             let end = ends.as_ref().filter(|ends| ends.is_valid(place)).map(|ends| ends.value(place));
             if let (Some(end), Some(watermark)) = (end, self.watermark)
@@ -203,7 +179,9 @@ impl Operator for TopN {
                 }
             }
             let (order, row) = (orders.row(place), rows.row(place));
-            let key = [order.data(), row.data()].concat();
+            key.clear();
+            key.extend_from_slice(order.data());
+            key.extend_from_slice(row.data());
             self.add(partition, &key, order.data().len(), changes.weight(place));
         }
         Ok(())
@@ -218,20 +196,19 @@ impl Operator for TopN {
         }
         let (mut gone, mut come) = (Shown::default(), Shown::default());
         for partition in touched {
-            let limit = self.spec.limit;
             let state = &mut self.states[index(partition)];
             state.is_touched = false;
-            let first = state.first(limit);
+            let first = state.first(self.spec.limit);
             for place in 0..first.len().max(state.shown.len()) {
                 let (before, after) = (state.shown.get(place), first.get(place));
                 if before == after {
                     continue;
                 }
-                before.into_iter().for_each(|row| gone.add(row, place + 1, -1));
-                after.into_iter().for_each(|row| come.add(row, place + 1, 1));
+                before.into_iter().for_each(|row| gone.add(row.clone(), place + 1, -1));
+                after.into_iter().for_each(|row| come.add(row.clone(), place + 1, 1));
             }
             state.shown = first;
-            if state.rows.is_empty() {
+            if state.is_empty() {
                 self.forget(partition);
             }
         }
@@ -243,14 +220,14 @@ impl Operator for TopN {
         self.partitions.save(to);
         for partition in self.partitions.ids() {
             let state = &self.states[index(partition)];
-            to.count(state.rows.len());
-            for (key, (order, count)) in &state.rows {
-                to.bytes(key);
-                to.u64(counted(*order));
-                to.i64(*count);
+            to.count(state.len());
+            for (row, count) in state.iter() {
+                to.bytes(row.key());
+                to.u64(counted(row.order()));
+                to.i64(count);
             }
             to.count(state.shown.len());
-            state.shown.iter().for_each(|row| to.bytes(row));
+            state.shown.iter().for_each(|row| to.bytes(row.row()));
         }
         to.u8(u8::from(self.watermark.is_some()));
         to.i64(self.watermark.unwrap_or(0));
@@ -267,15 +244,25 @@ impl Operator for TopN {
         self.partitions.load(from)?;
         self.states = vec![Partition::default(); self.partitions.end()];
         for partition in self.partitions.ids().collect::<Vec<_>>() {
+            let (limit, is_windowed) = (self.spec.limit, self.spec.window.is_some());
             let state = &mut self.states[index(partition)];
             for _ in 0..from.count()? {
                 let (key, order, count) = (from.bytes()?, from.u64()?, from.i64()?);
                 let order = usize::try_from(order).ok().filter(|order| *order <= key.len());
-                self.bytes += key.len() + ENTRY_SIZE;
-                state.rows.insert(key.into(), (order.ok_or(SnapshotError::Malformed)?, count));
+                state.add(key, order.ok_or(SnapshotError::Malformed)?, count);
             }
-            for _ in 0..from.count()? {
-                state.shown.push(from.bytes()?.into());
+            self.bytes += state.size().unsigned_abs();
+            if !is_windowed {
+                // Between two epochs the first rows are those that are shown.
+                state.shown = state.first(limit);
+            }
+            if from.count()? != state.shown.len() {
+                return Err(SnapshotError::Malformed);
+            }
+            for shown in &state.shown {
+                if from.bytes()? != shown.row() {
+                    return Err(SnapshotError::Malformed);
+                }
             }
         }
         let (is_known, watermark) = (from.u8()? != 0, from.i64()?);

@@ -73,7 +73,8 @@ impl WindowJoin {
                 all.append(&mut rows);
             }
         }
-        let (mut join, mut net) = (Join::new(self.spec.clone())?, Consolidate::new(Arc::clone(&self.spec.output))?);
+        let (mut join, mut net) =
+            (Join::new(self.spec.clone(), [true; 2])?, Consolidate::new(Arc::clone(&self.spec.output))?);
         let mut pairs = Out::new();
         for (side, rows) in both.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
             let columns = rows::columns(&self.converters[side], rows.iter().map(|(row, _)| &**row))?;

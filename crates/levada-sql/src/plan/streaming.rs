@@ -74,7 +74,7 @@ pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>
     let mut builder = Builder { upsert_keys, limits, wanted, tables, sources, readers, nodes, noted };
     let mut stream = builder.build(plan)?;
     let schema = arrow_schema(plan.schema());
-    if !stream.is_append_only {
+    if !stream.is_append_only && stream.net.is_none() {
         let net = Consolidate::new(Arc::clone(&schema)).map_err(internal)?;
         stream = builder.chain(stream, Box::new(net), false);
     }
@@ -120,6 +120,17 @@ struct Stream {
     sources: Vec<usize>,
     /// By how much event times may be behind the watermark of the sources; `None` where they may be anywhere.
     delay_ms: Option<i64>,
+    /// Columns by which rows of an epoch are told apart, where it is an epoch's net change that comes, those that go
+    /// first, once it ends.
+    net: Option<Vec<usize>>,
+}
+
+impl Stream {
+    /// With the columns of `to` in the place of its own: each of them is one of these, or something else.
+    fn net_of(&self, to: &[Option<usize>]) -> Option<Vec<usize>> {
+        let place = |column: &usize| to.iter().position(|from| *from == Some(*column));
+        self.net.as_ref()?.iter().map(place).collect()
+    }
 }
 
 struct Builder<'a> {
@@ -157,7 +168,7 @@ impl Builder<'_> {
         sources.dedup();
         let delays: Option<Vec<i64>> = inputs.iter().map(|stream| stream.delay_ms).collect();
         let delay_ms = delays.and_then(|delays| delays.into_iter().max());
-        Stream { from: Feed::Node(node), is_append_only, sources, delay_ms }
+        Stream { from: Feed::Node(node), is_append_only, sources, delay_ms, net: None }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a stream is read by who comes behind it")]
@@ -172,8 +183,8 @@ impl Builder<'_> {
             LogicalPlan::Filter(filter) => {
                 let input = self.build(&filter.input)?;
                 let condition = physical(&filter.predicate, filter.input.schema())?;
-                let is_append_only = input.is_append_only;
-                Ok(self.chain(input, Box::new(Project::filter(condition)), is_append_only))
+                let (is_append_only, net) = (input.is_append_only, input.net.clone());
+                Ok(Stream { net, ..self.chain(input, Box::new(Project::filter(condition)), is_append_only) })
             }
             LogicalPlan::Projection(projection) => {
                 let input = self.build(&projection.input)?;
@@ -236,7 +247,7 @@ impl Builder<'_> {
         let place = |at: &usize| columns.iter().filter(|column| *column < at).count();
         let key = self.upsert_keys.get(table).map(|key| key.iter().map(place).collect::<Vec<_>>());
         let from = Feed::Source(source);
-        let raw = Stream { from, is_append_only: true, sources: vec![source], delay_ms: Some(0) };
+        let raw = Stream { from, is_append_only: true, sources: vec![source], delay_ms: Some(0), net: None };
         let stream = match key {
             None => raw,
             Some(key) => {
@@ -253,8 +264,12 @@ impl Builder<'_> {
         if exprs.iter().any(gives_window) {
             input.clock()?;
         }
-        let is_append_only = input.is_append_only;
-        Ok(self.chain(input, Box::new(Project::columns(columns, to)), is_append_only))
+        let column = |expr: &Expr| match expr.clone().unalias() {
+            Expr::Column(column) => from.index_of_column(&column).ok(),
+            _ => None,
+        };
+        let (is_append_only, net) = (input.is_append_only, input.net_of(&exprs.iter().map(column).collect::<Vec<_>>()));
+        Ok(Stream { net, ..self.chain(input, Box::new(Project::columns(columns, to)), is_append_only) })
     }
 
     fn union(&mut self, union: &logical::Union) -> Result<Stream, PlanError> {
@@ -282,9 +297,9 @@ impl Builder<'_> {
             output: schema,
             window: None,
         };
-        let is_append_only = stream.is_append_only;
+        let (is_append_only, net) = (stream.is_append_only, Some((0..spec.key_count).collect()));
         let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
-        Ok(self.chain(stream, operator, is_append_only))
+        Ok(Stream { net, ..self.chain(stream, operator, is_append_only) })
     }
 
     fn aggregate(&mut self, aggregate: &logical::Aggregate) -> Result<Stream, PlanError> {
@@ -315,12 +330,13 @@ impl Builder<'_> {
             let hint = Some("aggregate the windows of the table first");
             return Err(PlanError::unsupported("a window over rows that change", hint));
         }
+        let width = output.fields().len();
         let spec = aggregate::Spec { key_count, calls, input: projected, output, window };
         let (is_windowed, is_distinct) = (spec.window.is_some(), spec.calls.is_empty() && key_count > 0);
         let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
         let stream = self.chain(stream, operator, is_append_only && (is_windowed || is_distinct));
         let delay_ms = stream.delay_ms.filter(|_| is_windowed || is_distinct);
-        Ok(Stream { delay_ms, ..stream })
+        Ok(Stream { delay_ms, net: Some((0..width).collect()), ..stream })
     }
 
     fn join(&mut self, join: &logical::Join) -> Result<Stream, PlanError> {

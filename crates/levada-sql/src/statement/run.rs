@@ -319,7 +319,7 @@ impl Running {
     }
 
     async fn take_snapshot(&mut self) -> Result<(), StatementError> {
-        let mut to = Writer::default();
+        let mut to = Writer::sized(self.dataflow.stats().state_bytes);
         self.save(&mut to);
         let mut bytes = Bytes::from(to.finish());
         self.snapshot_size = counted(bytes.len());

@@ -4,7 +4,10 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     snapshot::{Reader, SnapshotError, Writer},
-    state::rows::{Encoded, RowTable, index},
+    state::{
+        appended::Appended,
+        rows::{Encoded, RowTable, index},
+    },
 };
 use datafusion::arrow::{
     array::{Array as _, ArrayRef},
@@ -18,11 +21,19 @@ const ROW_SIZE: usize = 32;
 pub(super) struct Side {
     key_columns: Vec<usize>,
     keys: RowTable,
-    rows: RowTable,
+    rows: Rows,
     /// Of each row.
     states: Vec<RowState>,
     /// Of each key: its rows.
     rows_of: Vec<Vec<u32>>,
+}
+
+/// The rows of a side.
+enum Rows {
+    /// Equal ones are one.
+    Distinct(RowTable),
+    /// They only come: none is ever looked for.
+    Appended(Appended),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -57,11 +68,17 @@ impl Keys {
 }
 
 impl Side {
-    pub(super) fn new(schema: &SchemaRef, key_columns: &[usize]) -> Result<Self, RunError> {
+    /// `only_come`: no row ever goes.
+    pub(super) fn new(schema: &SchemaRef, key_columns: &[usize], only_come: bool) -> Result<Self, RunError> {
         let types =
             |columns: &[usize]| columns.iter().map(|at| schema.field(*at).data_type().clone()).collect::<Vec<_>>();
         let all: Vec<usize> = (0..schema.fields().len()).collect();
-        let (keys, rows) = (RowTable::new(types(key_columns))?, RowTable::new(types(&all))?);
+        let keys = RowTable::new(types(key_columns))?;
+        let rows = if only_come {
+            Rows::Appended(Appended::new(schema)?)
+        } else {
+            Rows::Distinct(RowTable::new(types(&all))?)
+        };
         Ok(Self { key_columns: key_columns.to_vec(), keys, rows, states: Vec::new(), rows_of: Vec::new() })
     }
 
@@ -88,7 +105,10 @@ impl Side {
     }
 
     pub(super) fn columns(&self, rows: &[u32]) -> Result<Vec<ArrayRef>, RunError> {
-        Ok(self.rows.columns(rows.iter().copied())?)
+        Ok(match &self.rows {
+            Rows::Distinct(table) => table.columns(rows.iter().copied())?,
+            Rows::Appended(appended) => appended.columns(rows)?,
+        })
     }
 
     /// How often a row is there.
@@ -106,9 +126,22 @@ impl Side {
 
     /// Keeps changed rows, each with its number of partners.
     pub(super) fn keep(&mut self, changes: &Changes, keys: &Keys, partners: &[i64]) -> Result<(), RunError> {
-        let rows = self.rows.encode(changes.rows().columns())?;
+        let columns = changes.rows().columns();
+        let rows = match &mut self.rows {
+            Rows::Distinct(table) => table.encode(columns)?,
+            Rows::Appended(appended) => {
+                let first = appended.push(columns, changes.len())?;
+                for (row, (place, sound)) in (first..).zip(keys.is_sound.iter().enumerate()) {
+                    self.add(row, sound.then(|| keys.row(place)));
+                    let state = &mut self.states[index(row)];
+                    (state.count, state.partners) = (changes.weight(place), partners[place]);
+                }
+                return Ok(());
+            }
+        };
         for (place, sound) in keys.is_sound.iter().enumerate() {
-            let (row, added) = self.rows.find_or_add(rows.row(place));
+            let Rows::Distinct(table) = &mut self.rows else { break };
+            let (row, added) = table.find_or_add(rows.row(place));
             if added {
                 self.add(row, sound.then(|| keys.row(place)));
             }
@@ -124,7 +157,7 @@ impl Side {
     }
 
     fn add(&mut self, row: u32, key: Option<&[u8]>) {
-        self.states.resize(self.rows.end().max(self.states.len()), RowState::default());
+        self.states.resize((index(row) + 1).max(self.states.len()), RowState::default());
         let state = &mut self.states[index(row)];
         *state = RowState::default();
         let Some(key) = key else { return };
@@ -138,7 +171,9 @@ impl Side {
 
     fn remove(&mut self, row: u32) {
         let RowState { key, place, is_keyed, .. } = self.states[index(row)];
-        self.rows.remove(row);
+        if let Rows::Distinct(table) = &mut self.rows {
+            table.remove(row);
+        }
         if !is_keyed {
             return;
         }
@@ -153,14 +188,29 @@ impl Side {
         }
     }
 
+    /// The numbers of all rows, ascending.
+    fn ids(&self) -> Vec<u32> {
+        match &self.rows {
+            Rows::Distinct(table) => table.ids().collect(),
+            Rows::Appended(appended) => (0..appended.len()).collect(),
+        }
+    }
+
     pub(super) fn size(&self) -> usize {
-        self.keys.size() + self.rows.size() + self.rows.len() * ROW_SIZE
+        let (rows, count) = match &self.rows {
+            Rows::Distinct(table) => (table.size(), table.len()),
+            Rows::Appended(appended) => (appended.size(), index(appended.len())),
+        };
+        self.keys.size() + rows + count * ROW_SIZE
     }
 
     pub(super) fn save(&self, to: &mut Writer) {
         self.keys.save(to);
-        self.rows.save(to);
-        for row in self.rows.ids() {
+        match &self.rows {
+            Rows::Distinct(table) => table.save(to),
+            Rows::Appended(appended) => appended.save(to),
+        }
+        for row in self.ids() {
             let state = &self.states[index(row)];
             to.i64(state.count);
             to.i64(state.partners);
@@ -172,10 +222,19 @@ impl Side {
 
     pub(super) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
         self.keys.load(from)?;
-        self.rows.load(from)?;
-        self.states = vec![RowState::default(); self.rows.end()];
+        let end = match &mut self.rows {
+            Rows::Distinct(table) => {
+                table.load(from)?;
+                table.end()
+            }
+            Rows::Appended(appended) => {
+                appended.load(from)?;
+                index(appended.len())
+            }
+        };
+        self.states = vec![RowState::default(); end];
         let mut keyed: Vec<Vec<(u32, u32)>> = vec![Vec::new(); self.keys.end()];
-        for row in self.rows.ids() {
+        for row in self.ids() {
             let (count, partners, is_keyed) = (from.i64()?, from.i64()?, from.u8()? != 0);
             let (key, place) = (from.u32()?, from.u32()?);
             self.states[index(row)] = RowState { count, partners, key, place, is_keyed };

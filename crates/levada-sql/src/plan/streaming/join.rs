@@ -46,7 +46,8 @@ impl Builder<'_> {
             }
         }
         let only_adds = matches!(kind, JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi);
-        let operator: Box<dyn Operator> = Box::new(Join::new(spec).map_err(internal)?);
+        let operator: Box<dyn Operator> =
+            Box::new(Join::new(spec, [left.is_append_only, right.is_append_only]).map_err(internal)?);
         let stream = self.add(&[left, right], operator, is_append_only && only_adds);
         // A row may find its partner at any time.
         Ok(Stream { delay_ms: None, ..stream })

@@ -133,7 +133,9 @@ impl Builder<'_> {
             output: arrow_schema(&window.schema),
             window: call,
         };
+        // The number tells those rows apart that are there more than once; where there is one row, it is always 1.
+        let net = (0..if limit == 1 { spec.row_count } else { spec.row_count + 1 }).collect();
         let operator = Box::new(TopN::new(spec).map_err(internal)?);
-        Ok(self.chain(stream, operator, is_append_only && is_windowed))
+        Ok(Stream { net: Some(net), ..self.chain(stream, operator, is_append_only && is_windowed) })
     }
 }

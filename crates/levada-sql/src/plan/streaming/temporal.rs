@@ -107,8 +107,13 @@ impl Builder<'_> {
         let version_key = key.iter().map(|at| place(at).ok_or_else(missing)).collect::<Result<_, _>>()?;
         let on_right = |at: &usize| columns.iter().position(|column| column == at).ok_or_else(|| off_key(&table));
         let key = key.iter().map(on_right).collect::<Result<_, _>>()?;
-        let stream =
-            Stream { from: Feed::Source(source), is_append_only: true, sources: vec![source], delay_ms: Some(0) };
+        let stream = Stream {
+            from: Feed::Source(source),
+            is_append_only: true,
+            sources: vec![source],
+            delay_ms: Some(0),
+            net: None,
+        };
         Ok(Versioned { stream, shown, key, version_key })
     }
 }
