@@ -34,6 +34,7 @@ pub use raw::{Endianness, RawOptions};
 pub use registry::{RegisteredSchema, RegistryOptions, SchemaSource, SourceError, Writer};
 
 pub(crate) use column::Scalar;
+pub(crate) use number::{Rounding, parse_decimal};
 pub(crate) use row::scalar;
 
 use arrow::array::ArrayRef;

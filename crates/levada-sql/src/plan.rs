@@ -2,6 +2,7 @@
 
 mod expressions;
 mod functions;
+mod names;
 mod session;
 mod streaming;
 mod temporal;

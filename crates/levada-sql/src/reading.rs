@@ -108,7 +108,7 @@ impl Reading {
             has_cut: false,
             rows_read: 0,
             bytes_read: 0,
-            poison: Poison::default(),
+            poison: Poison::within(surroundings.state_size_max),
         })
     }
 
@@ -121,9 +121,8 @@ impl Reading {
         let made = self.position.get(cut.len()..).unwrap_or_default();
         cut.extend(self.paces.iter_mut().zip(made).map(|(pace, at)| pace.due(*at, now)));
         for ((grown, at), cut) in self.grown_ms.iter_mut().zip(&self.position).zip(&cut) {
-            if cut > at {
-                *grown = now;
-            }
+            // Of a clock that was set back none is later than now.
+            *grown = if cut > at { now } else { now.min(*grown) };
         }
         let has_rows = cut != self.position;
         self.to(&cut, now, take)?;
@@ -188,9 +187,15 @@ impl Reading {
         self.sources.iter_mut().for_each(|source| source.set_undecoded(undecoded));
     }
 
+    /// Bytes of records that could not be decoded and are kept.
+    pub(crate) const fn poison_size(&self) -> usize {
+        self.poison.size
+    }
+
     /// Records that could not be decoded since the last call.
     pub(crate) fn take_poison(&mut self) -> Poison {
-        std::mem::take(&mut self.poison)
+        let next = Poison::within(self.poison.size_max);
+        std::mem::replace(&mut self.poison, next)
     }
 
     const fn check_partitions(&self, before: usize) -> Result<(), StatementError> {
@@ -230,7 +235,8 @@ impl Reading {
         let made = self.position.iter().skip(self.inputs.partitions().len()).zip(&self.paces);
         let made = made.filter_map(|(at, pace)| pace.again_in_ms(*at, now));
         let waits = self.sources.iter().any(SourceReader::has_watermark);
-        let idle = self.grown_ms.iter().filter(|_| waits).map(|grown| IDLE_AFTER_MS - now.saturating_sub(*grown));
+        let idle =
+            self.grown_ms.iter().filter(|_| waits).map(|grown| IDLE_AFTER_MS - now.saturating_sub(*grown).max(0));
         let least = made.chain(idle.filter(|left| *left > 0)).min()?;
         Some(Duration::from_millis(u64::try_from(least).unwrap_or(0)))
     }

@@ -2,7 +2,7 @@
 
 mod records;
 
-pub(crate) use records::{Poison, Undecoded};
+pub(crate) use records::{OWN_HEADERS, Poison, Undecoded};
 
 use crate::{
     changes::Changes,

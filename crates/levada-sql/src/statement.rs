@@ -110,6 +110,16 @@ pub enum StatementError {
         "a transaction goes on that was open when the broker started, and what is whole is not known before it ends: ask again"
     )]
     NoCut,
+    /// Records that are no rows, and are kept, are too many at once.
+    #[error(
+        "records that cannot be decoded take {size} bytes in one epoch, with what is remembered, and the statement may have {limit} (`sql.state.bytes.max`): raise that, or create the statement again with `sql.on-error` = `skip`"
+    )]
+    DeadLetters {
+        /// How much they take.
+        size: usize,
+        /// How much there may be.
+        limit: usize,
+    },
     /// What was to be part of the answer is not in time.
     #[error(
         "offset {offset} of partition {partition} of topic `{topic}` is not part of the answer within {waited_ms} ms"

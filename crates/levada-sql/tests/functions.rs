@@ -54,6 +54,14 @@ fn value(expression: &str) -> String {
     batch
 }
 
+/// Why it has no value.
+fn failed(expression: &str) -> String {
+    let query = query(&format!("SELECT {expression} AS v FROM t"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let batch = runtime.block_on(planner(vec![one_row()]).batch(&query, &[], 1 << 30));
+    batch.map(drop).expect_err(expression).to_string()
+}
+
 fn refused(sql: &str) -> String {
     let error: PlanError = planner(Vec::new()).logical(&query(sql)).unwrap_err();
     error.to_string()
@@ -104,6 +112,33 @@ fn expressions_have_flinks_values_and_types() {
         ("NOT (one = 1)", "false BOOLEAN"),
     ] {
         assert_eq!(value(expression), expected, "{expression}");
+    }
+}
+
+#[test]
+fn columns_without_a_name_are_numbered_by_their_places_as_flink_does_it() {
+    for (sql, expected) in [
+        ("SELECT one, CAST(one AS INT) FROM t", vec!["one", "EXPR$1"]),
+        (
+            "SELECT COUNT(*), (t.one), 'a', one AS x, FLOOR(1.5) FROM t GROUP BY one",
+            vec!["EXPR$0", "one", "EXPR$2", "x", "EXPR$4"],
+        ),
+        ("SELECT *, one + 1 FROM t", vec!["one", "nothing", "EXPR$2"]),
+        (
+            "SELECT *, 1 FROM t AS a JOIN (SELECT one AS b, 1 AS c FROM t) AS s ON a.one = s.b",
+            vec!["one", "nothing", "b", "c", "EXPR$4"],
+        ),
+        ("SELECT s.`EXPR$1`, `EXPR$0` FROM (SELECT one + 1, -one FROM t) AS s", vec!["EXPR$1", "EXPR$0"]),
+        ("WITH w AS (SELECT one, 1 FROM t) SELECT *, 2 FROM w", vec!["one", "EXPR$1", "EXPR$2"]),
+        ("SELECT one + 1 FROM t UNION ALL SELECT one FROM t", vec!["EXPR$0"]),
+        ("SELECT one FROM t WHERE one IN (SELECT one + 1 FROM t)", vec!["one"]),
+    ] {
+        let plan = planner(Vec::new()).logical(&query(sql)).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let names: Vec<&String> = plan.schema().fields().iter().map(|field| field.name()).collect();
+        assert_eq!(names, expected, "{sql}");
+        let plan = planner(Vec::new()).streaming(&query(sql)).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let names: Vec<&String> = plan.schema.fields().iter().map(|field| field.name()).collect();
+        assert_eq!(names, expected, "{sql}");
     }
 }
 
@@ -220,6 +255,14 @@ fn times_are_added_and_subtracted_as_flink_does_it() {
     ] {
         assert_eq!(value(call), expected, "{call}");
     }
+    for call in [
+        "TIMESTAMPADD(YEAR, one * 6000000, DATE '2020-02-29')",
+        "TIMESTAMPADD(DAY, -2147483647, DATE '1960-01-01')",
+        "TIMESTAMPADD(MONTH, CAST(9000000000000000000 AS BIGINT), DATE '1960-01-01')",
+    ] {
+        let error = failed(call);
+        assert!(error.contains("a time is beyond what functions of time can have"), "{call}: {error}");
+    }
 }
 
 #[test]
@@ -246,6 +289,8 @@ fn times_are_written_and_read_as_flink_does_it() {
         ("2020-12-31T10:00:00", "NULL"),
         ("2020-12-31 10:00:00 ", "NULL"),
         ("invalid value", "NULL"),
+        ("+999999999-12-31 23:59:59", "NULL"),
+        ("+292278995-01-01", "NULL"),
     ] {
         assert_eq!(value(&format!("TO_TIMESTAMP('{text}')")), format!("{expected} TIMESTAMP(3)"), "{text}");
     }
@@ -350,6 +395,13 @@ fn functions_of_texts_have_flinks_values_and_types() {
         ("REGEXP_REPLACE('foobar', 'oo|ar', '')", "fb STRING"),
         ("REGEXP_REPLACE('a1b22', '[0-9]+', '$0')", "a$0b$0 STRING"),
         ("REGEXP_REPLACE('abc', 'x*', '-')", "-a-b-c- STRING"),
+        ("REGEXP_REPLACE('baac', 'a*', 'X')", "XbXXcX STRING"),
+        ("REGEXP_REPLACE('{a-z}', '[\\w-z]', '')", "{} STRING"),
+        ("REPLACE('abab', 'ab', '-')", "-- STRING"),
+        ("REPLACE('åb', '', '-')", "-å-b- STRING"),
+        ("REPLACE('ab', CAST(nothing AS STRING), '-')", "NULL STRING"),
+        ("'a' || CAST(nothing AS STRING)", "NULL STRING"),
+        ("'a' || NULL", "NULL STRING"),
         ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 2)", "bar STRING"),
         ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)')", "foothebar STRING"),
         ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 3)", "NULL STRING"),
@@ -405,10 +457,22 @@ fn what_would_mean_something_else_than_in_flink_is_refused() {
 
 #[test]
 fn texts_that_would_take_all_memory_are_not_computed() {
-    let query = query("SELECT REPEAT('abc', 2000000000) AS v FROM t");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = runtime.block_on(planner(vec![one_row()]).batch(&query, &[], 1 << 30)).unwrap_err().to_string();
-    assert!(error.contains("take more than"), "{error}");
+    let large = "REPEAT(CAST(one AS STRING), 10000000)";
+    for (expression, name, size) in [
+        ("REPEAT('abc', 2000000000)".to_owned(), "REPEAT", 6_000_000_000_i64),
+        (format!("CONCAT({large}, {large})"), "CONCAT", 20_000_000),
+        (format!("{large} || {large}"), "CONCAT", 20_000_000),
+        (format!("CONCAT_WS({large}, 'a', 'b', 'c')"), "CONCAT_WS", 20_000_003),
+        (format!("REPLACE('a1a1', 'a', {large})"), "REPLACE", 20_000_002),
+        (format!("REPLACE('ab', '', {large})"), "REPLACE", 30_000_002),
+        (format!("REGEXP_REPLACE('abc', 'x*', {large})"), "REGEXP_REPLACE", 40_000_003),
+        ("LPAD('a', one + 20000000, 'é')".to_owned(), "LPAD", 20_000_001),
+        ("RPAD('a', one + 9999999, 'é')".to_owned(), "RPAD", 19_999_999),
+    ] {
+        let error = failed(&expression);
+        let expected = format!("{name} gives a text of {size} bytes, and 16777216 are the most");
+        assert!(error.contains(&expected), "{expression}: {error}");
+    }
 }
 
 #[test]

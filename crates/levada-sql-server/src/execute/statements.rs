@@ -2,6 +2,7 @@
 
 use super::{
     Outcome,
+    dead_letters::check_together,
     define::{made_if_missing, missing},
     may_change, named,
 };
@@ -46,11 +47,14 @@ impl Service {
         }
         let decide = |catalog: &Catalog| {
             let mut records = Vec::with_capacity(created.len());
+            let inserts: Vec<&Insert> = created.iter().map(|(_, insert, _)| insert).collect();
+            check_together(catalog, &on_error, &inserts)?;
             for (name, insert, definition) in created {
                 let (sink, at) = named(&insert.table)?;
                 check_new_statement(catalog, &name)?;
                 check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
                 let statement = self.statement(&name, &insert, catalog, caller)?;
+                self.check_dead_letters(catalog, &on_error, &statement.sink, caller)?;
                 Statement { on_error: on_error.clone(), ..statement }.check()?;
                 records.push(Record { key: Key { kind: Kind::Statement, name }, value: Some(definition) });
             }

@@ -1,7 +1,7 @@
 //! [`Planner`]: what a query may name, and what it means.
 
 use super::{
-    PlanError, expressions, functions,
+    PlanError, expressions, functions, names,
     streaming::{self, Plan},
     temporal, variance,
     windows::{Windows, session},
@@ -165,7 +165,10 @@ impl Planner {
     /// What a query means, with its parameters as they are.
     pub(crate) fn unbound(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         let options = ParserOptions::from(&self.options.sql_parser);
-        let statement = ast::Statement::Query(Box::new(functions::time::rewritten(query)));
+        let mut query = functions::time::rewritten(query);
+        let width = |table: &str| self.tables.get(table).map(|table| table.schema().fields().len());
+        names::give(&mut query, &width);
+        let statement = ast::Statement::Query(Box::new(query));
         let plan = SqlToRel::new_with_options(self, options).sql_statement_to_plan(statement)?;
         let plan = temporal::with_temporal_joins(plan)?;
         Ok(expressions::with_flink_literals(plan)?)

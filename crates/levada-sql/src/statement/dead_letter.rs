@@ -1,9 +1,10 @@
 //! Records that are no rows of their table: what becomes of them.
 
 use super::{Statement, StatementError, Surroundings};
-use crate::source::Undecoded;
-use levada_model::{PartitionIndex, TopicName, partition_of_key};
-use levada_stream::{Output, OutputRecord};
+use crate::source::{OWN_HEADERS, Undecoded};
+use bytes::Bytes;
+use levada_model::{PartitionIndex, Str, TopicName, partition_of_key, record::RecordHeader};
+use levada_stream::{Caller, Handle, Output, OutputRecord};
 use std::collections::BTreeMap;
 
 /// What becomes of records that cannot be decoded.
@@ -45,6 +46,8 @@ impl Statement {
 
 /// Writes records that were no rows.
 pub(super) struct DeadLetters {
+    handle: Handle,
+    caller: Caller,
     topic: TopicName,
     partition_count: PartitionIndex,
 }
@@ -53,19 +56,51 @@ impl DeadLetters {
     /// Where the statement writes them, if it does.
     pub(super) fn open(statement: &Statement, surroundings: &Surroundings) -> Result<Option<Self>, StatementError> {
         let OnError::DeadLetter(topic) = &statement.on_error else { return Ok(None) };
-        let info = surroundings.handle.topic(&surroundings.caller, topic)?;
-        Ok(Some(Self { topic: info.name, partition_count: info.partition_count }))
+        let (handle, caller) = (surroundings.handle.clone(), surroundings.caller.clone());
+        let info = handle.topic(&caller, topic)?;
+        Ok(Some(Self { handle, caller, topic: info.name, partition_count: info.partition_count }))
     }
 
     /// Those of one key go to one partition.
-    pub(super) fn outputs(&self, records: Vec<OutputRecord>) -> Vec<Output> {
+    pub(super) fn outputs(&self, records: Vec<OutputRecord>) -> Result<Vec<Output>, StatementError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        // It may be set anew at any time.
+        let size_max = self.handle.record_size_max(&self.caller, &self.topic)?;
         let mut by_partition: BTreeMap<PartitionIndex, Vec<OutputRecord>> = BTreeMap::new();
         for record in records {
             let key = record.key.as_ref().or(record.value.as_ref());
             let partition = partition_of_key(key.map_or(&[][..], |part| part), self.partition_count);
-            by_partition.entry(partition).or_default().push(record);
+            by_partition.entry(partition).or_default().push(fitting(record, size_max));
         }
         let output = |(partition, records)| Output { topic: self.topic.clone(), partition, records };
-        by_partition.into_iter().map(output).collect()
+        Ok(by_partition.into_iter().map(output).collect())
     }
+}
+
+/// A record as its topic takes it: without its value where it is too large, then without its producer's
+/// headers, then without its key. What is left out is named in a header, with its size.
+fn fitting(mut record: OutputRecord, size_max: usize) -> OutputRecord {
+    let of_producer = record.headers.len().saturating_sub(OWN_HEADERS);
+    let dropped = |what: &str, size: usize| RecordHeader {
+        key: Str::from(format!("sql.{what}.dropped")),
+        value: Some(Bytes::from(size.to_string())),
+    };
+    if record.size_at_most() > size_max
+        && let Some(value) = record.value.take()
+    {
+        record.headers.push(dropped("value", value.len()));
+    }
+    if record.size_at_most() > size_max {
+        let before = record.size_at_most();
+        record.headers.drain(..of_producer);
+        record.headers.push(dropped("headers", before - record.size_at_most()));
+    }
+    if record.size_at_most() > size_max
+        && let Some(key) = record.key.take()
+    {
+        record.headers.push(dropped("key", key.len()));
+    }
+    record
 }

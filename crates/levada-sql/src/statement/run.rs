@@ -10,6 +10,7 @@ use crate::{
     reading::{Read, Reading},
     sink::{Sink, Written},
     snapshot::{Reader, Writer},
+    source::Undecoded,
     table::Table,
     view::Filling,
 };
@@ -179,6 +180,7 @@ struct Running {
     /// What the plan is: what another one remembered is not understood.
     fingerprint: u64,
     sink: Sink,
+    undecoded: Undecoded,
     dead_letters: Option<DeadLetters>,
     undecodable_records: u64,
     target: Target,
@@ -224,8 +226,7 @@ impl Running {
     async fn open(statement: &Statement, surroundings: &Surroundings) -> Result<(Self, Recovered), StatementError> {
         let Plan { sources, is_append_only, dataflow, fingerprint, .. } = statement.plan()?;
         let Surroundings { handle, caller, state_size_max, .. } = surroundings;
-        let mut reading = Reading::open(&sources, &statement.tables, surroundings)?;
-        reading.set_undecoded(statement.on_error.undecoded());
+        let reading = Reading::open(&sources, &statement.tables, surroundings)?;
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
         let sink = Sink::open(Arc::clone(&statement.sink), surroundings, is_append_only)?;
         let dead_letters = DeadLetters::open(statement, surroundings)?;
@@ -236,6 +237,7 @@ impl Running {
             dataflow,
             fingerprint,
             sink,
+            undecoded: statement.on_error.undecoded(),
             dead_letters,
             undecodable_records: 0,
             target,
@@ -259,6 +261,8 @@ impl Running {
             self.load(&mut from)?;
             from.end()?;
         }
+        // What is no row was written with its epoch.
+        self.reading.set_undecoded(self.undecoded.again());
         for record in &recovered.epochs {
             let epoch = Epoch::decode(record)?;
             let Self { reading, dataflow, state_size_max, .. } = self;
@@ -269,11 +273,11 @@ impl Running {
             if written.hash != epoch.output_hash {
                 return Err(StatementError::NotDeterministic { number: epoch.number });
             }
-            // It was written with the epoch.
-            drop(self.reading.take_poison());
             self.epoch = epoch.number;
             self.epochs_since_snapshot += 1;
         }
+        drop(self.reading.take_poison());
+        self.reading.set_undecoded(self.undecoded);
         Ok(())
     }
 
@@ -293,12 +297,15 @@ impl Running {
             reading.next(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
         let Some(Read { cut, time }) = read else { return Ok(false) };
         let (changes, Written { mut outputs, hash, records }) = self.end(&time)?;
-        let remembered = self.dataflow.stats().state_bytes;
+        let remembered = self.dataflow.stats().state_bytes + self.reading.poison_size();
+        if self.reading.poison_size() > 0 && remembered > self.state_size_max {
+            return Err(StatementError::DeadLetters { size: remembered, limit: self.state_size_max });
+        }
         let filling = self.filling.as_ref();
         let shown = filling.map(|it| it.next(&changes, remembered, self.state_size_max)).transpose()?;
         let poison = self.reading.take_poison();
         if let Some(dead_letters) = &self.dead_letters {
-            outputs.extend(dead_letters.outputs(poison.kept));
+            outputs.extend(dead_letters.outputs(poison.kept)?);
         }
         let epoch = Epoch { number: self.epoch + 1, cut, time, output_hash: hash };
         self.journal.commit(outputs, Bytes::from(epoch.encode())).await?;

@@ -1,15 +1,21 @@
 //! Records that are no rows of their table.
 
 use super::{
+    made::run_until,
     rig::{Rig, caller},
-    sql::{insert, run_with, tables},
+    sql::{insert, run_with, surroundings, tables},
 };
+use bytes::Bytes;
 use levada_model::{
-    TopicName,
-    record::{BatchBuilder, NewRecord},
+    Str, TopicName,
+    record::{BatchBuilder, NewRecord, RecordHeader},
 };
-use levada_sql::{Statement, StatementError, statement::OnError};
+use levada_sql::{
+    Statement, StatementError,
+    statement::{OnError, Progress, Stop, Surroundings},
+};
 use levada_stream::ReadError;
+use tokio::sync::watch;
 
 const TABLES: &str = "
     CREATE TABLE keyed (k BIGINT, id BIGINT) WITH ('format' = 'json', 'key.format' = 'json', 'key.fields' = 'k');
@@ -87,7 +93,7 @@ fn records(rig: &Rig, topic: &str) -> Vec<(String, Vec<(String, String)>)> {
                     let (name, value) = header.unwrap();
                     (name.to_owned(), text(value.unwrap_or_default()))
                 });
-                found.push((text(record.value.unwrap()), headers.collect()));
+                found.push((record.value.map_or("none".to_owned(), text), headers.collect()));
                 Ok(())
             });
             each.unwrap();
@@ -122,4 +128,89 @@ async fn records_that_are_no_rows_are_kept_once_each_with_where_they_were() {
         let error = copy(OnError::DeadLetter(topic.to_owned())).check().unwrap_err();
         assert!(error.to_string().contains("cannot be the topic of dead letters"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_no_rows_are_kept_once_each_where_epochs_are_replayed() {
+    let mut rig = rig().await;
+    let statement = copy(OnError::DeadLetter("dead".to_owned()));
+    for life in 1..5_u64 {
+        let id = format!("{{\"id\":{}}}", 10 * life);
+        let poison = format!("neither {life}");
+        // Nothing stops it in good order: what it did since it began is replayed from its journal.
+        for rows in [[id.as_str(), "no json"], [poison.as_str(), id.as_str()]] {
+            let epochs =
+                run_until(&rig, &statement, |progress| progress.is_recovered && progress.lag == 0).await.epochs;
+            rig.produce("orders", 0, &rows).await.unwrap();
+            let progress = run_until(&rig, &statement, |progress| progress.epochs > epochs && progress.lag == 0).await;
+            assert_eq!(progress.undecodable_records, 1, "those of a replay were counted before: {progress:?}");
+        }
+        assert_eq!(records(&rig, "dead").len(), 2 + 2 * usize::try_from(life).unwrap());
+        assert_eq!(ids(&rig).len(), 3 + 2 * usize::try_from(life).unwrap());
+        rig = rig.power_cut(life);
+    }
+    let progress = run_until(&rig, &statement, |progress| progress.is_recovered).await;
+    assert_eq!((progress.epochs, progress.undecodable_records), (9, 0));
+    let kept: Vec<String> = records(&rig, "dead").into_iter().map(|(value, _)| value).collect();
+    let expected = ["no json", r#"{"id":"x"}"#, "no json", "neither 1", "no json", "neither 2", "no json", "neither 3"];
+    assert_eq!(kept[..8], expected);
+    assert_eq!(kept.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_its_topic_of_dead_letters_does_not_take_is_kept_without_its_value() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await;
+    rig.create("copies", 1, &[]).await;
+    rig.create("dead", 1, &[("max.message.bytes", "1000")]).await;
+    let (short, long) = ("x".repeat(300), "y".repeat(1_500));
+    rig.produce("orders", 0, &[&short, &long, RECORDS[0]]).await.unwrap();
+    let statement = copy(OnError::DeadLetter("dead".to_owned()));
+    run_with(&rig, &statement, async || {}).await.0.unwrap();
+    let kept = records(&rig, "dead");
+    assert_eq!(kept.iter().map(|(value, _)| value.as_str()).collect::<Vec<_>>(), [short.as_str(), "none"]);
+    assert_eq!(kept[1].1.last().unwrap(), &("sql.value.dropped".to_owned(), "1500".to_owned()));
+    assert_eq!(kept[1].1[3], ("sql.offset".to_owned(), "1".to_owned()));
+    assert_eq!(ids(&rig), [RECORDS[0]]);
+    // Neither key nor headers of a producer stand in the way.
+    let mut builder = BatchBuilder::new();
+    let header = RecordHeader { key: Str::from("sql.error"), value: Some(Bytes::from("h".repeat(1_200))) };
+    let (key, value) = (Some(long.as_bytes()), Some(&b"no json"[..]));
+    builder.push(&NewRecord { timestamp: super::rig::START_MS, key, value, headers: &[header] });
+    rig.send("orders", 0, builder.finish(), None).await.unwrap();
+    run_with(&rig, &statement, async || {}).await.0.unwrap();
+    let (value, headers) = records(&rig, "dead").pop().unwrap();
+    let dropped: Vec<&str> = headers.iter().filter_map(|(name, _)| name.strip_suffix(".dropped")).collect();
+    assert_eq!((value.as_str(), dropped), ("none", vec!["sql.value", "sql.headers", "sql.key"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_no_rows_take_no_more_memory_than_their_statement_may_have() {
+    let rig = rig().await;
+    let large = "x".repeat(100_000);
+    for _ in 0..4 {
+        rig.produce("orders", 0, &[&large, &large, &large]).await.unwrap();
+    }
+    let run = async |on_error: OnError| {
+        let surroundings = Surroundings { state_size_max: 1 << 20, ..surroundings(&rig) };
+        let (stop, progress) = (Stop::default(), watch::Sender::new(Progress::default()));
+        let statement = copy(on_error);
+        let done = async {
+            while !(progress.borrow().is_recovered && progress.borrow().lag == 0) {
+                tokio::task::yield_now().await;
+            }
+            stop.give();
+            std::future::pending().await
+        };
+        tokio::select! {
+            run = statement.run(&surroundings, &stop, &progress) => run,
+            () = done => unreachable!("it goes on for ever"),
+        }
+    };
+    let error = run(OnError::DeadLetter("dead".to_owned())).await.unwrap_err();
+    assert!(matches!(error, StatementError::DeadLetters { limit: 1_048_576, .. }), "{error}");
+    assert!(error.to_string().contains("`sql.state.bytes.max`"), "{error}");
+    assert_eq!(records(&rig, "dead"), []);
+    run(OnError::Skip).await.unwrap();
+    assert_eq!(ids(&rig).len(), 3);
 }
