@@ -5,6 +5,7 @@ use crate::{
     changes::Changes,
     datagen::Pace,
     epoch::Time,
+    left_out::WithoutValue,
     operator::counted,
     plan::Source,
     snapshot::{Reader, Writer},
@@ -187,9 +188,20 @@ impl Reading {
         self.sources.iter_mut().for_each(|source| source.set_undecoded(undecoded));
     }
 
-    /// Bytes of records that could not be decoded and are kept.
-    pub(crate) const fn poison_size(&self) -> usize {
-        self.poison.size
+    /// Bytes of records that could not be decoded and are kept, and of rows that could not be computed.
+    pub(crate) fn poison_size(&mut self) -> usize {
+        self.poison.size + self.sources.iter_mut().map(|source| source.left_out().size()).sum::<usize>()
+    }
+
+    /// How many rows could not be computed since the last call, and those that are kept.
+    pub(crate) fn take_left_out(&mut self) -> (u64, Vec<WithoutValue>) {
+        let (mut count, mut all) = (0, Vec::new());
+        for source in &mut self.sources {
+            let (more, kept) = source.left_out().take();
+            count += more;
+            all.extend(kept);
+        }
+        (count, all)
     }
 
     /// Records that could not be decoded since the last call.
