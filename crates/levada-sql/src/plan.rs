@@ -3,6 +3,7 @@
 mod expressions;
 mod functions;
 mod names;
+mod rules;
 mod session;
 mod streaming;
 mod temporal;

@@ -268,12 +268,15 @@ fn check_columns(given: &SchemaRef, sink: &Table, wanted: &[usize]) -> Result<()
         let to = sink.schema.field(*place);
         if !can_be_stored(field.data_type(), to.data_type()) {
             let (from, into) = (type_name(field), type_name(to));
-            let message = format!(
-                "column `{}` of the query is {from}, and `{}` of table `{name}` is {into}: CAST({} AS {into})",
-                field.name(),
-                to.name(),
-                field.name(),
-            );
+            let column = field.name();
+            // What the planner named cannot be written.
+            let hint = match column.starts_with("EXPR$") {
+                true => format!("cast it to {into}"),
+                false => format!("CAST({column} AS {into})"),
+            };
+            let to = to.name();
+            let message =
+                format!("column `{column}` of the query is {from}, and `{to}` of table `{name}` is {into}: {hint}");
             return Err(StatementError::Columns(message));
         }
     }

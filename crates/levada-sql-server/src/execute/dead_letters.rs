@@ -29,7 +29,10 @@ impl Service {
             }
         }
         let Some(topic) = sink.topic() else { return Ok(()) };
-        let kept_there = |entry: &StatementEntry| matches!(on_error(&entry.definition.settings), Ok(OnError::DeadLetter(letters)) if letters == topic);
+        let kept_there = |entry: &StatementEntry| {
+            let letters = on_error(&entry.definition.settings);
+            letters.is_ok_and(|letters| letters == OnError::DeadLetter(topic.to_owned()))
+        };
         match catalog.statements.iter().find(|(_, entry)| kept_there(entry)) {
             None => Ok(()),
             Some((statement, _)) => {

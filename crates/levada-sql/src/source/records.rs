@@ -22,7 +22,7 @@ const ROWS_MAX: usize = 8_192;
 /// Bytes that are read of a partition at once.
 const READ_SIZE: usize = 4 << 20;
 
-/// What becomes of a record that cannot be decoded.
+/// What becomes of a record that cannot be decoded, or a row of which an expression has no value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Undecoded {
     /// The statement fails.

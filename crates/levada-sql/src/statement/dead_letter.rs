@@ -1,13 +1,17 @@
 //! Records that are no rows of their table: what becomes of them.
 
 use super::{Statement, StatementError, Surroundings};
-use crate::source::{OWN_HEADERS, Undecoded};
+use crate::{
+    left_out::WithoutValue,
+    query::Rows,
+    source::{OWN_HEADERS, Undecoded},
+};
 use bytes::Bytes;
-use levada_model::{PartitionIndex, Str, TopicName, partition_of_key, record::RecordHeader};
+use levada_model::{PartitionIndex, Str, Timestamp, TopicName, partition_of_key, record::RecordHeader};
 use levada_stream::{Caller, Handle, Output, OutputRecord};
 use std::collections::BTreeMap;
 
-/// What becomes of records that cannot be decoded.
+/// What becomes of records that cannot be decoded, and of rows of which an expression has no value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
     /// The statement fails.
@@ -15,8 +19,8 @@ pub enum OnError {
     Fail,
     /// They are counted and left out.
     Skip,
-    /// They are counted, left out, and written as they are to the topic of this name, with headers that say where they
-    /// were and what is wrong.
+    /// They are counted, left out, and written to the topic of this name: records as they are, with headers that say
+    /// where they were and what is wrong, rows as JSON.
     DeadLetter(String),
 }
 
@@ -77,6 +81,18 @@ impl DeadLetters {
         let output = |(partition, records)| Output { topic: self.topic.clone(), partition, records };
         Ok(by_partition.into_iter().map(output).collect())
     }
+}
+
+/// A row of which an expression has no value, as JSON, with what is wrong.
+pub(super) fn of_row(
+    WithoutValue { row, error }: &WithoutValue,
+    timestamp: Timestamp,
+) -> Result<OutputRecord, StatementError> {
+    let mut rows = Rows::default();
+    rows.append(1, row)?;
+    let value = rows.rows.into_iter().next().map(|(_, row)| row);
+    let header = RecordHeader { key: Str::from("sql.error"), value: Some(Bytes::from(error.clone())) };
+    Ok(OutputRecord { timestamp, key: None, value, headers: vec![header] })
 }
 
 /// A record as its topic takes it: without its value where it is too large, then without its producer's

@@ -1,6 +1,9 @@
 //! Running a [`Statement`].
 
-use super::{Statement, StatementError, dead_letter::DeadLetters};
+use super::{
+    Statement, StatementError,
+    dead_letter::{DeadLetters, of_row},
+};
 use crate::{
     changes::Changes,
     dataflow::Dataflow,
@@ -86,7 +89,7 @@ pub struct Progress {
     pub rows_read: u64,
     /// Rows that came too late.
     pub late_rows: u64,
-    /// Records that could not be decoded, since it was started.
+    /// Records that could not be decoded, and rows that could not be computed, since it was started.
     pub undecodable_records: u64,
     /// Bytes remembered, about.
     pub state_bytes: usize,
@@ -262,7 +265,7 @@ impl Running {
             from.end()?;
         }
         // What is no row was written with its epoch.
-        self.reading.set_undecoded(self.undecoded.again());
+        self.set_undecoded(self.undecoded.again());
         for record in &recovered.epochs {
             let epoch = Epoch::decode(record)?;
             let Self { reading, dataflow, state_size_max, .. } = self;
@@ -276,9 +279,14 @@ impl Running {
             self.epoch = epoch.number;
             self.epochs_since_snapshot += 1;
         }
-        drop(self.reading.take_poison());
-        self.reading.set_undecoded(self.undecoded);
+        drop((self.reading.take_poison(), self.reading.take_left_out(), self.dataflow.take_left_out()));
+        self.set_undecoded(self.undecoded);
         Ok(())
+    }
+
+    fn set_undecoded(&mut self, undecoded: Undecoded) {
+        self.reading.set_undecoded(undecoded);
+        self.dataflow.set_undecoded(undecoded);
     }
 
     /// Ends the epoch: what changes in the sink, and how that is written.
@@ -297,15 +305,21 @@ impl Running {
             reading.next(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
         let Some(Read { cut, time }) = read else { return Ok(false) };
         let (changes, Written { mut outputs, hash, records }) = self.end(&time)?;
-        let remembered = self.dataflow.stats().state_bytes + self.reading.poison_size();
-        if self.reading.poison_size() > 0 && remembered > self.state_size_max {
+        let poison_size = self.reading.poison_size();
+        let remembered = self.dataflow.stats().state_bytes + poison_size;
+        if poison_size > 0 && remembered > self.state_size_max {
             return Err(StatementError::DeadLetters { size: remembered, limit: self.state_size_max });
         }
         let filling = self.filling.as_ref();
         let shown = filling.map(|it| it.next(&changes, remembered, self.state_size_max)).transpose()?;
         let poison = self.reading.take_poison();
+        let left_out = [self.reading.take_left_out(), self.dataflow.take_left_out()];
         if let Some(dead_letters) = &self.dead_letters {
-            outputs.extend(dead_letters.outputs(poison.kept)?);
+            let mut letters = poison.kept;
+            for row in left_out.iter().flat_map(|(_, rows)| rows) {
+                letters.push(of_row(row, time.processing_ms)?);
+            }
+            outputs.extend(dead_letters.outputs(letters)?);
         }
         let epoch = Epoch { number: self.epoch + 1, cut, time, output_hash: hash };
         self.journal.commit(outputs, Bytes::from(epoch.encode())).await?;
@@ -315,7 +329,7 @@ impl Running {
         }
         self.epochs_since_snapshot += 1;
         self.rows_written += records;
-        self.undecodable_records += poison.count;
+        self.undecodable_records += poison.count + left_out.iter().map(|(count, _)| count).sum::<u64>();
         Ok(true)
     }
 

@@ -20,7 +20,8 @@ use tokio::sync::watch;
 const TABLES: &str = "
     CREATE TABLE keyed (k BIGINT, id BIGINT) WITH ('format' = 'json', 'key.format' = 'json', 'key.fields' = 'k');
     CREATE TABLE plain (id BIGINT, offs BIGINT METADATA FROM 'offset') WITH ('topic' = 'orders', 'format' = 'json');
-    CREATE TABLE copies (id BIGINT) WITH ('format' = 'json');";
+    CREATE TABLE copies (id BIGINT) WITH ('format' = 'json');
+    CREATE TABLE named (name STRING, times INT, id AS CAST(name AS BIGINT)) WITH ('format' = 'json');";
 
 fn copy(on_error: OnError) -> Statement {
     Statement { on_error, ..insert("copy", &tables(TABLES), "INSERT INTO copies SELECT id FROM plain WHERE offs >= 0") }
@@ -213,4 +214,45 @@ async fn records_that_are_no_rows_take_no_more_memory_than_their_statement_may_h
     assert_eq!(records(&rig, "dead"), []);
     run(OnError::Skip).await.unwrap();
     assert_eq!(ids(&rig).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_which_an_expression_has_no_value_are_treated_like_records_that_are_no_rows() {
+    let mut rig = Rig::new();
+    for topic in ["named", "copies", "dead"] {
+        rig.create(topic, 1, &[]).await;
+    }
+    let named = |name: &str, times: i64| format!(r#"{{"name":"{name}","times":{times}}}"#);
+    let large = named("7", 20_000_000);
+    let rows = [named("1", 1), named("x", 1), large.clone(), named("4", 2), "no json".to_owned()];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    rig.produce("named", 0, &rows).await.unwrap();
+    // One cannot be computed in the table, one in the query.
+    let sql = "INSERT INTO copies SELECT id FROM named WHERE CHAR_LENGTH(REPEAT(name, times)) > 0";
+    let statement = |name: &str, on_error: OnError| Statement { on_error, ..insert(name, &tables(TABLES), sql) };
+    let error = run_with(&rig, &statement("fails", OnError::Fail), async || {}).await.0.unwrap_err();
+    assert!(error.to_string().contains('x'), "{error}");
+    let (run, progress) = run_with(&rig, &statement("skips", OnError::Skip), async || {}).await;
+    run.unwrap();
+    assert_eq!((ids(&rig), progress.undecodable_records), (vec![r#"{"id":1}"#.into(), r#"{"id":4}"#.into()], 3));
+    let keeps = statement("keeps", OnError::DeadLetter("dead".to_owned()));
+    for life in 0..3_u64 {
+        let is_done = |progress: &Progress| progress.is_recovered && progress.lag == 0 && progress.epochs > life;
+        run_until(&rig, &keeps, is_done).await;
+        let kept = records(&rig, "dead");
+        assert_eq!(kept.len(), if life == 0 { 3 } else { 4 }, "{kept:?}");
+        let value = |at: usize| serde_json::from_str::<serde_json::Value>(&kept[at].0).unwrap();
+        assert_eq!((kept[0].0.as_str(), value(1)["name"].as_str()), ("no json", Some("x")));
+        assert_eq!((value(2)["name"].as_str(), value(2)["times"].as_i64()), (Some("7"), Some(20_000_000)));
+        let [(name, error)] = kept[2].1.as_slice() else { panic!("{kept:?}") };
+        let expected = "REPEAT gives a text of 20000000 bytes, and 16777216 are the most";
+        assert!(name == "sql.error" && error.contains(expected), "{name}: {error}");
+        assert_eq!(ids(&rig).len(), 4);
+        rig = rig.power_cut(life);
+        if life == 0 {
+            rig.produce("named", 0, &[&large]).await.unwrap();
+        } else {
+            rig.produce("named", 0, &["{}"]).await.unwrap();
+        }
+    }
 }
