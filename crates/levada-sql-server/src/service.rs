@@ -7,6 +7,7 @@ use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
     running::{Alive, Running},
+    session::relations::ViewColumns,
 };
 use levada_model::Str;
 use levada_sql::{
@@ -51,6 +52,7 @@ pub struct Service {
     tasks: tokio::sync::Mutex<()>,
     closing: watch::Sender<bool>,
     queries: Arc<Semaphore>,
+    view_columns: Mutex<ViewColumns>,
 }
 
 impl std::fmt::Debug for Service {
@@ -78,6 +80,7 @@ impl Service {
             tasks: tokio::sync::Mutex::default(),
             closing: watch::Sender::new(false),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            view_columns: Mutex::default(),
         });
         let catalog = service.catalog();
         for (name, entry) in &catalog.statements {
@@ -185,6 +188,10 @@ impl Service {
     /// Room for queries.
     pub(crate) const fn queries(&self) -> &Arc<Semaphore> {
         &self.queries
+    }
+
+    pub(crate) const fn view_columns(&self) -> &Mutex<ViewColumns> {
+        &self.view_columns
     }
 
     pub(crate) fn surroundings(&self, caller: &Caller) -> Surroundings {

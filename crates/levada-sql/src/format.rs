@@ -164,6 +164,21 @@ pub fn encoder(format: &Format, fields: &Fields) -> Result<Box<dyn Encoder>, For
     }
 }
 
+/// `unscaled` · 10^−`scale` as digits with a point.
+#[must_use]
+pub fn decimal_text(unscaled: i128, scale: u8) -> String {
+    let mut out = Vec::new();
+    number::write_decimal(unscaled, usize::from(scale), number::Notation::Plain, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Digits with a point or an exponent perhaps, as all digits and how many of them stand behind the point; `None`: it is
+/// no number, or has more than 38.
+#[must_use]
+pub fn decimal_of(text: &str) -> Option<(i128, u8)> {
+    number::parse_whole_decimal(text.as_bytes())
+}
+
 /// A day as text; none where its year has no form.
 pub(crate) fn date_text(days: i32) -> Option<String> {
     let mut out = Vec::new();

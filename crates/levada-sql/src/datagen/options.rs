@@ -296,17 +296,6 @@ fn past_ms(key: &str, text: &str) -> Result<i64, TableError> {
 
 /// A span as Flink's options have it, such as `10 s`; a bare number counts milliseconds.
 fn span_ms(key: &str, text: &str) -> Result<i64, TableError> {
-    let text = text.trim();
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit_ms = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => Some(1),
-        "s" | "sec" | "secs" | "second" | "seconds" => Some(1_000),
-        "m" | "min" | "minute" | "minutes" => Some(60_000),
-        "h" | "hour" | "hours" => Some(3_600_000),
-        "d" | "day" | "days" => Some(86_400_000),
-        _ => None,
-    };
-    let span = number.parse::<i64>().ok().zip(unit_ms).and_then(|(number, unit)| number.checked_mul(unit));
+    let span = levada_model::span_ms(text).and_then(|span| i64::try_from(span).ok());
     span.ok_or_else(|| TableError::Option(format!("`{key}` is a span, as `10 s`, not `{text}`")))
 }

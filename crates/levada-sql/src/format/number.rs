@@ -2,6 +2,9 @@
 
 use std::io::Write as _;
 
+/// Digits of the largest decimal.
+const PRECISION_MAX: u8 = 38;
+
 /// What becomes of digits for which there is no room behind the point.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rounding {
@@ -114,6 +117,15 @@ pub(crate) fn parse_decimal(
         }
     }
     Some(Ok(if parts.is_negative { -value } else { value }))
+}
+
+/// A decimal number with all its digits, and how many of them stand behind the point; `None`: it is no number, or has
+/// more than 38.
+pub(super) fn parse_whole_decimal(text: &[u8]) -> Option<(i128, u8)> {
+    let parts = parts(text)?;
+    let scale = i64::try_from(parts.fraction.len()).ok()?.saturating_sub(parts.exponent).max(0);
+    let scale = u8::try_from(scale).ok().filter(|scale| *scale <= PRECISION_MAX)?;
+    Some((parse_decimal(text, PRECISION_MAX, scale, Rounding::Down)?.ok()?, scale))
 }
 
 /// A floating point number as Java's `Double.parseDouble` takes it, hexadecimal ones left out.
