@@ -142,6 +142,26 @@ fn columns_without_a_name_are_numbered_by_their_places_as_flink_does_it() {
     }
 }
 
+#[test]
+fn columns_without_a_name_can_be_ordered_and_grouped_by() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for (sql, expected) in [
+        ("SELECT DISTINCT one + 1 FROM t ORDER BY one + 1", "2 INT"),
+        ("SELECT COUNT(*) FROM t ORDER BY COUNT(*) DESC", "1 BIGINT"),
+        ("SELECT one + 1, COUNT(*) FROM t GROUP BY one + 1 HAVING COUNT(*) > 0 ORDER BY COUNT(*), one + 1", "2 INT"),
+        ("SELECT one + 1 FROM t GROUP BY 1 ORDER BY 1", "2 INT"),
+        ("SELECT one + 1 FROM t ORDER BY `EXPR$0` LIMIT 1", "2 INT"),
+        ("SELECT one + 1 FROM t WHERE one = (SELECT MAX(one) FROM t) ORDER BY one", "2 INT"),
+        ("SELECT -one FROM t UNION SELECT one FROM t ORDER BY `EXPR$0` LIMIT 1", "-1 INT"),
+        ("SELECT MAX(one) + 1 FROM t WHERE EXISTS (SELECT 1 FROM t)", "2 INT"),
+    ] {
+        let batches = runtime.block_on(planner(vec![one_row()]).batch(&query(sql), &[], 1 << 30));
+        let (_, batches) = batches.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let rows: Vec<String> = batches.iter().filter(|batch| batch.num_rows() > 0).map(shown).collect();
+        assert_eq!(rows, [expected], "{sql}");
+    }
+}
+
 const LTZ: &str = "TO_TIMESTAMP_LTZ(1521528271, 0)";
 
 #[test]
