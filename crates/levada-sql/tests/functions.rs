@@ -18,6 +18,10 @@ use levada_sql::{
 use levada_sql_syntax as syntax;
 use std::sync::Arc;
 
+mod functions {
+    mod names;
+}
+
 fn query(sql: &str) -> Box<ast::Query> {
     let syntax::Statement::Query(query) = syntax::parse_statement(sql).unwrap().statement else { panic!("{sql}") };
     query
@@ -112,33 +116,6 @@ fn expressions_have_flinks_values_and_types() {
         ("NOT (one = 1)", "false BOOLEAN"),
     ] {
         assert_eq!(value(expression), expected, "{expression}");
-    }
-}
-
-#[test]
-fn columns_without_a_name_are_numbered_by_their_places_as_flink_does_it() {
-    for (sql, expected) in [
-        ("SELECT one, CAST(one AS INT) FROM t", vec!["one", "EXPR$1"]),
-        (
-            "SELECT COUNT(*), (t.one), 'a', one AS x, FLOOR(1.5) FROM t GROUP BY one",
-            vec!["EXPR$0", "one", "EXPR$2", "x", "EXPR$4"],
-        ),
-        ("SELECT *, one + 1 FROM t", vec!["one", "nothing", "EXPR$2"]),
-        (
-            "SELECT *, 1 FROM t AS a JOIN (SELECT one AS b, 1 AS c FROM t) AS s ON a.one = s.b",
-            vec!["one", "nothing", "b", "c", "EXPR$4"],
-        ),
-        ("SELECT s.`EXPR$1`, `EXPR$0` FROM (SELECT one + 1, -one FROM t) AS s", vec!["EXPR$1", "EXPR$0"]),
-        ("WITH w AS (SELECT one, 1 FROM t) SELECT *, 2 FROM w", vec!["one", "EXPR$1", "EXPR$2"]),
-        ("SELECT one + 1 FROM t UNION ALL SELECT one FROM t", vec!["EXPR$0"]),
-        ("SELECT one FROM t WHERE one IN (SELECT one + 1 FROM t)", vec!["one"]),
-    ] {
-        let plan = planner(Vec::new()).logical(&query(sql)).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let names: Vec<&String> = plan.schema().fields().iter().map(|field| field.name()).collect();
-        assert_eq!(names, expected, "{sql}");
-        let plan = planner(Vec::new()).streaming(&query(sql)).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let names: Vec<&String> = plan.schema.fields().iter().map(|field| field.name()).collect();
-        assert_eq!(names, expected, "{sql}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Names of columns that a query leaves without one: `EXPR$n`, by their places from 0 on, as Flink has it.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    TableFactor, TableWithJoins, VisitMut as _, VisitorMut,
+    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select,
+    SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut as _, VisitorMut,
 };
 use std::{collections::BTreeMap, convert::Infallible, ops::ControlFlow};
 
@@ -33,6 +33,11 @@ impl VisitorMut for Naming<'_> {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Infallible> {
+        order_by_names(query);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Infallible> {
         let all = self.of_all(&select.from);
         let mut place = 0;
@@ -48,6 +53,24 @@ impl VisitorMut for Naming<'_> {
             place += self.of_item(item, all).unwrap_or(1);
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Where each row is to come once, it is ordered by columns of the answer: what is written as such a column is one.
+fn order_by_names(query: &mut Query) {
+    let SetExpr::Select(select) = &*query.body else { return };
+    let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = &mut query.order_by else { return };
+    if select.distinct.is_none() {
+        return;
+    }
+    for by in order {
+        let named = select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if *expr == by.expr => Some(alias.clone()),
+            _ => None,
+        });
+        if let Some(name) = named {
+            by.expr = Expr::Identifier(name);
+        }
     }
 }
 

@@ -83,7 +83,7 @@ async fn a_key_that_is_none_takes_its_record_with_it() {
 fn records(rig: &Rig, topic: &str) -> Vec<(String, Vec<(String, String)>)> {
     let inputs = rig.handle.inputs(&caller(), &[TopicName::new(topic).unwrap()]).unwrap();
     let (cut, mut found) = (inputs.cut(&[]).unwrap(), Vec::new());
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut next = 0;
     while next < cut[0] {
         let read = inputs.read(0, next, cut[0], 1 << 20).unwrap();
@@ -254,5 +254,37 @@ async fn rows_of_which_an_expression_has_no_value_are_treated_like_records_that_
         } else {
             rig.produce("named", 0, &["{}"]).await.unwrap();
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_size_of_dead_letters_their_topic_takes_them_also_compressed() {
+    let rig = Rig::new();
+    rig.create("orders", 1, &[]).await;
+    rig.create("copies", 1, &[]).await;
+    // What cannot be compressed.
+    let mut state = 7_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    })
+    .take(2_000)
+    .collect();
+    for size in (1_400..2_000).step_by(3) {
+        let mut builder = BatchBuilder::new();
+        let value = Some(&noise[..size]);
+        builder.push(&NewRecord { timestamp: super::rig::START_MS, key: None, value, headers: &[] });
+        rig.send("orders", 0, builder.finish(), None).await.unwrap();
+    }
+    for compression in ["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"] {
+        let topic = format!("dead-{compression}");
+        rig.create(&topic, 1, &[("max.message.bytes", "2000"), ("compression.type", compression)]).await;
+        let keeps = copy(OnError::DeadLetter(topic.clone()));
+        run_with(&rig, &Statement { name: topic.clone(), ..keeps }, async || {}).await.0.unwrap();
+        let kept = records(&rig, &topic);
+        assert_eq!(kept.len(), 200, "{compression}");
+        let whole =
+            kept.iter().filter(|(_, headers)| headers.iter().all(|(name, _)| name != "sql.value.dropped")).count();
+        assert!((60..180).contains(&whole), "{compression}: {whole} have their value");
     }
 }
