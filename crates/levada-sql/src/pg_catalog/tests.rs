@@ -186,6 +186,9 @@ fn chains_are_refused_before_anything_walks_along_them() {
     }
     let sum = format!("SELECT 1{} AS a FROM pg_am LIMIT 1", "+1".repeat(200));
     assert_eq!(rows(&sum), ["201"]);
+    // Spaces, comments and texts make no chain.
+    let long = format!("SELECT{}E'x' AS a /* {} */ FROM pg_am LIMIT 1", "\n ".repeat(1_000), "+".repeat(1_000));
+    assert_eq!(rows(&long), ["x"]);
     let tables = format!("SELECT 1 FROM pg_am{}", ", pg_am".repeat(2_000));
     assert!(refusal(&tables).contains("more than 64 tables"));
 }
