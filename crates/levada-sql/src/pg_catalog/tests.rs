@@ -276,6 +276,9 @@ fn a_query_as_a_value_is_what_it_says_or_refused() {
     let chained = "SELECT (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = \
                    i.indrelid) FROM pg_index i";
     assert_eq!(rows(chained), ["public"]);
+    let qualified = "SELECT (SELECT pg_catalog.pg_type.typname FROM pg_catalog.pg_type WHERE pg_catalog.pg_type.oid = \
+                     pg_catalog.pg_attribute.atttypid) FROM pg_catalog.pg_attribute WHERE attname = 'fare'";
+    assert_eq!(rows(qualified), ["numeric"]);
     // No row of it is there, whatever is beside it.
     assert_eq!(
         rows(
