@@ -14,7 +14,7 @@ pub use oids::{PgType, oid, pg_type};
 use crate::{
     StatementError,
     answer::Answer,
-    plan::{PlanError, collected},
+    plan::{PlanError, collected, growth},
     query::{Column, columns},
     types::{Item, Type},
     value::{self, Signature, Value},
@@ -298,7 +298,9 @@ async fn plan(
     context: &SessionContext,
     statement: datafusion::sql::sqlparser::ast::Statement,
 ) -> Result<LogicalPlan, PlanError> {
-    Ok(context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await?)
+    let plan = context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await?;
+    growth::check(&plan)?;
+    Ok(plan)
 }
 
 /// A plan whose columns all have types that are shown.

@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 /// A connection without traffic for this long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
+/// What queries nest is bounded; what the planner takes of it for each level is not ours to say.
+const STACK_SIZE: usize = 8 << 20;
+
 /// Streaming SQL at work.
 pub(super) struct Sql {
     pub(super) address: SocketAddr,
@@ -70,7 +73,8 @@ pub(super) async fn start(
     // processors, so that whoever wants to stop one is heard.
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) + 2;
     let mut threads_of_sql = tokio::runtime::Builder::new_multi_thread();
-    let runtime = threads_of_sql.worker_threads(threads).thread_name("levada-sql").enable_all().build();
+    threads_of_sql.worker_threads(threads).thread_name("levada-sql").thread_stack_size(STACK_SIZE);
+    let runtime = threads_of_sql.enable_all().build();
     let runtime = runtime.context("cannot start the threads of SQL")?;
     let (on, spawned) = (runtime.handle().clone(), tasks.clone());
     let parts = Parts {
