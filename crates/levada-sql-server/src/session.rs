@@ -78,11 +78,11 @@ impl Session {
         let nothing = Described { parameters: Vec::new(), columns: None };
         match &parsed.statement {
             Statement::Query(query) => {
-                let Signature { parameters, columns } = self.of_query(query.clone(), given)?;
+                let Signature { parameters, columns } = self.of_query(query.clone(), given).await?;
                 Ok(Described { parameters, columns: Some(columns) })
             }
             Statement::Insert(insert) => {
-                let Signature { parameters, .. } = self.of_query(insert.query.clone(), given)?;
+                let Signature { parameters, .. } = self.of_query(insert.query.clone(), given).await?;
                 Ok(Described { parameters, ..nothing })
             }
             // What they show is quickly had, and changes nothing.
@@ -99,7 +99,8 @@ impl Session {
         }
     }
 
-    fn of_query(&self, query: Box<ast::Query>, given: &[Option<Type>]) -> Result<Signature, Refusal> {
+    async fn of_query(&self, query: Box<ast::Query>, given: &[Option<Type>]) -> Result<Signature, Refusal> {
+        self.service.settled().await;
         Ok(self.service.query_of(query, &self.caller)?.signature(given)?)
     }
 

@@ -28,6 +28,7 @@ pub mod table;
 pub mod types;
 mod value;
 pub mod view;
+mod writers;
 
 pub use answer::{Answer, Cell};
 pub use dataflow::RunError;
@@ -36,3 +37,4 @@ pub use statement::{Statement, StatementError};
 pub use table::Table;
 pub use value::{Signature, Value};
 pub use view::View;
+pub use writers::{WriterError, Writers};

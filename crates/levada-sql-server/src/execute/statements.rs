@@ -37,21 +37,32 @@ impl Service {
                 self.handle().drop_journal(name).await?;
             }
             let definition = self.definition(text, caller)?;
-            let kept = settings.kept();
-            created.push((
-                name.clone(),
-                insert,
-                Definition { state: Some(State::Running), settings: kept, ..definition },
-            ));
+            let (state, settings) = (Some(State::Running), settings.kept());
+            let topics = self.kept_for(&insert, &self.catalog(), caller)?;
+            created.push((name.clone(), insert, Definition { state, settings, topics, ..definition }));
+        }
+        let checked = |catalog: &Catalog, (name, insert, definition): &(String, Insert, Definition)| {
+            let (sink, at) = named(&insert.table)?;
+            check_new_statement(catalog, name)?;
+            check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
+            let statement = self.statement(name, insert, catalog, (caller, Some(&definition.topics)))?;
+            let statement = Statement { on_error: on_error.clone(), ..statement };
+            statement.check()?;
+            Ok::<_, Refusal>(statement)
+        };
+        let catalog = self.catalog();
+        let statements = created.iter().map(|created| checked(&catalog, created)).collect::<Result<Vec<_>, _>>()?;
+        // Nothing is registered for statements that are refused.
+        for ((_, insert, definition), statement) in created.iter_mut().zip(&statements) {
+            let writers = statement.writers(&self.surroundings(caller)).await;
+            let at = named(&insert.table)?.1;
+            definition.schemas = writers.map_err(|error| Refusal::from(error).at(at))?.into();
         }
         let decide = |catalog: &Catalog| {
             let mut records = Vec::with_capacity(created.len());
-            for (name, insert, definition) in created {
-                let (sink, at) = named(&insert.table)?;
-                check_new_statement(catalog, &name)?;
-                check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
-                let statement = self.statement(&name, &insert, catalog, caller)?;
-                Statement { on_error: on_error.clone(), ..statement }.check()?;
+            for created in created {
+                checked(catalog, &created)?;
+                let (name, _, definition) = created;
                 records.push(Record { key: Key { kind: Kind::Statement, name }, value: Some(definition) });
             }
             Ok(records)

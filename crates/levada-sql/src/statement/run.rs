@@ -5,6 +5,7 @@ use crate::{
     changes::Changes,
     dataflow::Dataflow,
     epoch::{Epoch, Time},
+    format::SchemaSource,
     operator::counted,
     plan::Plan,
     reading::{Read, Reading},
@@ -111,6 +112,8 @@ pub struct Surroundings {
     pub sleep: Sleep,
     /// The most bytes that it may remember.
     pub state_size_max: usize,
+    /// Where schemas come from, if there is a registry.
+    pub schemas: Option<Arc<dyn SchemaSource>>,
 }
 
 impl Statement {
@@ -227,7 +230,7 @@ impl Running {
         let mut reading = Reading::open(&sources, &statement.tables, surroundings)?;
         reading.set_undecoded(statement.on_error.undecoded());
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
-        let sink = Sink::open(Arc::clone(&statement.sink), surroundings, is_append_only)?;
+        let sink = Sink::open(Arc::clone(&statement.sink), statement.writers, surroundings, is_append_only)?;
         let dead_letters = DeadLetters::open(statement, surroundings)?;
         let target = Target { table: Arc::clone(&statement.sink), wanted: statement.wanted_columns()? };
         let running = Self {
