@@ -62,10 +62,9 @@ async fn read(rig: &Rig, topic: &str) -> Vec<(i32, Value)> {
     let inputs = rig.handle().inputs(&caller(), &[TopicName::new(topic).unwrap()]).unwrap();
     let cut = inputs.cut(&[]).unwrap();
     let mut read = Vec::new();
-    for partition in 0..inputs.partitions().len() {
-        let mut next = inputs.start()[partition];
-        while next < cut[partition] {
-            let stretch = inputs.read(partition, next, cut[partition], 1 << 20).unwrap();
+    for (partition, (mut next, end)) in inputs.start().into_iter().zip(cut).enumerate() {
+        while next < end {
+            let stretch = inputs.read(partition, next, end, 1 << 20).unwrap();
             for batch in &stretch.batches {
                 let opened = batch.open().unwrap();
                 let mut take = |_, _, record: levada_model::record::RecordSlice<'_>| {
@@ -314,8 +313,8 @@ async fn protobuf_and_json_are_read_and_written_with_the_latest_schema_of_the_su
         rig.base().create(&topic, 1, &[]).await;
         let known = Known::registered(&rig, &format!("{topic}-value"), schema_type, text).await;
         produce(&rig, &topic, None, Some(&known.bytes(&json!({ "page": "/", "times": 3 })))).await;
-        let expected = json!({ "page": "/", "times": 3 });
-        assert_eq!(rig.rows(&format!("SELECT page, times FROM `{topic}`")).await, [expected.clone()]);
+        let expected = [json!({ "page": "/", "times": 3 })];
+        assert_eq!(rig.rows(&format!("SELECT page, times FROM `{topic}`")).await, expected);
         rig.sql(&format!("CREATE TABLE `{to}` (page STRING, times BIGINT) WITH ('format' = '{format}')")).await;
         let insert = format!("INSERT INTO `{to}` SELECT page, times FROM `{topic}`");
         let (status, error) = rig.refused(&insert).await;
@@ -327,7 +326,7 @@ async fn protobuf_and_json_are_read_and_written_with_the_latest_schema_of_the_su
         let times = if format == "protobuf" { json!("3") } else { json!(3) };
         let shown = json!({ "page": "/", "times": times });
         rig.wait(async || read(&rig, &to).await == [(written.id, shown.clone())]).await;
-        assert_eq!(rig.rows(&format!("SELECT page, times FROM `{to}`")).await, [expected]);
+        assert_eq!(rig.rows(&format!("SELECT page, times FROM `{to}`")).await, expected);
         rig.sql(&format!(
             "CREATE TABLE `odd-{format}` (page STRING, odd INT) WITH ('topic' = '{to}', 'format' = '{format}')"
         ))
@@ -421,4 +420,22 @@ async fn no_record_is_left_out_because_the_registry_does_not_answer_yet() {
     rig.wait(async || !read(&rig, "copies").await.is_empty()).await;
     assert_eq!(rig.statement("copy").await["undecodable_records"], 1);
     assert_eq!(read(&rig, "copies").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_statement_that_kept_no_tables_reads_topics_as_bytes_that_only_come() {
+    let rig = Rig::new().await;
+    rig.base().create("kept", 1, &[("cleanup.policy", "compact")]).await;
+    rig.sql("CREATE TABLE copies (val BYTES) WITH ('format' = 'json')").await;
+    // As it was written before there were other columns.
+    let key = r#"{"kind":"statement","name":"old"}"#;
+    let value = r#"{"sql":"INSERT INTO copies SELECT val FROM kept","owner":"User:ANONYMOUS","created_ms":1,"state":"running"}"#;
+    rig.handle().catalog().unwrap().write(vec![(key.into(), Some(value.into()))]).await.unwrap();
+    Known::registered(&rig, "kept-value", SchemaType::Avro, ORDER_1).await;
+    let rig = rig.after_kill().await;
+    for value in [&b"1"[..], b"2"] {
+        produce(&rig, "kept", Some(b"key"), Some(value)).await;
+    }
+    rig.wait(async || rig.values("copies").len() == 2).await;
+    assert_eq!(rig.statement("old").await["state"], "running");
 }
