@@ -439,3 +439,28 @@ async fn a_statement_that_kept_no_tables_reads_topics_as_bytes_that_only_come() 
     rig.wait(async || rig.values("copies").len() == 2).await;
     assert_eq!(rig.statement("old").await["state"], "running");
 }
+
+#[tokio::test]
+async fn a_statement_that_needs_the_registry_fails_where_that_is_off_and_goes_on_where_it_is_there_again() {
+    let rig = Rig::new().await;
+    rig.base().create("orders", 1, &[]).await;
+    let known = Known::registered(&rig, "orders-value", SchemaType::Avro, ORDER_1).await;
+    rig.sql("CREATE TABLE copies (id BIGINT) WITH ('format' = 'avro-confluent')").await;
+    rig.sql("SET 'pipeline.name' = 'copy'; INSERT INTO copies SELECT id FROM orders").await;
+    produce(&rig, "orders", None, Some(&known.bytes(&json!({ "id": 1 })))).await;
+    rig.wait(async || read(&rig, "copies").await.len() == 1).await;
+    rig.service.close().await;
+    rig.base().broker.close();
+    rig.base().store.close();
+    let rig = Rig::asking(rig.base().disk.restart(), |_| None).await;
+    rig.wait(async || rig.statement("copy").await["state"] == "failed").await;
+    let error = rig.statement("copy").await["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("needs the schema registry, which is off"), "{error}");
+    let (status, refused) = rig.refused("SELECT * FROM copies").await;
+    assert_eq!((status, refused["message"].as_str()), (400, Some(error.as_str())));
+    produce(&rig, "orders", None, Some(&known.bytes(&json!({ "id": 2 })))).await;
+    let rig = rig.after_kill().await;
+    rig.sql("START STATEMENT copy").await;
+    rig.wait(async || read(&rig, "copies").await.len() == 2).await;
+    assert_eq!(rig.rows("SELECT id FROM copies").await, [json!({ "id": 1 }), json!({ "id": 2 })]);
+}
