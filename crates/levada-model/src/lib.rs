@@ -16,6 +16,7 @@ pub mod reader;
 pub mod record;
 pub mod rng;
 pub mod schema_id;
+mod span;
 mod str;
 pub mod writer;
 
@@ -28,4 +29,5 @@ pub use marker::{Marker, Outcome};
 pub use nearest::{distance, nearest};
 pub use partition::partition_of_key;
 pub use rng::{Rng, SeededRng};
+pub use span::span_ms;
 pub use str::Str;

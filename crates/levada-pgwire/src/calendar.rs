@@ -144,7 +144,8 @@ pub(crate) fn time(text: &str) -> Option<i64> {
     let micros = reading.time()?;
     reading.zone()?;
     reading.end()?;
-    Some(micros)
+    // Midnight at the end of a day is the next day's.
+    Some(micros).filter(|micros| *micros < MICROS_OF_DAY)
 }
 
 /// Microseconds since 1970 of a text: of a moment in UTC where no zone is named, otherwise without regard to zones.
@@ -185,6 +186,7 @@ mod tests {
         assert_eq!(timestamp("2024-03-10 12:30:45.5+02", false), timestamp("2024-03-10 12:30:45.500000", false));
         assert_eq!(timestamp_text(-1, false), "1969-12-31 23:59:59.999999");
         assert_eq!(timestamp("2024-03-10", false), timestamp("2024-03-10 00:00", false));
+        assert_eq!(timestamp("2024-03-10 24:00", false), timestamp("2024-03-11", false));
         for wrong in ["", "2024", "2024-03-10 25:00", "2024-03-10 10:61", "2024-03-10 10:00 x", "now"] {
             assert_eq!(timestamp(wrong, true), None, "{wrong}");
         }

@@ -3,7 +3,7 @@
 use levada_model::Rng;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// Who can be cancelled, by number.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Cancels {
 #[derive(Debug, Default)]
 struct Known {
     last: i32,
-    entries: BTreeMap<i32, (i32, Arc<Notify>)>,
+    entries: BTreeMap<i32, (i32, watch::Sender<u64>)>,
 }
 
 /// A connection that can be cancelled, for as long as this is kept.
@@ -22,7 +22,8 @@ struct Known {
 pub(crate) struct Entry {
     pub(crate) backend: i32,
     pub(crate) secret: i32,
-    pub(crate) cancel: Arc<Notify>,
+    /// How often it was asked for.
+    pub(crate) cancel: watch::Receiver<u64>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -37,7 +38,7 @@ impl Cancels {
     pub(crate) fn enter(&self, rng: &dyn Rng) -> Entry {
         let mut bytes = [0; 4];
         rng.fill(&mut bytes);
-        let (secret, cancel) = (i32::from_le_bytes(bytes), Arc::new(Notify::new()));
+        let (secret, (tell, cancel)) = (i32::from_le_bytes(bytes), watch::channel(0));
         let mut known = self.known.lock();
         let mut backend = known.last;
         loop {
@@ -47,7 +48,7 @@ impl Cancels {
             }
         }
         known.last = backend;
-        known.entries.insert(backend, (secret, Arc::clone(&cancel)));
+        known.entries.insert(backend, (secret, tell));
         drop(known);
         Entry { backend, secret, cancel, known: Arc::clone(&self.known) }
     }
@@ -58,7 +59,7 @@ impl Cancels {
         if let Some((known_secret, cancel)) = known.entries.get(&backend)
             && *known_secret == secret
         {
-            cancel.notify_waiters();
+            cancel.send_modify(|times| *times += 1);
         }
     }
 }

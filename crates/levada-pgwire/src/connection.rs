@@ -1,26 +1,26 @@
 //! [`Connection`]: one client, from its first question to its last.
 
 use crate::{
+    budget::Budget,
     cancel::Entry,
     encode::Row,
-    extended::{Portal, Prepared},
+    extended::Prepared,
     out::Transaction,
+    portals::Portals,
     problem::{Problem, Severity},
     settings::Settings,
     startup::Started,
-    wire::{Io, Message, WireError},
+    stop::Stop,
+    wire::{Io, Message, SEND_SIZE, WireError},
 };
 use bytes::BufMut as _;
 use levada_sql::{Answer, Cell, StatementError};
 use levada_sql_server::{Refusal, Session};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::sync::Notify;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::time::{Instant, sleep_until};
 
-/// Rows that are written before it is looked whether they are to be sent.
+/// Rows that are written before it is looked whether the statement is stopped.
 const ROWS_AT_ONCE: usize = 64;
-
-/// Rows that nobody fetches for so long are given up: they take room that others wait for.
-const PORTAL_IDLE_MAX: Duration = Duration::from_secs(300);
 
 /// See the module.
 pub(crate) struct Connection {
@@ -30,10 +30,11 @@ pub(crate) struct Connection {
     pub(crate) user: String,
     pub(crate) database: String,
     pub(crate) backend: i32,
-    pub(crate) cancel: Arc<Notify>,
+    pub(crate) stop: Stop,
+    pub(crate) budget: Budget,
     pub(crate) transaction: Transaction,
     pub(crate) prepared: BTreeMap<String, Arc<Prepared>>,
-    pub(crate) portals: BTreeMap<String, Portal>,
+    pub(crate) portals: Portals,
 }
 
 /// Why an answer was not given wholly.
@@ -56,13 +57,21 @@ impl From<WireError> for Broken {
     }
 }
 
-/// A row that could not be written.
-struct Unwritten(Problem);
+/// Why no further row is written.
+enum Unwritten {
+    Problem(Problem),
+    /// First, what there is has to be sent.
+    Full,
+}
 
 impl From<StatementError> for Unwritten {
     fn from(error: StatementError) -> Self {
-        Self(Problem::refused(Refusal::from(error), "", 0))
+        Self::Problem(Problem::refused(Refusal::from(error), "", 0))
     }
+}
+
+fn shutting_down() -> Problem {
+    Problem::fatal("57P01", "the server is shutting down")
 }
 
 impl Connection {
@@ -76,10 +85,11 @@ impl Connection {
             user,
             database,
             backend: entry.backend,
-            cancel: Arc::clone(&entry.cancel),
+            stop: Stop::new(entry.cancel.clone()),
+            budget: Budget::default(),
             transaction: Transaction::default(),
             prepared: BTreeMap::new(),
-            portals: BTreeMap::new(),
+            portals: Portals::default(),
         }
     }
 
@@ -101,21 +111,19 @@ impl Connection {
         // After an error of the extended protocol all is passed over up to its end.
         let mut is_skipping = false;
         loop {
-            let holds_rows = self.portals.values().any(Portal::holds_rows);
+            self.portals.forget(Instant::now());
+            let end = self.portals.end();
             let forgotten = async {
-                match holds_rows {
-                    true => tokio::time::sleep(PORTAL_IDLE_MAX).await,
-                    false => std::future::pending().await,
+                match end {
+                    Some(end) => sleep_until(end).await,
+                    None => std::future::pending().await,
                 }
             };
             let message = tokio::select! {
                 message = self.io.message() => message,
-                () = forgotten => {
-                    self.portals.retain(|_, portal| !portal.holds_rows());
-                    continue;
-                }
+                () = forgotten => continue,
                 () = &mut closed => {
-                    self.io.out.problem(&Problem::fatal("57P01", "the server is shutting down"));
+                    self.io.out.problem(&shutting_down());
                     return self.io.flush().await;
                 }
             };
@@ -173,6 +181,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Waits for something that may be stopped: on demand, or because it takes too long, or nobody is there any more.
+    pub(crate) async fn stoppable<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Broken> {
+        let session = self.session.clone();
+        tokio::select! {
+            done = work => Ok(done),
+            problem = self.stop.reason() => Err(problem.into()),
+            () = self.io.gone() => Err(WireError::Gone.into()),
+            () = session.closed() => Err(shutting_down().into()),
+        }
+    }
+
     /// Tells of an error, which the transaction does not survive.
     pub(crate) fn failed(&mut self, problem: &Problem) {
         self.io.out.problem(problem);
@@ -186,13 +205,32 @@ impl Connection {
         let end = from.saturating_add(count).min(answer.row_count());
         let mut at = from;
         while at < end {
-            let some = ROWS_AT_ONCE.min(end - at);
+            self.stop.check()?;
+            let mut written = 0;
             let out = &mut self.io.out;
-            let mut take = |cells: &[Cell<'_>]| row.write(cells, out).map_err(Unwritten);
-            answer.each(at, some, &mut take).map_err(|Unwritten(problem)| problem)?;
-            at += some;
-            self.io.flush_much().await?;
+            let mut take = |cells: &[Cell<'_>]| {
+                row.write(cells, out).map_err(Unwritten::Problem)?;
+                written += 1;
+                if out.bytes.len() < SEND_SIZE { Ok(()) } else { Err(Unwritten::Full) }
+            };
+            match answer.each(at, ROWS_AT_ONCE.min(end - at), &mut take) {
+                Ok(()) | Err(Unwritten::Full) => at += written,
+                Err(Unwritten::Problem(problem)) => return Err(problem.into()),
+            }
+            if self.io.out.bytes.len() >= SEND_SIZE {
+                self.send().await?;
+            }
         }
         Ok(())
+    }
+
+    /// Sends what is gathered of a statement, unless it is stopped.
+    async fn send(&mut self) -> Result<(), Broken> {
+        let session = self.session.clone();
+        tokio::select! {
+            sent = self.io.flush() => Ok(sent?),
+            problem = self.stop.reason() => Err(problem.into()),
+            () = session.closed() => Err(shutting_down().into()),
+        }
     }
 }

@@ -11,10 +11,15 @@ use levada_sql::{Value, pg_catalog::oid, types::Type};
 /// Digits that a decimal of nobody knows which has.
 const DECIMAL: Type = Type::Decimal { precision: 38, scale: 18 };
 
+/// Whether a client says nothing of a parameter by that.
+pub(crate) const fn is_unknown(oid: u32) -> bool {
+    matches!(oid, 0 | oid::UNKNOWN)
+}
+
 /// The type that a client gives a parameter; none where it gives none.
 pub(crate) fn type_of(oid: u32, number: usize) -> Result<Option<Type>, Problem> {
     Ok(Some(match oid {
-        0 | oid::UNKNOWN => return Ok(None),
+        unknown if is_unknown(unknown) => return Ok(None),
         oid::BOOL => Type::Boolean,
         oid::INT2 => Type::SmallInt,
         oid::INT4 => Type::Int,
@@ -151,7 +156,7 @@ fn of_binary(bytes: &[u8], of: &Type, oid: u32) -> Option<Value> {
             let days = i32::from_be_bytes(bytes.try_into().ok()?);
             Value::Date(days.checked_add(DAYS_TO_2000)?)
         }
-        Type::Time(_) => Value::Time(eight().filter(|micros| (0..=MICROS_OF_DAY).contains(micros))?),
+        Type::Time(_) => Value::Time(eight().filter(|micros| (0..MICROS_OF_DAY).contains(micros))?),
         Type::Timestamp(_) => Value::Timestamp(eight()?.checked_add(MICROS_TO_2000)?),
         Type::TimestampLtz(_) => Value::TimestampLtz(eight()?.checked_add(MICROS_TO_2000)?),
         Type::Array(_) | Type::Map(..) | Type::Row(_) => return None,
@@ -172,6 +177,8 @@ mod tests {
         assert_eq!(read("\\x00fF", Type::Bytes).unwrap(), Value::Bytes(vec![0, 255]));
         assert_eq!(read("a\\\\\\001", Type::Bytes).unwrap(), Value::Bytes(vec![b'a', b'\\', 1]));
         assert_eq!(read("1970-01-02", Type::Date).unwrap(), Value::Date(1));
+        assert_eq!(read("23:59:59.999999", Type::Time(6)).unwrap(), Value::Time(MICROS_OF_DAY - 1));
+        assert_eq!(read("24:00:00", Type::Time(6)).unwrap_err().code, "22P02");
         assert_eq!(read("70000", Type::SmallInt).unwrap_err().code, "22P02");
         assert_eq!(value(None, &Type::Int, 0, Format::Text, 1).unwrap(), Value::Null(Type::Int));
     }
@@ -185,6 +192,7 @@ mod tests {
             read(&[0; 8], Type::TimestampLtz(6), oid::TIMESTAMPTZ).unwrap(),
             Value::TimestampLtz(MICROS_TO_2000)
         );
+        assert_eq!(read(&MICROS_OF_DAY.to_be_bytes(), Type::Time(6), oid::TIME).unwrap_err().code, "22P03");
         assert_eq!(read(&[0; 3], Type::Int, oid::INT4).unwrap_err().code, "22P03");
         assert_eq!(read(&[2], Type::Boolean, oid::BOOL).unwrap_err().code, "22P03");
         assert_eq!(type_of(1007, 3).unwrap_err().code, "0A000");

@@ -1,23 +1,24 @@
 //! The extended way to ask: a statement is prepared once, and carried out with values, in text or in binary.
 
 use crate::{
+    budget::Held,
     connection::{Broken, Connection},
     decode,
     encode::Row,
     out::Formats,
+    portals::{Open, Portal, State},
     problem::Problem,
-    run::{Came, Parameters, Statement, Tag, cut},
+    run::{Came, Parameters, Statement, cut},
     simple::several,
     wire::{Bind, Target},
 };
-use levada_sql::{Answer, Value, pg_catalog::pg_type, query::Column, types::Type};
-use levada_sql_server::{Described, Room};
-use std::sync::Arc;
+use levada_sql::{Value, pg_catalog::pg_type, query::Column, types::Type};
+use levada_sql_server::Described;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::time::Instant;
 
 /// Prepared statements of one connection.
 const PREPARED_MAX: usize = 1_000;
-/// Portals of one connection.
-const PORTALS_MAX: usize = 100;
 
 /// A statement that was prepared.
 #[derive(Debug)]
@@ -28,32 +29,27 @@ pub(crate) struct Prepared {
     oids: Vec<u32>,
     types: Vec<Type>,
     columns: Option<Vec<Column>>,
+    /// What it takes.
+    _held: Option<Held>,
 }
 
-/// A prepared statement with its values.
-pub(crate) struct Portal {
-    prepared: Arc<Prepared>,
-    values: Vec<Value>,
-    results: Formats,
-    state: State,
+impl Prepared {
+    /// Of an empty text.
+    pub(crate) const fn empty() -> Self {
+        Self { statement: None, oids: Vec::new(), types: Vec::new(), columns: None, _held: None }
+    }
 }
 
-enum State {
-    Bound,
-    /// Some rows are to come.
-    Open {
-        answer: Answer,
-        room: Option<Room>,
-        next: usize,
-        tag: Tag,
-    },
-    Done,
-}
-
-impl Portal {
-    /// Whether rows of it are to come.
-    pub(crate) fn holds_rows(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+/// Refuses a parameter that stands nowhere, and of which nobody says what it is.
+fn check_parameters(used: &BTreeSet<usize>, oids: &[u32]) -> Result<(), Problem> {
+    let last = used.last().copied().unwrap_or(0);
+    let is_given = |number: usize| oids.get(number - 1).is_some_and(|oid| !decode::is_unknown(*oid));
+    match (1..=last).find(|number| !used.contains(number) && !is_given(*number)) {
+        Some(number) => {
+            let problem = Problem::new("42P18", format!("nothing says what type parameter ${number} has"));
+            Err(problem.with_hint("count parameters from $1 on"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -66,16 +62,21 @@ impl Connection {
             let problem = Problem::new("53000", format!("there are {PREPARED_MAX} prepared statements already"));
             return Err(problem.with_hint("DEALLOCATE some").into());
         }
+        if name.is_empty() {
+            self.prepared.remove(&name);
+        }
         let mut fragments = cut(sql)?.into_iter();
         let (first, second) = (fragments.next(), fragments.next());
         if second.is_some() {
             return Err(several().into());
         }
         let prepared = match first {
-            None => Prepared { statement: None, oids: Vec::new(), types: Vec::new(), columns: None },
+            None => Prepared::empty(),
             Some(fragment) => {
                 let statement = Statement::read(fragment, sql, Parameters::Allowed)?;
-                self.prepared_of(statement, &oids).await?
+                let size = name.len() + statement.size() + oids.len() * size_of::<(u32, Type)>();
+                let held = self.budget.take(size)?;
+                Prepared { _held: Some(held), ..self.prepared_of(statement, &oids).await? }
             }
         };
         self.prepared.insert(name, Arc::new(prepared));
@@ -83,8 +84,9 @@ impl Connection {
         Ok(())
     }
 
-    async fn prepared_of(&self, statement: Statement, oids: &[u32]) -> Result<Prepared, Problem> {
+    async fn prepared_of(&mut self, statement: Statement, oids: &[u32]) -> Result<Prepared, Broken> {
         self.check(&statement)?;
+        check_parameters(statement.parameters(), oids)?;
         let given = oids.iter().enumerate().map(|(at, oid)| decode::type_of(*oid, at + 1));
         let given = given.collect::<Result<Vec<_>, Problem>>()?;
         let Described { parameters: types, columns } = self.describe(&statement, given.clone()).await?;
@@ -93,7 +95,7 @@ impl Connection {
             _ => pg_type(of).oid,
         };
         let oids = types.iter().enumerate().map(told).collect();
-        Ok(Prepared { statement: Some(statement), oids, types, columns })
+        Ok(Prepared { statement: Some(statement), oids, types, columns, _held: None })
     }
 
     fn prepared_named(&self, name: &str) -> Result<&Arc<Prepared>, Problem> {
@@ -104,12 +106,7 @@ impl Connection {
     pub(crate) fn bind(&mut self, bind: Bind) -> Result<(), Broken> {
         let Bind { portal: name, statement, formats, values, results } = bind;
         let prepared = Arc::clone(self.prepared_named(&statement)?);
-        if !name.is_empty() && self.portals.contains_key(&name) {
-            return Err(Problem::new("42P03", format!("there is a portal `{name}` already")).into());
-        }
-        if self.portals.len() >= PORTALS_MAX && !self.portals.contains_key(&name) {
-            return Err(Problem::new("53000", format!("there are {PORTALS_MAX} portals already")).into());
-        }
+        self.portals.make_way(&name)?;
         let (count, wanted) = (values.len(), prepared.types.len());
         if count != wanted {
             return Err(Problem::new("08P01", format!("there are {count} values for {wanted} parameters")).into());
@@ -120,13 +117,15 @@ impl Connection {
                 return Err(Problem::new("08P01", "there is not one format for each value").into());
             }
         }
+        let size = values.iter().flatten().map(bytes::Bytes::len).sum::<usize>() + count * size_of::<Value>();
+        let held = Some(self.budget.take(size + name.len())?);
         let read = |(at, bytes): (usize, &Option<bytes::Bytes>)| {
             let oid = prepared.oids.get(at).copied().unwrap_or(0);
             let of = prepared.types.get(at).unwrap_or(&Type::String);
             decode::value(bytes.as_deref(), of, oid, formats.of(at), at + 1)
         };
         let values = values.iter().enumerate().map(read).collect::<Result<Vec<_>, Problem>>()?;
-        self.portals.insert(name, Portal { prepared, values, results, state: State::Bound });
+        self.portals.put(&name, Portal { prepared, values, held, results, state: State::Bound });
         self.io.out.empty(b'2');
         Ok(())
     }
@@ -139,7 +138,7 @@ impl Connection {
                 (prepared, Formats::default())
             }
             Target::Portal(name) => {
-                let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+                let portal = self.portals.get(name)?;
                 (Arc::clone(&portal.prepared), portal.results.clone())
             }
         };
@@ -151,54 +150,70 @@ impl Connection {
     }
 
     pub(crate) async fn execute(&mut self, name: &str, rows_max: usize) -> Result<(), Broken> {
-        let Some(mut portal) = self.portals.remove(name) else { return Err(no_portal(name).into()) };
+        let mut portal = self.portals.take(name)?;
+        self.stop.begin(self.settings.statement_timeout());
         if matches!(portal.state, State::Bound) {
             let Some(statement) = &portal.prepared.statement else {
                 self.io.out.empty(b'I');
-                portal.state = State::Done;
-                self.portals.insert(name.to_owned(), portal);
+                self.portals.put(name, Portal { state: State::Done, ..portal });
                 return Ok(());
             };
-            portal.state = match self.run(statement, std::mem::take(&mut portal.values)).await? {
+            if portal.prepared.columns.is_some() && rows_max < usize::MAX {
+                self.portals.check_open()?;
+            }
+            let came = self.run(statement, std::mem::take(&mut portal.values)).await?;
+            portal.held = None;
+            portal.state = match came {
                 Came::Done { tag, notice } => {
                     self.done(&tag, notice.as_deref());
-                    self.keep(name, portal, State::Done);
+                    self.portals.put(name, Portal { state: State::Done, ..portal });
                     return Ok(());
                 }
-                Came::Rows { answer, room, tag } => State::Open { answer, room, next: 0, tag },
+                Came::Rows { answer, room, tag } => {
+                    State::Open(Open { answer, _room: room, next: 0, tag, since: Instant::now() })
+                }
             };
         }
-        let State::Open { answer, room, next, tag } = portal.state else {
+        let State::Open(open) = portal.state else {
             return Err(Problem::new("55000", format!("portal `{name}` was carried out already")).into());
         };
         let columns = portal.prepared.columns.as_deref().unwrap_or(&[]);
         let row = Row::new(columns, &portal.results);
-        self.rows(&answer, &row, next, rows_max).await?;
-        let after = next.saturating_add(rows_max).min(answer.row_count());
-        portal.state = State::Done;
-        if after < answer.row_count() {
+        self.rows(&open.answer, &row, open.next, rows_max).await?;
+        let next = open.next.saturating_add(rows_max).min(open.answer.row_count());
+        portal.state = if next < open.answer.row_count() {
             self.io.out.empty(b's');
-            self.keep(name, portal, State::Open { answer, room, next: after, tag });
+            State::Open(Open { next, since: Instant::now(), ..open })
         } else {
-            self.io.out.complete(&tag.text(after - next));
-            self.keep(name, portal, State::Done);
-        }
+            self.io.out.complete(&open.tag.text(next - open.next));
+            State::Done
+        };
+        self.portals.put(name, portal);
         Ok(())
-    }
-
-    fn keep(&mut self, name: &str, portal: Portal, state: State) {
-        self.portals.insert(name.to_owned(), Portal { state, ..portal });
     }
 
     pub(crate) fn close(&mut self, target: &Target) {
         match target {
             Target::Statement(name) => drop(self.prepared.remove(name)),
-            Target::Portal(name) => drop(self.portals.remove(name)),
+            Target::Portal(name) => self.portals.close(name),
         }
         self.io.out.empty(b'3');
     }
 }
 
-fn no_portal(name: &str) -> Problem {
-    Problem::new("34000", format!("there is no portal `{name}`"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_stand_nowhere_have_a_type_that_is_given() {
+        let code = |used: &[usize], oids: &[u32]| {
+            check_parameters(&used.iter().copied().collect(), oids).map_err(|problem| problem.code)
+        };
+        assert_eq!(code(&[], &[]), Ok(()));
+        assert_eq!(code(&[1, 2], &[]), Ok(()));
+        assert_eq!(code(&[2], &[23]), Ok(()));
+        assert_eq!(code(&[2], &[0, 23]), Err("42P18"));
+        assert_eq!(code(&[65_535], &[]), Err("42P18"));
+    }
 }

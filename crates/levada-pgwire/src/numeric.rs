@@ -1,6 +1,7 @@
 //! Decimals as PostgreSQL writes them: as text, and in binary in digits of 10,000.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
+use levada_sql::format::{decimal_of, decimal_text};
 
 /// Digits of the largest decimal.
 const PRECISION_MAX: usize = 38;
@@ -22,41 +23,12 @@ impl Decimal {
     }
 
     pub(crate) fn text(self) -> String {
-        let digits = self.unscaled.unsigned_abs().to_string();
-        let scale = usize::from(self.scale);
-        let digits = format!("{digits:0>width$}", width = scale + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - scale);
-        let minus = if self.unscaled < 0 { "-" } else { "" };
-        let point = if scale > 0 { "." } else { "" };
-        format!("{minus}{whole}{point}{fraction}")
+        decimal_text(self.unscaled, self.scale)
     }
 
     /// Reads digits, with a point or an exponent perhaps.
     pub(crate) fn of_text(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-            None => (text, 0),
-        };
-        let (sign, digits) = match mantissa.strip_prefix('-') {
-            Some(digits) => ("-", digits),
-            None => ("", mantissa.strip_prefix('+').unwrap_or(mantissa)),
-        };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let all = format!("{whole}{fraction}");
-        let is_sound = !all.is_empty() && all.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_sound || all.len() > 4 * PRECISION_MAX || exponent.abs() > 1_000 {
-            return None;
-        }
-        let scale = i32::try_from(fraction.len()).ok()? - exponent;
-        let zeros = usize::try_from(-scale).unwrap_or(0);
-        let all = format!("{}{}", all.trim_start_matches('0'), "0".repeat(zeros));
-        if all.len() > PRECISION_MAX {
-            return None;
-        }
-        let unscaled = if all.is_empty() { 0 } else { format!("{sign}{all}").parse().ok()? };
-        let scale = u8::try_from(scale.max(0)).ok().filter(|scale| usize::from(*scale) <= PRECISION_MAX)?;
-        Some(Self { unscaled, scale })
+        decimal_of(text.trim()).map(|(unscaled, scale)| Self { unscaled, scale })
     }
 
     pub(crate) fn write(self, out: &mut BytesMut) {

@@ -1,14 +1,18 @@
 //! One statement: read, and carried out, whichever way it came.
 
 use crate::{
-    connection::Connection,
+    connection::{Broken, Connection},
     out::Transaction,
     problem::Problem,
-    statement::{Own, Whose, whose},
+    statement::{Discarded, Own, Whose, whose},
 };
 use levada_sql::{Answer, Value, pg_catalog::Environment, query::Column, types::Type};
 use levada_sql_server::{Outcome, Room};
-use levada_sql_syntax::{self as syntax, DropObject, Fragment, ObjectKind, Parsed, fragments};
+use levada_sql_syntax::{self as syntax, DropObject, Fragment, Lexeme, ObjectKind, PARAMETERS_MAX, Parsed, fragments};
+use std::collections::BTreeSet;
+
+/// What a word or a sign of a statement takes when it was read, in bytes, roughly.
+const LEXEME_SIZE: usize = 256;
 
 /// A statement that was read.
 #[derive(Clone, Debug)]
@@ -18,6 +22,10 @@ pub(crate) struct Statement {
     text: String,
     /// How many characters of what was sent stand before it.
     start: usize,
+    /// The numbers of its parameters.
+    parameters: BTreeSet<usize>,
+    /// What it takes, in bytes, roughly.
+    size: usize,
 }
 
 /// What is done about it.
@@ -48,6 +56,7 @@ pub(crate) enum Came {
 pub(crate) enum Tag {
     Select,
     Show,
+    Explain,
 }
 
 impl Tag {
@@ -55,6 +64,7 @@ impl Tag {
         match self {
             Self::Select => format!("SELECT {row_count}"),
             Self::Show => "SHOW".to_owned(),
+            Self::Explain => "EXPLAIN".to_owned(),
         }
     }
 }
@@ -68,6 +78,8 @@ impl Statement {
     /// Reads a statement of the text `whole`.
     pub(crate) fn read(fragment: Fragment, whole: &str, parameters: Parameters) -> Result<Self, Problem> {
         let start = crate::problem::offset(whole, fragment.start);
+        let used = fragment.lexemes.iter().filter_map(parameter).collect();
+        let size = 2 * fragment.text.len() + fragment.lexemes.len() * LEXEME_SIZE;
         let (kind, text) = match whose(&fragment)? {
             Whose::Own(own) => (Kind::Own(own), fragment.text),
             Whose::Catalogs => (Kind::Catalogs, fragment.text),
@@ -83,7 +95,15 @@ impl Statement {
                 }
             }
         };
-        Ok(Self { kind, text, start })
+        Ok(Self { kind, text, start, parameters: used, size })
+    }
+
+    pub(crate) const fn parameters(&self) -> &BTreeSet<usize> {
+        &self.parameters
+    }
+
+    pub(crate) const fn size(&self) -> usize {
+        self.size
     }
 
     /// A refusal of it, with its place in what was sent.
@@ -95,6 +115,12 @@ impl Statement {
     fn ends_failure(&self) -> bool {
         matches!(self.kind, Kind::Own(Own::Commit | Own::Rollback | Own::RollbackTo))
     }
+}
+
+/// The number of a parameter, if it is one.
+fn parameter(lexeme: &Lexeme) -> Option<usize> {
+    let (Lexeme::Word(word) | Lexeme::Sign(word)) = lexeme else { return None };
+    word.strip_prefix('$')?.parse().ok().filter(|number| (1..=PARAMETERS_MAX).contains(number))
 }
 
 /// Whether a statement of ours changes nothing.
@@ -139,15 +165,21 @@ impl Connection {
                 let hint = "COMMIT first, and let each statement stand for itself (autocommit)";
                 Err(Problem::new("25001", message).with_hint(hint))
             }
+            (_, Kind::Ours(parsed)) if self.settings.is_read_only() && !is_read(&parsed.statement) => {
+                let done = tag(&parsed.statement).trim_end_matches(" 0 0");
+                let problem =
+                    Problem::new("25006", format!("{done} is not done: `default_transaction_read_only` is on"));
+                Err(problem.with_hint("SET default_transaction_read_only = off"))
+            }
             _ => Ok(()),
         }
     }
 
     /// Carries out a statement with values in the places of its parameters.
-    pub(crate) async fn run(&mut self, statement: &Statement, values: Vec<Value>) -> Result<Came, Problem> {
+    pub(crate) async fn run(&mut self, statement: &Statement, values: Vec<Value>) -> Result<Came, Broken> {
         self.check(statement)?;
         match &statement.kind {
-            Kind::Own(own) => self.own(own),
+            Kind::Own(own) => Ok(self.own(own)?),
             Kind::Catalogs => {
                 let (session, environment) = (self.session.clone(), self.environment());
                 let asked = session.catalog(statement.text.clone(), values, environment);
@@ -171,7 +203,11 @@ impl Connection {
                 self.session = session;
                 Ok(match outcome {
                     Outcome::Rows(answer) => {
-                        let tag = if tag == "SELECT" { Tag::Select } else { Tag::Show };
+                        let tag = match tag {
+                            "SELECT" => Tag::Select,
+                            "EXPLAIN" => Tag::Explain,
+                            _ => Tag::Show,
+                        };
                         Came::Rows { answer, room, tag }
                     }
                     Outcome::Done { message } => Came::Done { tag: tag.to_owned(), notice: Some(message) },
@@ -183,38 +219,25 @@ impl Connection {
         }
     }
 
-    /// Waits for something that may be stopped: on demand, or because it takes too long.
-    async fn stoppable<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
-        let too_long = async {
-            match self.settings.statement_timeout() {
-                Some(span) => tokio::time::sleep(span).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            done = work => Ok(done),
-            () = self.cancel.notified() => Err(Problem::new("57014", "the statement is cancelled, as somebody asked for")),
-            () = too_long => Err(Problem::new("57014", "the statement is cancelled: `statement_timeout` is over")),
-        }
-    }
-
     /// What a statement takes and gives.
     pub(crate) async fn describe(
-        &self,
+        &mut self,
         statement: &Statement,
         given: Vec<Option<Type>>,
-    ) -> Result<levada_sql_server::Described, Problem> {
-        let refused = |refusal| statement.refused(refusal);
-        match &statement.kind {
+    ) -> Result<levada_sql_server::Described, Broken> {
+        self.stop.begin(self.settings.statement_timeout());
+        let session = self.session.clone();
+        let described = match &statement.kind {
             Kind::Own(own) => {
-                Ok(levada_sql_server::Described { parameters: Vec::new(), columns: self.columns_of(own)? })
+                return Ok(levada_sql_server::Described { parameters: Vec::new(), columns: self.columns_of(own)? });
             }
             Kind::Catalogs => {
-                let described = self.session.catalog_signature(statement.text.clone(), given, self.environment());
-                described.await.map_err(refused)
+                let asked = session.catalog_signature(statement.text.clone(), given, self.environment());
+                self.stoppable(asked).await?
             }
-            Kind::Ours(parsed) => self.session.signature(parsed, &given).await.map_err(refused),
-        }
+            Kind::Ours(parsed) => self.stoppable(session.signature(parsed, given)).await?,
+        };
+        Ok(described.map_err(|refusal| statement.refused(refusal))?)
     }
 
     fn columns_of(&self, own: &Own) -> Result<Option<Vec<Column>>, Problem> {
@@ -266,7 +289,12 @@ impl Connection {
                 self.transaction = Transaction::Open;
                 "ROLLBACK"
             }
-            Own::Characteristics => "SET",
+            Own::Characteristics => {
+                if self.transaction == Transaction::None {
+                    notice = Some("it says something of transactions, and none is open".to_owned());
+                }
+                "SET"
+            }
             Own::Set { name, value } => {
                 let told: Vec<&'static str> = match value {
                     Some(value) => self.settings.set(name, value)?.into_iter().collect(),
@@ -281,16 +309,21 @@ impl Connection {
                 "RESET"
             }
             Own::Show(name) => return self.show(name.as_deref()),
-            Own::Discard if self.transaction != Transaction::None => {
-                return Err(Problem::new("25001", "DISCARD is not done in a transaction"));
+            Own::Discard(Discarded::All) if self.transaction != Transaction::None => {
+                return Err(Problem::new("25001", "DISCARD ALL is not done in a transaction"));
             }
-            Own::Discard => {
+            Own::Discard(Discarded::All) => {
                 let told = self.settings.reset(None)?;
                 self.tell(&told);
+                self.session.reset();
                 self.prepared.clear();
                 self.portals.clear();
                 "DISCARD ALL"
             }
+            // Of these a connection has none.
+            Own::Discard(Discarded::Plans) => "DISCARD PLANS",
+            Own::Discard(Discarded::Sequences) => "DISCARD SEQUENCES",
+            Own::Discard(Discarded::Temp) => "DISCARD TEMP",
             Own::Deallocate(None) => {
                 self.prepared.clear();
                 "DEALLOCATE ALL"

@@ -28,7 +28,7 @@ const KNOWN: [(&str, &str, Takes, bool); 36] = [
     ("client_min_messages", "notice", Takes::Only(&["notice", "warning", "error"]), false),
     ("DateStyle", "ISO, MDY", Takes::Only(&["iso", "iso, mdy", "iso, dmy", "iso, ymd", "iso,mdy"]), true),
     ("default_transaction_isolation", "read committed", Takes::Only(&["read committed"]), false),
-    ("default_transaction_read_only", "off", Takes::Only(&["off", "false"]), true),
+    ("default_transaction_read_only", "off", Takes::Only(&["on", "off", "true", "false"]), true),
     ("enable_bitmapscan", "on", Takes::Any, false),
     ("enable_seqscan", "on", Takes::Any, false),
     ("escape_string_warning", "off", Takes::Any, false),
@@ -146,6 +146,10 @@ impl Settings {
             "client_encoding" => "UTF8".to_owned(),
             "TimeZone" => "UTC".to_owned(),
             "DateStyle" if !value.contains(',') => "ISO, MDY".to_owned(),
+            "default_transaction_read_only" => {
+                let is_on = value.eq_ignore_ascii_case("on") || value.eq_ignore_ascii_case("true");
+                if is_on { "on" } else { "off" }.to_owned()
+            }
             _ => value.to_owned(),
         };
         self.set.insert(name, shown);
@@ -186,6 +190,11 @@ impl Settings {
         self.get("levada.read_after").parse().unwrap_or_default()
     }
 
+    /// Whether nothing is to be changed.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.get("default_transaction_read_only") == "on"
+    }
+
     pub(crate) fn wants_notices(&self) -> bool {
         self.get("client_min_messages").eq_ignore_ascii_case("notice")
     }
@@ -208,16 +217,7 @@ fn known(name: &str) -> Result<(&'static str, &'static str, Takes, bool), Proble
 }
 
 fn span(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(|byte: char| !byte.is_ascii_digit());
-    let number: u64 = digits.parse().ok()?;
-    let unit_ms = match text.get(digits.len()..)?.trim() {
-        "" | "ms" => 1,
-        "s" => 1_000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(unit_ms).filter(|span| *span <= u64::from(u32::MAX)).map(Duration::from_millis)
+    levada_model::span_ms(text).filter(|span| *span <= u64::from(u32::MAX)).map(Duration::from_millis)
 }
 
 #[cfg(test)]

@@ -4,18 +4,16 @@ use crate::{
     connection::{Broken, Connection},
     encode::Row,
     out::Formats,
-    problem::Problem,
+    problem::{Problem, Severity},
     run::{Came, Parameters, Statement, cut},
-    wire::WireError,
 };
 
 impl Connection {
     /// Carries out a text up to the first statement that is refused.
-    pub(crate) async fn simple(&mut self, text: &str) -> Result<(), WireError> {
+    pub(crate) async fn simple(&mut self, text: &str) -> Result<(), Broken> {
         match self.all(text).await {
-            Ok(()) => {}
-            Err(Broken::Problem(problem)) => self.failed(&problem),
-            Err(Broken::Wire(error)) => return Err(error),
+            Err(Broken::Problem(problem)) if problem.severity == Severity::Error => self.failed(&problem),
+            all => all?,
         }
         self.io.out.ready(self.transaction);
         Ok(())
@@ -28,6 +26,7 @@ impl Connection {
         }
         for fragment in fragments {
             let statement = Statement::read(fragment, text, Parameters::Refused)?;
+            self.stop.begin(self.settings.statement_timeout());
             let came = self.run(&statement, Vec::new()).await?;
             self.shown(came).await?;
         }

@@ -1,6 +1,6 @@
 //! Whose a statement is: PostgreSQL's own, its catalog's, or ours.
 
-use crate::problem::Problem;
+use crate::{problem::Problem, transaction};
 use levada_sql::pg_catalog::is_of_catalog;
 use levada_sql_syntax::{Fragment, Lexeme};
 
@@ -19,15 +19,24 @@ pub(crate) enum Own {
         name: String,
         value: Option<String>,
     },
-    /// Characteristics of transactions, which are as they are.
+    /// Characteristics of a transaction, which are as they are.
     Characteristics,
     /// None: all.
     Reset(Option<String>),
     /// None: all.
     Show(Option<String>),
-    Discard,
+    Discard(Discarded),
     /// None: all.
     Deallocate(Option<String>),
+}
+
+/// What `DISCARD` gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Discarded {
+    All,
+    Plans,
+    Sequences,
+    Temp,
 }
 
 /// Whose it is.
@@ -49,33 +58,27 @@ pub(crate) fn whose(fragment: &Fragment) -> Result<Whose, Problem> {
     let own = match first.to_ascii_uppercase().as_str() {
         "BEGIN" if is(1, "STATEMENT") => return Ok(Whose::Ours),
         "START" if !is(1, "TRANSACTION") => return Ok(Whose::Ours),
-        "BEGIN" | "START" => begin(words)?,
-        "COMMIT" | "END" if is(1, "PREPARED") => return Err(unsupported("two-phase commit")),
-        "COMMIT" | "END" => Own::Commit,
-        "ROLLBACK" if is(1, "TO") || is(2, "TO") => Own::RollbackTo,
-        "ROLLBACK" | "ABORT" => Own::Rollback,
-        "SAVEPOINT" => Own::Savepoint,
-        "RELEASE" => Own::Release,
+        "BEGIN" | "START" => transaction::begin(words)?,
+        "COMMIT" | "END" | "ROLLBACK" | "ABORT" => transaction::end(words)?,
+        // The word is the kind and the noise in one.
+        "SAVEPOINT" | "RELEASE" => transaction::savepoint(words)?,
         "SET" => match words.get(1) {
             None | Some(Lexeme::Text(_)) => return Ok(Whose::Ours),
             Some(_) => set(&words[1..])?,
         },
         "RESET" => match words.get(1) {
             None | Some(Lexeme::Text(_)) => return Ok(Whose::Ours),
-            Some(_) => Own::Reset(Some(dotted(&words[1..]).0).filter(|name| !name.eq_ignore_ascii_case("ALL"))),
+            Some(_) => reset(&words[1..])?,
         },
         "SHOW" if SHOWN.iter().any(|word| is(1, word)) => return Ok(Whose::Ours),
         "SHOW" => show(&words[1..])?,
-        "DISCARD" => Own::Discard,
-        "DEALLOCATE" => {
-            let name = words.get(if is(1, "PREPARE") { 2 } else { 1 });
-            match name {
-                Some(Lexeme::Word(word)) if word.eq_ignore_ascii_case("ALL") => Own::Deallocate(None),
-                Some(Lexeme::Word(word)) => Own::Deallocate(Some(word.to_ascii_lowercase())),
-                Some(Lexeme::Name(name)) => Own::Deallocate(Some(name.clone())),
-                _ => return Err(Problem::new("42601", "DEALLOCATE names a prepared statement, or ALL")),
-            }
-        }
+        "DISCARD" => discard(&words[1..])?,
+        "DEALLOCATE" => match &words[if is(1, "PREPARE") { 2 } else { 1 }..] {
+            [Lexeme::Word(word)] if word.eq_ignore_ascii_case("ALL") => Own::Deallocate(None),
+            [Lexeme::Word(word)] => Own::Deallocate(Some(word.to_ascii_lowercase())),
+            [Lexeme::Name(name)] => Own::Deallocate(Some(name.clone())),
+            _ => return Err(Problem::new("42601", "DEALLOCATE names a prepared statement, or ALL")),
+        },
         "SELECT" | "WITH" | "VALUES" if is_catalogs(words) => return Ok(Whose::Catalogs),
         _ => return Ok(Whose::Ours),
     };
@@ -86,21 +89,22 @@ fn unsupported(what: &str) -> Problem {
     Problem::new("0A000", format!("{what} is not supported"))
 }
 
-/// `BEGIN` with its characteristics: whoever asks for more than there is, is told.
-fn begin(words: &[Lexeme]) -> Result<Own, Problem> {
-    check_characteristics(words)?;
-    Ok(Own::Begin)
+fn reset(words: &[Lexeme]) -> Result<Own, Problem> {
+    match dotted(words) {
+        (name, []) if !name.is_empty() => Ok(Own::Reset(Some(name).filter(|name| !name.eq_ignore_ascii_case("ALL")))),
+        _ => Err(Problem::new("42601", "RESET names a setting, or ALL")),
+    }
 }
 
-fn check_characteristics(words: &[Lexeme]) -> Result<(), Problem> {
-    let has = |word: &str| words.iter().any(|lexeme| lexeme.is(word));
-    match has("SERIALIZABLE") || has("REPEATABLE") {
-        true => {
-            let problem = Problem::new("0A000", "each statement of a transaction sees what is there when it begins");
-            Err(problem.with_hint("leave out the isolation level, or write READ COMMITTED"))
-        }
-        false => Ok(()),
-    }
+fn discard(words: &[Lexeme]) -> Result<Own, Problem> {
+    let discarded = match words {
+        [what] if what.is("ALL") => Discarded::All,
+        [what] if what.is("PLANS") => Discarded::Plans,
+        [what] if what.is("SEQUENCES") => Discarded::Sequences,
+        [what] if what.is("TEMP") || what.is("TEMPORARY") => Discarded::Temp,
+        _ => return Err(Problem::new("42601", "DISCARD is followed by ALL, PLANS, SEQUENCES or TEMP")),
+    };
+    Ok(Own::Discard(discarded))
 }
 
 /// A name with points, and what follows it.
@@ -129,8 +133,7 @@ fn set(words: &[Lexeme]) -> Result<Own, Problem> {
     };
     let is = |at: usize, word: &str| words.get(at).is_some_and(|lexeme| lexeme.is(word));
     if is(0, "TRANSACTION") || is(0, "CHARACTERISTICS") {
-        check_characteristics(words)?;
-        return Ok(Own::Characteristics);
+        return transaction::characteristics(words);
     }
     if is(0, "TIME") && is(1, "ZONE") {
         return Ok(Own::Set { name: "TimeZone".to_owned(), value: value(&words[2..])? });
@@ -242,8 +245,20 @@ mod tests {
         assert_eq!(of("SHOW TRANSACTION ISOLATION LEVEL"), show("transaction_isolation"));
         assert_eq!(of("show server_version"), show("server_version"));
         assert_eq!(of("SHOW ALL"), Whose::Own(Own::Show(None)));
+        assert_eq!(of("DISCARD PLANS"), Whose::Own(Own::Discard(Discarded::Plans)));
+        assert_eq!(of("RESET ALL"), Whose::Own(Own::Reset(None)));
         assert_eq!(of("DEALLOCATE ALL"), Whose::Own(Own::Deallocate(None)));
-        for refused in ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SET x", "SET x = (", "SHOW", "SET LOCAL x = 1"] {
+        for refused in [
+            "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            "SET x",
+            "SET x = (",
+            "SHOW",
+            "SET LOCAL x = 1",
+            "DISCARD",
+            "DISCARD x",
+            "RESET a b",
+            "DEALLOCATE a b",
+        ] {
             assert!(whose(&fragments(refused).unwrap()[0]).is_err(), "{refused}");
         }
     }

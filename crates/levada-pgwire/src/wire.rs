@@ -4,9 +4,9 @@ use crate::out::{Format, Formats, Out};
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::{io, time::Duration};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 /// The first message, in bytes.
@@ -18,9 +18,15 @@ const TEXT_SIZE_MAX: usize = (1 << 20) + (64 << 10);
 /// Any other message.
 const SIZE_MAX: usize = 64 << 10;
 /// So much is gathered before it is sent.
-const SEND_SIZE: usize = 64 << 10;
+pub(crate) const SEND_SIZE: usize = 64 << 10;
 /// Whoever does not read what was sent for so long is cut off.
 const SEND_MAX: Duration = Duration::from_secs(60);
+/// Whoever has begun a message and does not end it for so long, too.
+const REST_MAX: Duration = Duration::from_secs(60);
+/// So much is taken in of what a client sends while it has to wait.
+const AHEAD_MAX: usize = 64 << 10;
+/// The pause between two looks at whether a client is gone that has sent more than that.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +35,8 @@ pub(crate) enum WireError {
     Io(#[from] io::Error),
     #[error("{0}")]
     Protocol(String),
+    #[error("the client went while its statement ran")]
+    Gone,
 }
 
 fn protocol<T>(what: impl Into<String>) -> Result<T, WireError> {
@@ -80,24 +88,31 @@ pub(crate) enum Target {
 pub(crate) struct Io {
     stream: TcpStream,
     read: BytesMut,
+    /// Since when it is known that a message has begun.
+    begun: Option<Instant>,
     pub(crate) out: Out,
 }
 
 impl Io {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, read: BytesMut::new(), out: Out::default() }
+        Self { stream, read: BytesMut::new(), begun: None, out: Out::default() }
     }
 
-    /// Sends what is gathered.
+    /// Sends what is gathered. Where this is dropped, what was not sent is still to be.
     pub(crate) async fn flush(&mut self) -> Result<(), WireError> {
-        let all = self.out.bytes.split().freeze();
-        if all.is_empty() {
-            return Ok(());
+        let end = Instant::now() + SEND_MAX;
+        while !self.out.bytes.is_empty() {
+            match timeout_at(end, self.stream.write_buf(&mut self.out.bytes)).await {
+                Ok(Ok(0)) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Ok(sent) => {
+                    let _size = sent?;
+                }
+                Err(_) => return protocol("nobody reads what is sent"),
+            }
         }
-        match timeout(SEND_MAX, self.stream.write_all(&all)).await {
-            Ok(sent) => Ok(sent?),
-            Err(_) => protocol("nobody reads what is sent"),
-        }
+        // What was large is not kept.
+        self.out.bytes = BytesMut::new();
+        Ok(())
     }
 
     /// Sends what is gathered, where it is much.
@@ -125,8 +140,40 @@ impl Io {
         self.body(4, size).await
     }
 
-    /// The next message; none where the client is gone.
+    /// The next message; none where the client is gone. Nothing is lost where this is dropped.
     pub(crate) async fn message(&mut self) -> Result<Option<Message>, WireError> {
+        if !self.fill(1).await? {
+            return Ok(None);
+        }
+        let end = *self.begun.get_or_insert_with(Instant::now) + REST_MAX;
+        match timeout_at(end, self.whole()).await {
+            Ok(message) => {
+                self.begun = None;
+                message
+            }
+            Err(_) => protocol("the rest of a message does not come"),
+        }
+    }
+
+    /// Resolves when the client is gone. What it sends meanwhile is kept for later.
+    pub(crate) async fn gone(&mut self) {
+        while self.read.len() < AHEAD_MAX {
+            self.read.reserve(4 << 10);
+            match self.stream.read_buf(&mut self.read).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        // Behind what is not taken in, its end shows all the same.
+        loop {
+            match self.stream.ready(Interest::READABLE).await {
+                Ok(ready) if !ready.is_read_closed() => tokio::time::sleep(LOOK_AGAIN).await,
+                _ => return,
+            }
+        }
+    }
+
+    async fn whole(&mut self) -> Result<Option<Message>, WireError> {
         if !self.fill(5).await? {
             return Ok(None);
         }

@@ -1,6 +1,7 @@
 //! Carrying out a text of SQL, one statement after the other.
 
 mod create_as;
+mod dead_letters;
 mod define;
 mod explain;
 mod filled;

@@ -59,19 +59,10 @@ pub(crate) fn text(offsets: &Positions) -> String {
     offsets.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
-/// Reads a span as Flink writes them: a number, and `ms`, `s` or `min`; milliseconds where nothing is said.
+/// Reads how long is waited, as Flink writes spans.
 pub(crate) fn span_ms(text: &str) -> Result<u32, Refusal> {
-    let text = text.trim();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit.trim() {
-        "" | "ms" => Some(1),
-        "s" => Some(1_000),
-        "min" => Some(60_000),
-        _ => None,
-    };
-    let span = number.parse::<u32>().ok().zip(scale).and_then(|(number, scale)| number.checked_mul(scale));
-    span.filter(|span| (0..=TIMEOUT_MAX_MS).contains(span)).ok_or_else(|| {
+    let span = levada_model::span_ms(text).and_then(|span| u32::try_from(span).ok());
+    span.filter(|span| *span <= TIMEOUT_MAX_MS).ok_or_else(|| {
         let refusal = Refusal::invalid(format!("`{text}` is no time to wait: 10 min is the longest"));
         refusal.with_hint("write '500 ms', '10 s' or '1 min'")
     })

@@ -7,6 +7,7 @@ use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
     running::{Alive, Running},
+    session::relations::ViewColumns,
     undeclared::{self, Kept},
 };
 use levada_model::Str;
@@ -55,6 +56,7 @@ pub struct Service {
     tasks: tokio::sync::Mutex<()>,
     closing: watch::Sender<bool>,
     queries: Arc<Semaphore>,
+    view_columns: Mutex<ViewColumns>,
 }
 
 impl std::fmt::Debug for Service {
@@ -82,6 +84,7 @@ impl Service {
             tasks: tokio::sync::Mutex::default(),
             closing: watch::Sender::new(false),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            view_columns: Mutex::default(),
         });
         let catalog = service.catalog();
         for (name, entry) in &catalog.statements {
@@ -199,6 +202,10 @@ impl Service {
     /// Room for queries.
     pub(crate) const fn queries(&self) -> &Arc<Semaphore> {
         &self.queries
+    }
+
+    pub(crate) const fn view_columns(&self) -> &Mutex<ViewColumns> {
+        &self.view_columns
     }
 
     pub(crate) fn surroundings(&self, caller: &Caller) -> Surroundings {

@@ -1,6 +1,6 @@
 //! [`Session`]: somebody who asks over a connection that lasts, one statement after the other.
 
-mod relations;
+pub(crate) mod relations;
 
 use crate::{Refusal, RefusalKind, execute::Outcome, read_after::Offsets, service::Service, settings::Settings};
 use levada_model::Str;
@@ -33,7 +33,12 @@ impl Session {
         self.service.closed().await;
     }
 
-    /// What following queries must have read.
+    /// Sets everything back that was set with `SET 'key' = 'value'`.
+    pub fn reset(&mut self) {
+        self.settings = Settings::default();
+    }
+
+    /// What following queries must have read; where that is nothing, what `sql.read-after` says.
     pub fn set_read_after(&mut self, read_after: Offsets) {
         self.read_after = read_after;
     }
@@ -53,7 +58,14 @@ impl Session {
         let Self { caller, mut settings, read_after, .. } = self.clone();
         if let Statement::Query(query) = parsed.statement {
             let work = move |service: Arc<Service>| async move {
-                service.answer_after(query, &values, &caller, read_after, wait).await
+                let read_after = match read_after.0.is_empty() {
+                    true => settings.read_after(service.sleep()),
+                    false => {
+                        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+                        ReadAfter::new(read_after.0, wait_ms, service.sleep())
+                    }
+                };
+                service.answer_after(query, &values, &caller, read_after).await
             };
             let (answer, room) = self.service.apart_while_asked(work).await??;
             return Ok((Outcome::Rows(answer), Some(room)));
@@ -74,7 +86,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn signature(&self, parsed: &Parsed, given: &[Option<Type>]) -> Result<Described, Refusal> {
+    pub async fn signature(&self, parsed: &Parsed, given: Vec<Option<Type>>) -> Result<Described, Refusal> {
         let nothing = Described { parameters: Vec::new(), columns: None };
         match &parsed.statement {
             Statement::Query(query) => {
@@ -86,7 +98,7 @@ impl Session {
                 Ok(Described { parameters, ..nothing })
             }
             // What they show is quickly had, and changes nothing.
-            Statement::Show(_) | Statement::Describe(_) | Statement::Set(None) => {
+            Statement::Show(_) | Statement::Describe(_) | Statement::Explain(_) | Statement::Set(None) => {
                 let (outcome, _) = self.clone().execute(parsed.clone(), Vec::new(), Duration::ZERO).await?;
                 let Outcome::Rows(answer) = outcome else { return Ok(nothing) };
                 Ok(Described { columns: Some(answer.columns().to_vec()), ..nothing })
@@ -99,9 +111,14 @@ impl Session {
         }
     }
 
-    async fn of_query(&self, query: Box<ast::Query>, given: &[Option<Type>]) -> Result<Signature, Refusal> {
-        self.service.settled().await;
-        Ok(self.service.query_of(query, &self.caller)?.signature(given)?)
+    /// Planning takes room as answering does: nothing ends it half way.
+    async fn of_query(&self, query: Box<ast::Query>, given: Vec<Option<Type>>) -> Result<Signature, Refusal> {
+        let caller = self.caller.clone();
+        let work = move |service: Arc<Service>| async move {
+            let _room = service.room()?;
+            Ok(service.query_of(query, &caller)?.signature(&given)?)
+        };
+        self.service.apart_while_asked(work).await?
     }
 
     /// Answers a query over the tables that tell what there is, as `PostgreSQL` has them.
@@ -135,10 +152,11 @@ impl Session {
     ) -> Result<Described, Refusal> {
         let caller = self.caller.clone();
         let work = move |service: Arc<Service>| async move {
+            let _room = service.room()?;
             let catalog = pg_catalog::Catalog { environment, relations: service.relations(&caller) };
-            pg_catalog::signature(&catalog, &sql, &given).await
+            Ok::<_, Refusal>(pg_catalog::signature(&catalog, &sql, &given).await?)
         };
-        let Signature { parameters, columns } = self.service.apart(work).await??;
+        let Signature { parameters, columns } = self.service.apart_while_asked(work).await??;
         Ok(Described { parameters, columns: Some(columns) })
     }
 }
@@ -177,18 +195,13 @@ impl Service {
         query: Box<ast::Query>,
         values: &[Value],
         caller: &Caller,
-        Offsets(offsets): Offsets,
-        wait: Duration,
+        read_after: ReadAfter,
     ) -> Result<(Answer, Room), Refusal> {
         if self.is_closing() {
             return Err(Refusal::new(RefusalKind::Busy, "the server is shutting down"));
         }
         let room = Room(self.room()?);
         let query: Query = self.query_of(query, caller)?;
-        let read_after = match offsets.is_empty() {
-            true => ReadAfter::default(),
-            false => ReadAfter::new(offsets, u32::try_from(wait.as_millis()).unwrap_or(u32::MAX), self.sleep()),
-        };
         let (answer, _) = self.rows_of(&query, values, read_after, caller).await?;
         Ok((answer, room))
     }

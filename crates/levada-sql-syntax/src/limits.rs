@@ -29,7 +29,7 @@ pub const NAME_PARTS_MAX: usize = 32;
 pub const TYPE_DEPTH_MAX: usize = 32;
 
 /// How deep the parser beneath may recurse: some levels for each bracket.
-pub(crate) const RECURSION_MAX: usize = 4 * DEPTH_MAX;
+pub const RECURSION_MAX: usize = 4 * DEPTH_MAX;
 
 /// Refuses a text that is too large.
 pub(crate) fn check_size(text: &str) -> Result<(), SyntaxError> {
@@ -155,9 +155,27 @@ fn part(token: &Token) -> Part {
             Keyword::NOT | Keyword::IS | Keyword::IN | Keyword::LIKE | Keyword::SIMILAR | Keyword::OVERLAPS => {
                 Part::Operator(Operator::Other)
             }
+            // Those of other dialects, which the parser beneath knows as well.
+            Keyword::AT
+            | Keyword::COLLATE
+            | Keyword::DIV
+            | Keyword::ILIKE
+            | Keyword::MATCH
+            | Keyword::MEMBER
+            | Keyword::NOTNULL
+            | Keyword::OPERATOR
+            | Keyword::REGEXP
+            | Keyword::RLIKE
+            | Keyword::XOR => Part::Operator(Operator::Other),
             _ => Part::Plain,
         },
-        Token::Number(..) | Token::SingleQuotedString(_) | Token::HexStringLiteral(_) | Token::Period => Part::Plain,
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::HexStringLiteral(_)
+        | Token::Placeholder(_)
+        | Token::Period => Part::Plain,
         _ => Part::Operator(Operator::Other),
     }
 }
@@ -165,8 +183,11 @@ fn part(token: &Token) -> Part {
 /// Refuses a statement of which a tree could be so deep that dropping or visiting it would be a danger.
 ///
 /// What the parser builds without recursing are chains of operators; with the brackets around them they bound the
-/// tree.
-pub(crate) fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> {
+/// tree. Spaces and comments are not among `tokens`.
+///
+/// # Errors
+/// [`SyntaxError`] with the place where it is too much.
+pub fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> {
     let mut levels = vec![Level::default()];
     let (mut types, mut closed, mut points) = (0, 0, 0);
     for (index, token) in tokens.iter().enumerate() {
@@ -260,6 +281,15 @@ mod tests {
     fn commas_do_not_end_a_union() {
         assert!(check(&format!("SELECT 1, 2{}", " UNION SELECT 1, 2".repeat(65))).is_err());
         assert_eq!(check(&format!("SELECT 1, 2{}", " UNION SELECT 1, 2".repeat(60))), Ok(()));
+    }
+
+    #[test]
+    fn operators_that_are_words_make_chains_too() {
+        for link in [" AT TIME ZONE 'UTC'", " COLLATE c", " ILIKE a", " NOTNULL", " OPERATOR(pg_catalog.+) 1", "::INT"]
+        {
+            assert!(check(&format!("SELECT a{}", link.repeat(300))).is_err(), "{link}");
+            assert_eq!(check(&format!("SELECT a{}", link.repeat(200))), Ok(()), "{link}");
+        }
     }
 
     #[test]

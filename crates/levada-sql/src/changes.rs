@@ -97,6 +97,13 @@ impl Changes {
         Ok(Self { rows, weights: weights.map(|kept| kept.map(|(_, weight)| *weight).collect()) })
     }
 
+    /// So many rows from a place on.
+    pub(crate) fn slice(&self, from: usize, count: usize) -> Self {
+        let weights = self.weights.as_ref();
+        let weights = weights.map(|all| all.iter().skip(from).take(count).copied().collect());
+        Self { rows: self.rows.slice(from, count), weights }
+    }
+
     /// The columns of the rows at these places, in this order.
     ///
     /// # Errors

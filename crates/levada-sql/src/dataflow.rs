@@ -3,8 +3,10 @@
 use crate::{
     changes::Changes,
     epoch::Time,
+    left_out::WithoutValue,
     operator::{Operator, Out, counted},
     snapshot::{Reader, SnapshotError, Writer},
+    source::Undecoded,
 };
 use datafusion::{arrow::error::ArrowError, error::DataFusionError};
 
@@ -33,6 +35,13 @@ pub enum RunError {
     /// A promise between our own parts does not hold.
     #[error("this should not happen: {0}")]
     Internal(String),
+}
+
+impl RunError {
+    /// Whether it is the fault of rows, without which what they are part of may go on.
+    pub(crate) const fn is_of_rows(&self) -> bool {
+        matches!(self, Self::Evaluate(_) | Self::Compute(_))
+    }
 }
 
 /// Where changes go.
@@ -133,6 +142,22 @@ impl Dataflow {
             return Err(SnapshotError::Malformed);
         }
         self.nodes.iter_mut().try_for_each(|node| node.operator.load(from))
+    }
+
+    /// What becomes of rows of which an expression has no value; a failure where nothing is said.
+    pub(crate) fn set_undecoded(&mut self, undecoded: Undecoded) {
+        self.nodes.iter_mut().filter_map(|node| node.operator.left_out()).for_each(|rows| rows.set(undecoded));
+    }
+
+    /// How many such rows there were since the last call, and those that are kept.
+    pub(crate) fn take_left_out(&mut self) -> (u64, Vec<WithoutValue>) {
+        let (mut count, mut all) = (0, Vec::new());
+        for rows in self.nodes.iter_mut().filter_map(|node| node.operator.left_out()) {
+            let (more, kept) = rows.take();
+            count += more;
+            all.extend(kept);
+        }
+        (count, all)
     }
 
     /// Figures of all operators.

@@ -130,6 +130,66 @@ mod tests {
     }
 
     #[test]
+    fn rows_come_on_when_the_clock_is_set_back() {
+        let table = table("a INT", ", 'rows-per-second' = '20'").unwrap();
+        let crate::table::Connector::DataGen(datagen) = &table.connector else { panic!("it makes rows up") };
+        let mut pace = Pace::new(Arc::clone(datagen));
+        assert_eq!((pace.due(0, 90_000), pace.due(0, 90_100)), (0, 2));
+        let again_ms = pace.again_in_ms(2, 50_000).unwrap();
+        assert!(again_ms <= 150, "{again_ms}");
+        assert_eq!((pace.due(2, 50_000), pace.due(2, 50_100), pace.due(4, 50_200)), (2, 4, 6));
+    }
+
+    fn sequence(start: &str, end: &str) -> String {
+        format!(", 'fields.a.kind' = 'sequence', 'fields.a.start' = '{start}', 'fields.a.end' = '{end}'")
+    }
+
+    #[test]
+    fn what_is_made_up_is_within_its_bounds_and_fits_its_column() {
+        for (bounds, expected) in [
+            (["0.001", "0.02"], [1, 2]),
+            (["-0.02", "-0.001"], [-2, -1]),
+            (["9.987", "9.999"], [999, 999]),
+            (["-0.009", "0.009"], [0, 0]),
+            (["1e1", "1001e-2"], [1000, 1001]),
+        ] {
+            let [min, max] = bounds;
+            let table =
+                table("a DECIMAL(4, 2)", &format!(", 'fields.a.min' = '{min}', 'fields.a.max' = '{max}'")).unwrap();
+            let rows = rows(&table, 0, 200);
+            let units = rows.column(0).as_primitive::<datafusion::arrow::datatypes::Decimal128Type>().values();
+            assert_eq!([units.iter().min(), units.iter().max()], expected.each_ref().map(Some), "{bounds:?}");
+        }
+        let all = "12345678901234567890.12";
+        let table =
+            table("a DECIMAL(38, 2)", &format!(", 'fields.a.min' = '{all}', 'fields.a.max' = '{all}'")).unwrap();
+        let found = rows(&table, 0, 1);
+        let unit = found.column(0).as_primitive::<datafusion::arrow::datatypes::Decimal128Type>().value(0);
+        assert_eq!(unit, 1_234_567_890_123_456_789_012);
+        for (column, start, end) in [
+            ("VARCHAR(1)", "0", "9"),
+            ("VARCHAR(2)", "-9", "99"),
+            ("CHAR(2)", "98", "99"),
+            ("TINYINT", "-128", "127"),
+            ("BIGINT", "-9223372036854775808", "-9223372036854775807"),
+            ("VARCHAR(30)", "9223372036854775806", "9223372036854775807"),
+        ] {
+            let table = self::table(&format!("a {column}"), &sequence(start, end)).unwrap();
+            let count = end.parse::<i128>().unwrap() - start.parse::<i128>().unwrap() + 1;
+            let found = rows(&table, 0, i64::try_from(count).unwrap());
+            let texts =
+                datafusion::arrow::compute::cast(found.column(0), &datafusion::arrow::datatypes::DataType::Utf8);
+            let texts = texts.unwrap();
+            let texts = texts.as_string::<i32>();
+            assert_eq!((texts.value(0), texts.value(found.num_rows() - 1)), (start, end), "{column}");
+        }
+        for precision in [0, 3, 6, 9] {
+            let table = self::table(&format!("a TIMESTAMP({precision})"), ", 'fields.a.max-past' = '73000 d'").unwrap();
+            assert_eq!(rows(&table, 0, 100).num_rows(), 100);
+        }
+    }
+
+    #[test]
     fn what_flink_would_refuse_or_do_otherwise_is_refused() {
         for (columns, options, expected) in [
             ("a INT", ", 'fields.b.min' = '1'", "`fields.b.min` is of no column"),
@@ -142,6 +202,14 @@ mod tests {
             ("a VARCHAR(3)", ", 'fields.a.length' = '4'", "`fields.a.length`"),
             ("a INT NOT NULL", ", 'fields.a.null-rate' = '0.1'", "NOT NULL"),
             ("a ARRAY<INT>", "", "ARRAY<INT>"),
+            ("a DECIMAL(4, 2)", ", 'fields.a.max' = '100'", "`fields.a.max` does not fit DECIMAL(4, 2)"),
+            ("a DECIMAL(4, 2)", ", 'fields.a.min' = 'NaN'", "`fields.a.min` is a number"),
+            ("a DECIMAL(4, 2)", ", 'fields.a.min' = '0.001', 'fields.a.max' = '0.009'", "there is no DECIMAL(4, 2)"),
+            ("a VARCHAR(2)", &sequence("-9", "100"), "do not fit VARCHAR(2)"),
+            ("a VARCHAR(2)", &sequence("-10", "99"), "do not fit VARCHAR(2)"),
+            ("a VARCHAR(1)", &sequence("-1", "9"), "do not fit VARCHAR(1)"),
+            ("a TINYINT", &sequence("-129", "0"), "do not fit TINYINT"),
+            ("a TIMESTAMP(3)", ", 'fields.a.max-past' = '73001 d'", "`fields.a.max-past` is 73000 days at most"),
             ("a INT", ", 'rows-per-second' = '0'", "`rows-per-second`"),
             ("a INT", ", 'topic' = 't'", "there is no option `topic`"),
             ("a INT, b INT METADATA FROM 'partition'", "", "no metadata"),

@@ -47,6 +47,15 @@ pub(crate) struct Notes {
     pub(crate) is_upsert: Vec<bool>,
 }
 
+impl Notes {
+    /// Which operators there are and how they are connected, line by line.
+    pub(crate) fn kinds(&self) -> String {
+        let line =
+            |node: &Noted| format!("{} {:?} {}\n", node.description.name, node.inputs, mode(node.is_append_only));
+        self.nodes.iter().map(line).collect()
+    }
+}
+
 const INSERTS: &str = "[I]";
 const RETRACTS: &str = "[I,UB,UA,D]";
 const UPSERTS: &str = "[I,UA,D]";

@@ -34,6 +34,7 @@ pub use raw::{Endianness, RawOptions};
 pub use registry::{RegisteredSchema, Registering, RegistryOptions, SchemaSource, SourceError, Writer};
 
 pub(crate) use column::Scalar;
+pub(crate) use number::{Rounding, parse_decimal};
 pub(crate) use registry::shown as shown_id;
 pub(crate) use row::scalar;
 
@@ -199,6 +200,21 @@ pub fn encoder(format: &Format, fields: &Fields) -> Result<Box<dyn Encoder>, For
         Format::Protobuf(options) => protobuf::encoder(options, fields),
         Format::JsonRegistry(options) => json_registry::encoder(options, fields),
     }
+}
+
+/// `unscaled` · 10^−`scale` as digits with a point.
+#[must_use]
+pub fn decimal_text(unscaled: i128, scale: u8) -> String {
+    let mut out = Vec::new();
+    number::write_decimal(unscaled, usize::from(scale), number::Notation::Plain, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Digits with a point or an exponent perhaps, as all digits and how many of them stand behind the point; `None`: it is
+/// no number, or has more than 38.
+#[must_use]
+pub fn decimal_of(text: &str) -> Option<(i128, u8)> {
+    number::parse_whole_decimal(text.as_bytes())
 }
 
 /// A day as text; none where its year has no form.

@@ -16,6 +16,7 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     epoch::Time,
+    left_out::LeftOut,
     snapshot::{Reader, SnapshotError, Writer},
 };
 use describe::Description;
@@ -35,6 +36,11 @@ pub(crate) trait Operator: Send {
     fn end_epoch(&mut self, time: &Time, out: &mut Out) -> Result<(), RunError> {
         let _: (&Time, &mut Out) = (time, out);
         Ok(())
+    }
+
+    /// The rows of which it could compute nothing, where it computes anything of rows.
+    fn left_out(&mut self) -> Option<&mut LeftOut> {
+        None
     }
 
     /// Writes what is remembered, between two epochs.

@@ -199,17 +199,56 @@ pub fn is_of_catalog(word: &str, is_call: bool) -> bool {
     }
 }
 
+/// Rows that are looked at at once: what a row comes to may be large.
+const ROWS_AT_ONCE: usize = 128;
+/// What a query may take beside its answer, in bytes.
+const MEMORY_MAX: usize = 64 << 20;
+
 /// Answers such a query, in no more than `size_max` bytes.
 ///
 /// # Errors
 /// [`StatementError::Plan`].
 pub async fn answer(catalog: &Catalog, sql: &str, values: &[Value], size_max: usize) -> Result<Answer, StatementError> {
-    let context = context(catalog, size_max)?;
-    let (plan, names) = plan(&context, sql).await?;
+    let size_max = size_max.min(MEMORY_MAX);
+    let (context, read) = (context(catalog, size_max)?, rewrite::read(sql)?);
+    check_values(values, read.placeholders)?;
+    let plan = plan(&context, read.statement).await?;
     let plan = shown(value::bound(plan, values)?)?;
-    let columns = named(&plan, names)?;
+    let columns = named(&plan, read.names)?;
     let frame = context.execute_logical_plan(plan).await.map_err(PlanError::from)?;
-    Ok(Answer::new(columns, collected(frame, size_max).await?))
+    let batches = collected(frame, size_max).await.map_err(|error| too_much(error, size_max))?;
+    Ok(Answer::new(columns, batches))
+}
+
+/// Says what is too much, where it is memory: no setting has more.
+fn too_much(error: PlanError, size_max: usize) -> PlanError {
+    let is_memory = match &error {
+        PlanError::AnswerTooLarge { .. } => true,
+        PlanError::Meaning(error) => matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)),
+        PlanError::Unsupported { .. } => false,
+    };
+    match is_memory {
+        true => {
+            let what = format!("a query of the catalog that takes more than {size_max} bytes of memory");
+            PlanError::unsupported(what, Some("ask for less at once"))
+        }
+        false => error,
+    }
+}
+
+/// Refuses values that are larger than they could be within the text.
+fn check_values(values: &[Value], placeholders: usize) -> Result<(), PlanError> {
+    let size = |value: &Value| match value {
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    };
+    let largest = values.iter().map(size).max().unwrap_or(0);
+    if largest > rewrite::VALUE_SIZE_MAX || largest.saturating_mul(placeholders) > rewrite::TEXT_SIZE_MAX {
+        let what = format!("a value of {largest} bytes for a query of the catalog");
+        return Err(PlanError::unsupported(what, Some("names are shorter")));
+    }
+    Ok(())
 }
 
 /// The types of such a query's parameters, some of which are given, and its columns.
@@ -217,13 +256,18 @@ pub async fn answer(catalog: &Catalog, sql: &str, values: &[Value], size_max: us
 /// # Errors
 /// [`StatementError::Plan`].
 pub async fn signature(catalog: &Catalog, sql: &str, given: &[Option<Type>]) -> Result<Signature, StatementError> {
-    let (plan, names) = plan(&context(catalog, 0)?, sql).await?;
-    let last =
-        plan.get_parameter_names().map_err(PlanError::from)?.iter().filter_map(|name| name[1..].parse().ok()).max();
-    let parameters = value::types(&plan, last.unwrap_or(0), given)?;
+    let (context, read) = (context(catalog, MEMORY_MAX)?, rewrite::read(sql)?);
+    let plan = plan(&context, read.statement).await?;
+    let names = plan.get_parameter_names().map_err(PlanError::from)?;
+    let last: usize = names.iter().filter_map(|name| name[1..].parse().ok()).max().unwrap_or(0);
+    // What is between has to come from somewhere.
+    if last > names.len() + given.len() {
+        return Err(PlanError::unsupported(format!("${last} without those before it"), None).into());
+    }
+    let parameters = value::types(&plan, last, given)?;
     let nulls: Vec<Value> = parameters.iter().cloned().map(Value::Null).collect();
     let plan = shown(value::bound(plan, &nulls)?)?;
-    Ok(Signature { parameters, columns: named(&plan, names)? })
+    Ok(Signature { parameters, columns: named(&plan, read.names)? })
 }
 
 /// The tables and functions.
@@ -234,14 +278,12 @@ fn context(catalog: &Catalog, size_max: usize) -> Result<SessionContext, PlanErr
         .with_default_catalog_and_schema(database, "pg_catalog")
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false)
-        .with_target_partitions(1);
+        .with_target_partitions(1)
+        .with_batch_size(ROWS_AT_ONCE);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-    let mut runtime = RuntimeEnvBuilder::new().with_disk_manager_builder(no_disk);
-    if size_max > 0 {
-        runtime = runtime.with_memory_limit(size_max, 1.0);
-    }
-    let state = SessionStateBuilder::new_with_default_features().with_config(config);
+    let runtime = RuntimeEnvBuilder::new().with_disk_manager_builder(no_disk).with_memory_limit(size_max, 1.0);
+    let state = functions::with_functions(SessionStateBuilder::new().with_config(config));
     let context = SessionContext::new_with_state(state.with_runtime_env(runtime.build_arc()?).build());
     let schemas = MemoryCatalogProvider::new();
     let [own, standard] = tables::schemas(&facts)?;
@@ -252,11 +294,11 @@ fn context(catalog: &Catalog, size_max: usize) -> Result<SessionContext, PlanErr
     Ok(context)
 }
 
-/// The plan of a query, and the names of its columns where it does not give them itself.
-async fn plan(context: &SessionContext, sql: &str) -> Result<(LogicalPlan, Vec<Option<String>>), PlanError> {
-    let (statement, names) = rewrite::read(sql)?;
-    let plan = context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await?;
-    Ok((plan, names))
+async fn plan(
+    context: &SessionContext,
+    statement: datafusion::sql::sqlparser::ast::Statement,
+) -> Result<LogicalPlan, PlanError> {
+    Ok(context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await?)
 }
 
 /// A plan whose columns all have types that are shown.

@@ -2,6 +2,8 @@
 
 mod expressions;
 mod functions;
+mod names;
+mod rules;
 mod session;
 mod streaming;
 mod temporal;

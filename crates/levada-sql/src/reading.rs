@@ -1,10 +1,13 @@
 //! [`Reading`]: the tables of a query, read from one cut to the next.
 
+mod growth;
+
 use crate::{
     StatementError,
     changes::Changes,
     datagen::Pace,
     epoch::Time,
+    left_out::WithoutValue,
     operator::counted,
     plan::Source,
     snapshot::{Reader, Writer},
@@ -12,12 +15,11 @@ use crate::{
     statement::{Positions, Surroundings, check_readable},
     table::{Connector, Table},
 };
+use growth::Grown;
 use levada_model::{Offset, Timestamp, TopicName};
 use levada_stream::{Growth, Handle, Hold, Inputs};
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
-/// A partition from which nothing came for this long, and of which all was read, is not waited for.
-const IDLE_AFTER_MS: i64 = 5_000;
 /// Where there is no cut yet, one is asked for again after this.
 const CUT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -44,8 +46,7 @@ pub(crate) struct Reading {
     position: Vec<Offset>,
     /// Whether there was a cut when it was asked for last: not while a transaction goes on that the broker found open.
     has_cut: bool,
-    /// When each partition was last seen to grow.
-    grown_ms: Vec<Timestamp>,
+    grown: Grown,
     watermarks: Vec<Option<Timestamp>>,
     /// Of each source: whether nobody waits for it.
     idle: Vec<bool>,
@@ -98,7 +99,7 @@ impl Reading {
         Ok(Self {
             handle: handle.clone(),
             hold: inputs.hold(&position),
-            grown_ms: vec![handle.now_ms(); position.len()],
+            grown: Grown::new(position.len(), handle.now_ms()),
             watermarks: vec![None; readers.len()],
             idle: vec![false; readers.len()],
             inputs,
@@ -108,7 +109,7 @@ impl Reading {
             has_cut: false,
             rows_read: 0,
             bytes_read: 0,
-            poison: Poison::default(),
+            poison: Poison::within(surroundings.state_size_max),
         })
     }
 
@@ -120,15 +121,11 @@ impl Reading {
         let Some(mut cut) = cut else { return Ok(None) };
         let made = self.position.get(cut.len()..).unwrap_or_default();
         cut.extend(self.paces.iter_mut().zip(made).map(|(pace, at)| pace.due(*at, now)));
-        for ((grown, at), cut) in self.grown_ms.iter_mut().zip(&self.position).zip(&cut) {
-            if cut > at {
-                *grown = now;
-            }
-        }
+        self.grown.see(&self.position, &cut, now);
         let has_rows = cut != self.position;
         self.to(&cut, now, take)?;
-        let grown_ms = &self.grown_ms;
-        let is_idle = |partition: usize| now.saturating_sub(grown_ms[partition]) >= IDLE_AFTER_MS;
+        let grown = &self.grown;
+        let is_idle = |partition: usize| grown.is_idle(partition, now);
         let position = self.position.as_slice();
         let watermarks: Vec<_> = self.sources.iter_mut().map(|source| source.advance(position, &is_idle)).collect();
         // A table alone waits for nobody.
@@ -188,9 +185,26 @@ impl Reading {
         self.sources.iter_mut().for_each(|source| source.set_undecoded(undecoded));
     }
 
+    /// Bytes of records that could not be decoded and are kept, and of rows that could not be computed.
+    pub(crate) fn poison_size(&mut self) -> usize {
+        self.poison.size + self.sources.iter_mut().map(|source| source.left_out().size()).sum::<usize>()
+    }
+
+    /// How many rows could not be computed since the last call, and those that are kept.
+    pub(crate) fn take_left_out(&mut self) -> (u64, Vec<WithoutValue>) {
+        let (mut count, mut all) = (0, Vec::new());
+        for source in &mut self.sources {
+            let (more, kept) = source.left_out().take();
+            count += more;
+            all.extend(kept);
+        }
+        (count, all)
+    }
+
     /// Records that could not be decoded since the last call.
     pub(crate) fn take_poison(&mut self) -> Poison {
-        std::mem::take(&mut self.poison)
+        let next = Poison::within(self.poison.size_max);
+        std::mem::replace(&mut self.poison, next)
     }
 
     const fn check_partitions(&self, before: usize) -> Result<(), StatementError> {
@@ -230,8 +244,8 @@ impl Reading {
         let made = self.position.iter().skip(self.inputs.partitions().len()).zip(&self.paces);
         let made = made.filter_map(|(at, pace)| pace.again_in_ms(*at, now));
         let waits = self.sources.iter().any(SourceReader::has_watermark);
-        let idle = self.grown_ms.iter().filter(|_| waits).map(|grown| IDLE_AFTER_MS - now.saturating_sub(*grown));
-        let least = made.chain(idle.filter(|left| *left > 0)).min()?;
+        let idle = self.grown.idle_in_ms(now).filter(|_| waits);
+        let least = made.chain(idle).min()?;
         Some(Duration::from_millis(u64::try_from(least).unwrap_or(0)))
     }
 

@@ -136,6 +136,12 @@ impl<'a> Reader<'a> {
         if count > self.rest.len() { Err(SnapshotError::Malformed) } else { Ok(count) }
     }
 
+    /// That there are so many bytes at least of so many things, before there is room for them.
+    pub(crate) fn check_room(&self, count: usize, size_min: usize) -> Result<(), SnapshotError> {
+        let size = count.checked_mul(size_min);
+        if size.is_some_and(|size| size <= self.rest.len()) { Ok(()) } else { Err(SnapshotError::Malformed) }
+    }
+
     pub(crate) fn u8(&mut self) -> Result<u8, SnapshotError> {
         self.array().map(|[byte]| byte)
     }

@@ -2,12 +2,13 @@
 
 mod records;
 
-pub(crate) use records::{Poison, Undecoded};
+pub(crate) use records::{OWN_HEADERS, Poison, Undecoded};
 
 use crate::{
     changes::Changes,
     datagen::DataGen,
     format::SchemaSource,
+    left_out::LeftOut,
     operator::aggregate::milliseconds,
     snapshot::{Reader, SnapshotError, Writer},
     statement::StatementError,
@@ -24,6 +25,8 @@ pub(crate) struct SourceReader {
     table: Arc<Table>,
     rows: Rows,
     computing: Computing,
+    /// Rows of which a column could not be computed.
+    left_out: LeftOut,
     /// Where event time is among the columns that are read.
     rowtime: Option<usize>,
     /// Its partitions among the statement's inputs.
@@ -68,11 +71,19 @@ impl SourceReader {
         };
         let rowtime = table.watermark.and_then(|it| columns.iter().position(|column| *column == it.column));
         let latest = vec![None; partitions.len()];
-        Ok(Self { table, rows, computing, rowtime, partitions, latest, watermark: None })
+        let left_out = LeftOut::default();
+        Ok(Self { table, rows, computing, left_out, rowtime, partitions, latest, watermark: None })
     }
 
-    /// What becomes of records that cannot be decoded; a failure where nothing is said.
+    /// Rows of which a column could not be computed.
+    pub(crate) const fn left_out(&mut self) -> &mut LeftOut {
+        &mut self.left_out
+    }
+
+    /// What becomes of records that cannot be decoded, and of rows that cannot be computed; a failure where nothing is
+    /// said.
     pub(crate) fn set_undecoded(&mut self, undecoded: Undecoded) {
+        self.left_out.set(undecoded);
         if let Rows::Topic(records) = &mut self.rows {
             records.undecoded = undecoded;
         }
@@ -86,18 +97,30 @@ impl SourceReader {
         poison: &mut Poison,
         take: &mut dyn FnMut(Changes) -> Result<(), StatementError>,
     ) -> Result<(), StatementError> {
-        let Self { rows, computing, rowtime, partitions, latest, .. } = self;
+        let Self { rows, computing, rowtime, partitions, latest, left_out, .. } = self;
         let Stretch { from, to, now_ms } = stretch;
+        let size_max = poison.size_max;
         for (partition, latest) in partitions.clone().zip(latest) {
             let mut give = |rows: RecordBatch, weights: Option<Vec<i64>>| {
-                let changes = computing.changes(rows, weights)?;
-                if let Some(rowtime) = rowtime {
-                    let times = milliseconds(changes.rows().column(*rowtime))?;
-                    if let Some(time) = max(&times) {
-                        *latest = (*latest).max(Some(time));
-                    }
+                let changes = match weights {
+                    Some(weights) => Changes::weighted(rows, weights)?,
+                    None => Changes::inserted(rows),
+                };
+                let mut pieces = Vec::new();
+                left_out.computed(&changes, &|changes| computing.changes(changes), &mut pieces)?;
+                if left_out.size() > size_max {
+                    return Err(StatementError::DeadLetters { size: left_out.size(), limit: size_max });
                 }
-                if changes.is_empty() { Ok(()) } else { take(changes) }
+                for changes in pieces {
+                    if let Some(rowtime) = rowtime {
+                        let times = milliseconds(changes.rows().column(*rowtime))?;
+                        if let Some(time) = max(&times) {
+                            *latest = (*latest).max(Some(time));
+                        }
+                    }
+                    take(changes)?;
+                }
+                Ok(())
             };
             let (from, to) = (from[partition], to[partition]);
             match rows {

@@ -117,6 +117,16 @@ pub enum StatementError {
         "a transaction goes on that was open when the broker started, and what is whole is not known before it ends: ask again"
     )]
     NoCut,
+    /// Records that are no rows, and are kept, are too many at once.
+    #[error(
+        "records that cannot be decoded take {size} bytes in one epoch, with what is remembered, and the statement may have {limit} (`sql.state.bytes.max`): raise that, or create the statement again with `sql.on-error` = `skip`"
+    )]
+    DeadLetters {
+        /// How much they take.
+        size: usize,
+        /// How much there may be.
+        limit: usize,
+    },
     /// What was to be part of the answer is not in time.
     #[error(
         "offset {offset} of partition {partition} of topic `{topic}` is not part of the answer within {waited_ms} ms"
@@ -276,12 +286,15 @@ fn check_columns(given: &SchemaRef, sink: &Table, wanted: &[usize]) -> Result<()
         let to = sink.schema.field(*place);
         if !can_be_stored(field.data_type(), to.data_type()) {
             let (from, into) = (type_name(field), type_name(to));
-            let message = format!(
-                "column `{}` of the query is {from}, and `{}` of table `{name}` is {into}: CAST({} AS {into})",
-                field.name(),
-                to.name(),
-                field.name(),
-            );
+            let column = field.name();
+            // What the planner named cannot be written.
+            let hint = match column.starts_with("EXPR$") {
+                true => format!("cast it to {into}"),
+                false => format!("CAST({column} AS {into})"),
+            };
+            let to = to.name();
+            let message =
+                format!("column `{column}` of the query is {from}, and `{to}` of table `{name}` is {into}: {hint}");
             return Err(StatementError::Columns(message));
         }
     }

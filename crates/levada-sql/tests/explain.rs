@@ -25,6 +25,8 @@ const EXPLAINED: &[&str] = &[
     "SELECT customer, COUNT(*) AS n, SUM(amount) AS total FROM orders GROUP BY customer",
     "INSERT INTO totals SELECT customer, SUM(amount) FROM orders GROUP BY customer",
     "SELECT MAX(amount) AS most, COUNT(DISTINCT customer) FILTER (WHERE amount > 0) AS n FROM orders",
+    "SELECT customer, MIN(amount) AS least, MAX(amount) AS most FROM orders GROUP BY customer",
+    "SELECT MAX(total) AS most FROM (SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer) AS t",
     "SELECT COUNT(*) AS n FROM orders",
     "SELECT DISTINCT customer FROM orders",
     "SELECT o.id, c.country FROM orders AS o JOIN customers AS c ON o.customer = c.name AND o.amount > 5",

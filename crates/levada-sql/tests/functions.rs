@@ -18,6 +18,10 @@ use levada_sql::{
 use levada_sql_syntax as syntax;
 use std::sync::Arc;
 
+mod functions {
+    mod names;
+}
+
 fn query(sql: &str) -> Box<ast::Query> {
     let syntax::Statement::Query(query) = syntax::parse_statement(sql).unwrap().statement else { panic!("{sql}") };
     query
@@ -52,6 +56,14 @@ fn value(expression: &str) -> String {
     let stream = plan.dataflow.end_epoch(&Time::default()).unwrap();
     assert_eq!(shown(stream[0][0].rows()), batch, "{expression}");
     batch
+}
+
+/// Why it has no value.
+fn failed(expression: &str) -> String {
+    let query = query(&format!("SELECT {expression} AS v FROM t"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let batch = runtime.block_on(planner(vec![one_row()]).batch(&query, &[], 1 << 30));
+    batch.map(drop).expect_err(expression).to_string()
 }
 
 fn refused(sql: &str) -> String {
@@ -220,6 +232,14 @@ fn times_are_added_and_subtracted_as_flink_does_it() {
     ] {
         assert_eq!(value(call), expected, "{call}");
     }
+    for call in [
+        "TIMESTAMPADD(YEAR, one * 6000000, DATE '2020-02-29')",
+        "TIMESTAMPADD(DAY, -2147483647, DATE '1960-01-01')",
+        "TIMESTAMPADD(MONTH, CAST(9000000000000000000 AS BIGINT), DATE '1960-01-01')",
+    ] {
+        let error = failed(call);
+        assert!(error.contains("a time is beyond what functions of time can have"), "{call}: {error}");
+    }
 }
 
 #[test]
@@ -246,6 +266,8 @@ fn times_are_written_and_read_as_flink_does_it() {
         ("2020-12-31T10:00:00", "NULL"),
         ("2020-12-31 10:00:00 ", "NULL"),
         ("invalid value", "NULL"),
+        ("+999999999-12-31 23:59:59", "NULL"),
+        ("+292278995-01-01", "NULL"),
     ] {
         assert_eq!(value(&format!("TO_TIMESTAMP('{text}')")), format!("{expected} TIMESTAMP(3)"), "{text}");
     }
@@ -350,6 +372,13 @@ fn functions_of_texts_have_flinks_values_and_types() {
         ("REGEXP_REPLACE('foobar', 'oo|ar', '')", "fb STRING"),
         ("REGEXP_REPLACE('a1b22', '[0-9]+', '$0')", "a$0b$0 STRING"),
         ("REGEXP_REPLACE('abc', 'x*', '-')", "-a-b-c- STRING"),
+        ("REGEXP_REPLACE('baac', 'a*', 'X')", "XbXXcX STRING"),
+        ("REGEXP_REPLACE('{a-z}', '[\\w-z]', '')", "{} STRING"),
+        ("REPLACE('abab', 'ab', '-')", "-- STRING"),
+        ("REPLACE('åb', '', '-')", "-å-b- STRING"),
+        ("REPLACE('ab', CAST(nothing AS STRING), '-')", "NULL STRING"),
+        ("'a' || CAST(nothing AS STRING)", "NULL STRING"),
+        ("'a' || NULL", "NULL STRING"),
         ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 2)", "bar STRING"),
         ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)')", "foothebar STRING"),
         ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 3)", "NULL STRING"),
@@ -405,10 +434,22 @@ fn what_would_mean_something_else_than_in_flink_is_refused() {
 
 #[test]
 fn texts_that_would_take_all_memory_are_not_computed() {
-    let query = query("SELECT REPEAT('abc', 2000000000) AS v FROM t");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = runtime.block_on(planner(vec![one_row()]).batch(&query, &[], 1 << 30)).unwrap_err().to_string();
-    assert!(error.contains("take more than"), "{error}");
+    let large = "REPEAT(CAST(one AS STRING), 10000000)";
+    for (expression, name, size) in [
+        ("REPEAT('abc', 2000000000)".to_owned(), "REPEAT", 6_000_000_000_i64),
+        (format!("CONCAT({large}, {large})"), "CONCAT", 20_000_000),
+        (format!("{large} || {large}"), "CONCAT", 20_000_000),
+        (format!("CONCAT_WS({large}, 'a', 'b', 'c')"), "CONCAT_WS", 20_000_003),
+        (format!("REPLACE('a1a1', 'a', {large})"), "REPLACE", 20_000_002),
+        (format!("REPLACE('ab', '', {large})"), "REPLACE", 30_000_002),
+        (format!("REGEXP_REPLACE('abc', 'x*', {large})"), "REGEXP_REPLACE", 40_000_003),
+        ("LPAD('a', one + 20000000, 'é')".to_owned(), "LPAD", 20_000_001),
+        ("RPAD('a', one + 9999999, 'é')".to_owned(), "RPAD", 19_999_999),
+    ] {
+        let error = failed(&expression);
+        let expected = format!("{name} gives a text of {size} bytes, and 16777216 are the most");
+        assert!(error.contains(&expected), "{expression}: {error}");
+    }
 }
 
 #[test]

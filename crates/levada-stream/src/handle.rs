@@ -111,6 +111,18 @@ impl Handle {
         self.broker.stream_topic(&grant).map(TopicInfo::from).ok_or(HandleError::UnknownTopic(name))
     }
 
+    /// Bytes that a record may take, as [`OutputRecord::size_at_most`](crate::OutputRecord::size_at_most) counts them,
+    /// so that `topic` takes it; asks whether `caller` may write there.
+    ///
+    /// # Errors
+    /// [`HandleError::Denied`], [`HandleError::UnknownTopic`].
+    pub fn record_size_max(&self, caller: &Caller, topic: &TopicName) -> Result<usize, HandleError> {
+        let grant = self.broker.authorize::<op::Write, res::Topic>(caller, topic.as_shared())?;
+        let batch = self.broker.batch_size_max(&grant).ok_or_else(|| HandleError::UnknownTopic(topic.clone()))?;
+        // Compressed, which the topic may ask for, what cannot be is a little larger.
+        Ok((batch - batch / 64).saturating_sub(levada_model::batch::HEADER_SIZE))
+    }
+
     /// All topics that `caller` may see, by name.
     #[must_use]
     pub fn topics(&self, caller: &Caller) -> Vec<TopicInfo> {

@@ -69,6 +69,29 @@ async fn a_transaction_only_reads_and_ends_with_its_first_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_transaction_would_not_keep_is_refused() {
+    let rig = Rig::new().await;
+    let mut client = rig.client().await;
+    for begin in ["BEGIN READ ONLY", "START TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"] {
+        assert_eq!(client.ask(begin).await, ["BEGIN", "T"]);
+        assert_eq!(client.ask("COMMIT AND NO CHAIN").await, ["COMMIT", "I"]);
+    }
+    for (sql, code) in [
+        ("COMMIT AND CHAIN", "0A000"),
+        ("ROLLBACK PREPARED 'x'", "0A000"),
+        ("BEGIN IMMEDIATE", "42601"),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE", "0A000"),
+    ] {
+        assert_eq!(client.refused(sql).await.field(b'C').unwrap(), code, "{sql}");
+    }
+    assert_eq!(client.ask("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").await, ["S", "SET", "I"]);
+    assert_eq!(client.refused(ORDERS).await.field(b'C').unwrap(), "25006");
+    assert_eq!(client.ask("SHOW TABLES").await, ["table name:25:0", "SHOW", "I"]);
+    client.ask("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE").await;
+    assert_eq!(client.ask(ORDERS).await[1], "CREATE TABLE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_are_shown_told_and_taken_back() {
     let rig = Rig::new().await;
     let mut client = rig.client().await;
@@ -160,6 +183,10 @@ async fn psqls_questions_are_answered() {
                    WHERE a.attrelid = 'raw'::regclass AND a.attnum > 0 ORDER BY a.attnum";
     let answer = client.ask(columns).await;
     assert_eq!(answer[1..3], ["key|bytea", "val|bytea"]);
+    let large = columns.replace("raw", "large");
+    assert_eq!(client.ask(&large).await[1..3], ["customer|text", "SELECT 1"]);
+    client.ask("DROP VIEW large; CREATE VIEW large AS SELECT amount, customer FROM orders").await;
+    assert_eq!(client.ask(&large).await[1..3], ["amount|bigint", "customer|text"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,17 +104,42 @@ async fn silence_is_cut_off_and_there_are_so_many_connections() {
     let begun = Instant::now();
     let mut silent = rig.stranger().await;
     let mut kept = Vec::new();
-    for _ in 0..255 {
+    for _ in 0..256 {
         kept.push(rig.client().await);
     }
     let mut beyond = rig.stranger().await;
     beyond.startup(&[("user", "ann")]).await;
     let said = ends(&mut beyond).await;
     assert!(said[0].starts_with("53300 "), "{said:?}");
+    // Whoever cancels something needs no place.
+    kept[0].ask(ORDERS).await;
+    kept[0].ask("SET statement_timeout = '10 min'; SET levada.read_after = 'orders:0:999999'").await;
+    kept[0].send(b'Q', b"SELECT COUNT(*) AS n FROM orders\0").await;
+    let key = kept[0].key.clone();
+    let cancelled = async {
+        loop {
+            rig.stranger().await.cancel(&key).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = kept[0].answer() => answer,
+        () = cancelled => unreachable!("it goes on"),
+    };
+    assert!(answer[0].starts_with("57014 "), "{answer:?}");
     assert_eq!(silent.message().await, None);
     let took = begun.elapsed();
     assert!((Duration::from_secs(9)..Duration::from_secs(40)).contains(&took), "{took:?}");
-    // Its place is free.
-    assert_eq!(rig.client().await.ask("SELECT 1 AS a").await[1], "1");
+    drop(kept.pop());
+    // A place is free, as soon as it is noticed.
+    loop {
+        let mut next = rig.stranger().await;
+        next.startup(&[("user", "ann")]).await;
+        if next.message().await.is_some_and(|message| message.tag == b'R') {
+            next.until_ready().await;
+            assert_eq!(next.ask("SELECT 1 AS a").await[1], "1");
+            break;
+        }
+    }
     assert_eq!(kept[254].ask("SELECT 2 AS a").await[1], "2");
 }

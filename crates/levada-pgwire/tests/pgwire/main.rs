@@ -14,3 +14,5 @@ mod prepared;
 mod read_after;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod stops;

@@ -87,6 +87,7 @@ async fn after_an_error_all_is_passed_over_up_to_the_end() {
         ("SELECT amount FROM orders WHERE amount = $1", &[20], &[Some(&b"x"[..])], "22P02"),
         ("SELECT amount FROM orders WHERE amount = $1", &[20], &[], "08P01"),
         ("SELECT $70000", &[], &[], "42703"),
+        ("SELECT $65535", &[], &[], "42P18"),
     ] {
         client.parse("", sql, oids).await;
         client.bind("", "", values, [0, 0]).await;
@@ -110,6 +111,7 @@ async fn other_statements_are_prepared_too() {
         ("COMMIT", vec!["1", "2", "n", "COMMIT", "I"]),
         ("SHOW TABLES", vec!["1", "2", "table name:25:0", "orders", "SHOW", "I"]),
         ("", vec!["1", "2", "n", "I", "I"]),
+        ("DISCARD PLANS", vec!["1", "2", "n", "DISCARD PLANS", "I"]),
         ("SELECT current_schema()", vec!["1", "2", "current_schema:25:0", "public", "SELECT 1", "I"]),
         (
             "DROP TABLE orders",
@@ -122,6 +124,19 @@ async fn other_statements_are_prepared_too() {
         client.execute("", 0).await;
         assert_eq!(client.sync().await, wanted, "{sql}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_are_explained_to_whoever_prepares_the_statement() {
+    let (_rig, mut client) = ten().await;
+    client.parse("", "EXPLAIN SELECT amount FROM orders", &[]).await;
+    client.bind("", "", &[], [0, 0]).await;
+    client.describe(b'P', "").await;
+    client.execute("", 0).await;
+    let answer = client.sync().await;
+    let simple = client.ask("EXPLAIN SELECT amount FROM orders").await;
+    assert_eq!(answer[2..], simple, "{answer:?}");
+    assert_eq!(simple[simple.len() - 2..], ["EXPLAIN", "I"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,4 +177,18 @@ async fn what_was_prepared_is_counted_and_taken_back() {
     assert_eq!(client.ask("DISCARD ALL").await, ["DISCARD ALL", "I"]);
     client.bind("", "s7", &[], [0, 0]).await;
     assert!(client.sync().await[0].starts_with("26000 "));
+    client.parse("s7", "SELECT 1 AS a", &[]).await;
+    client.sync().await;
+    client.ask("SET application_name = 'me'; SET 'pipeline.name' = 'mine'").await;
+    for what in ["PLANS", "SEQUENCES", "TEMP"] {
+        assert_eq!(client.ask(&format!("DISCARD {what}")).await, [format!("DISCARD {what}"), "I".to_owned()]);
+    }
+    client.bind("", "s7", &[], [0, 0]).await;
+    client.execute("", 0).await;
+    assert_eq!(client.sync().await[1], "1");
+    assert_eq!(client.ask("SHOW application_name").await[1], "me");
+    assert!(client.ask("SET").await.contains(&"pipeline.name|mine".to_owned()));
+    client.ask("DISCARD ALL").await;
+    assert_eq!(client.ask("SHOW application_name").await[1], "");
+    assert!(!client.ask("SET").await.contains(&"pipeline.name|mine".to_owned()));
 }

@@ -19,6 +19,24 @@ async fn a_query_waits_for_a_record_that_is_still_to_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_setting_of_statements_is_obeyed_too() {
+    let rig = Rig::new().await;
+    let mut client = rig.client().await;
+    client.ask(ORDERS).await;
+    rig.produce("orders", &[r#"{"amount":1}"#]).await;
+    client.ask("SET 'sql.read-after' = 'orders:0:1'; SET 'sql.read-after.timeout' = '50 ms'").await;
+    let error = client.refused("SELECT COUNT(*) AS n FROM orders").await;
+    assert!(error.field(b'M').unwrap().contains("offset 1 of partition 0 of topic `orders`"), "{}", error.shown());
+    client.ask("SET 'sql.read-after.timeout' = '1 min'").await;
+    client.send(b'Q', b"SELECT COUNT(*) AS n FROM orders\0").await;
+    rig.produce("orders", &[r#"{"amount":2}"#]).await;
+    assert_eq!(client.answer().await[1], "2");
+    // The connection's own comes first.
+    client.ask("SET levada.read_after = 'orders:0:0'; SET 'sql.read-after' = 'orders:0:9999'").await;
+    assert_eq!(client.ask("SELECT COUNT(*) AS n FROM orders").await[1], "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_statements_made_of_it_is_waited_for_through_all_of_them() {
     let rig = Rig::new().await;
     let mut client = rig.client().await;

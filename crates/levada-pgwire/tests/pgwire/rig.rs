@@ -139,6 +139,12 @@ impl Client {
         drop(self.stream.write_all(bytes).await);
     }
 
+    /// Stops what a connection does, as another.
+    pub(crate) async fn cancel(&mut self, key: &[u8]) {
+        self.bytes(&[&16_i32.to_be_bytes()[..], &80_877_102_i32.to_be_bytes(), key].concat()).await;
+        assert_eq!(self.message().await, None);
+    }
+
     pub(crate) async fn startup(&mut self, pairs: &[(&str, &str)]) {
         let mut body = vec![0, 3, 0, 0];
         for (name, value) in pairs {

@@ -76,6 +76,7 @@ impl Service {
         let Filled { table, statement, insert, on_error, topics, .. } = filled;
         check_new(catalog, &table.name, false)?;
         check_new_statement(catalog, statement)?;
+        self.check_dead_letters(catalog, on_error, table, caller)?;
         let mut after = catalog.clone();
         after.apply(&filled.table_record()).map_err(Refusal::invalid)?;
         let statement = self.statement(statement, insert, &after, (caller, Some(topics)))?;

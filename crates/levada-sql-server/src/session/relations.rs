@@ -6,6 +6,32 @@ use levada_sql::{
     pg_catalog::{Attribute, Relation, RelationKind},
 };
 use levada_stream::Caller;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
+
+/// The columns of views over declared tables alone, each planned once for as long as no definition changes.
+#[derive(Debug, Default)]
+pub(crate) struct ViewColumns {
+    /// The definitions that they are of.
+    of: Weak<Catalog>,
+    known: BTreeMap<String, Vec<Attribute>>,
+}
+
+impl ViewColumns {
+    fn get(&self, catalog: &Arc<Catalog>, name: &str) -> Option<Vec<Attribute>> {
+        self.known.get(name).filter(|_| self.of.ptr_eq(&Arc::downgrade(catalog))).cloned()
+    }
+
+    fn put(&mut self, catalog: &Arc<Catalog>, name: &str, columns: &[Attribute]) {
+        let of = Arc::downgrade(catalog);
+        if !self.of.ptr_eq(&of) {
+            *self = Self { of, known: BTreeMap::new() };
+        }
+        self.known.insert(name.to_owned(), columns.to_vec());
+    }
+}
 
 impl Service {
     /// Tables, views and topics that were not declared, by name. A view that means nothing any more has no columns.
@@ -19,7 +45,7 @@ impl Service {
         let views = catalog.views.iter().map(|(name, entry)| Relation {
             name: name.clone(),
             kind: RelationKind::View,
-            attributes: self.attributes_of_view(entry, &catalog, caller).unwrap_or_default(),
+            attributes: self.attributes_of_view(name, &catalog, caller).unwrap_or_default(),
             primary_key: Vec::new(),
             definition: Some(levada_sql_syntax::query_text(&entry.create.query)),
             owner: owner(&entry.definition.owner),
@@ -37,22 +63,27 @@ impl Service {
         relations
     }
 
-    fn attributes_of_view(
-        &self,
-        entry: &crate::catalog::ViewEntry,
-        catalog: &Catalog,
-        caller: &Caller,
-    ) -> Option<Vec<Attribute>> {
+    fn attributes_of_view(&self, name: &str, catalog: &Arc<Catalog>, caller: &Caller) -> Option<Vec<Attribute>> {
+        if let Some(known) = self.view_columns().lock().get(catalog, name) {
+            return Some(known);
+        }
+        let entry = catalog.views.get(name)?;
         let mut query = entry.create.query.clone();
         views::expand(&mut query, &catalog.view_queries()).ok()?;
         let tables = self.tables_for(&query, catalog, caller).ok()?;
+        // A topic may go without anybody's saying so here.
+        let is_declared = tables.keys().all(|table| catalog.tables.contains_key(table));
         let columns = Query { query, tables }.columns().ok()?;
         let named = entry.create.columns.iter().map(|column| Some(column.name.value.clone()));
         let attribute = |(column, name): (levada_sql::query::Column, Option<String>)| Attribute {
             name: name.unwrap_or(column.name),
             of: column.of.nullable(),
         };
-        Some(columns.into_iter().zip(named.chain(std::iter::repeat(None))).map(attribute).collect())
+        let columns: Vec<_> = columns.into_iter().zip(named.chain(std::iter::repeat(None))).map(attribute).collect();
+        if is_declared {
+            self.view_columns().lock().put(catalog, name, &columns);
+        }
+        Some(columns)
     }
 
     /// The most bytes that a query may take.

@@ -229,3 +229,23 @@ async fn tables_are_made_up_computed_and_gone() {
     assert_eq!(rig.refused("SELECT * FROM hole").await.0, 400);
     assert_eq!(rig.sql("DROP STATEMENT fall; DROP TABLE hole").await["message"], "table `hole` is dropped");
 }
+
+#[tokio::test]
+async fn columns_that_nobody_named_have_flinks_names_in_views_and_tables_too() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    rig.produce("orders", &[&order("ada", 1)]).await;
+    let columns = "SELECT customer, CAST(amount AS BIGINT), UPPER(customer) FROM orders";
+    let answer = rig.sql(&format!("SET 'execution.runtime-mode' = 'batch'; {columns}")).await;
+    let names = |answer: &Value| {
+        let columns = answer["columns"].as_array().unwrap();
+        columns.iter().map(|column| column["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&answer), ["customer", "EXPR$1", "EXPR$2"]);
+    rig.sql(&format!("CREATE VIEW seen AS {columns}; CREATE TABLE kept AS {columns}")).await;
+    for table in ["seen", "kept"] {
+        let sql = format!("SET 'execution.runtime-mode' = 'batch'; SELECT `EXPR$1`, `EXPR$2` FROM {table}");
+        rig.wait(async || !rig.rows(&sql).await.is_empty()).await;
+        assert_eq!(rig.rows(&sql).await, [json!({ "EXPR$1": 1, "EXPR$2": "ADA" })], "{table}");
+    }
+}

@@ -216,3 +216,43 @@ async fn what_becomes_of_records_that_are_no_rows_is_kept_with_the_statement() {
     assert_eq!(rig.values("copies").len(), 3);
     assert_eq!(rig.statement("insert-into-totals-1").await["undecodable_records"], 1);
 }
+
+#[tokio::test]
+async fn dead_letters_are_kept_where_no_statement_writes_rows() {
+    let rig = Rig::new().await;
+    rig.sql(ORDERS).await;
+    rig.sql("CREATE MATERIALIZED TABLE sums AS SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer")
+        .await;
+    rig.sql(SUM).await;
+    let letters = |topic: &str| format!("SET 'sql.on-error' = 'dead-letter'; SET 'sql.dead-letter.topic' = '{topic}';");
+    let filled = "CREATE TABLE filled AS SELECT amount FROM orders";
+    for (topic, why) in [
+        ("sums", "materialized table `sums` is there"),
+        ("totals", "statement `insert-into-totals-1` writes rows there"),
+        ("_sql_catalog", "the platform itself writes it"),
+    ] {
+        for sql in [COPY, filled] {
+            let (status, error) = rig.refused(&format!("{} {sql}", letters(topic))).await;
+            let message = format!("`{topic}` cannot be the topic of dead letters: {why}");
+            assert_eq!((status, error["message"].as_str()), (400, Some(&*message)));
+        }
+    }
+    let set = "EXECUTE STATEMENT SET BEGIN INSERT INTO copies SELECT customer, amount FROM orders; \
+               INSERT INTO more SELECT amount FROM orders; END";
+    rig.sql("CREATE TABLE more (amount BIGINT) WITH ('format' = 'json')").await;
+    let (_, error) = rig.refused(&format!("{} {set}", letters("more"))).await;
+    assert!(error["message"].as_str().unwrap().contains("rows of table `more` go there"), "{error}");
+    // Nor do rows go where dead letters are kept already; whoever wants to read these may.
+    rig.sql(&format!("{} {COPY}", letters("dead"))).await;
+    rig.sql("CREATE TABLE dead (amount BIGINT) WITH ('format' = 'json')").await;
+    for sql in [
+        "INSERT INTO dead SELECT amount FROM orders",
+        "CREATE TABLE others WITH ('topic' = 'dead') AS SELECT amount FROM orders",
+        "CREATE MATERIALIZED TABLE others WITH ('topic' = 'dead') AS SELECT amount FROM orders",
+    ] {
+        let (status, error) = rig.refused(sql).await;
+        let message = "rows cannot go to topic `dead`: statement `copy` keeps dead letters there";
+        assert_eq!((status, error["message"].as_str()), (400, Some(message)), "{sql}");
+    }
+    rig.sql("INSERT INTO more SELECT amount FROM dead").await;
+}

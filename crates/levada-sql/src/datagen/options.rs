@@ -5,6 +5,7 @@ use super::{
     values::{Rule, Values},
 };
 use crate::{
+    format::{Rounding, parse_decimal},
     table::TableError,
     types::{Item, Type},
 };
@@ -17,6 +18,8 @@ const ROWS_PER_SECOND: i64 = 10_000;
 const LENGTH: usize = 100;
 /// The most of that.
 const LENGTH_MAX: usize = 1 << 16;
+/// Two hundred years: nanoseconds reach back farther, to 1677.
+const PAST_DAYS_MAX: i64 = 73_000;
 
 /// The options, each taken once.
 struct Options<'a>(BTreeMap<&'a str, &'a str>);
@@ -119,27 +122,32 @@ fn sequence(of: &Type, key: &dyn Fn(&str) -> String, options: &mut Options<'_>) 
         options.number(&key(option))?.ok_or_else(missing)
     };
     let (start, end) = (bound("start")?, bound("end")?);
-    let most = match of {
-        Type::TinyInt => i64::from(i8::MAX),
-        Type::SmallInt => i64::from(i16::MAX),
+    let (least, most) = match of {
+        Type::TinyInt => (i64::from(i8::MIN), i64::from(i8::MAX)),
+        Type::SmallInt => (i64::from(i16::MIN), i64::from(i16::MAX)),
         // As Flink has it: their bounds are INT.
-        Type::Int | Type::Float | Type::Double => i64::from(i32::MAX),
-        Type::BigInt | Type::String => i64::MAX,
-        Type::Char(length) | Type::Varchar(length) => power_of_ten(i64::from(*length) - 1) - 1,
-        Type::Decimal { precision, scale } => power_of_ten(i64::from(*precision) - i64::from(*scale)) - 1,
+        Type::Int | Type::Float | Type::Double => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        Type::BigInt | Type::String => (i64::MIN, i64::MAX),
+        // A sign takes a character.
+        Type::Char(length) | Type::Varchar(length) => (-below_power_of_ten(*length - 1), below_power_of_ten(*length)),
+        Type::Decimal { precision, scale } => {
+            let most = below_power_of_ten(u32::from(*precision - *scale));
+            (-most, most)
+        }
         other => return Err(TableError::Option(format!("`{}`: there is no sequence of {other}", key("kind")))),
     };
     if start > end {
         return Err(TableError::Option(format!("`{}`, {start}, is above `{}`, {end}", key("start"), key("end"))));
     }
-    if end > most || start < -most {
+    if end > most || start < least {
         return Err(TableError::Option(format!("`{}` and `{}` do not fit {of}", key("start"), key("end"))));
     }
     Ok((start, end.saturating_sub(start).saturating_add(1)))
 }
 
-fn power_of_ten(exponent: i64) -> i64 {
-    u32::try_from(exponent).ok().and_then(|exponent| 10_i64.checked_pow(exponent)).unwrap_or(i64::MAX)
+/// The largest number of so many digits.
+fn below_power_of_ten(digits: u32) -> i64 {
+    10_i64.checked_pow(digits).map_or(i64::MAX, |power| power - 1)
 }
 
 fn random(of: &Type, key: &dyn Fn(&str) -> String, options: &mut Options<'_>) -> Result<Rule, TableError> {
@@ -177,7 +185,7 @@ fn random(of: &Type, key: &dyn Fn(&str) -> String, options: &mut Options<'_>) ->
         }
         Type::Timestamp(_) | Type::TimestampLtz(_) => {
             let key = key("max-past");
-            Rule::Past { max_ms: options.0.remove(key.as_str()).map_or(Ok(0), |text| span_ms(&key, text))? }
+            Rule::Past { max_ms: options.0.remove(key.as_str()).map_or(Ok(0), |text| past_ms(&key, text))? }
         }
         Type::Date => Rule::Today,
         other => return Err(TableError::Option(format!("`datagen` does not make up columns of {other}"))),
@@ -223,17 +231,23 @@ fn decimal(
     precision: u8,
     scale: u8,
 ) -> Result<Rule, TableError> {
-    let unit = 10_i128.pow(u32::from(scale));
     let most = 10_i128.pow(u32::from(precision)) - 1;
-    let mut bound = |option: &str, default: i128| {
-        let Some(bound) = options.take::<f64>(&key(option), "a number")? else { return Ok(default) };
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "what is beyond is clipped")]
-        let scaled = (bound * unit as f64).round() as i128;
-        Ok::<_, TableError>(scaled.clamp(-most, most))
+    // A bound between two decimals leaves out the one beyond it.
+    let mut bound = |option: &str, beyond_zero: [Rounding; 2], default: i128| {
+        let key = key(option);
+        let Some(text) = options.0.remove(key.as_str()).map(str::trim) else { return Ok(default) };
+        let rounding = beyond_zero[usize::from(text.starts_with('-'))];
+        match parse_decimal(text.as_bytes(), precision, scale, rounding) {
+            Some(Ok(bound)) => Ok(bound),
+            Some(Err(_)) => Err(TableError::Option(format!("`{key}` does not fit DECIMAL({precision}, {scale})"))),
+            None => Err(TableError::Option(format!("`{key}` is a number, not `{text}`"))),
+        }
     };
-    let (min, max) = (bound("min", 0)?, bound("max", most)?);
+    let min = bound("min", [Rounding::Up, Rounding::Down], 0)?;
+    let max = bound("max", [Rounding::Down, Rounding::Up], most)?;
     if min > max {
-        return Err(TableError::Option(format!("`{}` is above `{}`", key("min"), key("max"))));
+        let (min, max) = (key("min"), key("max"));
+        return Err(TableError::Option(format!("there is no DECIMAL({precision}, {scale}) from `{min}` to `{max}`")));
     }
     Ok(Rule::Decimal { min, max, precision, scale })
 }
@@ -272,19 +286,16 @@ fn length_of(
     Ok((length, varies))
 }
 
+/// How long before it comes a row may be, so that all types of time have the moment.
+fn past_ms(key: &str, text: &str) -> Result<i64, TableError> {
+    match span_ms(key, text)? {
+        span if span <= PAST_DAYS_MAX * 86_400_000 => Ok(span),
+        _ => Err(TableError::Option(format!("`{key}` is {PAST_DAYS_MAX} days at most, not `{text}`"))),
+    }
+}
+
 /// A span as Flink's options have it, such as `10 s`; a bare number counts milliseconds.
 fn span_ms(key: &str, text: &str) -> Result<i64, TableError> {
-    let text = text.trim();
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit_ms = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => Some(1),
-        "s" | "sec" | "secs" | "second" | "seconds" => Some(1_000),
-        "m" | "min" | "minute" | "minutes" => Some(60_000),
-        "h" | "hour" | "hours" => Some(3_600_000),
-        "d" | "day" | "days" => Some(86_400_000),
-        _ => None,
-    };
-    let span = number.parse::<i64>().ok().zip(unit_ms).and_then(|(number, unit)| number.checked_mul(unit));
+    let span = levada_model::span_ms(text).and_then(|span| i64::try_from(span).ok());
     span.ok_or_else(|| TableError::Option(format!("`{key}` is a span, as `10 s`, not `{text}`")))
 }

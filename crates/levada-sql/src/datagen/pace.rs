@@ -40,12 +40,21 @@ impl Pace {
         if self.is_whole {
             return end;
         }
+        self.step_back(at, now_ms);
         let due = self.due_by(at, now_ms).min(end);
         if due > at && (due - at >= EPOCH_ROWS_MAX || now_ms.saturating_sub(self.given_ms) >= EPOCH_MS) {
             self.given_ms = now_ms;
             return due.min(at + EPOCH_ROWS_MAX);
         }
         at
+    }
+
+    /// A clock that was set back is counted from anew, lest no row comes until it is where it was.
+    fn step_back(&mut self, at: Offset, now_ms: Timestamp) {
+        if self.since.is_some_and(|(_, since_ms)| now_ms < since_ms) {
+            self.since = Some((at, now_ms));
+        }
+        self.given_ms = self.given_ms.min(now_ms);
     }
 
     fn due_by(&mut self, at: Offset, now_ms: Timestamp) -> Offset {
@@ -73,6 +82,8 @@ impl Pace {
         let ahead = i128::from(at) + 1 - i128::from(row);
         let next_ms = i128::from(since_ms) + (ahead.max(0) * 1_000 + rate - 1) / rate;
         let next_ms = i64::try_from(next_ms).unwrap_or(i64::MAX).max(self.given_ms.saturating_add(EPOCH_MS));
-        Some(next_ms.saturating_sub(now_ms).max(1))
+        // It may have been set back since.
+        let longest_ms = (1_000 / self.datagen.rows_per_second).saturating_add(EPOCH_MS);
+        Some(next_ms.saturating_sub(now_ms).clamp(1, longest_ms))
     }
 }

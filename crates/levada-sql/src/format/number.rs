@@ -2,11 +2,16 @@
 
 use std::io::Write as _;
 
+/// Digits of the largest decimal.
+const PRECISION_MAX: u8 = 38;
+
 /// What becomes of digits for which there is no room behind the point.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rounding {
+pub(crate) enum Rounding {
     HalfUp,
     Down,
+    /// Away from zero.
+    Up,
 }
 
 /// An integer as Java's `Long.parseLong` takes it: digits, with a sign or not.
@@ -69,10 +74,10 @@ fn parts(text: &[u8]) -> Option<Parts<'_>> {
 
 /// A decimal that is too large for its type.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Overflow;
+pub(crate) struct Overflow;
 
 /// A decimal number with `scale` digits behind the point, as an integer of units of the last; `None`: it is no number.
-pub(super) fn parse_decimal(
+pub(crate) fn parse_decimal(
     text: &[u8],
     precision: u8,
     scale: u8,
@@ -89,7 +94,8 @@ pub(super) fn parse_decimal(
     let count = i64::try_from(parts.whole.len()).ok()? - i64::try_from(leading).ok()?;
     let count = count.saturating_add(parts.exponent).saturating_add(i64::from(scale));
     if count < 0 {
-        return Some(Ok(0));
+        let unit = if parts.is_negative { -1 } else { 1 };
+        return Some(Ok(if rounding == Rounding::Up { unit } else { 0 }));
     }
     let Some(count) = usize::try_from(count).ok().filter(|count| *count <= usize::from(precision)) else {
         return Some(Err(Overflow));
@@ -99,13 +105,27 @@ pub(super) fn parse_decimal(
     for _ in 0..count {
         value = value * 10 + i128::from(kept.next().copied().unwrap_or(b'0') - b'0');
     }
-    if rounding == Rounding::HalfUp && kept.next().is_some_and(|digit| *digit >= b'5') {
+    let is_up = match rounding {
+        Rounding::HalfUp => kept.next().is_some_and(|digit| *digit >= b'5'),
+        Rounding::Up => kept.any(|digit| *digit > b'0'),
+        Rounding::Down => false,
+    };
+    if is_up {
         value += 1;
         if value >= 10_i128.pow(u32::from(precision)) {
             return Some(Err(Overflow));
         }
     }
     Some(Ok(if parts.is_negative { -value } else { value }))
+}
+
+/// A decimal number with all its digits, and how many of them stand behind the point; `None`: it is no number, or has
+/// more than 38.
+pub(super) fn parse_whole_decimal(text: &[u8]) -> Option<(i128, u8)> {
+    let parts = parts(text)?;
+    let scale = i64::try_from(parts.fraction.len()).ok()?.saturating_sub(parts.exponent).max(0);
+    let scale = u8::try_from(scale).ok().filter(|scale| *scale <= PRECISION_MAX)?;
+    Some((parse_decimal(text, PRECISION_MAX, scale, Rounding::Down)?.ok()?, scale))
 }
 
 /// A floating point number as Java's `Double.parseDouble` takes it, hexadecimal ones left out.

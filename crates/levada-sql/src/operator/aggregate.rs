@@ -11,7 +11,7 @@ pub(in crate::operator) mod columns;
 mod distinct;
 
 pub(crate) use accumulators::Function;
-pub(crate) use columns::Call;
+pub(crate) use columns::{Call, Leaving};
 
 use super::{
     Clock, Operator, Out, Stats, counted,
@@ -43,6 +43,18 @@ pub(crate) struct Spec {
     pub(crate) output: SchemaRef,
     /// The key that says when a group is closed, and whose watermark that is.
     pub(crate) window: Option<Window>,
+    /// Whether rows only come; so they do where there is a window.
+    pub(crate) is_append_only: bool,
+}
+
+impl Spec {
+    const fn leaving(&self) -> Leaving {
+        match (&self.window, self.is_append_only) {
+            (Some(_), _) => Leaving::AsWhole,
+            (None, true) => Leaving::Never,
+            (None, false) => Leaving::OneByOne,
+        }
+    }
 }
 
 /// Groups that are closed by the watermark.
@@ -84,7 +96,7 @@ pub(crate) struct Aggregate {
 impl Aggregate {
     pub(crate) fn new(spec: Spec) -> Result<Self, RunError> {
         let keys = spec.input.fields().iter().take(spec.key_count).map(|field| field.data_type().clone());
-        let columns = Columns::new(&spec.calls, &spec.input, spec.window.is_some())?;
+        let columns = Columns::new(&spec.calls, &spec.input, spec.leaving())?;
         let groups = RowTable::new(keys)?;
         let (counts, is_touched, touched) = (Vec::new(), Vec::new(), Touched::default());
         let (shown_once, open, watermark) = (false, BTreeMap::new(), None);
@@ -351,9 +363,11 @@ impl Operator for Aggregate {
     }
 
     fn describe(&self) -> Description {
-        let Spec { key_count, calls, input, output, window } = &self.spec;
+        let Spec { key_count, calls, input, output, window, .. } = &self.spec;
         let keys: Vec<String> = names(input).take(*key_count).collect();
-        let values = if calls.iter().any(Call::keeps_values) { ", and every value of its arguments" } else { "" };
+        let leaving = self.spec.leaving();
+        let values =
+            if calls.iter().any(|call| call.keeps_values(leaving)) { ", and every value of its arguments" } else { "" };
         let groups = format!("what each group of {} comes to{values}", listed(&keys));
         let memory = match window {
             Some(window) => Memory::Windows { what: groups, sources: window.clock.sources.clone() },

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     changes::Changes,
     dataflow::RunError,
+    left_out::LeftOut,
     snapshot::{Reader, SnapshotError, Writer},
 };
 use datafusion::{
@@ -25,15 +26,16 @@ pub(crate) struct Project {
     projection: Option<(Vec<Arc<dyn PhysicalExpr>>, SchemaRef)>,
     /// Whether it only brings several inputs together.
     is_union: bool,
+    left_out: LeftOut,
 }
 
 impl Project {
     pub(crate) fn filter(condition: Arc<dyn PhysicalExpr>) -> Self {
-        Self { filter: Some(condition), projection: None, is_union: false }
+        Self { filter: Some(condition), projection: None, is_union: false, left_out: LeftOut::default() }
     }
 
     pub(crate) fn columns(columns: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef) -> Self {
-        Self { filter: None, projection: Some((columns, schema)), is_union: false }
+        Self { filter: None, projection: Some((columns, schema)), is_union: false, left_out: LeftOut::default() }
     }
 
     /// As [`Self::columns`], of several inputs with the same columns.
@@ -48,24 +50,32 @@ pub(crate) fn holds(condition: &dyn PhysicalExpr, changes: &Changes) -> Result<B
     Ok(as_boolean_array(&value)?.clone())
 }
 
+fn projected(columns: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef, changes: &Changes) -> Result<Changes, RunError> {
+    let compute = |column: &Arc<dyn PhysicalExpr>| column.evaluate(changes.rows())?.into_array(changes.len());
+    let columns = columns.iter().map(compute).collect::<Result<Vec<_>, _>>()?;
+    debug_assert!(columns.iter().all(|column| column.len() == changes.len()), "one value a row");
+    Ok(changes.with_columns(Arc::clone(schema), columns)?)
+}
+
 impl Operator for Project {
     fn push(&mut self, _: usize, changes: &Changes, out: &mut Out) -> Result<(), RunError> {
-        let kept = match &self.filter {
-            Some(condition) => changes.filter(&holds(&**condition, changes)?)?,
-            None => changes.clone(),
+        let Self { filter, projection, left_out, .. } = self;
+        let (filter, projection) = (&*filter, &*projection);
+        let compute = |changes: &Changes| {
+            let kept = match filter {
+                Some(condition) => changes.filter(&holds(&**condition, changes)?)?,
+                None => changes.clone(),
+            };
+            match projection {
+                Some((columns, schema)) if !kept.is_empty() => projected(columns, schema, &kept),
+                _ => Ok(kept),
+            }
         };
-        if kept.is_empty() {
-            return Ok(());
-        }
-        let Some((columns, schema)) = &self.projection else {
-            out.push(kept);
-            return Ok(());
-        };
-        let compute = |column: &Arc<dyn PhysicalExpr>| column.evaluate(kept.rows())?.into_array(kept.len());
-        let columns = columns.iter().map(compute).collect::<Result<Vec<_>, _>>()?;
-        debug_assert!(columns.iter().all(|column| column.len() == kept.len()), "one value a row");
-        out.push(kept.with_columns(Arc::clone(schema), columns)?);
-        Ok(())
+        left_out.computed(changes, &compute, out)
+    }
+
+    fn left_out(&mut self) -> Option<&mut LeftOut> {
+        Some(&mut self.left_out)
     }
 
     fn save(&self, _: &mut Writer) {}
@@ -75,7 +85,7 @@ impl Operator for Project {
     }
 
     fn stats(&self) -> Stats {
-        Stats::default()
+        Stats { state_bytes: self.left_out.size(), ..Stats::default() }
     }
 
     fn describe(&self) -> Description {

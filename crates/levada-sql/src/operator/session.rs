@@ -7,7 +7,9 @@
 mod held;
 
 use super::{
-    Clock, Operator, Out, Stats, aggregate, counted,
+    Clock, Operator, Out, Stats,
+    aggregate::{self, Leaving},
+    counted,
     describe::{Description, Memory, names},
 };
 use crate::{
@@ -114,6 +116,15 @@ impl Sessions {
             rows_touched: 0,
             late_rows: 0,
         })
+    }
+
+    /// Gives the sessions that there are the first numbers.
+    fn renumber(&mut self) {
+        self.group_end = 0;
+        for session in self.sessions.iter_mut().flat_map(BTreeMap::values_mut) {
+            session.group = self.group_end;
+            self.group_end += 1;
+        }
     }
 
     fn new_group(&mut self) -> u32 {
@@ -277,19 +288,30 @@ impl Operator for Sessions {
         self.sessions = vec![BTreeMap::new(); self.partitions.end()];
         let mut used = BTreeSet::new();
         for partition in self.partitions.ids().collect::<Vec<_>>() {
+            let mut before = None;
             for _ in 0..from.count()? {
                 let (start, end, group) = (from.i64()?, from.i64()?, from.u32()?);
+                let is_span = end.checked_sub(start).is_some_and(|length| length > 0);
+                if !is_span || before.is_some_and(|before| start <= before) || !used.insert(group) {
+                    return Err(SnapshotError::Malformed);
+                }
+                before = Some(end);
                 self.sessions[index(partition)].insert(start, Session { end, group });
                 self.open.insert((end, partition, start));
-                used.insert(group);
             }
         }
-        self.group_end = from.u32()?;
-        if used.last().is_some_and(|group| *group >= self.group_end) {
+        let group_end = from.u32()?;
+        if used.last().is_some_and(|group| *group >= group_end) {
             return Err(SnapshotError::Malformed);
         }
-        self.held.load(self.group_end, from)?;
-        self.free = (0..self.group_end).filter(|group| !used.contains(group)).collect();
+        if self.held.is_nothing() {
+            // Numbers without anything behind them need no room.
+            self.renumber();
+        } else {
+            self.held.load(group_end, from)?;
+            self.group_end = group_end;
+            self.free = (0..group_end).filter(|group| !used.contains(group)).collect();
+        }
         let (is_known, watermark) = (from.u8()? != 0, from.i64()?);
         self.watermark = is_known.then_some(watermark);
         self.late_rows = from.u64()?;
@@ -304,7 +326,7 @@ impl Operator for Sessions {
     fn describe(&self) -> Description {
         let Spec { partition_count, gap_ms, show, input, output, clock } = &self.spec;
         let what = match show {
-            Show::Aggregates(_, calls) if calls.iter().any(aggregate::Call::keeps_values) => {
+            Show::Aggregates(_, calls) if calls.iter().any(|call| call.keeps_values(Leaving::AsWhole)) => {
                 "what each session comes to, and every value of its arguments"
             }
             Show::Aggregates(..) => "what each session comes to",
@@ -315,5 +337,68 @@ impl Operator for Sessions {
             .with("partitionBy", names(input).take(*partition_count))
             .with_one("gap", format!("{gap_ms} ms"))
             .with("select", names(output))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::datatypes::{Field, Schema, TimeUnit};
+
+    fn sessions(calls: Option<Vec<aggregate::Call>>) -> Sessions {
+        let time = Field::new("ts", DataType::Timestamp(TimeUnit::Millisecond, None), false);
+        let schema: SchemaRef = Arc::new(Schema::new(vec![time]));
+        let show = calls.map_or(Show::Rows, |calls| Show::Aggregates(vec![Key::Start, Key::End], calls));
+        let clock = Clock { sources: vec![0], delay_ms: 0 };
+        let (input, output) = (Arc::clone(&schema), schema);
+        Sessions::new(Spec { partition_count: 0, gap_ms: 10, show, input, output, clock }).unwrap()
+    }
+
+    /// Sessions of one partition, each with its start, end and group, and one more than the largest group.
+    fn loaded(mut into: Sessions, of: &[(i64, i64, u32)], group_end: u32) -> Result<Sessions, SnapshotError> {
+        let mut saved = Writer::default();
+        saved.count(1);
+        saved.optional_bytes(Some(&[]));
+        saved.count(0);
+        saved.count(of.len());
+        for (start, end, group) in of {
+            saved.i64(*start);
+            saved.i64(*end);
+            saved.u32(*group);
+        }
+        saved.u32(group_end);
+        // Nothing is held of the first groups; no watermark, and no late rows.
+        (0..16).for_each(|_| saved.u64(0));
+        into.load(&mut Reader::open(&saved.finish()).unwrap())?;
+        Ok(into)
+    }
+
+    #[test]
+    fn what_a_snapshot_says_of_sessions_is_not_believed_without_room_for_it() {
+        let of_nothing = || sessions(Some(Vec::new()));
+        let count = aggregate::Call {
+            function: aggregate::Function::Count,
+            argument: None,
+            distinct: false,
+            filter: None,
+            output: DataType::Int64,
+        };
+        for make in
+            [&|| sessions(None), &|| sessions(Some(vec![count.clone()])) as Sessions] as [&dyn Fn() -> Sessions; 2]
+        {
+            assert!(loaded(make(), &[(0, 10, 1), (11, 30, 0)], 2).is_ok());
+            for (of, group_end) in [
+                (vec![(0, 10, 1)], u32::MAX),
+                (vec![(0, 10, 1)], 1),
+                (vec![(10, 0, 1)], 2),
+                (vec![(i64::MIN, i64::MAX, 1)], 2),
+                (vec![(0, 10, 1), (10, 20, 0)], 2),
+                (vec![(0, 10, 1), (11, 20, 1)], 2),
+            ] {
+                assert_eq!(loaded(make(), &of, group_end).err(), Some(SnapshotError::Malformed), "{of:?} {group_end}");
+            }
+        }
+        let mut many = loaded(of_nothing(), &[(0, 10, u32::MAX - 1), (11, 30, 7)], u32::MAX).unwrap();
+        assert_eq!((many.group_end, many.free.len(), many.new_group()), (2, 0, 2));
     }
 }

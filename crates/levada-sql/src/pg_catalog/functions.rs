@@ -1,4 +1,5 @@
-//! The functions that queries of the catalog call. Arrays are texts, as `{1,2}`, and so are vectors, as `1 2`.
+//! The functions that queries of the catalog call: those that only PostgreSQL has, and those of the planner beneath
+//! that come to little, whatever they are given. Arrays are texts, as `{1,2}`, and so are vectors, as `1 2`.
 
 use super::{Facts, NAMESPACES, OWNER_OID, PgError, Placed, TYPES, format_type};
 use datafusion::{
@@ -8,6 +9,7 @@ use datafusion::{
         datatypes::DataType,
     },
     error::DataFusionError,
+    execution::{SessionStateBuilder, SessionStateDefaults},
     logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility},
 };
 use std::{
@@ -28,7 +30,7 @@ type Args<'a> = &'a [Option<&'a str>];
 type Found = Result<Option<String>, PgError>;
 type Body = fn(&Facts, Args<'_>) -> Found;
 
-const FUNCTIONS: [(&str, Gives, Body); 65] = [
+const FUNCTIONS: [(&str, Gives, Body); 67] = [
     ("pg_table_is_visible", Gives::Truth, yes),
     ("pg_type_is_visible", Gives::Truth, yes),
     ("pg_function_is_visible", Gives::Truth, yes),
@@ -86,12 +88,15 @@ const FUNCTIONS: [(&str, Gives, Body); 65] = [
     ("current_role", Gives::Text, |facts, _| Ok(Some(facts.user().to_owned()))),
     ("current_setting", Gives::Text, current_setting),
     ("quote_ident", Gives::Text, |_, args| Ok(given(args, 0).map(quote_ident))),
-    ("array_to_string", Gives::Text, |_, args| Ok(array_to_string(args))),
+    ("array_to_string", Gives::Text, |_, args| array_to_string(args)),
     ("array_remove", Gives::Text, |_, args| Ok(array_remove(args))),
     ("array_upper", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
     ("array_length", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
     ("pg_any", Gives::Truth, |_, args| Ok(any(args))),
     ("pg_element", Gives::Text, |_, args| Ok(element(args))),
+    // `a || b` and `replace` are put in terms of these, which are bounded.
+    ("pg_concat", Gives::Text, |_, args| concat(args)),
+    ("pg_replace", Gives::Text, |_, args| replace(args)),
     ("pg_array", Gives::Text, |_, args| Ok(Some(format!("{{{}}}", given(args, 0).unwrap_or_default())))),
     ("regclass_oid", Gives::Number, regclass_oid),
     ("regclass_name", Gives::Text, |facts, args| Ok(regclass_name(facts, args))),
@@ -99,6 +104,99 @@ const FUNCTIONS: [(&str, Gives, Body); 65] = [
     ("to_regtype", Gives::Number, |_, args| Ok(given(args, 0).and_then(type_named))),
     ("to_regclass", Gives::Number, |facts, args| Ok(given(args, 0).and_then(|name| oid_of(facts, name)))),
 ];
+
+/// The largest text that is made of others, in bytes.
+const TEXT_SIZE_MAX: usize = 1 << 20;
+/// The most that a function comes to for so many rows as are looked at at once.
+const TEXTS_SIZE_MAX: usize = 16 << 20;
+
+/// Functions of the planner beneath that come to no more than they are given.
+const SCALARS: [&str; 41] = [
+    "abs",
+    "ascii",
+    "bit_length",
+    "btrim",
+    "ceil",
+    "char_length",
+    "character_length",
+    "coalesce",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "date_part",
+    "date_trunc",
+    "floor",
+    "greatest",
+    "initcap",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "ltrim",
+    "mod",
+    "now",
+    "nullif",
+    "octet_length",
+    "position",
+    "power",
+    "regexp_like",
+    "reverse",
+    "right",
+    "round",
+    "rtrim",
+    "sign",
+    "signum",
+    "split_part",
+    "starts_with",
+    "strpos",
+    "substr",
+    "substring",
+    "trim",
+    "upper",
+];
+/// Those over many rows, whose memory is counted.
+const AGGREGATES: [&str; 11] = [
+    "array_agg",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "first_value",
+    "last_value",
+    "max",
+    "min",
+    "string_agg",
+    "sum",
+];
+const WINDOWS: [&str; 5] = ["dense_rank", "lag", "lead", "rank", "row_number"];
+
+/// Whether a query of the catalog may call it.
+pub(super) fn may_be_called(name: &str) -> bool {
+    let mut known = SCALARS.iter().chain(&AGGREGATES).chain(&WINDOWS);
+    has_function(name) || known.any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// A session's functions of the planner beneath.
+pub(super) fn with_functions(state: SessionStateBuilder) -> SessionStateBuilder {
+    let mut scalars = SessionStateDefaults::default_scalar_functions();
+    scalars.retain(|it| is_any(&SCALARS, it.name(), it.aliases()));
+    let mut aggregates = SessionStateDefaults::default_aggregate_functions();
+    aggregates.retain(|it| is_any(&AGGREGATES, it.name(), it.aliases()));
+    let mut windows = SessionStateDefaults::default_window_functions();
+    windows.retain(|it| is_any(&WINDOWS, it.name(), it.aliases()));
+    let mut tables = SessionStateDefaults::default_table_functions();
+    tables.retain(|it| it.name() == "generate_series");
+    state
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_scalar_functions(scalars)
+        .with_aggregate_functions(aggregates)
+        .with_window_functions(windows)
+        .with_table_function_list(tables)
+}
+
+fn is_any(known: &[&str], name: &str, aliases: &[String]) -> bool {
+    known.contains(&name) || aliases.iter().any(|alias| known.contains(&alias.as_str()))
+}
 
 /// Whether there is such a function.
 pub(super) fn has_function(name: &str) -> bool {
@@ -165,10 +263,16 @@ impl ScalarUDFImpl for Told {
         let rows = args.number_rows;
         let texts = |value: ColumnarValue| Ok(cast(&value.into_array(rows)?, &DataType::Utf8)?);
         let columns = args.args.into_iter().map(texts).collect::<Result<Vec<_>, PgError>>()?;
+        let mut size = 0;
         let found = (0..rows).map(|row| {
             let texts = columns.iter().map(|column| column.as_string::<i32>());
             let cells: Vec<_> = texts.map(|texts| texts.is_valid(row).then(|| texts.value(row))).collect();
-            (self.body)(&self.facts, &cells)
+            let found = (self.body)(&self.facts, &cells)?;
+            size += found.as_ref().map_or(0, String::len);
+            if size > TEXTS_SIZE_MAX {
+                return Err(too_large());
+            }
+            Ok(found)
         });
         let found = found.collect::<Result<Vec<_>, PgError>>()?;
         Ok(ColumnarValue::Array(match self.gives {
@@ -258,8 +362,38 @@ fn elements(text: &str) -> Vec<&str> {
     elements.into_iter().filter(|element| !element.is_empty()).collect()
 }
 
-fn array_to_string(args: Args<'_>) -> Option<String> {
-    Some(elements(given(args, 0)?).join(given(args, 1)?))
+fn array_to_string(args: Args<'_>) -> Found {
+    let (Some(array), Some(separator)) = (given(args, 0), given(args, 1)) else { return Ok(None) };
+    let elements = elements(array);
+    check_size(elements.len().saturating_mul(separator.len()).saturating_add(array.len()))?;
+    Ok(Some(elements.join(separator)))
+}
+
+fn concat(args: Args<'_>) -> Found {
+    let (Some(a), Some(b)) = (given(args, 0), given(args, 1)) else { return Ok(None) };
+    check_size(a.len() + b.len())?;
+    Ok(Some(format!("{a}{b}")))
+}
+
+fn replace(args: Args<'_>) -> Found {
+    let (Some(text), Some(from), Some(to)) = (given(args, 0), given(args, 1), given(args, 2)) else { return Ok(None) };
+    if from.is_empty() {
+        return Ok(Some(text.to_owned()));
+    }
+    check_size(text.len() + text.matches(from).count().saturating_mul(to.len()))?;
+    Ok(Some(text.replace(from, to)))
+}
+
+/// Refuses a text before it is made.
+fn check_size(size: usize) -> Result<(), PgError> {
+    match size > TEXT_SIZE_MAX {
+        true => Err(too_large()),
+        false => Ok(()),
+    }
+}
+
+fn too_large() -> PgError {
+    DataFusionError::Plan("a query of the catalog comes to texts that are too large".to_owned())
 }
 
 fn array_remove(args: Args<'_>) -> Option<String> {

@@ -11,62 +11,59 @@
 //! | `ARRAY (SELECT a …)` | `(SELECT pg_array(STRING_AGG(a, ',')) …)` |
 //! | `(SELECT a …)` as a value | a join, see [`lift`] |
 
+mod bounds;
 mod lift;
+
+pub(super) use bounds::{TEXT_SIZE_MAX, VALUE_SIZE_MAX};
+#[cfg(test)]
+pub(super) use lift::KEYS;
 
 use super::{PlanError, functions};
 use datafusion::sql::sqlparser::{
     ast::{
         AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-        FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+        FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Select, SelectItem, SetExpr,
         Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
     tokenizer::{Token, Tokenizer},
 };
-use std::{convert::Infallible, ops::ControlFlow};
+use levada_sql_syntax::limits;
+use std::ops::ControlFlow;
 
-/// The largest text of such a query, in bytes.
-const TEXT_SIZE_MAX: usize = 64 << 10;
-/// How deep brackets may nest.
-const DEPTH_MAX: usize = 16;
-/// The most words, signs and texts of one.
-const TOKENS_MAX: usize = 8_000;
-
-/// Reads a query; answers it with the names that PostgreSQL gives its columns, where the query does not.
-pub(super) fn read(sql: &str) -> Result<(Statement, Vec<Option<String>>), PlanError> {
-    let refused = |what: String| PlanError::unsupported(what, None);
-    let syntax = |message: String| PlanError::Meaning(datafusion::error::DataFusionError::Plan(message));
-    if sql.len() > TEXT_SIZE_MAX {
-        return Err(refused(format!("a query of the catalog with more than {TEXT_SIZE_MAX} bytes")));
-    }
-    let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| syntax(error.to_string()))?;
-    check_depth(tokens.iter().map(|token| &token.token)).map_err(refused)?;
-    let mut parser = Parser::new(&dialect).with_recursion_limit(4 * DEPTH_MAX).with_tokens_with_locations(tokens);
-    let mut statements = parser.parse_statements().map_err(|error| syntax(error.to_string()))?.into_iter();
-    let (Some(Statement::Query(mut query)), None) = (statements.next(), statements.next()) else {
-        return Err(refused("anything but a query of the catalog".to_owned()));
-    };
-    let names = name_columns(&mut query.body);
-    let ControlFlow::Continue(()) = VisitMut::visit(query.as_mut(), &mut Rewrite::default());
-    Ok((Statement::Query(query), names))
+/// A query in terms of the planner.
+pub(super) struct Read {
+    pub(super) statement: Statement,
+    /// The names that PostgreSQL gives its columns, where the query does not.
+    pub(super) names: Vec<Option<String>>,
+    /// How often a parameter stands in it.
+    pub(super) placeholders: usize,
 }
 
-fn check_depth<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), String> {
-    let (mut depth, mut count) = (0_usize, 0_usize);
-    for token in tokens {
-        count += usize::from(!matches!(token, Token::Whitespace(_)));
-        match token {
-            Token::LParen | Token::LBracket => depth += 1,
-            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEPTH_MAX || count > TOKENS_MAX {
-            return Err("a query of the catalog that is so large".to_owned());
-        }
+/// Reads a query.
+pub(super) fn read(sql: &str) -> Result<Read, PlanError> {
+    let syntax = |message: String| PlanError::Meaning(datafusion::error::DataFusionError::Plan(message));
+    bounds::check_size(sql)?;
+    let dialect = PostgreSqlDialect {};
+    let mut tokens =
+        Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| syntax(error.to_string()))?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    bounds::check_tokens(&tokens)?;
+    limits::check_depth(&tokens).map_err(|error| syntax(error.to_string()))?;
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(limits::RECURSION_MAX).with_tokens_with_locations(tokens);
+    let mut statements = parser.parse_statements().map_err(|error| syntax(error.to_string()))?.into_iter();
+    let (Some(Statement::Query(mut query)), None) = (statements.next(), statements.next()) else {
+        return Err(PlanError::unsupported("anything but a query of the catalog", None));
+    };
+    let placeholders = bounds::check(&query)?;
+    let names = name_columns(&mut query.body);
+    if let ControlFlow::Break(error) = VisitMut::visit(query.as_mut(), &mut Rewrite::default()) {
+        return Err(error);
     }
-    Ok(())
+    bounds::check_functions(&query)?;
+    Ok(Read { statement: Statement::Query(query), names, placeholders })
 }
 
 /// Gives columns without a name one of their own, since two may not have the same; answers those of PostgreSQL.
@@ -133,21 +130,25 @@ struct Rewrite {
 }
 
 impl VisitorMut for Rewrite {
-    type Break = Infallible;
+    type Break = PlanError;
 
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Infallible> {
-        lift::lift(select, &mut self.lifted);
-        ControlFlow::Continue(())
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
+        match lift::lift(select, &mut self.lifted) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
-        if let Some(written) = rewritten(expr) {
-            *expr = written;
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<PlanError> {
+        match rewritten(expr) {
+            Ok(Some(written)) => *expr = written,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
         }
         ControlFlow::Continue(())
     }
 
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Infallible> {
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
         if let Some(nothing) = unnested(factor) {
             *factor = nothing;
         }
@@ -178,30 +179,21 @@ fn unnested(factor: &TableFactor) -> Option<TableFactor> {
     Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias.clone()), sample: None })
 }
 
-fn rewritten(expr: &mut Expr) -> Option<Expr> {
-    match expr {
+fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, PlanError> {
+    Ok(match expr {
         Expr::Collate { expr, .. } => Some((**expr).clone()),
-        Expr::BinaryOp { op, .. } => {
-            if let BinaryOperator::PGCustomBinaryOperator(parts) = op {
-                *op = operator(parts.last()?)?;
+        Expr::BinaryOp { op, left, right } => {
+            if let BinaryOperator::PGCustomBinaryOperator(parts) = op
+                && let Some(known) = parts.last().and_then(|sign| operator(sign))
+            {
+                *op = known;
             }
-            None
-        }
-        Expr::Function(function) => {
-            if function.name.0.len() == 2 && function.name.0.first()?.as_ident()?.value == "pg_catalog" {
-                function.name.0.remove(0);
-            }
-            match &mut function.args {
-                FunctionArguments::Subquery(query) if last(&function.name)?.eq_ignore_ascii_case("array") => {
-                    Some(array_of(query.clone()))
-                }
-                args @ FunctionArguments::None if functions::has_function(last(&function.name)?) => {
-                    *args = arguments(Vec::new());
-                    None
-                }
+            match op {
+                BinaryOperator::StringConcat => Some(call("pg_concat", vec![(**left).clone(), (**right).clone()])),
                 _ => None,
             }
         }
+        Expr::Function(function) => called(function)?,
         Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => Some(any(left, right)),
         Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => Some(Expr::UnaryOp {
             op: datafusion::sql::sqlparser::ast::UnaryOperator::Not,
@@ -215,7 +207,24 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         },
         Expr::Cast { expr, data_type, kind, .. } => cast(expr, data_type, kind),
         _ => None,
+    })
+}
+
+/// A call as the planner has it, or what stands in its place.
+fn called(function: &mut Function) -> Result<Option<Expr>, PlanError> {
+    let is_qualified = function.name.0.len() == 2
+        && function.name.0.first().and_then(ObjectNamePart::as_ident).is_some_and(|it| it.value == "pg_catalog");
+    if is_qualified {
+        function.name.0.remove(0);
     }
+    let Some(name) = last(&function.name).map(str::to_ascii_lowercase) else { return Ok(None) };
+    match &mut function.args {
+        FunctionArguments::Subquery(query) if name == "array" => return lift::array_of(query.clone()).map(Some),
+        args @ FunctionArguments::None if functions::has_function(&name) => *args = arguments(Vec::new()),
+        _ if name == "replace" => function.name = ObjectName::from(vec![Ident::new("pg_replace")]),
+        _ => {}
+    }
+    Ok(None)
 }
 
 fn operator(sign: &str) -> Option<BinaryOperator> {
@@ -248,6 +257,9 @@ fn any(left: &Expr, right: &Expr) -> Expr {
     match right {
         Expr::Array(array) if !array.elem.is_empty() => {
             Expr::InList { expr: Box::new(left.clone()), list: array.elem.clone(), negated: false }
+        }
+        Expr::Subquery(subquery) => {
+            Expr::InSubquery { expr: Box::new(left.clone()), subquery: subquery.clone(), negated: false }
         }
         right => call("pg_any", vec![left.clone(), right.clone()]),
     }
@@ -286,31 +298,6 @@ fn cast(expr: &Expr, data_type: &mut DataType, kind: &mut CastKind) -> Option<Ex
     };
     *data_type = to;
     None
-}
-
-/// The values of a query in one text.
-fn array_of(mut query: Box<Query>) -> Expr {
-    if let SetExpr::Select(select) = query.body.as_mut()
-        && lift::gives_nothing(select)
-    {
-        return Expr::Value(Value::SingleQuotedString("{}".to_owned()).into());
-    }
-    if let SetExpr::Select(select) = query.body.as_mut()
-        && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
-            select.projection.as_mut_slice()
-    {
-        let text = Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(expr.clone()),
-            data_type: DataType::Text,
-            array: false,
-            format: None,
-        };
-        let comma = Expr::Value(Value::SingleQuotedString(",".to_owned()).into());
-        *expr = call("pg_array", vec![call("string_agg", vec![text, comma])]);
-        query.order_by = None;
-    }
-    Expr::Subquery(query)
 }
 
 fn arguments(args: Vec<Expr>) -> FunctionArguments {

@@ -3,7 +3,7 @@
 mod rows;
 mod specs;
 
-use super::{Facts, PgError};
+use super::{Facts, PgError, ROWS_AT_ONCE};
 use datafusion::{
     arrow::{
         array::{ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray},
@@ -74,6 +74,15 @@ pub(super) fn has_table(name: &str) -> bool {
     specs::PG_CATALOG.iter().any(|spec| spec.split_once(':').is_some_and(|(known, _)| known == name))
 }
 
+/// Whether a table has such a column.
+pub(super) fn has_column(table: &str, column: &str) -> bool {
+    let mut specs = specs::PG_CATALOG.iter().chain(specs::INFORMATION_SCHEMA).filter_map(|spec| spec.split_once(':'));
+    let found = specs.find(|(known, _)| *known == table);
+    found.is_some_and(|(_, columns)| {
+        columns.split_whitespace().any(|known| known.split_once('/').is_some_and(|(known, _)| known == column))
+    })
+}
+
 /// Whether a table never has a row here.
 pub(super) fn is_always_empty(name: &str) -> bool {
     has_table(name) && !rows::FILLED.contains(&name)
@@ -82,6 +91,15 @@ pub(super) fn is_always_empty(name: &str) -> bool {
 /// A table of columns as they are described: `name letter`, where the letter is `i`nteger, `f`loat, `t`ext or
 /// `b`oolean; in capitals it is NULL where nothing is said, otherwise 0, empty or false.
 fn table(columns: &str, rows: &[Row]) -> Result<MemTable, PgError> {
+    let first = batch(columns, rows.get(..ROWS_AT_ONCE).unwrap_or(rows))?;
+    let schema = first.schema();
+    let more = rows.chunks(ROWS_AT_ONCE).skip(1).map(|rows| batch(columns, rows));
+    let batches = std::iter::once(Ok(first)).chain(more).collect::<Result<Vec<_>, PgError>>()?;
+    MemTable::try_new(schema, vec![batches])
+}
+
+/// So many rows of a table.
+fn batch(columns: &str, rows: &[Row]) -> Result<RecordBatch, PgError> {
     let mut fields = Vec::new();
     let mut arrays: Vec<ArrayRef> = Vec::new();
     for column in columns.split_whitespace() {
@@ -110,9 +128,7 @@ fn table(columns: &str, rows: &[Row]) -> Result<MemTable, PgError> {
         fields.push(Field::new(name, data_type, true));
         arrays.push(array);
     }
-    let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(datafusion::error::DataFusionError::from)?;
-    MemTable::try_new(schema, vec![vec![batch]])
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
 }
 
 #[cfg(test)]

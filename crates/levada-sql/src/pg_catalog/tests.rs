@@ -166,7 +166,154 @@ fn numbers_of_relations_depend_on_their_names_alone() {
 fn what_is_no_query_or_too_large_is_refused() {
     assert!(asked("DROP TABLE pg_class", &[]).is_err());
     assert!(asked("SELECT 1; SELECT 2", &[]).is_err());
-    assert!(asked(&format!("SELECT {}1{}", "(".repeat(40), ")".repeat(40)), &[]).is_err());
+    assert!(asked(&format!("SELECT {}1{}", "(".repeat(70), ")".repeat(70)), &[]).is_err());
     assert!(asked(&format!("SELECT '{}'", "x".repeat(70_000)), &[]).is_err());
     assert!(asked("SELECT * FROM pg_catalog.flights", &[]).is_err());
+}
+
+fn refusal(sql: &str) -> String {
+    match asked(sql, &[]) {
+        Ok(_) => panic!("not refused: {}", sql.get(..200).unwrap_or(sql)),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn chains_are_refused_before_anything_walks_along_them() {
+    for link in ["+1", "||'x'", "::text", " COLLATE \"C\"", " AT TIME ZONE 'UTC'", " = 1", " OR true", "::int[]"] {
+        let sql = format!("SELECT 1{} FROM pg_am", link.repeat(2_000));
+        assert!(refusal(&sql).contains("than"), "{link}");
+    }
+    let sum = format!("SELECT 1{} AS a FROM pg_am LIMIT 1", "+1".repeat(200));
+    assert_eq!(rows(&sum), ["201"]);
+    // Spaces, comments and texts make no chain.
+    let long = format!("SELECT{}E'x' AS a /* {} */ FROM pg_am LIMIT 1", "\n ".repeat(1_000), "+".repeat(1_000));
+    assert_eq!(rows(&long), ["x"]);
+    let tables = format!("SELECT 1 FROM pg_am{}", ", pg_am".repeat(2_000));
+    assert!(refusal(&tables).contains("more than 64 tables"));
+}
+
+#[test]
+fn queries_that_name_each_other_are_counted_each_time() {
+    let doubled = |times: usize| {
+        let next = |number| format!(", q{} AS (SELECT a.oid FROM q{number} a, q{number} b)", number + 1);
+        let all: String = (0..times).map(next).collect();
+        format!("WITH q0 AS (SELECT oid FROM pg_am){all} SELECT count(*) AS n FROM q{times}")
+    };
+    assert!(refusal(&doubled(11)).contains("more than 64 tables"));
+    assert_eq!(rows(&doubled(3)).len(), 1);
+}
+
+#[test]
+fn what_makes_much_of_little_is_refused() {
+    for call in ["repeat('x', 1000000000)", "lpad('x', 1000000000)", "pg_catalog.rpad('x', 9)", "concat_ws(',', 'a')"] {
+        let refused = refusal(&format!("SELECT {call} FROM pg_am"));
+        let name = call.split('(').next().unwrap().trim_start_matches("pg_catalog.");
+        assert!(refused.starts_with(&format!("the function `{name}` in a query of the catalog is not")), "{refused}");
+    }
+    let text = "a,".repeat(2_000);
+    for sql in [
+        format!("SELECT array_to_string('{{{text}}}', '{text}') FROM pg_am"),
+        format!("SELECT replace('{text}', 'a', '{text}') FROM pg_am"),
+        format!(
+            "WITH a AS (SELECT '{text}' || '{text}' AS x), b AS (SELECT x || x || x || x || x || x AS x FROM a), \
+                 c AS (SELECT x || x || x || x || x || x AS x FROM b) SELECT length(x || x || x || x || x || x) FROM c"
+        ),
+    ] {
+        assert!(refusal(&sql).contains("too large"));
+    }
+    let groups = refusal("SELECT count(*) FROM generate_series(1, 100000000) a GROUP BY a.value");
+    assert!(groups.contains("bytes of memory is not supported"), "{groups}");
+    assert!(refusal(&format!("SELECT '{}' FROM pg_am", "x".repeat(5_000))).contains("a text of more than 4096 bytes"));
+    let large = [Value::Text("x".repeat(5_000))];
+    assert!(asked("SELECT oid FROM pg_am WHERE amname = $1", &large).is_err());
+    let signature = |sql: &str| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(signature(&catalog(), sql, &[]))
+    };
+    assert!(signature("SELECT $99999999999 FROM pg_am").is_err());
+    let columns: Vec<String> = (0..300).map(|number| format!("oid AS c{number}")).collect();
+    assert!(refusal(&format!("SELECT {} FROM pg_am", columns.join(","))).contains("more than 256 columns"));
+}
+
+#[test]
+fn functions_that_clients_call_are_there() {
+    let sql = "SELECT lower('A') || upper('b'), coalesce(nullif('', ''), 'x'), replace('a-b', '-', '+'), \
+               substring('abc' from 2 for 1), trim(' x '), position('b' in 'abc'), length('abc'), greatest(1, 2)";
+    assert_eq!(rows(sql), ["aB|x|a+b|b|x|2|3|2"]);
+    let sql = "SELECT relname, row_number() OVER (ORDER BY relname) FROM pg_class WHERE relkind IN ('r', 'v') AND \
+               relnamespace = 2200 ORDER BY 2";
+    assert_eq!(rows(sql), ["flights|1", "late|2"]);
+    assert_eq!(
+        rows(
+            "SELECT string_agg(a.attname, ',' ORDER BY a.attnum DESC) FROM pg_attribute a WHERE \
+                     a.attrelid = 'flights'::regclass"
+        ),
+        ["at,fare,id"]
+    );
+}
+
+#[test]
+fn a_query_as_a_value_is_what_it_says_or_refused() {
+    // The one that the order puts first, not the largest.
+    let first = "SELECT t.relname, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = t.oid ORDER BY a.attnum \
+                 LIMIT 1) FROM pg_class t WHERE t.relname = 'flights'";
+    assert_eq!(rows(first), ["flights|id"]);
+    let last = first.replace("a.attnum LIMIT", "a.attnum DESC LIMIT");
+    assert_eq!(rows(&last), ["flights|at"]);
+    let several = "SELECT t.relname, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = t.oid) FROM pg_class t \
+                   WHERE t.relname = 'flights'";
+    assert!(refusal(several).contains("may find several rows"));
+    let filtered = "SELECT t.relname FROM pg_class t WHERE (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = \
+                    t.oid AND a.attnotnull) = 'id'";
+    assert!(refusal(filtered).contains("may find several rows"));
+    let second = first.replace("LIMIT 1", "LIMIT 1 OFFSET 1");
+    assert!(refusal(&second).contains("is not supported"));
+    let one = "SELECT (SELECT n.nspname FROM pg_namespace n WHERE n.oid = t.relnamespace), (SELECT count(*) FROM \
+               pg_attribute a WHERE a.attrelid = t.oid), (SELECT coalesce(max(c.conname), 'none') FROM pg_constraint c \
+               WHERE c.conrelid = t.oid) FROM pg_class t WHERE t.relname = 'flights'";
+    assert_eq!(rows(one), ["public|3|flights_pkey"]);
+    let chained = "SELECT (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = \
+                   i.indrelid) FROM pg_index i";
+    assert_eq!(rows(chained), ["public"]);
+    let qualified = "SELECT (SELECT pg_catalog.pg_type.typname FROM pg_catalog.pg_type WHERE pg_catalog.pg_type.oid = \
+                     pg_catalog.pg_attribute.atttypid) FROM pg_catalog.pg_attribute WHERE attname = 'fare'";
+    assert_eq!(rows(qualified), ["numeric"]);
+    // No row of it is there, whatever is beside it.
+    assert_eq!(
+        rows(
+            "SELECT (SELECT d.description FROM pg_description d WHERE d.objoid = t.oid) FROM pg_class t WHERE \
+                     t.relname = 'late'"
+        ),
+        ["-"]
+    );
+}
+
+#[test]
+fn arrays_of_queries_keep_their_order() {
+    let array = |order: &str| {
+        rows(&format!(
+            "SELECT ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = t.oid ORDER BY {order}) FROM pg_class t \
+             WHERE t.relname = 'flights'"
+        ))
+    };
+    assert_eq!(array("a.attnum DESC"), ["{at,fare,id}"]);
+    assert_eq!(array("1"), ["{at,fare,id}"]);
+    assert_eq!(array("a.attnum"), ["{id,fare,at}"]);
+    assert!(refusal("SELECT ARRAY(SELECT a.attname FROM pg_attribute a LIMIT 1)").contains("is not supported"));
+    let any = "SELECT relname FROM pg_class WHERE oid = ANY (SELECT indrelid FROM pg_index)";
+    assert_eq!(rows(any), ["flights"]);
+}
+
+#[test]
+fn keys_that_are_relied_upon_are_keys() {
+    for (table, keys) in rewrite::KEYS {
+        for key in keys {
+            let columns = key.join(", ");
+            let schema = if table.starts_with("pg_") { "pg_catalog" } else { "information_schema" };
+            let sql =
+                format!("SELECT {columns}, count(*) AS n FROM {schema}.{table} GROUP BY {columns} HAVING count(*) > 1");
+            assert_eq!(rows(&sql), Vec::<String>::new(), "{table}: {columns}");
+        }
+    }
 }

@@ -27,7 +27,6 @@ pub(super) fn scalar_functions() -> BTreeMap<String, Arc<ScalarUDF>> {
         ("lower", string::lower()),
         ("ltrim", string::ltrim()),
         ("nullif", core::nullif()),
-        ("replace", string::replace()),
         ("rtrim", string::rtrim()),
         ("btrim", string::btrim()),
         ("trim", string::btrim()),

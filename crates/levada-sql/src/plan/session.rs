@@ -1,7 +1,7 @@
 //! [`Planner`]: what a query may name, and what it means.
 
 use super::{
-    PlanError, expressions, functions,
+    PlanError, expressions, functions, names, rules,
     streaming::{self, Plan},
     temporal, variance,
     windows::{Windows, session},
@@ -35,15 +35,7 @@ use datafusion::{
         AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
         planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner},
     },
-    optimizer::{
-        Analyzer, Optimizer, OptimizerContext, OptimizerRule, common_subexpr_eliminate::CommonSubexprEliminate,
-        decorrelate_predicate_subquery::DecorrelatePredicateSubquery, eliminate_cross_join::EliminateCrossJoin,
-        eliminate_duplicated_expr::EliminateDuplicatedExpr, eliminate_filter::EliminateFilter,
-        eliminate_group_by_constant::EliminateGroupByConstant, eliminate_outer_join::EliminateOuterJoin,
-        extract_equijoin_predicate::ExtractEquijoinPredicate, optimize_projections::OptimizeProjections,
-        push_down_filter::PushDownFilter, replace_distinct_aggregate::ReplaceDistinctWithAggregate,
-        scalar_subquery_to_join::ScalarSubqueryToJoin, simplify_expressions::SimplifyExpressions,
-    },
+    optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule, simplify_expressions::SimplifyExpressions},
     sql::{
         planner::{ParserOptions, SqlToRel},
         sqlparser::ast,
@@ -165,7 +157,10 @@ impl Planner {
     /// What a query means, with its parameters as they are.
     pub(crate) fn unbound(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         let options = ParserOptions::from(&self.options.sql_parser);
-        let statement = ast::Statement::Query(Box::new(functions::time::rewritten(query)));
+        let mut query = functions::time::rewritten(query);
+        let width = |table: &str| self.tables.get(table).map(|table| table.schema().fields().len());
+        names::give(&mut query, &width);
+        let statement = ast::Statement::Query(Box::new(query));
         let plan = SqlToRel::new_with_options(self, options).sql_statement_to_plan(statement)?;
         let plan = temporal::with_temporal_joins(plan)?;
         Ok(expressions::with_flink_literals(plan)?)
@@ -198,7 +193,7 @@ impl Planner {
     }
 
     fn optimized(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
-        Ok(self.rewritten(self.logical(query)?, rules())?)
+        Ok(self.rewritten(self.logical(query)?, rules::streaming())?)
     }
 
     /// The answer to a query over the rows that the tables have, and its columns, in no more than `size_max` bytes:
@@ -218,7 +213,9 @@ impl Planner {
         let plan = session::lowered(plan)?;
         let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(size_max, 1.0).with_disk_manager_builder(no_disk);
-        let state = SessionStateBuilder::new_with_default_features().with_runtime_env(runtime.build_arc()?);
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_runtime_env(runtime.build_arc()?)
+            .with_optimizer_rules(rules::batch());
         let context = SessionContext::new_with_state(state.build());
         Ok((schema, collected(context.execute_logical_plan(plan).await?, size_max).await?))
     }
@@ -237,25 +234,6 @@ pub(crate) async fn collected(frame: DataFrame, size_max: usize) -> Result<Vec<R
         answer.push(batch);
     }
     Ok(answer)
-}
-
-/// Those of DataFusion's rewrites that hold for unbounded input that changes, too.
-fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    vec![
-        Arc::new(SimplifyExpressions::new()),
-        Arc::new(ReplaceDistinctWithAggregate::new()),
-        Arc::new(DecorrelatePredicateSubquery::new()),
-        Arc::new(ScalarSubqueryToJoin::new()),
-        Arc::new(ExtractEquijoinPredicate::new()),
-        Arc::new(EliminateDuplicatedExpr::new()),
-        Arc::new(EliminateFilter::new()),
-        Arc::new(EliminateCrossJoin::new()),
-        Arc::new(EliminateOuterJoin::new()),
-        Arc::new(PushDownFilter::new()),
-        Arc::new(EliminateGroupByConstant::new()),
-        Arc::new(CommonSubexprEliminate::new()),
-        Arc::new(OptimizeProjections::new()),
-    ]
 }
 
 fn aggregates() -> BTreeMap<String, Arc<AggregateUDF>> {

@@ -60,7 +60,7 @@ pub struct Plan {
     pub dataflow: Dataflow,
     /// What the operators say of themselves.
     pub(crate) notes: Notes,
-    /// Of the plan: what operators remember is of use only to those of the same.
+    /// Of the plan and its operators: what they remember is of use only to the same.
     pub fingerprint: u64,
 }
 
@@ -84,7 +84,8 @@ pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>
     let notes = Notes { nodes: noted, root: stream.from, is_upsert };
     let is_append_only = stream.is_append_only;
     let dataflow = Dataflow::new(nodes, readers, 1);
-    let fingerprint = XxHash3_64::oneshot(plan.display_indent_schema().to_string().as_bytes());
+    let fingerprint = format!("{}\n{}", plan.display_indent_schema(), notes.kinds());
+    let fingerprint = XxHash3_64::oneshot(fingerprint.as_bytes());
     Ok(Plan { sources, schema, is_append_only, dataflow, notes, fingerprint })
 }
 
@@ -264,7 +265,7 @@ impl Builder<'_> {
         if exprs.iter().any(gives_window) {
             input.clock()?;
         }
-        let column = |expr: &Expr| match expr.clone().unalias() {
+        let column = |expr: &Expr| match expr.clone().unalias_nested().data {
             Expr::Column(column) => from.index_of_column(&column).ok(),
             _ => None,
         };
@@ -296,6 +297,7 @@ impl Builder<'_> {
             input: Arc::clone(&schema),
             output: schema,
             window: None,
+            is_append_only: stream.is_append_only,
         };
         let (is_append_only, net) = (stream.is_append_only, Some((0..spec.key_count).collect()));
         let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
@@ -331,7 +333,7 @@ impl Builder<'_> {
             return Err(PlanError::unsupported("a window over rows that change", hint));
         }
         let width = output.fields().len();
-        let spec = aggregate::Spec { key_count, calls, input: projected, output, window };
+        let spec = aggregate::Spec { key_count, calls, input: projected, output, window, is_append_only };
         let (is_windowed, is_distinct) = (spec.window.is_some(), spec.calls.is_empty() && key_count > 0);
         let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
         let stream = self.chain(stream, operator, is_append_only && (is_windowed || is_distinct));
@@ -423,11 +425,13 @@ impl Builder<'_> {
     }
 }
 
-/// The window whose end is among expressions.
+/// The window whose end is among expressions. One that may be NULL is none: rows of an outer join without a partner
+/// belong to no window, and their group is never closed.
 fn call_window(keys: &[Expr], from: &DFSchema, stream: &Stream) -> Option<aggregate::Window> {
     let is_end = |key: &Expr| {
         let field = key.to_field(from).map(|(_, field)| field);
-        field.is_ok_and(|field| field.metadata().get(WINDOW_KEY).is_some_and(|mark| mark == WINDOW_END))
+        let is_marked = |field: &Field| field.metadata().get(WINDOW_KEY).is_some_and(|mark| mark == WINDOW_END);
+        field.is_ok_and(|field| !field.is_nullable() && is_marked(&field))
     };
     let end_key = keys.iter().position(is_end)?;
     let clock = Clock { sources: stream.sources.clone(), delay_ms: stream.delay_ms? };

@@ -22,7 +22,7 @@ const ROWS_MAX: usize = 8_192;
 /// Bytes that are read of a partition at once.
 const READ_SIZE: usize = 4 << 20;
 
-/// What becomes of a record that cannot be decoded.
+/// What becomes of a record that cannot be decoded, or a row of which an expression has no value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Undecoded {
     /// The statement fails.
@@ -34,13 +34,48 @@ pub(crate) enum Undecoded {
     Keep,
 }
 
+impl Undecoded {
+    /// The same where it was done already.
+    pub(crate) const fn again(self) -> Self {
+        match self {
+            Self::Fail => Self::Fail,
+            Self::Skip | Self::Keep => Self::Skip,
+        }
+    }
+}
+
 /// Records that could not be decoded.
-#[derive(Default)]
 pub(crate) struct Poison {
     /// Those that are kept, in the order in which they were read.
     pub(crate) kept: Vec<OutputRecord>,
+    /// Bytes of these, and the most that they may have.
+    pub(crate) size: usize,
+    pub(crate) size_max: usize,
     /// How many there were.
     pub(crate) count: u64,
+}
+
+/// Of a record that is kept: how many headers are ours, behind its producer's.
+pub(crate) const OWN_HEADERS: usize = 5;
+/// What a record that is kept costs beside its bytes.
+const KEPT_SIZE: usize = 512;
+
+impl Poison {
+    /// None yet, and no more than so many bytes.
+    pub(crate) const fn within(size_max: usize) -> Self {
+        Self { kept: Vec::new(), size: 0, size_max, count: 0 }
+    }
+
+    /// Makes sure of room for a record, before it is copied.
+    fn reserve(&mut self, record: &RecordSlice<'_>) -> Result<(), StatementError> {
+        let size = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let headers: usize = record.headers().flatten().map(|(name, value)| 64 + name.len() + size(value)).sum();
+        self.size = self.size.saturating_add(KEPT_SIZE + size(record.key) + size(record.value) + headers);
+        if self.size > self.size_max {
+            return Err(StatementError::DeadLetters { size: self.size, limit: self.size_max });
+        }
+        Ok(())
+    }
 }
 
 /// Takes rows; their weights where they may go.
@@ -195,6 +230,7 @@ impl Records {
         }
         poison.count += 1;
         if self.undecoded == Undecoded::Keep {
+            poison.reserve(record)?;
             let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
             let header = |key: &str, value: String| RecordHeader {
                 key: Str::from(key.to_owned()),
@@ -206,13 +242,14 @@ impl Records {
                 let (name, value) = own.map_err(|error| corrupt(error.to_string()))?;
                 headers.push(RecordHeader { key: Str::from(name.to_owned()), value: copied(value) });
             }
-            headers.extend([
+            let own: [RecordHeader; OWN_HEADERS] = [
                 header("sql.table", table),
                 header("sql.topic", topic.to_string()),
                 header("sql.partition", partition.to_string()),
                 header("sql.offset", offset.to_string()),
                 header("sql.error", format!("{side}: {error}")),
-            ]);
+            ];
+            headers.extend(own);
             let (key, value) = (copied(record.key), copied(record.value));
             poison.kept.push(OutputRecord { timestamp, key, value, headers });
         }

@@ -152,7 +152,11 @@ impl RowTable {
             }
         }
         for _ in 0..from.count()? {
-            self.free.push(from.u32()?);
+            let id = from.u32()?;
+            if self.rows.get(index(id)).is_none_or(Option::is_some) {
+                return Err(SnapshotError::Malformed);
+            }
+            self.free.push(id);
         }
         Ok(())
     }

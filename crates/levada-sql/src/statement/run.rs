@@ -1,6 +1,9 @@
 //! Running a [`Statement`].
 
-use super::{Statement, StatementError, dead_letter::DeadLetters};
+use super::{
+    Statement, StatementError,
+    dead_letter::{DeadLetters, of_row},
+};
 use crate::{
     changes::Changes,
     dataflow::Dataflow,
@@ -11,6 +14,7 @@ use crate::{
     reading::{Read, Reading},
     sink::{Sink, Written},
     snapshot::{Reader, Writer},
+    source::Undecoded,
     table::Table,
     view::Filling,
 };
@@ -86,7 +90,7 @@ pub struct Progress {
     pub rows_read: u64,
     /// Rows that came too late.
     pub late_rows: u64,
-    /// Records that could not be decoded, since it was started.
+    /// Records that could not be decoded, and rows that could not be computed, since it was started.
     pub undecodable_records: u64,
     /// Bytes remembered, about.
     pub state_bytes: usize,
@@ -182,6 +186,7 @@ struct Running {
     /// What the plan is: what another one remembered is not understood.
     fingerprint: u64,
     sink: Sink,
+    undecoded: Undecoded,
     dead_letters: Option<DeadLetters>,
     undecodable_records: u64,
     target: Target,
@@ -227,8 +232,7 @@ impl Running {
     async fn open(statement: &Statement, surroundings: &Surroundings) -> Result<(Self, Recovered), StatementError> {
         let Plan { sources, is_append_only, dataflow, fingerprint, .. } = statement.plan()?;
         let Surroundings { handle, caller, state_size_max, .. } = surroundings;
-        let mut reading = Reading::open(&sources, &statement.tables, surroundings)?;
-        reading.set_undecoded(statement.on_error.undecoded());
+        let reading = Reading::open(&sources, &statement.tables, surroundings)?;
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
         let sink = Sink::open(Arc::clone(&statement.sink), statement.writers, surroundings, is_append_only)?;
         let dead_letters = DeadLetters::open(statement, surroundings)?;
@@ -239,6 +243,7 @@ impl Running {
             dataflow,
             fingerprint,
             sink,
+            undecoded: statement.on_error.undecoded(),
             dead_letters,
             undecodable_records: 0,
             target,
@@ -262,6 +267,8 @@ impl Running {
             self.load(&mut from)?;
             from.end()?;
         }
+        // What is no row was written with its epoch.
+        self.set_undecoded(self.undecoded.again());
         for record in &recovered.epochs {
             let epoch = Epoch::decode(record)?;
             let Self { reading, dataflow, state_size_max, .. } = self;
@@ -272,12 +279,17 @@ impl Running {
             if written.hash != epoch.output_hash {
                 return Err(StatementError::NotDeterministic { number: epoch.number });
             }
-            // It was written with the epoch.
-            drop(self.reading.take_poison());
             self.epoch = epoch.number;
             self.epochs_since_snapshot += 1;
         }
+        drop((self.reading.take_poison(), self.reading.take_left_out(), self.dataflow.take_left_out()));
+        self.set_undecoded(self.undecoded);
         Ok(())
+    }
+
+    fn set_undecoded(&mut self, undecoded: Undecoded) {
+        self.reading.set_undecoded(undecoded);
+        self.dataflow.set_undecoded(undecoded);
     }
 
     /// Ends the epoch: what changes in the sink, and how that is written.
@@ -296,12 +308,21 @@ impl Running {
             reading.next(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
         let Some(Read { cut, time }) = read else { return Ok(false) };
         let (changes, Written { mut outputs, hash, records }) = self.end(&time)?;
-        let remembered = self.dataflow.stats().state_bytes;
+        let poison_size = self.reading.poison_size();
+        let remembered = self.dataflow.stats().state_bytes + poison_size;
+        if poison_size > 0 && remembered > self.state_size_max {
+            return Err(StatementError::DeadLetters { size: remembered, limit: self.state_size_max });
+        }
         let filling = self.filling.as_ref();
         let shown = filling.map(|it| it.next(&changes, remembered, self.state_size_max)).transpose()?;
         let poison = self.reading.take_poison();
+        let left_out = [self.reading.take_left_out(), self.dataflow.take_left_out()];
         if let Some(dead_letters) = &self.dead_letters {
-            outputs.extend(dead_letters.outputs(poison.kept));
+            let mut letters = poison.kept;
+            for row in left_out.iter().flat_map(|(_, rows)| rows) {
+                letters.push(of_row(row, time.processing_ms)?);
+            }
+            outputs.extend(dead_letters.outputs(letters)?);
         }
         let epoch = Epoch { number: self.epoch + 1, cut, time, output_hash: hash };
         self.journal.commit(outputs, Bytes::from(epoch.encode())).await?;
@@ -311,7 +332,7 @@ impl Running {
         }
         self.epochs_since_snapshot += 1;
         self.rows_written += records;
-        self.undecodable_records += poison.count;
+        self.undecodable_records += poison.count + left_out.iter().map(|(count, _)| count).sum::<u64>();
         Ok(true)
     }
 

@@ -3,6 +3,7 @@
 use super::{Table, TableError};
 use crate::{
     changes::Changes,
+    dataflow::RunError,
     plan::{self, Planner, physical},
     statement::StatementError,
 };
@@ -125,7 +126,7 @@ impl Computing {
         let column = |place: &usize| match table.computed.get(place) {
             Some(computed) => {
                 let expr = reassign_expr_columns(Arc::clone(&computed.expr), &input);
-                Ok(Column::Computed(expr.map_err(crate::RunError::from)?))
+                Ok(Column::Computed(expr.map_err(RunError::from)?))
             }
             None => Ok::<_, StatementError>(Column::Stored(stored.iter().take_while(|at| *at < place).count())),
         };
@@ -139,14 +140,10 @@ impl Computing {
         &self.input
     }
 
-    /// The columns that are wanted of rows with their weights; a row that goes has no computed values.
-    pub(crate) fn changes(&self, rows: RecordBatch, weights: Option<Vec<i64>>) -> Result<Changes, StatementError> {
-        let changes = match weights {
-            Some(weights) => Changes::weighted(rows, weights)?,
-            None => Changes::inserted(rows),
-        };
+    /// The columns that are wanted of rows; a row that goes has no computed values.
+    pub(crate) fn changes(&self, changes: &Changes) -> Result<Changes, RunError> {
         if self.is_identity {
-            return Ok(changes);
+            return Ok(changes.clone());
         }
         let live: Option<Vec<bool>> = changes.weights().map(|weights| weights.iter().map(|it| *it > 0).collect());
         let column = |column: &Column| match column {
@@ -156,22 +153,17 @@ impl Computing {
                 Some(live) => evaluated_where(expr, changes.rows(), live),
             },
         };
-        let columns = self.columns.iter().map(column).collect::<Result<_, StatementError>>()?;
+        let columns = self.columns.iter().map(column).collect::<Result<_, RunError>>()?;
         Ok(changes.with_columns(Arc::clone(&self.output), columns)?)
     }
 }
 
-fn evaluated(expr: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<ArrayRef, StatementError> {
-    let value = expr.evaluate(rows).and_then(|value| value.into_array(rows.num_rows()));
-    Ok(value.map_err(crate::RunError::from)?)
+fn evaluated(expr: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<ArrayRef, RunError> {
+    Ok(expr.evaluate(rows).and_then(|value| value.into_array(rows.num_rows()))?)
 }
 
 /// Values of the rows that are `live`, and NULL for the others.
-fn evaluated_where(
-    expr: &Arc<dyn PhysicalExpr>,
-    rows: &RecordBatch,
-    live: &[bool],
-) -> Result<ArrayRef, StatementError> {
+fn evaluated_where(expr: &Arc<dyn PhysicalExpr>, rows: &RecordBatch, live: &[bool]) -> Result<ArrayRef, RunError> {
     let kept = filter_record_batch(rows, &BooleanArray::from(live.to_vec()))?;
     let values = evaluated(expr, &kept)?;
     let mut next = 0..;

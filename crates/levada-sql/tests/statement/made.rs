@@ -33,7 +33,7 @@ fn passing(rig: &Rig) -> Surroundings {
 }
 
 /// Runs a statement until `is_enough`, and lets it fall where it is.
-async fn run_until(rig: &Rig, statement: &Statement, is_enough: impl Fn(&Progress) -> bool) -> Progress {
+pub(crate) async fn run_until(rig: &Rig, statement: &Statement, is_enough: impl Fn(&Progress) -> bool) -> Progress {
     let (stop, progress) = (Stop::default(), watch::Sender::new(Progress::default()));
     let surroundings = passing(rig);
     let enough = async {

@@ -114,3 +114,38 @@ async fn a_statement_does_not_go_on_with_the_state_of_another_query() {
     assert!(matches!(error, StatementError::OtherPlan), "{error}");
     run_with(&rig, &insert("s", &tables, TUMBLE), async || {}).await.0.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_an_outer_join_of_windows_leaves_without_a_window_are_counted_too() {
+    let rig = Rig::new();
+    let tables =
+        tables(&format!("{TABLES} {}", TABLES.replace("TABLE bids", "TABLE asks").replace("TABLE sums", "TABLE s")));
+    for (topic, rows) in
+        [("bids", [bid(1, 1, 10), bid(2, 2, 5), bid(25, 9, 1)]), ("asks", [bid(1, 1, 7), bid(2, 3, 7), bid(25, 9, 1)])]
+    {
+        rig.create(topic, 1, &[]).await;
+        rig.produce(topic, 0, &rows.each_ref().map(String::as_str)).await.unwrap();
+    }
+    let windowed = |table: &str| {
+        format!(
+            "(SELECT window_start, window_end, auction
+            FROM TABLE(TUMBLE(TABLE {table}, DESCRIPTOR(ts), INTERVAL '10' SECONDS)))"
+        )
+    };
+    let sql = format!(
+        "SELECT a.window_end AS closed, COUNT(*) AS n FROM {} AS b LEFT JOIN {} AS a
+         ON b.window_start = a.window_start AND b.window_end = a.window_end AND b.auction = a.auction
+         GROUP BY a.window_start, a.window_end",
+        windowed("bids"),
+        windowed("asks"),
+    );
+    let mut seen = Vec::new();
+    let mut take = |_: u64, rows: levada_sql::query::Rows| {
+        seen.extend(rows.rows);
+        ControlFlow::Break(())
+    };
+    query(&tables, &sql).watch(&surroundings(&rig), &Stop::default(), &mut take).await.unwrap();
+    seen.sort();
+    let expected = [r#"{"closed":"2026-01-01 00:00:10","n":1}"#, r#"{"closed":null,"n":1}"#];
+    assert_eq!(seen, expected.map(|row| (1, row.into())));
+}

@@ -33,6 +33,19 @@ pub struct OutputRecord {
     pub headers: Vec<RecordHeader>,
 }
 
+impl OutputRecord {
+    /// Bytes that it takes at most, in a batch with others.
+    #[must_use]
+    pub fn size_at_most(&self) -> usize {
+        /// Length, attributes, timestamp, offset, lengths of key and value, count of headers.
+        const FIXED: usize = 5 + 1 + 10 + 5 + 5 + 5 + 5;
+        let size = |field: &Option<Bytes>| field.as_ref().map_or(0, Bytes::len);
+        let headers: usize =
+            self.headers.iter().map(|header| 10 + header.key.as_bytes().len() + size(&header.value)).sum();
+        FIXED + size(&self.key) + size(&self.value) + headers
+    }
+}
+
 /// What a statement writes to a partition in one epoch, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
@@ -84,7 +97,7 @@ impl Plan {
             for record in &records {
                 // Compressed, which the topic may ask for, records that cannot be are larger.
                 let limit = target.batch_size_max.min(BATCH_SIZE) / 8 * 7;
-                if batch.count() > 0 && HEADER_SIZE + batch.records_size() + size_at_most(record) > limit {
+                if batch.count() > 0 && HEADER_SIZE + batch.records_size() + record.size_at_most() > limit {
                     *sequence = add_sequence(*sequence, batch.count());
                     let full = std::mem::replace(&mut batch, begin(producer, *sequence));
                     plan.add(target, partition, full.finish());
@@ -130,14 +143,4 @@ pub(super) fn refused(topic: &str, partition: PartitionIndex, error: &ProduceErr
 fn begin(producer: Producer, base_sequence: i32) -> BatchBuilder {
     let stamp = ProducerStamp { id: producer.id, epoch: producer.epoch, base_sequence };
     BatchBuilder::new().with_producer(stamp).with_attributes(Attributes::TRANSACTIONAL)
-}
-
-/// Bytes that a record takes at most.
-fn size_at_most(record: &OutputRecord) -> usize {
-    /// Length, attributes, timestamp, offset, lengths of key and value, count of headers.
-    const FIXED: usize = 5 + 1 + 10 + 5 + 5 + 5 + 5;
-    let size = |field: &Option<Bytes>| field.as_ref().map_or(0, Bytes::len);
-    let headers: usize =
-        record.headers.iter().map(|header| 10 + header.key.as_bytes().len() + size(&header.value)).sum();
-    FIXED + size(&record.key) + size(&record.value) + headers
 }

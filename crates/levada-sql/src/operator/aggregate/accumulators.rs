@@ -1,21 +1,25 @@
 //! What aggregate functions remember of each group.
 //!
 //! All of them can take a value back, and two groups can become one: counts and sums subtract and add, sums of floating
-//! point numbers are exact, and least and greatest keep every value with how often it is there.
+//! point numbers are exact, and least and greatest keep every value with how often it is there. Where no value goes
+//! alone, they keep one.
 
+mod best;
 mod extreme;
 mod sum;
 
+use super::Leaving;
 use crate::{
     dataflow::RunError,
     snapshot::{Reader, SnapshotError, Writer},
     state::rows::index,
 };
+use best::Best;
 use datafusion::arrow::{
     array::{ArrayRef, Int64Array},
     datatypes::DataType,
 };
-use extreme::Extreme;
+use extreme::{Extreme, Which};
 use std::sync::Arc;
 
 /// An aggregate function.
@@ -70,14 +74,22 @@ impl Function {
         self,
         argument: Option<&DataType>,
         output: &DataType,
+        leaving: Leaving,
     ) -> Result<Box<dyn Accumulator>, RunError> {
         let missing = || RunError::Internal(format!("{self:?} has no argument"));
+        let extreme = |which: Which| -> Result<Box<dyn Accumulator>, RunError> {
+            let value = argument.ok_or_else(missing)?.clone();
+            Ok(match leaving {
+                Leaving::OneByOne => Box::new(Extreme::new(value, which)?),
+                Leaving::AsWhole | Leaving::Never => Box::new(Best::new(value, which)?),
+            })
+        };
         Ok(match self {
             Self::Count => Box::new(Count::default()),
             Self::Sum => sum::accumulator(argument.ok_or_else(missing)?, output, sum::Shown::Sum)?,
             Self::Avg => sum::accumulator(argument.ok_or_else(missing)?, output, sum::Shown::Average)?,
-            Self::Min => Box::new(Extreme::new(argument.ok_or_else(missing)?.clone(), extreme::Which::Least)?),
-            Self::Max => Box::new(Extreme::new(argument.ok_or_else(missing)?.clone(), extreme::Which::Greatest)?),
+            Self::Min => extreme(Which::Least)?,
+            Self::Max => extreme(Which::Greatest)?,
         })
     }
 }

@@ -41,9 +41,19 @@ impl Call {
     }
 
     /// Whether every value of its argument is remembered.
-    pub(in crate::operator) fn keeps_values(&self) -> bool {
-        self.distinct || matches!(self.function, Function::Min | Function::Max)
+    pub(in crate::operator) fn keeps_values(&self, leaving: Leaving) -> bool {
+        self.distinct || leaving == Leaving::OneByOne && matches!(self.function, Function::Min | Function::Max)
     }
+}
+
+/// How what a group has taken in leaves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// Rows go as they came.
+    OneByOne,
+    /// The group is forgotten, or becomes one with another.
+    AsWhole,
+    Never,
 }
 
 /// See the module.
@@ -59,13 +69,13 @@ struct Column {
 }
 
 impl Columns {
-    /// Of calls over rows of `input`. `forgets`: groups are forgotten, or become one, as a whole.
-    pub(in crate::operator) fn new(calls: &[Call], input: &SchemaRef, forgets: bool) -> Result<Self, RunError> {
+    /// Of calls over rows of `input`.
+    pub(in crate::operator) fn new(calls: &[Call], input: &SchemaRef, leaving: Leaving) -> Result<Self, RunError> {
         let column = |call: &Call| {
             let argument = call.argument.map(|column| input.field(column).data_type().clone());
-            let accumulator = call.function.accumulator(argument.as_ref(), &call.output)?;
+            let accumulator = call.function.accumulator(argument.as_ref(), &call.output, leaving)?;
             let distinct = match (call.distinct, argument) {
-                (true, Some(argument)) => Some(Distinct::new(argument, forgets)?),
+                (true, Some(argument)) => Some(Distinct::new(argument, leaving == Leaving::AsWhole)?),
                 _ => None,
             };
             Ok(Column { call: call.clone(), accumulator, distinct })
@@ -136,6 +146,11 @@ impl Columns {
                 distinct.forget(group);
             }
         }
+    }
+
+    /// Whether nothing is remembered of a group.
+    pub(in crate::operator) const fn is_empty(&self) -> bool {
+        self.columns.is_empty()
     }
 
     pub(in crate::operator) fn size(&self) -> usize {

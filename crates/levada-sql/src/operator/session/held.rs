@@ -2,7 +2,7 @@
 
 use crate::{
     dataflow::RunError,
-    operator::aggregate::{Call, columns::Columns},
+    operator::aggregate::{Call, Leaving, columns::Columns},
     snapshot::{Reader, SnapshotError, Writer},
     state::rows::index,
 };
@@ -37,12 +37,12 @@ pub(super) struct Rows {
 
 /// What a row costs beside its bytes.
 const ROW_SIZE: usize = 24;
-/// The most groups that a snapshot may speak of.
-const GROUPS_MAX: u32 = 1 << 28;
+/// What a snapshot has of each group, at least.
+const SAVED_SIZE_MIN: usize = 8;
 
 impl Held {
     pub(super) fn aggregates(calls: &[Call], input: &SchemaRef) -> Result<Self, RunError> {
-        Ok(Self::Aggregates(Columns::new(calls, input, true)?))
+        Ok(Self::Aggregates(Columns::new(calls, input, Leaving::AsWhole)?))
     }
 
     pub(super) fn rows(input: &SchemaRef, first_column: usize) -> Result<Self, RunError> {
@@ -137,10 +137,17 @@ impl Held {
         }
     }
 
-    pub(super) fn load(&mut self, group_end: u32, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
-        if group_end > GROUPS_MAX {
-            return Err(SnapshotError::Malformed);
+    /// Whether nothing is remembered of a session.
+    pub(super) const fn is_nothing(&self) -> bool {
+        match self {
+            Self::Aggregates(columns) => columns.is_empty(),
+            Self::Rows(_) => false,
         }
+    }
+
+    /// Reads what was saved, where that is anything.
+    pub(super) fn load(&mut self, group_end: u32, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        from.check_room(index(group_end), SAVED_SIZE_MIN)?;
         self.grow(index(group_end));
         match self {
             Self::Aggregates(columns) => columns.load(from),

@@ -1,21 +1,45 @@
-//! Queries in the places of columns, as joins: `SELECT (SELECT d.x FROM d WHERE d.a = t.a) FROM t` is
-//! `SELECT d.x FROM t LEFT JOIN d ON d.a = t.a` where there is one row at most, and otherwise it is an error.
+//! Queries in the places of values. The planner beneath takes those that give one row at most by their form, so
 //!
-//! What is not of this form gets an aggregate in its place, which comes to the same.
+//! | a query in the place of a value | here |
+//! |---|---|
+//! | over a table that is always empty | NULL |
+//! | that finds one row at most, see [`unique`] | a join, where it can be one, otherwise `max` of its value |
+//! | with `ORDER BY … LIMIT 1` | `first_value` of its value in that order |
+//! | `ARRAY (SELECT a … ORDER BY b)` | the text of an array, of an aggregate in that order |
+//!
+//! What may find more rows is refused: PostgreSQL fails where it does.
 
-use super::{call, last};
+mod unique;
+
+#[cfg(test)]
+pub(in super::super) use unique::KEYS;
+
+use super::{PlanError, call, last};
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    CastKind, DataType, Distinct, DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments,
+    GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LimitClause, OrderByExpr, OrderByKind, Query, Select,
+    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::{collections::BTreeMap, convert::Infallible, ops::ControlFlow};
 
 /// Functions that come to one row.
-const AGGREGATES: [&str; 10] =
-    ["count", "max", "min", "sum", "avg", "string_agg", "array_agg", "bool_or", "bool_and", "pg_array"];
+const AGGREGATES: [&str; 12] = [
+    "count",
+    "max",
+    "min",
+    "sum",
+    "avg",
+    "string_agg",
+    "array_agg",
+    "bool_or",
+    "bool_and",
+    "first_value",
+    "last_value",
+    "pg_array",
+];
 
 /// Lifts what can be lifted of a `SELECT`. `number` names what is lifted, and goes on.
-pub(super) fn lift(select: &mut Select, number: &mut usize) {
+pub(super) fn lift(select: &mut Select, number: &mut usize) -> Result<(), PlanError> {
     if gives_nothing(select) {
         // No row shows what stands in their places.
         for item in &mut select.projection {
@@ -38,7 +62,10 @@ pub(super) fn lift(select: &mut Select, number: &mut usize) {
             join(select, joins);
         }
     }
-    let ControlFlow::Continue(()) = VisitMut::visit(select, &mut Single);
+    match VisitMut::visit(select, &mut Single) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
 }
 
 /// Whether a `SELECT` never has a row, whatever there is.
@@ -53,7 +80,7 @@ pub(super) fn gives_nothing(select: &Select) -> bool {
         is_known && table.joins.iter().all(keeps_empty)
     };
     let is_one_row = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_aggregate(expr),
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => has_aggregate(expr),
         _ => false,
     };
     select.from.iter().any(is_empty) && !select.projection.iter().any(is_one_row)
@@ -117,8 +144,7 @@ impl VisitorMut for Lifting<'_> {
 fn lifted(query: &Query, number: usize) -> Option<(Expr, Join)> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
     let is_plain = query.with.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
+        && !matches!(limit(query), Limit::Other)
         && !is_grouped(select)
         && select.having.is_none()
         && select.distinct.is_none();
@@ -127,7 +153,8 @@ fn lifted(query: &Query, number: usize) -> Option<(Expr, Join)> {
     else {
         return None;
     };
-    if is_aggregate(value) || has_plain_names(select) {
+    // Of several rows each would be one of the answer.
+    if has_aggregate(value) || has_plain_names(select) || !unique::is_unique(select) {
         return None;
     }
     let (mut from, mut value) = (select.from.clone(), value.clone());
@@ -160,11 +187,41 @@ fn lifted(query: &Query, number: usize) -> Option<(Expr, Join)> {
     Some((value, Join { relation, global: false, join_operator }))
 }
 
-fn is_aggregate(expr: &Expr) -> bool {
-    matches!(expr, Expr::Function(function) if last(&function.name).is_some_and(|name| AGGREGATES.contains(&name)))
+/// Whether an expression is over all rows, and not over each.
+fn has_aggregate(expr: &Expr) -> bool {
+    struct Aggregates {
+        /// Within how many queries of its own.
+        depth: usize,
+    }
+    impl Visitor for Aggregates {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(function) if self.depth == 0 && is_aggregate(function) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    Visit::visit(expr, &mut Aggregates { depth: 0 }).is_break()
 }
 
-/// Whether columns are named without their tables, which may then be anybody's.
+fn is_aggregate(function: &Function) -> bool {
+    let is_known = |name: &str| AGGREGATES.iter().any(|known| known.eq_ignore_ascii_case(name));
+    function.over.is_none() && last(&function.name).is_some_and(is_known)
+}
+
+/// Whether columns are named without their tables, which may then be anybody's, or with schemas.
 fn has_plain_names(select: &Select) -> bool {
     struct Plain;
     impl Visitor for Plain {
@@ -173,6 +230,7 @@ fn has_plain_names(select: &Select) -> bool {
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             match expr {
                 Expr::Identifier(_) | Expr::Subquery(_) => ControlFlow::Break(()),
+                Expr::CompoundIdentifier(parts) if parts.len() != 2 => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             }
         }
@@ -206,29 +264,179 @@ impl VisitorMut for Renaming<'_> {
     }
 }
 
-/// Makes queries as values give one row, whatever they find.
+/// Makes queries as values give one row, or refuses them.
 struct Single;
 
 impl VisitorMut for Single {
-    type Break = Infallible;
+    type Break = PlanError;
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
-        if let Expr::Subquery(query) = expr {
-            single(query);
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<PlanError> {
+        let Expr::Subquery(query) = expr else { return ControlFlow::Continue(()) };
+        if let SetExpr::Select(select) = query.body.as_ref()
+            && query.with.is_none()
+            && gives_nothing(select)
+        {
+            *expr = Expr::Value(Value::Null.into());
+            return ControlFlow::Continue(());
         }
-        ControlFlow::Continue(())
+        match single(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 }
 
-fn single(query: &mut Query) {
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
-    let is_grouped = is_grouped(select) || select.from.is_empty();
-    let [item] = select.projection.as_mut_slice() else { return };
-    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return };
-    if is_grouped || is_aggregate(expr) {
-        return;
+/// How many rows a query gives at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    None,
+    /// The first that there is.
+    One,
+    /// So many that one is among them.
+    Some,
+    /// None, or not the first.
+    Other,
+}
+
+fn limit(query: &Query) -> Limit {
+    if query.fetch.is_some() {
+        return Limit::Other;
     }
-    *expr = call("max", vec![expr.clone()]);
+    match &query.limit_clause {
+        None | Some(LimitClause::LimitOffset { limit: None, offset: None, .. }) => Limit::None,
+        Some(LimitClause::LimitOffset { limit: Some(Expr::Value(count)), offset: None, limit_by })
+            if limit_by.is_empty() =>
+        {
+            match &count.value {
+                Value::Number(digits, _) => match digits.parse::<u64>() {
+                    Ok(1) => Limit::One,
+                    Ok(2..) => Limit::Some,
+                    _ => Limit::Other,
+                },
+                _ => Limit::Other,
+            }
+        }
+        Some(_) => Limit::Other,
+    }
+}
+
+fn single(query: &mut Query) -> Result<(), PlanError> {
+    let limit = limit(query);
+    let SetExpr::Select(select) = query.body.as_mut() else { return Ok(()) };
+    // Whether these give one row, the planner beneath decides.
+    if is_grouped(select) || select.from.is_empty() {
+        return Ok(());
+    }
+    let [item] = select.projection.as_mut_slice() else { return Ok(()) };
+    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = &*item else { return Ok(()) };
+    let mut expr = expr.clone();
+    if has_aggregate(&expr) {
+        if limit != Limit::Other {
+            query.order_by = None;
+            query.limit_clause = None;
+        }
+        return Ok(());
+    }
+    let hint = Some("compare all columns of a key with `=`, or write LIMIT 1");
+    let refused = || PlanError::unsupported("a query in the place of a value that may find several rows", hint);
+    let single = match (limit, unique::is_unique(select)) {
+        (Limit::Other, _) => {
+            return Err(PlanError::unsupported("OFFSET or such a LIMIT of a query in the place of a value", None));
+        }
+        (_, true) => call("max", vec![expr]),
+        (Limit::One, false) => {
+            let order = order_of(query, &expr)?;
+            let mut first = call("first_value", vec![std::mem::replace(&mut expr, Expr::Value(Value::Null.into()))]);
+            put_order(&mut first, order);
+            first
+        }
+        (Limit::None | Limit::Some, false) => return Err(refused()),
+    };
+    put(query, single);
     query.order_by = None;
     query.limit_clause = None;
+    Ok(())
+}
+
+/// Puts a value in the place of the one of a `SELECT`.
+fn put(query: &mut Query, value: Expr) {
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+            select.projection.as_mut_slice()
+    {
+        *expr = value;
+    }
+}
+
+/// The order of a query's rows, with `value` in the places of what names its one column.
+fn order_of(query: &Query, value: &Expr) -> Result<Vec<OrderByExpr>, PlanError> {
+    let Some(order) = &query.order_by else { return Ok(Vec::new()) };
+    let OrderByKind::Expressions(by) = &order.kind else {
+        return Err(PlanError::unsupported("ORDER BY ALL", None));
+    };
+    let alias = match query.body.as_ref() {
+        SetExpr::Select(select) => match select.projection.as_slice() {
+            [SelectItem::ExprWithAlias { alias, .. }] => Some(alias.value.as_str()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let named = |by: &OrderByExpr| {
+        let is_column = match &by.expr {
+            Expr::Identifier(name) => Some(name.value.as_str()) == alias,
+            Expr::Value(number) => matches!(&number.value, Value::Number(digits, _) if digits == "1"),
+            _ => false,
+        };
+        let expr = if is_column { value.clone() } else { by.expr.clone() };
+        OrderByExpr { expr, ..by.clone() }
+    };
+    Ok(by.iter().map(named).collect())
+}
+
+/// Gives an aggregate the order of what it is over.
+fn put_order(aggregate: &mut Expr, order: Vec<OrderByExpr>) {
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = aggregate
+        && !order.is_empty()
+    {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+}
+
+/// The values of a query in one text.
+pub(super) fn array_of(mut query: Box<Query>) -> Result<Expr, PlanError> {
+    let refused = || PlanError::unsupported("ARRAY over a query with LIMIT, GROUP BY, UNION or several columns", None);
+    let is_whole = limit(&query) == Limit::None;
+    let SetExpr::Select(select) = query.body.as_mut() else { return Err(refused()) };
+    if gives_nothing(select) {
+        return Ok(Expr::Value(Value::SingleQuotedString("{}".to_owned()).into()));
+    }
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_slice() else {
+        return Err(refused());
+    };
+    let expr = expr.clone();
+    if !is_whole || is_grouped(select) || has_aggregate(&expr) {
+        return Err(refused());
+    }
+    let duplicates = match select.distinct.take() {
+        None | Some(Distinct::All) => None,
+        Some(Distinct::Distinct) => Some(DuplicateTreatment::Distinct),
+        Some(Distinct::On(_)) => return Err(refused()),
+    };
+    let text = |expr: Expr| Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: DataType::Text,
+        array: false,
+        format: None,
+    };
+    let order = order_of(&query, &expr)?;
+    let comma = Expr::Value(Value::SingleQuotedString(",".to_owned()).into());
+    let mut all = call("string_agg", vec![text(expr), comma]);
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut all {
+        list.duplicate_treatment = duplicates;
+    }
+    put_order(&mut all, order);
+    put(&mut query, call("pg_array", vec![all]));
+    query.order_by = None;
+    Ok(Expr::Subquery(query))
 }

@@ -1,12 +1,12 @@
 //! Regular expressions. A pattern is Java's where it means the same here; others are refused.
 
-use super::scalar::{Call, Function, Wanted, int_at, take, text_at};
+use super::scalar::{Call, Function, TEXT_SIZE_MAX, Wanted, int_at, take, text_at};
 use datafusion::{
     arrow::{array::ArrayRef, datatypes::DataType},
     common::{Result, ScalarValue, exec_err, plan_err},
     logical_expr::ScalarUDF,
 };
-use regex::{NoExpand, Regex, RegexBuilder};
+use regex::{Regex, RegexBuilder};
 use std::sync::Arc;
 
 /// Bytes of a compiled pattern, at most.
@@ -63,8 +63,34 @@ fn replace(call: &Call<'_>) -> Result<ArrayRef> {
     call.each_text(|row| {
         let all = text_at(texts, row).zip(text_at(patterns, row)).zip(text_at(replacements, row));
         let Some(((text, pattern), replacement)) = all else { return Ok(None) };
-        Ok(Some(compiled.of(pattern)?.replace_all(text, NoExpand(replacement)).into_owned()))
+        let (replaced, size) = replaced(compiled.of(pattern)?, text, replacement);
+        call.check_text(size)?;
+        Ok(Some(replaced))
     })
+}
+
+/// A text with `replacement` for each match, as Java's `Matcher` finds them: an empty match may lie right behind
+/// another. Its size comes with it; one that is too large is not there as a whole.
+fn replaced(regex: &Regex, text: &str, replacement: &str) -> (String, usize) {
+    let (mut replaced, mut size) = (String::new(), 0_usize);
+    let mut add = |part: &str| {
+        size = size.saturating_add(part.len());
+        if size <= TEXT_SIZE_MAX {
+            replaced.push_str(part);
+        }
+    };
+    let (mut from, mut rest) = (0, 0);
+    while let Some(found) = regex.find_at(text, from) {
+        add(text.get(rest..found.start()).unwrap_or_default());
+        add(replacement);
+        (from, rest) = (found.end(), found.end());
+        if found.is_empty() {
+            let Some(letter) = text.get(from..).and_then(|rest| rest.chars().next()) else { break };
+            from += letter.len_utf8();
+        }
+    }
+    add(text.get(rest..).unwrap_or_default());
+    (replaced, size)
 }
 
 /// NULL where nothing matches, or the group is not there or matches nothing.
@@ -88,7 +114,10 @@ type Wrong = String;
 /// Java's pattern as one of ours.
 fn translated(pattern: &str) -> std::result::Result<Regex, Wrong> {
     let mut reading = Reading { letters: pattern.chars().peekable(), out: String::with_capacity(pattern.len()) };
-    reading.all()?;
+    reading.all().map_err(|wrong| {
+        let place = pattern.chars().count() - reading.letters.clone().count();
+        format!("{wrong}, at character {place}")
+    })?;
     let built = RegexBuilder::new(&reading.out).size_limit(COMPILED_SIZE_MAX).build();
     built.map_err(|error| {
         let text = error.to_string();
@@ -172,26 +201,64 @@ impl Reading<'_> {
         }
         let mut is_first = true;
         loop {
-            match self.letters.next() {
+            let first = match self.letters.next() {
                 None => return Err("a `]` is missing".to_owned()),
                 Some(']') if !is_first => break,
                 Some(']' | '[') => {
                     return Err("brackets within brackets are not supported: write a backslash".to_owned());
                 }
                 Some('&') if self.letters.peek() == Some(&'&') => return Err("`&&` is not supported".to_owned()),
-                Some('-') => self.out.push('-'),
-                Some('\\') => match self.escape()? {
-                    Escape::Set { set, is_negated: false } => self.out.push_str(set),
-                    Escape::Letter(letter) => push_in_class(letter, &mut self.out),
-                    _ => return Err("such an escape within brackets is not supported".to_owned()),
-                },
-                Some(letter) => push_in_class(letter, &mut self.out),
-            }
+                Some(letter) => self.in_class(letter)?,
+            };
             is_first = false;
+            match first {
+                // What follows is no range then: a `-` stands for itself.
+                InClass::Set(set) => self.out.push_str(set),
+                InClass::Letter(first) => {
+                    push_in_class(first, &mut self.out);
+                    if let Some(last) = self.range_end(first)? {
+                        self.out.push('-');
+                        push_in_class(last, &mut self.out);
+                    }
+                }
+            }
         }
         self.out.push(']');
         Ok(())
     }
+
+    /// What a letter between brackets, or the escape that it begins, stands for.
+    fn in_class(&mut self, letter: char) -> std::result::Result<InClass, Wrong> {
+        if letter != '\\' {
+            return Ok(InClass::Letter(letter));
+        }
+        match self.escape()? {
+            Escape::Set { set, is_negated: false } => Ok(InClass::Set(set)),
+            Escape::Letter(letter) => Ok(InClass::Letter(letter)),
+            _ => Err("such an escape within brackets is not supported".to_owned()),
+        }
+    }
+
+    /// The last letter of a range that begins with `first`, if one does: behind it is a `-`, and then no bracket.
+    fn range_end(&mut self, first: char) -> std::result::Result<Option<char>, Wrong> {
+        let mut ahead = self.letters.clone();
+        if ahead.next() != Some('-') || matches!(ahead.peek(), None | Some(']' | '[')) {
+            return Ok(None);
+        }
+        self.letters = ahead;
+        let Some(last) = self.letters.next() else { return Ok(None) };
+        match self.in_class(last)? {
+            InClass::Letter(last) if last >= first => Ok(Some(last)),
+            InClass::Letter(last) => Err(format!("the range `{first}-{last}` ends before it begins")),
+            InClass::Set(_) => Err(format!("the range from `{first}` on ends with no single character")),
+        }
+    }
+}
+
+/// What stands between square brackets.
+enum InClass {
+    Letter(char),
+    Set(&'static str),
 }
 
 fn push_in_class(letter: char, out: &mut String) {
@@ -235,6 +302,19 @@ mod tests {
             ("a-b#c&d~e f", "a-b#c&d~e f", Some("a-b#c&d~e f")),
             ("^b", "a\nb", None),
             (r"[a\]]+", "]a", Some("]a")),
+            (r"[\w-z]+", "~a-z~", Some("a-z")),
+            (r"[\w-z]", "{|}~`", None),
+            (r"[\s-a]+", "x -ax", Some(" -a")),
+            (r"[\s-a]", "!@AZ", None),
+            ("[+--]+", "*+,-.", Some("+,-")),
+            ("[--0]+", ",-./01", Some("-./0")),
+            ("[a-c-e]+", "dab-ec", Some("ab-ec")),
+            ("[-a]+", "b-a", Some("-a")),
+            ("[a-]+", "b-a", Some("-a")),
+            (r"[\t-\r]+", "\u{8}\t\u{b}\r", Some("\t\u{b}\r")),
+            (r"[a\-z]+", "b-z", Some("-z")),
+            ("[!-&b]+", "'!%b", Some("!%b")),
+            ("[^^-a]+", "_b`", Some("b")),
         ] {
             assert_eq!(finds(pattern, text).as_deref(), found, "{pattern}");
         }
@@ -242,6 +322,30 @@ mod tests {
             ["a$", "(?i)a", "(?=a)", r"\1", r"\p{L}", "a*+", "[a&&b]", "[[a]]", "[]a]", "(", r"\b", "[a", r"\"]
         {
             assert!(translated(pattern).is_err(), "{pattern}");
+        }
+        for (pattern, wrong) in [
+            (r"x[a-\d]", "ends with no single character, at character 6"),
+            ("x[z-a]", "the range `z-a` ends before it begins, at character 5"),
+            ("[a-&&b]", "the range `a-&` ends before it begins, at character 4"),
+            ("ab$", "`$` is not supported"),
+        ] {
+            let error = translated(pattern).unwrap_err();
+            assert!(error.contains(wrong), "{pattern}: {error}");
+        }
+    }
+
+    #[test]
+    fn matches_are_replaced_as_java_finds_them() {
+        for (pattern, text, expected) in [
+            ("a*", "baac", "XbXXcX"),
+            ("a|", "aab", "XXXbX"),
+            ("(?:ab)*?", "abab", "XaXbXaXbX"),
+            ("a*", "", "X"),
+            ("^|a", "xay", "XxXy"),
+            ("å*", "båc", "XbXXcX"),
+            ("b", "abc", "aXc"),
+        ] {
+            assert_eq!(replaced(&translated(pattern).unwrap(), text, "X").0, expected, "{pattern} in {text}");
         }
     }
 }

@@ -65,7 +65,9 @@ pub(crate) fn rewritten(expr: Expr, schema: &DFSchema) -> Result<Transformed<Exp
                     return plan_err!("`||` joins texts, and `{side}` is {}; cast it to STRING", named(&of));
                 }
             }
-            Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right })))
+            let (func, args) = (super::text::joined(), vec![*left, *right]);
+            let func = sharpened(&func).unwrap_or(func);
+            Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
         }
         other => Ok(Transformed::no(other)),
     }

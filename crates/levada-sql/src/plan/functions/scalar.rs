@@ -17,9 +17,13 @@ use std::{
 
 /// Bytes of all texts that a function gives for a batch of rows, at most.
 const TEXTS_SIZE_MAX: usize = 256 << 20;
+/// Bytes of a text that a function gives, at most.
+pub(super) const TEXT_SIZE_MAX: usize = 16 << 20;
 
 /// What a function is given and gives.
 pub(super) struct Call<'a> {
+    /// The function's name, as it is written in small letters.
+    pub(super) name: &'static str,
     /// Arrays of one length.
     pub(super) arguments: &'a [ArrayRef],
     /// How many rows there are.
@@ -112,7 +116,7 @@ impl ScalarUDFImpl for Function {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let arguments = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        let call = Call { arguments: &arguments, rows, output: args.return_field.data_type() };
+        let call = Call { name: self.name, arguments: &arguments, rows, output: args.return_field.data_type() };
         Ok(ColumnarValue::Array((self.run)(&call)?))
     }
 }
@@ -182,18 +186,22 @@ impl Call<'_> {
         for row in 0..self.rows {
             let text = text(row)?;
             size += text.as_ref().map_or(0, String::len);
-            check_size(size)?;
+            if size > TEXTS_SIZE_MAX {
+                let name = self.name.to_uppercase();
+                return exec_err!("texts that {name} gives for a batch of rows take more than {TEXTS_SIZE_MAX} bytes");
+            }
             texts.append_option(text);
         }
         Ok(Arc::new(texts.finish()))
     }
-}
 
-/// Refuses texts that take more than they may.
-pub(super) fn check_size(size: usize) -> Result<()> {
-    match size <= TEXTS_SIZE_MAX {
-        true => Ok(()),
-        false => exec_err!("texts that are computed of a batch of rows take more than {TEXTS_SIZE_MAX} bytes"),
+    /// Refuses a text of so many bytes where it may not have as many; to be asked before it has them.
+    pub(super) fn check_text(&self, size: usize) -> Result<()> {
+        if size <= TEXT_SIZE_MAX {
+            return Ok(());
+        }
+        let name = self.name.to_uppercase();
+        exec_err!("{name} gives a text of {size} bytes, and {TEXT_SIZE_MAX} are the most: give it shorter texts")
     }
 }
 

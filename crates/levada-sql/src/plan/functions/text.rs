@@ -1,6 +1,6 @@
 //! Functions of texts. Characters are code points, but for padding, which counts UTF-16 as Java does.
 
-use super::scalar::{Call, Function, Wanted, check_size, int_at, take, text_at};
+use super::scalar::{Call, Function, Wanted, int_at, take, text_at};
 use datafusion::{
     arrow::{
         array::{ArrayRef, Int32Array},
@@ -13,16 +13,22 @@ use md5::{Digest as _, Md5};
 use sha2::Sha256;
 use std::sync::Arc;
 
+/// What `||` is.
+pub(super) fn joined() -> Arc<ScalarUDF> {
+    Function::define("concat", any_texts, text, concat)
+}
+
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let of = Function::define;
     vec![
-        of("concat", any_texts, text, concat),
+        joined(),
         of("concat_ws", separated, text, concat_ws),
         of("left", text_int, text, left),
         of("right", text_int, text, right),
         of("lpad", text_int_text, text, lpad),
         of("rpad", text_int_text, text, rpad),
         of("repeat", text_int, text, repeat),
+        of("replace", three_texts, text, replace),
         of("reverse", one_text, text, reverse),
         of("initcap", one_text, text, initcap),
         of("locate", locate_types, int, locate),
@@ -63,6 +69,10 @@ fn two_texts(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
     take(name, types, &[Wanted::Text; 2], 0)
 }
 
+fn three_texts(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    take(name, types, &[Wanted::Text; 3], 0)
+}
+
 fn text_int(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
     take(name, types, &[Wanted::Text, Wanted::Int], 0)
 }
@@ -82,7 +92,12 @@ fn locate_types(name: &'static str, types: &[DataType]) -> Result<Vec<DataType>>
 /// NULL where any is.
 fn concat(call: &Call<'_>) -> Result<ArrayRef> {
     let texts = (0..call.arguments.len()).map(|at| call.texts(at)).collect::<Result<Vec<_>>>()?;
-    call.each_text(|row| Ok(texts.iter().map(|texts| text_at(texts, row)).collect()))
+    call.each_text(|row| {
+        let parts = texts.iter().map(|texts| text_at(texts, row)).collect::<Option<Vec<&str>>>();
+        let Some(parts) = parts else { return Ok(None) };
+        call.check_text(parts.iter().map(|part| part.len()).sum())?;
+        Ok(Some(parts.concat()))
+    })
 }
 
 /// NULL where the separator is; others that are NULL are left out.
@@ -92,6 +107,8 @@ fn concat_ws(call: &Call<'_>) -> Result<ArrayRef> {
     call.each_text(|row| {
         let Some(separator) = text_at(separators, row) else { return Ok(None) };
         let parts: Vec<&str> = texts.iter().filter_map(|texts| text_at(texts, row)).collect();
+        let between = separator.len().saturating_mul(parts.len().saturating_sub(1));
+        call.check_text(parts.iter().map(|part| part.len()).sum::<usize>().saturating_add(between))?;
         Ok(Some(parts.join(separator)))
     })
 }
@@ -123,8 +140,20 @@ fn right(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn repeat(call: &Call<'_>) -> Result<ArrayRef> {
     with_number(call, |text, number| {
-        check_size(text.len().saturating_mul(count(number)))?;
+        call.check_text(text.len().saturating_mul(count(number)))?;
         Ok(text.repeat(count(number)))
+    })
+}
+
+/// An empty text is found before each character and at the end.
+fn replace(call: &Call<'_>) -> Result<ArrayRef> {
+    let (texts, sought, replacements) = (call.texts(0)?, call.texts(1)?, call.texts(2)?);
+    call.each_text(|row| {
+        let all = text_at(texts, row).zip(text_at(sought, row)).zip(text_at(replacements, row));
+        let Some(((text, sought), replacement)) = all else { return Ok(None) };
+        let found = text.matches(sought).count();
+        call.check_text((text.len() - found * sought.len()).saturating_add(found.saturating_mul(replacement.len())))?;
+        Ok(Some(text.replace(sought, replacement)))
     })
 }
 
@@ -184,7 +213,8 @@ fn pad(call: &Call<'_>, side: &Side) -> Result<ArrayRef> {
         else {
             return Ok(None);
         };
-        check_size(count(length).saturating_mul(2))?;
+        // Each of UTF-16's units is a byte at least.
+        call.check_text(count(length))?;
         let text: Vec<u16> = text.encode_utf16().take(count(length)).collect();
         let padding: Vec<u16> = padding.encode_utf16().collect();
         let missing = padding.iter().copied().cycle().take(count(length) - text.len());
@@ -193,7 +223,9 @@ fn pad(call: &Call<'_>, side: &Side) -> Result<ArrayRef> {
             Side::Right => text.iter().copied().chain(missing).collect(),
         };
         // A half of a pair is what Java makes of it when it is encoded.
-        Ok(Some(char::decode_utf16(padded).map(|letter| letter.unwrap_or('?')).collect()))
+        let padded: String = char::decode_utf16(padded).map(|letter| letter.unwrap_or('?')).collect();
+        call.check_text(padded.len())?;
+        Ok(Some(padded))
     })
 }
 

@@ -11,7 +11,7 @@ use crate::types::{Item, Type};
 use calendar::{Time, Unit};
 use datafusion::{
     arrow::{
-        array::{Array as _, ArrayRef, AsArray as _, Int32Array, Int64Array, StringArray},
+        array::{Array as _, ArrayRef, AsArray as _, Date32Array, Int32Array, Int64Array, StringArray},
         compute::cast,
         datatypes::{DataType, Date32Type, Field, FieldRef, Int64Type, TimeUnit},
     },
@@ -381,8 +381,9 @@ fn beyond<T>() -> Result<T> {
 /// Dates or timestamps as a column.
 fn column_of(times: Vec<Option<Time>>, of: &DataType) -> Result<ArrayRef> {
     if *of == DataType::Date32 {
-        let days: ArrayRef = Arc::new(times.into_iter().map(|time| time.map(Time::day)).collect::<Int64Array>());
-        return Ok(cast(&days, &DataType::Int32).and_then(|days| cast(&days, of))?);
+        let day = |time: Time| i32::try_from(time.day()).or_else(|_| beyond());
+        let days = times.into_iter().map(|time| time.map(day).transpose());
+        return Ok(Arc::new(days.collect::<Result<Date32Array>>()?));
     }
     let per_ms = per_ms(of)?;
     let units = |time: Time| time.units(per_ms).map_or_else(beyond, Ok);

@@ -67,7 +67,9 @@ fn windows(join: &logical::Join) -> Option<[usize; 2]> {
 fn marked(expr: &Expr, schema: &DFSchema, mark: &str) -> Option<usize> {
     let Expr::Column(column) = expr else { return None };
     let at = schema.index_of_column(column).ok()?;
-    (schema.field(at).metadata().get(WINDOW_KEY)? == mark).then_some(at)
+    let field = schema.field(at);
+    // What may be NULL is of no window that is ever closed.
+    (!field.is_nullable() && field.metadata().get(WINDOW_KEY)? == mark).then_some(at)
 }
 
 /// A time: a column of one side, plus some span.

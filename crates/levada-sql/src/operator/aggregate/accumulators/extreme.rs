@@ -39,6 +39,24 @@ impl Extreme {
     }
 }
 
+/// The values of rows; NULL where there is none.
+pub(super) fn shown(converter: &RowConverter, output: &DataType, rows: &[Option<&[u8]>]) -> Result<ArrayRef, RunError> {
+    let parser = converter.parser();
+    let mut columns = converter.convert_rows(rows.iter().flatten().map(|row| parser.parse(row)))?;
+    let found = columns.pop().unwrap_or_else(|| new_empty_array(output));
+    let mut next = 0;
+    let place = |row: &Option<&[u8]>| match row {
+        Some(_) => {
+            next += 1;
+            (0, next - 1)
+        }
+        None => (1, 0),
+    };
+    let places: Vec<(usize, usize)> = rows.iter().map(place).collect();
+    let nothing = new_null_array(output, 1);
+    Ok(interleave(&[found.as_ref(), nothing.as_ref()], &places)?)
+}
+
 impl Accumulator for Extreme {
     fn grow(&mut self, end: usize) {
         self.groups.resize(end, BTreeMap::new());
@@ -70,22 +88,8 @@ impl Accumulator for Extreme {
             let mut there = self.groups[index(*group)].iter().filter(|(_, count)| **count > 0).map(|(row, _)| row);
             if self.which == Which::Least { there.next() } else { there.next_back() }
         };
-        let parser = self.converter.parser();
-        let best: Vec<_> = groups.iter().map(best).collect();
-        let found = best.iter().flatten().map(|row| parser.parse(row));
-        let mut columns = self.converter.convert_rows(found)?;
-        let found = columns.pop().unwrap_or_else(|| new_empty_array(&self.output));
-        let mut next = 0;
-        let place = |best: &Option<&Box<[u8]>>| match best {
-            Some(_) => {
-                next += 1;
-                (0, next - 1)
-            }
-            None => (1, 0),
-        };
-        let places: Vec<(usize, usize)> = best.iter().map(place).collect();
-        let nothing = new_null_array(&self.output, 1);
-        Ok(interleave(&[found.as_ref(), nothing.as_ref()], &places)?)
+        let best: Vec<Option<&[u8]>> = groups.iter().map(|group| best(group).map(|row| &**row)).collect();
+        shown(&self.converter, &self.output, &best)
     }
 
     fn merge(&mut self, from: u32, into: u32) -> Result<(), RunError> {

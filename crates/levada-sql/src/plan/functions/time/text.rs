@@ -138,7 +138,7 @@ fn piece(letter: char, count: usize, pattern: &str) -> Result<Piece> {
 }
 
 /// What `TO_TIMESTAMP` makes of a text, in milliseconds since 1970: `2020-1-2`, or `2020-01-02 3:04:05.678`. Of a day
-/// that its month does not have, the month's last.
+/// that its month does not have, the month's last; nothing of what lies beyond all timestamps.
 pub(super) fn timestamp(text: &str) -> Option<i64> {
     let mut rest = text.as_bytes();
     let year = match rest.strip_prefix(b"+") {
@@ -153,8 +153,9 @@ pub(super) fn timestamp(text: &str) -> Option<i64> {
     let month = separated(&mut rest, b'-')?;
     let day = separated(&mut rest, b'-').filter(|day| (1..=31).contains(day))?;
     let day = (28..=31).rev().map(|last| day.min(last)).find_map(|day| days_of(year, month, day))?;
+    let midnight = day.checked_mul(DAY_MS)?;
     if rest.is_empty() {
-        return Some(day * DAY_MS);
+        return Some(midnight);
     }
     let hour = separated(&mut rest, b' ')?;
     let minute = separated(&mut rest, b':').filter(|minute| *minute < 60)?;
@@ -170,7 +171,7 @@ pub(super) fn timestamp(text: &str) -> Option<i64> {
     if hour > 24 || hour == 24 && !is_whole {
         return None;
     }
-    Some(day * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1_000 + fraction)
+    midnight.checked_add(((hour * 60 + minute) * 60 + second) * 1_000 + fraction)
 }
 
 fn separated(rest: &mut &[u8], separator: u8) -> Option<i64> {
