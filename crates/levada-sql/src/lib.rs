@@ -29,6 +29,7 @@ pub mod table;
 pub mod types;
 mod value;
 pub mod view;
+mod writers;
 
 pub use answer::{Answer, Cell};
 pub use dataflow::RunError;
@@ -37,3 +38,4 @@ pub use statement::{Statement, StatementError};
 pub use table::Table;
 pub use value::{Signature, Value};
 pub use view::View;
+pub use writers::{WriterError, Writers};

@@ -75,8 +75,17 @@ fn explained(sql: &str) -> Vec<String> {
         syntax::Statement::Insert(insert) => {
             let sink = Arc::clone(&tables[&insert.table.to_string()]);
             let (columns, on_error) = (Vec::new(), OnError::default());
-            Statement { name: "s".to_owned(), query: insert.query, columns, tables, sink, on_error, view: None }
-                .explain()
+            Statement {
+                name: "s".to_owned(),
+                query: insert.query,
+                columns,
+                tables,
+                sink,
+                on_error,
+                writers: Default::default(),
+                view: None,
+            }
+            .explain()
         }
         other => panic!("{other}"),
     };

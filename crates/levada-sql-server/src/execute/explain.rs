@@ -64,6 +64,6 @@ impl Service {
         let catalog = self.catalog();
         let (sink, at) = named(&insert.table)?;
         check_hints(insert).and_then(|()| check_sink(&catalog, &sink)).map_err(|refusal| refusal.at(at))?;
-        Ok(self.statement("explained", insert, &catalog, caller)?.explain()?)
+        Ok(self.statement("explained", insert, &catalog, (caller, None))?.explain()?)
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     changes::Changes,
     dataflow::Dataflow,
     epoch::{Epoch, Time},
+    format::SchemaSource,
     operator::counted,
     plan::Plan,
     reading::{Read, Reading},
@@ -115,6 +116,8 @@ pub struct Surroundings {
     pub sleep: Sleep,
     /// The most bytes that it may remember.
     pub state_size_max: usize,
+    /// Where schemas come from, if there is a registry.
+    pub schemas: Option<Arc<dyn SchemaSource>>,
 }
 
 impl Statement {
@@ -231,7 +234,7 @@ impl Running {
         let Surroundings { handle, caller, state_size_max, .. } = surroundings;
         let reading = Reading::open(&sources, &statement.tables, surroundings)?;
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
-        let sink = Sink::open(Arc::clone(&statement.sink), surroundings, is_append_only)?;
+        let sink = Sink::open(Arc::clone(&statement.sink), statement.writers, surroundings, is_append_only)?;
         let dead_letters = DeadLetters::open(statement, surroundings)?;
         let target = Target { table: Arc::clone(&statement.sink), wanted: statement.wanted_columns()? };
         let running = Self {

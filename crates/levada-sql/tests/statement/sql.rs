@@ -28,7 +28,16 @@ pub(crate) fn insert(name: &str, tables: &BTreeMap<String, Arc<Table>>, sql: &st
     let columns = insert.columns.into_iter().map(|column| column.value).collect();
     let on_error = OnError::default();
     let query = insert.query;
-    Statement { name: name.to_owned(), query, columns, tables: tables.clone(), sink, on_error, view: None }
+    Statement {
+        name: name.to_owned(),
+        query,
+        columns,
+        tables: tables.clone(),
+        sink,
+        on_error,
+        writers: Default::default(),
+        view: None,
+    }
 }
 
 pub(crate) fn query(tables: &BTreeMap<String, Arc<Table>>, sql: &str) -> Query {
@@ -42,6 +51,7 @@ pub(crate) fn surroundings(rig: &Rig) -> Surroundings {
         caller: caller(),
         sleep: Arc::new(|_| Box::pin(std::future::pending())),
         state_size_max: 1 << 30,
+        schemas: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Streaming SQL: its threads, its listener, and its end.
 
-use super::wiring;
+use super::{schemas::SchemasOfSql, wiring};
 use crate::{http::BoundedListener, settings::Settings};
 use anyhow::Context as _;
 use axum::{
@@ -11,9 +11,14 @@ use axum::{
 use levada_broker::Broker;
 use levada_kafka::{StopSignal, Tasks};
 use levada_model::Rng;
+use levada_registry::RegisteredSchemas;
 use levada_sql_server::{Parts, Peer, Service};
 use levada_stream::Handle;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::net::TcpListener;
 
 /// A connection without traffic for this long is closed.
@@ -64,7 +69,7 @@ pub(super) async fn start(
     tasks: &Tasks,
     listeners: Listeners,
     broker: &Arc<Broker>,
-    rng: &Arc<dyn Rng>,
+    (rng, schemas): (&Arc<dyn Rng>, Option<Weak<RegisteredSchemas>>),
     settings: &Settings,
 ) -> anyhow::Result<Sql> {
     let Listeners { http: listener, pgwire } = listeners;
@@ -85,6 +90,7 @@ pub(super) async fn start(
         }),
         sleep: Arc::new(|span| Box::pin(tokio::time::sleep(span))),
         state_size_max: settings.size("sql.state.bytes.max"),
+        schemas: schemas.map(|schemas| SchemasOfSql::of(schemas, broker)),
     };
     let spawn = Arc::clone(&parts.spawn);
     let service = Service::start(parts).await.context("SQL does not start; `--sql off` starts without it")?;
