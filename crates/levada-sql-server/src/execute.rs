@@ -5,6 +5,7 @@ mod dead_letters;
 mod define;
 mod explain;
 mod filled;
+mod insert;
 mod lookup;
 mod materialized;
 mod show;
@@ -53,6 +54,13 @@ pub enum Outcome {
     Done {
         /// What was done.
         message: String,
+    },
+    /// Rows are in a table.
+    Inserted {
+        /// How many.
+        row_count: u64,
+        /// The table.
+        table: String,
     },
     /// A statement runs from now on.
     Statement {
@@ -147,6 +155,9 @@ impl Service {
         match parsed.statement {
             Statement::Query(query) => self.answer(query, settings, caller).await,
             Statement::Insert(insert) => {
+                if let Some(inserted) = self.insert_at_once(&insert, caller).await? {
+                    return Ok(inserted);
+                }
                 let names = self.insert(vec![(insert, text)], settings, caller).await?;
                 Ok(Outcome::Statement { name: names.concat() })
             }
@@ -181,6 +192,7 @@ impl Service {
             Statement::StartStatement(name) => self.start_statement(&name.value, caller).await,
             Statement::StopStatement(name) => self.stop_statement(&name.value, caller).await,
             Statement::StatementSet(inserts) => {
+                self.check_continuous(&inserts, caller)?;
                 let with_text = |insert: Insert| (insert.clone(), Statement::Insert(insert).to_string());
                 let names = self.insert(inserts.into_iter().map(with_text).collect(), settings, caller).await?;
                 let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

@@ -15,15 +15,18 @@ use levada_sql::{
     statement::{OnError, Sleep, Surroundings},
 };
 use levada_sql_syntax::Insert;
-use levada_stream::{Caller, Handle, HandleError, Hold, Principal};
+use levada_stream::{Caller, Handle, HandleError, Hold, Principal, Writer};
 use parking_lot::{Mutex, RwLock};
-use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Queries that are watched at once, or answered.
 const QUERIES_MAX: usize = 64;
 /// Statements, tables and views, of each kind.
 const DEFINITIONS_MAX: usize = 10_000;
+
+/// The pause until something is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Starts a task on the threads of SQL, under a name.
 pub type Spawn = Arc<dyn Fn(&'static str, Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
@@ -50,6 +53,8 @@ pub struct Service {
     changing: tokio::sync::Mutex<()>,
     /// Held by who starts or ends a statement's task: of each there is one.
     tasks: tokio::sync::Mutex<()>,
+    /// Writes rows that are inserted at once.
+    writer: tokio::sync::Mutex<Writer>,
     closing: watch::Sender<bool>,
     queries: Arc<Semaphore>,
     view_columns: Mutex<ViewColumns>,
@@ -71,6 +76,7 @@ impl Service {
         let hold = Arc::new(parts.handle.hold_all());
         let topic = parts.handle.catalog()?;
         let catalog = read(&topic).await?;
+        let writer = tokio::sync::Mutex::new(parts.handle.writer());
         let service = Arc::new(Self {
             parts,
             topic,
@@ -78,10 +84,13 @@ impl Service {
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::default(),
+            writer,
             closing: watch::Sender::new(false),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             view_columns: Mutex::default(),
         });
+        let left = Arc::clone(&service);
+        (service.parts.spawn)("sql-insert", Box::pin(async move { left.abort_what_is_left().await }));
         let catalog = service.catalog();
         for (name, entry) in &catalog.statements {
             match entry.state() {
@@ -95,6 +104,17 @@ impl Service {
             }
         }
         Ok(service)
+    }
+
+    /// Aborts an insertion that the last life ended in the middle of: it stands in the way of whoever reads.
+    async fn abort_what_is_left(&self) {
+        while !self.is_closing() {
+            match self.writer.lock().await.abort_what_is_left().await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, "what was inserted last is not looked after yet"),
+            }
+            (self.parts.sleep)(PAUSE).await;
+        }
     }
 
     /// Ends all statements after their epochs; they run again at the next start.
@@ -207,6 +227,10 @@ impl Service {
     /// To be held while a statement's task is started or ended.
     pub(crate) const fn tasks(&self) -> &tokio::sync::Mutex<()> {
         &self.tasks
+    }
+
+    pub(crate) const fn writer(&self) -> &tokio::sync::Mutex<Writer> {
+        &self.writer
     }
 
     /// The task of a statement, if it was started.

@@ -8,9 +8,12 @@
 //! last snapshot and replays the epochs behind it without their output, of which only the hash is compared.
 
 mod dead_letter;
+mod once;
 mod run;
+mod target;
 
 pub use dead_letter::OnError;
+pub use once::Once;
 pub(crate) use run::moved;
 pub use run::{Positions, Progress, Sleep, Stop, Surroundings};
 
@@ -189,18 +192,8 @@ impl Statement {
         let plan = planner(&self.tables)?.streaming(&self.query)?;
         check_readable(&plan.sources, &self.tables)?;
         self.check_dead_letters(&plan.sources)?;
-        if matches!(self.sink.connector, Connector::DataGen(_)) {
-            let message = format!("table `{}` is made up by `datagen`: it can only be read", self.sink.name);
-            return Err(StatementError::Columns(message));
-        }
-        let wanted = self.wanted_columns()?;
+        let wanted = self.checked_target()?;
         check_columns(&plan.schema, &self.sink, &wanted)?;
-        let is_left_out = |column: &usize| self.sink.is_written(*column) && !wanted.contains(column);
-        let left_out = (0..self.sink.origins.len()).filter(is_left_out).map(|column| self.sink.schema.field(column));
-        if let Some(field) = left_out.into_iter().find(|field| !field.is_nullable()) {
-            let message = format!("`{}` of table `{}` is NOT NULL and gets no value", field.name(), self.sink.name);
-            return Err(StatementError::Columns(message));
-        }
         let is_topic = self.sink.topic().is_some();
         if is_topic && self.sink.changelog == crate::table::Changelog::Append && !plan.is_append_only {
             let name = &self.sink.name;
@@ -211,6 +204,22 @@ impl Statement {
             return Err(StatementError::Columns(message));
         }
         Ok(plan)
+    }
+
+    /// The columns that are written, by their places, where rows can go there.
+    fn checked_target(&self) -> Result<Vec<usize>, StatementError> {
+        if matches!(self.sink.connector, Connector::DataGen(_)) {
+            let message = format!("table `{}` is made up by `datagen`: it can only be read", self.sink.name);
+            return Err(StatementError::Columns(message));
+        }
+        let wanted = self.wanted_columns()?;
+        let is_left_out = |column: &usize| self.sink.is_written(*column) && !wanted.contains(column);
+        let left_out = (0..self.sink.origins.len()).filter(is_left_out).map(|column| self.sink.schema.field(column));
+        if let Some(field) = left_out.into_iter().find(|field| !field.is_nullable()) {
+            let message = format!("`{}` of table `{}` is NOT NULL and gets no value", field.name(), self.sink.name);
+            return Err(StatementError::Columns(message));
+        }
+        Ok(wanted)
     }
 
     /// The columns of the sink that the query gives, by their places there.
@@ -270,7 +279,9 @@ fn check_columns(given: &SchemaRef, sink: &Table, wanted: &[usize]) -> Result<()
             let (from, into) = (type_name(field), type_name(to));
             let column = field.name();
             // What the planner named cannot be written.
-            let hint = match column.starts_with("EXPR$") {
+            let is_unnamed = column.starts_with("EXPR$")
+                || column.strip_prefix("column").is_some_and(|number| number.parse::<u32>().is_ok());
+            let hint = match is_unnamed {
                 true => format!("cast it to {into}"),
                 false => format!("CAST({column} AS {into})"),
             };

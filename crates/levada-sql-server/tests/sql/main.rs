@@ -9,6 +9,8 @@ mod broker;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod inserts;
+#[cfg(test)]
 mod lives;
 #[cfg(test)]
 mod rig;

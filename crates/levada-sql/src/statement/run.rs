@@ -3,6 +3,7 @@
 use super::{
     Statement, StatementError,
     dead_letter::{DeadLetters, of_row},
+    target::Target,
 };
 use crate::{
     changes::Changes,
@@ -14,15 +15,9 @@ use crate::{
     sink::{Sink, Written},
     snapshot::{Reader, Writer},
     source::Undecoded,
-    table::Table,
     view::Filling,
 };
 use bytes::Bytes;
-use datafusion::arrow::{
-    array::{Array as _, ArrayRef, new_null_array},
-    compute::cast,
-    datatypes::{Field, Schema},
-};
 use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
 use levada_stream::{Caller, Growth, Handle, Journal, Recovered};
 use std::{
@@ -197,34 +192,6 @@ struct Running {
     rows_written: u64,
 }
 
-/// How the query's columns become those of the sink.
-struct Target {
-    table: Arc<Table>,
-    wanted: Vec<usize>,
-}
-
-impl Target {
-    fn columns(&self, changes: &Changes) -> Result<Changes, StatementError> {
-        let rows = changes.rows();
-        let column = |(place, field): (usize, &Arc<Field>)| match self.wanted.iter().position(|wanted| *wanted == place)
-        {
-            Some(from) if !field.is_nullable() && rows.column(from).null_count() > 0 => {
-                let (column, table) = (field.name(), &self.table.name);
-                let message = format!("a row has NULL for `{column}`, which is NOT NULL in table `{table}`");
-                Err(StatementError::Columns(message))
-            }
-            Some(from) => Ok(cast(rows.column(from), field.data_type())?),
-            None => Ok(new_null_array(field.data_type(), changes.len())),
-        };
-        let columns = self.table.schema.fields().iter().enumerate().map(column);
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, StatementError>>()?;
-        // A column that is not null may have no value here: it is one that is not written.
-        let nullable = self.table.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
-        let schema = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
-        Ok(changes.with_columns(schema, columns)?)
-    }
-}
-
 impl Running {
     async fn open(statement: &Statement, surroundings: &Surroundings) -> Result<(Self, Recovered), StatementError> {
         let Plan { sources, is_append_only, dataflow, fingerprint, .. } = statement.plan()?;
@@ -233,7 +200,7 @@ impl Running {
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
         let sink = Sink::open(Arc::clone(&statement.sink), surroundings, is_append_only)?;
         let dead_letters = DeadLetters::open(statement, surroundings)?;
-        let target = Target { table: Arc::clone(&statement.sink), wanted: statement.wanted_columns()? };
+        let target = Target::of(statement)?;
         let running = Self {
             journal,
             reading,
