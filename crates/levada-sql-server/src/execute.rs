@@ -1,5 +1,6 @@
 //! Carrying out a text of SQL, one statement after the other.
 
+mod alter;
 mod create_as;
 mod dead_letters;
 mod define;
@@ -249,7 +250,14 @@ impl Service {
             }
         }
         self.behind_statements(topics, &mut read_after).await?;
-        Ok((query.answer(&surroundings, values, &mut read_after).await?, None))
+        let answer = query.answer(&surroundings, values, &mut read_after).await;
+        match answer.is_err().then(|| self.replaced_one(&query.tables)).flatten() {
+            Some(table) => {
+                Err(Refusal::new(RefusalKind::Busy, format!("materialized table `{table}` was altered meanwhile"))
+                    .with_hint("ask again"))
+            }
+            None => Ok((answer?, None)),
+        }
     }
 
     /// That there is what is waited for.
@@ -279,7 +287,9 @@ impl Service {
             return Ok(None);
         };
         let catalog = self.catalog();
-        let materialized = catalog.tables.get(name).and_then(|entry| entry.materialized());
+        // One that was altered since has other columns.
+        let entry = catalog.tables.get(name).filter(|entry| entry.table.topic() == table.topic());
+        let materialized = entry.and_then(|entry| entry.materialized());
         let running = materialized.and_then(|materialized| self.running(&materialized.statement));
         let Some(view) = running.and_then(|running| running.view().cloned()) else { return Ok(None) };
         // Whoever may read the topic may read what is in it.

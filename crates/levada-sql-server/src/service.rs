@@ -3,6 +3,9 @@
 //! A change is decided on what is there, written, and taken in when it is durable; one at a time. Whoever asks for one
 //! does so in a task of its own, which nobody drops half way.
 
+mod building;
+mod going;
+
 use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
@@ -55,6 +58,8 @@ pub struct Service {
     tasks: tokio::sync::Mutex<()>,
     /// Writes rows that are inserted at once.
     writer: tokio::sync::Mutex<Writer>,
+    /// How often another materialized table took the place of one.
+    replaced: watch::Sender<u64>,
     closing: watch::Sender<bool>,
     queries: Arc<Semaphore>,
     view_columns: Mutex<ViewColumns>,
@@ -85,16 +90,19 @@ impl Service {
             changing: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::default(),
             writer,
+            replaced: watch::Sender::new(0),
             closing: watch::Sender::new(false),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             view_columns: Mutex::default(),
         });
         let left = Arc::clone(&service);
         (service.parts.spawn)("sql-insert", Box::pin(async move { left.abort_what_is_left().await }));
-        let catalog = service.catalog();
-        for (name, entry) in &catalog.statements {
+        let names: Vec<String> = service.catalog().statements.keys().cloned().collect();
+        for name in &names {
+            // What is dropped may take others along.
+            let Some(entry) = service.catalog().statements.get(name).cloned() else { continue };
             match entry.state() {
-                State::Running => service.launch(name, entry, Some(Arc::clone(&hold))).await,
+                State::Running => service.launch(name, &entry, Some(Arc::clone(&hold))).await,
                 State::Dropping => {
                     if let Err(error) = service.finish_drop(name).await {
                         tracing::warn!(statement = name, %error, "a statement that was dropped is not gone yet");
@@ -103,6 +111,7 @@ impl Service {
                 State::Stopped | State::Failed => {}
             }
         }
+        service.look_after_all();
         Ok(service)
     }
 
@@ -278,7 +287,7 @@ impl Service {
             return;
         }
         let catalog = self.catalog();
-        let view = catalog.table_of(name).and_then(|table| match View::of(&table.table) {
+        let view = catalog.filled_by(name).and_then(|table| match View::of(table) {
             Ok(view) => view,
             Err(error) => {
                 tracing::warn!(statement = name, %error, "what it writes is read from its topic");
@@ -317,10 +326,11 @@ impl Service {
         let mut query = insert.query.clone();
         crate::views::expand(&mut query, &catalog.view_queries())?;
         let sink = levada_sql::table::name_of(&insert.table)?;
-        let sink = catalog.tables.get(&sink).ok_or_else(|| Refusal::unknown(format!("there is no table `{sink}`")))?;
+        let unknown = || Refusal::unknown(format!("there is no table `{sink}`"));
+        let sink = catalog.sink(name, insert).ok_or_else(unknown)?;
         let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
         let tables = self.tables_for(&query, catalog, caller)?;
-        let (sink, on_error) = (Arc::clone(&sink.table), OnError::default());
+        let (sink, on_error) = (Arc::clone(sink), OnError::default());
         Ok(Statement { name: name.to_owned(), query, columns, tables, sink, on_error, view: None })
     }
 
@@ -372,31 +382,6 @@ impl Service {
             running.stop();
             running.ended().await;
         }
-    }
-
-    /// Takes away the journal of a statement that is being dropped, then the statement.
-    pub(crate) async fn finish_drop(&self, name: &str) -> Result<(), Refusal> {
-        self.end(name).await;
-        self.parts.handle.drop_journal(name).await?;
-        let gone = |kind, name: &str| Record { key: Key { kind, name: name.to_owned() }, value: None };
-        let mut records = vec![gone(Kind::Statement, name)];
-        let catalog = self.catalog();
-        if let (Some(table), Some(statement)) = (catalog.table_of(name), catalog.statements.get(name)) {
-            // Its rows are the statement's, and mean nothing without it.
-            let owner = owner(&statement.definition.owner);
-            let deleted = match table.table.topic() {
-                Some(topic) => self.parts.handle.delete_topic(&owner, topic).await,
-                None => Ok(()),
-            };
-            match deleted {
-                Ok(()) | Err(HandleError::UnknownTopic(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-            records.push(gone(Kind::Table, &table.table.name));
-        }
-        self.change(|_| Ok(records)).await?;
-        self.running.lock().remove(name);
-        Ok(())
     }
 }
 

@@ -184,6 +184,18 @@ impl Statement {
         self.plan().map(drop)
     }
 
+    /// Whether another statement's query means the same, so that what one remembers is of use to the other.
+    ///
+    /// # Errors
+    /// [`StatementError::Plan`].
+    pub fn is_same_plan(&self, other: &Self) -> Result<bool, StatementError> {
+        let (planner, others) = (planner(&self.tables)?, planner(&other.tables)?);
+        let (plan, other_plan) = (planner.streaming(&self.query)?, others.streaming(&other.query)?);
+        // What is shown of a plan, which the fingerprint is of, is not all that it says.
+        let is_same = planner.optimized(&self.query)? == others.optimized(&other.query)?;
+        Ok(is_same && plan.fingerprint == other_plan.fingerprint)
+    }
+
     /// Plans the query, and checks that its rows fit the table that they go to.
     ///
     /// # Errors

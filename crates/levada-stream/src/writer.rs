@@ -1,7 +1,7 @@
 //! [`Writer`]: rows that are written once, all of them or none, by somebody who remembers nothing.
 //!
-//! It has no journal: whether a transaction was committed is known while it lives, and what it left open when it died is
-//! aborted by the next one.
+//! It has no journal: whether a transaction was committed is known while it lives, and what it left open when it died
+//! is aborted by the next one.
 
 use crate::{
     handle::HandleError,
@@ -33,8 +33,8 @@ impl Writer {
         Self { broker, transacting: None }
     }
 
-    /// Commits all of `outputs` in one transaction, in the name of `caller`. Resolves when they are visible, and durable
-    /// as far as their topics ask for that.
+    /// Commits all of `outputs` in one transaction, in the name of `caller`. Resolves when they are visible, and
+    /// durable as far as their topics ask for that.
     ///
     /// # Errors
     /// [`CommitError`]. Nothing of it is visible, now or later, unless it is [`CommitError::InDoubt`].

@@ -47,7 +47,7 @@ impl Service {
 /// That statements which are created together do not keep dead letters where one of them writes rows.
 pub(super) fn check_together(catalog: &Catalog, letters: &OnError, inserts: &[&Insert]) -> Result<(), Refusal> {
     let OnError::DeadLetter(topic) = letters else { return Ok(()) };
-    let is_filled = |insert: &&&Insert| topic_of(catalog, insert) == Some(topic.as_str());
+    let is_filled = |insert: &&&Insert| catalog.sink("", insert).and_then(|it| it.topic()) == Some(topic.as_str());
     match inserts.iter().find(is_filled) {
         None => Ok(()),
         Some(insert) => Err(not_there(topic, &format!("rows of table `{}` go there", named(&insert.table)?.0))),
@@ -59,11 +59,6 @@ fn not_there(topic: &str, why: &str) -> Refusal {
     refusal.with_hint("SET 'sql.dead-letter.topic' to a topic of its own; it is created where it is missing")
 }
 
-fn topic_of<'a>(catalog: &'a Catalog, insert: &Insert) -> Option<&'a str> {
-    let sink = levada_sql::table::name_of(&insert.table).ok()?;
-    catalog.tables.get(&sink)?.table.topic()
-}
-
 /// Who fills a topic, if anybody does.
 fn filled(catalog: &Catalog, topic: &str) -> Option<String> {
     let materialized =
@@ -71,8 +66,12 @@ fn filled(catalog: &Catalog, topic: &str) -> Option<String> {
     if let Some((table, _)) = materialized {
         return Some(format!("materialized table `{table}` is there"));
     }
-    let writes =
-        |entry: &StatementEntry| entry.insert.as_deref().is_some_and(|insert| topic_of(catalog, insert) == Some(topic));
-    let (statement, _) = catalog.statements.iter().find(|(_, entry)| writes(entry))?;
+    let writes = |(name, entry): &(&String, &StatementEntry)| {
+        entry
+            .insert
+            .as_deref()
+            .is_some_and(|insert| catalog.sink(name, insert).and_then(|it| it.topic()) == Some(topic))
+    };
+    let (statement, _) = catalog.statements.iter().find(writes)?;
     Some(format!("statement `{statement}` writes rows there"))
 }

@@ -1,7 +1,7 @@
 //! A table with the columns of a query, and the statement that fills it: both or neither.
 
 use super::{
-    define::{check_new, made_if_missing, made_topic},
+    define::{check_new, check_settled, made_if_missing, made_topic},
     statements::check_new_statement,
 };
 use crate::{
@@ -19,10 +19,10 @@ use std::sync::Arc;
 pub(super) struct Filled {
     pub(super) table: Table,
     pub(super) statement: String,
-    insert: Insert,
-    on_error: OnError,
+    pub(super) insert: Insert,
+    pub(super) on_error: OnError,
     /// The table's, and the statement's.
-    records: [Record; 2],
+    pub(super) records: [Record; 2],
 }
 
 impl Service {
@@ -55,6 +55,7 @@ impl Service {
         let Filled { table, statement, insert, on_error, records: [record, _] } = filled;
         check_new(catalog, &table.name, false)?;
         check_new_statement(catalog, statement)?;
+        check_settled(catalog, &insert.query)?;
         self.check_dead_letters(catalog, on_error, table, caller)?;
         let mut after = catalog.clone();
         after.apply(record).map_err(Refusal::invalid)?;

@@ -3,7 +3,7 @@
 use super::{
     Outcome,
     dead_letters::check_together,
-    define::{made_if_missing, missing},
+    define::{check_settled, made_if_missing, missing},
     may_change, named,
 };
 use crate::{
@@ -52,7 +52,9 @@ impl Service {
             for (name, insert, definition) in created {
                 let (sink, at) = named(&insert.table)?;
                 check_new_statement(catalog, &name)?;
-                check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
+                check_sink(catalog, &sink)
+                    .and_then(|()| check_settled(catalog, &insert.query))
+                    .map_err(|it| it.at(at))?;
                 let statement = self.statement(&name, &insert, catalog, caller)?;
                 self.check_dead_letters(catalog, &on_error, &statement.sink, caller)?;
                 Statement { on_error: on_error.clone(), ..statement }.check()?;

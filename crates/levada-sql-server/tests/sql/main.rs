@@ -1,6 +1,8 @@
 //! SQL over HTTP: definitions that last, statements that go on, answers and errors.
 
 #[cfg(test)]
+mod alters;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 #[path = "../../../levada-stream/tests/stream/rig.rs"]

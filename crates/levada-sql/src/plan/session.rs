@@ -193,7 +193,7 @@ impl Planner {
         streaming::plan(&self.optimized(query)?, &self.upsert_keys)
     }
 
-    fn optimized(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
+    pub(crate) fn optimized(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         Ok(self.rewritten(self.logical(query)?, rules::streaming())?)
     }
 
