@@ -11,11 +11,12 @@ use crate::{
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
     running::{Alive, Running},
     session::relations::ViewColumns,
+    settings::Aside,
 };
 use levada_model::Str;
 use levada_sql::{
     Statement, Table, View,
-    statement::{OnError, Sleep, Surroundings},
+    statement::{LateRows, OnError, Sleep, Surroundings},
 };
 use levada_sql_syntax::Insert;
 use levada_stream::{Caller, Handle, HandleError, Hold, Principal, Writer};
@@ -299,7 +300,7 @@ impl Service {
         let owner = owner(&entry.definition.owner);
         let statement = entry.insert.as_deref().map(|insert| {
             let statement = self.statement(name, insert, &catalog, &owner)?;
-            Ok(Statement { on_error: crate::settings::on_error(&entry.definition.settings)?, view, ..statement })
+            Ok(Aside::of(&entry.definition.settings)?.with(Statement { view, ..statement }))
         });
         match statement {
             Some(Ok(statement)) => {
@@ -330,8 +331,8 @@ impl Service {
         let sink = catalog.sink(name, insert).ok_or_else(unknown)?;
         let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
         let tables = self.tables_for(&query, catalog, caller)?;
-        let (sink, on_error) = (Arc::clone(sink), OnError::default());
-        Ok(Statement { name: name.to_owned(), query, columns, tables, sink, on_error, view: None })
+        let (sink, on_error, late_rows) = (Arc::clone(sink), OnError::default(), LateRows::default());
+        Ok(Statement { name: name.to_owned(), query, columns, tables, sink, on_error, late_rows, view: None })
     }
 
     /// The tables that a query of tables alone names: those that were declared, and topics as they are.

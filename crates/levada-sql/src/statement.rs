@@ -8,11 +8,13 @@
 //! last snapshot and replays the epochs behind it without their output, of which only the hash is compared.
 
 mod dead_letter;
+mod late_rows;
 mod once;
 mod run;
 mod target;
 
 pub use dead_letter::OnError;
+pub use late_rows::LateRows;
 pub use once::Once;
 pub(crate) use run::moved;
 pub use run::{Positions, Progress, Sleep, Stop, Surroundings};
@@ -171,6 +173,8 @@ pub struct Statement {
     pub sink: Arc<Table>,
     /// What becomes of records that cannot be decoded.
     pub on_error: OnError,
+    /// What becomes of rows that come too late.
+    pub late_rows: LateRows,
     /// Shows what is in `sink`, which nobody else writes.
     pub view: Option<Arc<View>>,
 }
@@ -203,7 +207,7 @@ impl Statement {
     pub(crate) fn plan(&self) -> Result<crate::plan::Plan, StatementError> {
         let plan = planner(&self.tables)?.streaming(&self.query)?;
         check_readable(&plan.sources, &self.tables)?;
-        self.check_dead_letters(&plan.sources)?;
+        self.check_letters(&plan.sources)?;
         let wanted = self.checked_target()?;
         check_columns(&plan.schema, &self.sink, &wanted)?;
         let is_topic = self.sink.topic().is_some();

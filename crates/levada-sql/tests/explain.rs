@@ -1,7 +1,10 @@
 //! `EXPLAIN` as it was looked at and found right. `LEVADA_GOLDEN=write` writes what there is.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use levada_sql::{Query, Statement, Table, statement::OnError};
+use levada_sql::{
+    Query, Statement, Table,
+    statement::{LateRows, OnError},
+};
 use levada_sql_syntax as syntax;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -75,8 +78,17 @@ fn explained(sql: &str) -> Vec<String> {
         syntax::Statement::Insert(insert) => {
             let sink = Arc::clone(&tables[&insert.table.to_string()]);
             let (columns, on_error) = (Vec::new(), OnError::default());
-            Statement { name: "s".to_owned(), query: insert.query, columns, tables, sink, on_error, view: None }
-                .explain()
+            Statement {
+                name: "s".to_owned(),
+                query: insert.query,
+                columns,
+                tables,
+                sink,
+                on_error,
+                late_rows: LateRows::default(),
+                view: None,
+            }
+            .explain()
         }
         other => panic!("{other}"),
     };

@@ -5,7 +5,7 @@
 
 use super::{
     Outcome,
-    define::{check_settled, made_if_missing, made_topic},
+    define::{check_settled, made_topic},
     filled::Filled,
     materialized::PREFIX,
     may_change,
@@ -18,7 +18,6 @@ use crate::{
     service::Service,
     settings::Settings,
 };
-use levada_sql::statement::OnError;
 use levada_sql_syntax::{ColumnDef, CreateMaterializedTable, CreateTable, Insert, Statement, ast};
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -163,7 +162,7 @@ impl Service {
         let (entry, materialized) = alterable(catalog, name, caller)?;
         check_new_statement(catalog, &filled.statement)?;
         check_settled(catalog, &filled.insert.query)?;
-        self.check_dead_letters(catalog, &filled.on_error, &filled.table, caller)?;
+        self.check_aside(catalog, &filled.aside, &filled.table, caller)?;
         let topic = entry.table.topic().unwrap_or(name);
         let reads_it = |(statement, entry): &(&String, &StatementEntry)| {
             let insert = entry.insert.as_deref().filter(|_| entry.state() != State::Dropping);
@@ -180,7 +179,7 @@ impl Service {
         let mut after = catalog.clone();
         records.iter().try_for_each(|record| after.apply(record)).map_err(Refusal::invalid)?;
         let statement = self.statement(&filled.statement, &filled.insert, &after, caller)?;
-        levada_sql::Statement { on_error: filled.on_error.clone(), ..statement }.check()?;
+        filled.aside.with(statement).check()?;
         if let Some(replaced) = after.tables.get(name).and_then(TableEntry::replaced) {
             after.apply(&record(Kind::Table, name, replaced)).map_err(Refusal::invalid)?;
         }
@@ -207,9 +206,7 @@ impl Service {
         // What a statement of this name had, whose end was not kept, is not this one's.
         self.handle().drop_journal(&filled.statement).await?;
         made_topic(self, &filled.table, caller).await?;
-        if let OnError::DeadLetter(topic) = &filled.on_error {
-            made_if_missing(self, topic, &[], caller).await?;
-        }
+        self.made_aside(&filled.aside, caller).await?;
         self.change(|catalog| self.check_next(name, next, filled, catalog, caller)).await?;
         self.launch_kept(&filled.statement).await;
         Ok(())

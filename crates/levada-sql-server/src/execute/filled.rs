@@ -1,16 +1,16 @@
 //! A table with the columns of a query, and the statement that fills it: both or neither.
 
 use super::{
-    define::{check_new, check_settled, made_if_missing, made_topic},
+    define::{check_new, check_settled, made_topic},
     statements::check_new_statement,
 };
 use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Materialized, Record, State},
     service::Service,
-    settings::{Settings, check_name, on_error},
+    settings::{Aside, Settings, check_name},
 };
-use levada_sql::{Table, query::Column, statement::OnError};
+use levada_sql::{Table, query::Column};
 use levada_sql_syntax::{ColumnDef, CreateTable, Insert, Statement, SyntaxError, ast};
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct Filled {
     pub(super) table: Table,
     pub(super) statement: String,
     pub(super) insert: Insert,
-    pub(super) on_error: OnError,
+    pub(super) aside: Aside,
     /// The table's, and the statement's.
     pub(super) records: [Record; 2],
 }
@@ -41,26 +41,26 @@ impl Service {
         let insert = Insert { table: create.name.clone(), options: [].into(), columns: Vec::new(), query };
         let created = self.definition(Statement::CreateTable(Box::new(create)).to_string(), caller)?;
         let inserted = self.definition(Statement::Insert(insert.clone()).to_string(), caller)?;
-        let (kept, on_error) = (settings.kept(), on_error(&settings.kept())?);
+        let (kept, aside) = (settings.kept(), Aside::of(&settings.kept())?);
         let record = |kind, name: &String, value| Record { key: Key { kind, name: name.clone() }, value: Some(value) };
         let records = [
             record(Kind::Table, &table.name, Definition { materialized, ..created }),
             record(Kind::Statement, &statement, Definition { state: Some(State::Running), settings: kept, ..inserted }),
         ];
-        Ok(Filled { table, statement, insert, on_error, records })
+        Ok(Filled { table, statement, insert, aside, records })
     }
 
     /// That both can be created where these definitions are.
     pub(super) fn check_filled(&self, filled: &Filled, catalog: &Catalog, caller: &Caller) -> Result<(), Refusal> {
-        let Filled { table, statement, insert, on_error, records: [record, _] } = filled;
+        let Filled { table, statement, insert, aside, records: [record, _] } = filled;
         check_new(catalog, &table.name, false)?;
         check_new_statement(catalog, statement)?;
         check_settled(catalog, &insert.query)?;
-        self.check_dead_letters(catalog, on_error, table, caller)?;
+        self.check_aside(catalog, aside, table, caller)?;
         let mut after = catalog.clone();
         after.apply(record).map_err(Refusal::invalid)?;
         let statement = self.statement(statement, insert, &after, caller)?;
-        levada_sql::Statement { on_error: on_error.clone(), ..statement }.check().map_err(Refusal::from)
+        aside.with(statement).check().map_err(Refusal::from)
     }
 
     /// Creates both, and starts the statement. To be called with nobody else starting or ending statements.
@@ -69,9 +69,7 @@ impl Service {
         // What a statement of this name had, whose end was not kept, is not this one's.
         self.handle().drop_journal(&filled.statement).await?;
         made_topic(self, &filled.table, caller).await?;
-        if let OnError::DeadLetter(topic) = &filled.on_error {
-            made_if_missing(self, topic, &[], caller).await?;
-        }
+        self.made_aside(&filled.aside, caller).await?;
         let decide = |catalog: &Catalog| {
             self.check_filled(filled, catalog, caller)?;
             Ok(filled.records.to_vec())

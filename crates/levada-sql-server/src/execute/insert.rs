@@ -4,11 +4,8 @@ use super::{
     Outcome, named,
     statements::{check_hints, check_sink},
 };
-use crate::{Refusal, service::Service};
-use levada_sql::{
-    Statement,
-    statement::{OnError, Once},
-};
+use crate::{Refusal, service::Service, settings::Aside};
+use levada_sql::{Statement, statement::Once};
 use levada_sql_syntax::Insert;
 use levada_stream::Caller;
 
@@ -18,7 +15,7 @@ impl Service {
         let Some(statement) = self.at_once(insert, caller)? else { return Ok(None) };
         let (table, at) = named(&insert.table)?;
         let catalog = self.catalog();
-        self.check_dead_letters(&catalog, &OnError::Fail, &statement.sink, caller).map_err(|it| it.at(at))?;
+        self.check_aside(&catalog, &Aside::default(), &statement.sink, caller).map_err(|it| it.at(at))?;
         let _room = self.room()?;
         let rows = statement.once(&self.surroundings(caller)).await;
         let Once { outputs, row_count } = rows.map_err(|error| Refusal::from(error).at(at))?;

@@ -3,16 +3,15 @@
 use super::{
     Outcome,
     dead_letters::check_together,
-    define::{check_settled, made_if_missing, missing},
+    define::{check_settled, missing},
     may_change, named,
 };
 use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
     service::{Service, with_state},
-    settings::{Settings, check_name, on_error},
+    settings::{Aside, Settings, check_name},
 };
-use levada_sql::{Statement, statement::OnError};
 use levada_sql_syntax::Insert;
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ impl Service {
     ) -> Result<Vec<String>, Refusal> {
         let _alone = self.tasks().lock().await;
         let names = names(&self.catalog(), &inserts, settings)?;
-        let on_error = on_error(&settings.kept())?;
+        let aside = Aside::of(&settings.kept())?;
         let mut created = Vec::with_capacity(inserts.len());
         for ((insert, text), name) in inserts.into_iter().zip(&names) {
             let (_, at) = named(&insert.table)?;
@@ -48,7 +47,7 @@ impl Service {
         let decide = |catalog: &Catalog| {
             let mut records = Vec::with_capacity(created.len());
             let inserts: Vec<&Insert> = created.iter().map(|(_, insert, _)| insert).collect();
-            check_together(catalog, &on_error, &inserts)?;
+            check_together(catalog, &aside, &inserts)?;
             for (name, insert, definition) in created {
                 let (sink, at) = named(&insert.table)?;
                 check_new_statement(catalog, &name)?;
@@ -56,15 +55,13 @@ impl Service {
                     .and_then(|()| check_settled(catalog, &insert.query))
                     .map_err(|it| it.at(at))?;
                 let statement = self.statement(&name, &insert, catalog, caller)?;
-                self.check_dead_letters(catalog, &on_error, &statement.sink, caller)?;
-                Statement { on_error: on_error.clone(), ..statement }.check()?;
+                self.check_aside(catalog, &aside, &statement.sink, caller)?;
+                aside.with(statement).check()?;
                 records.push(Record { key: Key { kind: Kind::Statement, name }, value: Some(definition) });
             }
             Ok(records)
         };
-        if let OnError::DeadLetter(topic) = &on_error {
-            made_if_missing(self, topic, &[], caller).await?;
-        }
+        self.made_aside(&aside, caller).await?;
         self.change(decide).await?;
         for name in &names {
             self.launch_kept(name).await;

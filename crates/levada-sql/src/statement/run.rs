@@ -2,12 +2,13 @@
 
 use super::{
     Statement, StatementError,
-    dead_letter::{DeadLetters, of_row},
+    dead_letter::{Letters, of_row},
+    late_rows::LateTopic,
     target::Target,
 };
 use crate::{
     changes::Changes,
-    dataflow::Dataflow,
+    dataflow::{Dataflow, RunError},
     epoch::{Epoch, Time},
     operator::counted,
     plan::Plan,
@@ -179,7 +180,8 @@ struct Running {
     fingerprint: u64,
     sink: Sink,
     undecoded: Undecoded,
-    dead_letters: Option<DeadLetters>,
+    dead_letters: Option<Letters>,
+    late_rows: Option<LateTopic>,
     undecodable_records: u64,
     target: Target,
     /// Keeps the view of what was written up to date.
@@ -194,12 +196,15 @@ struct Running {
 
 impl Running {
     async fn open(statement: &Statement, surroundings: &Surroundings) -> Result<(Self, Recovered), StatementError> {
-        let Plan { sources, is_append_only, dataflow, fingerprint, .. } = statement.plan()?;
+        let plan = statement.plan()?;
+        let waiting = plan.waiting();
+        let Plan { sources, is_append_only, dataflow, fingerprint, .. } = plan;
         let Surroundings { handle, caller, state_size_max, .. } = surroundings;
         let reading = Reading::open(&sources, &statement.tables, surroundings)?;
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
         let sink = Sink::open(Arc::clone(&statement.sink), surroundings, is_append_only)?;
-        let dead_letters = DeadLetters::open(statement, surroundings)?;
+        let dead_letters = statement.dead_letters(surroundings)?;
+        let late_rows = LateTopic::open(statement, waiting, surroundings)?;
         let target = Target::of(statement)?;
         let running = Self {
             journal,
@@ -209,6 +214,7 @@ impl Running {
             sink,
             undecoded: statement.on_error.undecoded(),
             dead_letters,
+            late_rows,
             undecodable_records: 0,
             target,
             filling: None,
@@ -248,6 +254,7 @@ impl Running {
         }
         drop((self.reading.take_poison(), self.reading.take_left_out(), self.dataflow.take_left_out()));
         self.set_undecoded(self.undecoded);
+        self.dataflow.keep_late(self.late_rows.is_some());
         Ok(())
     }
 
@@ -277,6 +284,9 @@ impl Running {
         if poison_size > 0 && remembered > self.state_size_max {
             return Err(StatementError::DeadLetters { size: remembered, limit: self.state_size_max });
         }
+        if self.dataflow.late_size() > 0 && remembered > self.state_size_max {
+            return Err(RunError::StateTooLarge { size: remembered, limit: self.state_size_max }.into());
+        }
         let filling = self.filling.as_ref();
         let shown = filling.map(|it| it.next(&changes, remembered, self.state_size_max)).transpose()?;
         let poison = self.reading.take_poison();
@@ -287,6 +297,9 @@ impl Running {
                 letters.push(of_row(row, time.processing_ms)?);
             }
             outputs.extend(dead_letters.outputs(letters)?);
+        }
+        if let Some(topic) = &self.late_rows {
+            outputs.extend(topic.outputs(self.dataflow.take_late(), time.processing_ms)?);
         }
         let epoch = Epoch { number: self.epoch + 1, cut, time, output_hash: hash };
         self.journal.commit(outputs, Bytes::from(epoch.encode())).await?;

@@ -5,7 +5,7 @@ use levada_model::TopicName;
 use levada_sql::{
     Statement, StatementError, Table,
     query::Query,
-    statement::{OnError, Progress, Stop, Surroundings},
+    statement::{LateRows, OnError, Progress, Stop, Surroundings},
 };
 use levada_sql_syntax as syntax;
 use std::{collections::BTreeMap, sync::Arc};
@@ -28,7 +28,16 @@ pub(crate) fn insert(name: &str, tables: &BTreeMap<String, Arc<Table>>, sql: &st
     let columns = insert.columns.into_iter().map(|column| column.value).collect();
     let on_error = OnError::default();
     let query = insert.query;
-    Statement { name: name.to_owned(), query, columns, tables: tables.clone(), sink, on_error, view: None }
+    Statement {
+        name: name.to_owned(),
+        query,
+        columns,
+        tables: tables.clone(),
+        sink,
+        on_error,
+        late_rows: LateRows::default(),
+        view: None,
+    }
 }
 
 pub(crate) fn query(tables: &BTreeMap<String, Arc<Table>>, sql: &str) -> Query {
