@@ -72,6 +72,14 @@ impl OwnProducer {
         }
     }
 
+    /// Whether the last holder of `id` left a transaction without an end.
+    ///
+    /// # Errors
+    /// [`TransactError::Coordinator`] while transactions are loaded.
+    pub fn has_left_open(broker: &Broker, id: &str) -> Result<bool, TransactError> {
+        broker.transactions.is_ongoing(id)
+    }
+
     /// Who it is in its next transaction: what batches must be stamped with, sequences from 0 in each partition.
     #[must_use]
     pub const fn producer(&self) -> Producer {

@@ -26,7 +26,7 @@ pub(crate) use timers::TransactionSettings;
 use crate::{
     Runtime,
     coordinator::{Coordinator, CoordinatorError, places::Places},
-    transaction::{Producer, Transaction, TransactionError, records},
+    transaction::{Producer, Status, Transaction, TransactionError, records},
 };
 use follow::Follower;
 use levada_model::{
@@ -191,6 +191,13 @@ impl Transactions {
     /// Whether the topic is there that transactions are kept in.
     pub(crate) fn has_topic(&self) -> bool {
         self.store.image().topic(self.topic.as_str()).is_some()
+    }
+
+    /// Whether a transaction of `id` goes on.
+    pub(crate) fn is_ongoing(&self, id: &str) -> Result<bool, TransactError> {
+        self.check_loaded()?;
+        let is_ongoing = |slot: Shared| slot.lock().transaction.as_ref().is_some_and(|it| it.status == Status::Ongoing);
+        Ok(self.slot(id).is_some_and(is_ongoing))
     }
 
     fn slot(&self, id: &str) -> Option<Shared> {

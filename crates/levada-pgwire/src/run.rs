@@ -211,6 +211,9 @@ impl Connection {
                         Came::Rows { answer, room, tag }
                     }
                     Outcome::Done { message } => Came::Done { tag: tag.to_owned(), notice: Some(message) },
+                    Outcome::Inserted { row_count, .. } => {
+                        Came::Done { tag: format!("INSERT 0 {row_count}"), notice: None }
+                    }
                     Outcome::Statement { name } => {
                         Came::Done { tag: tag.to_owned(), notice: Some(format!("statement `{name}` runs")) }
                     }

@@ -71,6 +71,9 @@ pub(crate) struct Definition {
     /// The schemas that a statement writes with.
     #[serde(default, skip_serializing_if = "WritesWith::is_none")]
     pub(crate) schemas: WritesWith,
+    /// Of a statement that is being dropped: the topic that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) leaves: Option<String>,
 }
 
 /// The schemas that a statement writes with, by their ids in the registry.
@@ -102,8 +105,9 @@ impl From<Writers> for WritesWith {
 impl Definition {
     /// Of something that is defined now.
     pub(crate) fn of(sql: String, owner: String, created_ms: i64) -> Self {
+        let (state, error, materialized, leaves) = (None, None, None, None);
         let (settings, topics, schemas) = (BTreeMap::new(), Kept::new(), WritesWith::default());
-        Self { sql, owner, created_ms, state: None, error: None, materialized: None, settings, topics, schemas }
+        Self { sql, owner, created_ms, state, error, materialized, settings, topics, schemas, leaves }
     }
 }
 
@@ -114,6 +118,22 @@ pub(crate) struct Materialized {
     pub(crate) sql: String,
     /// The statement that keeps it up to date.
     pub(crate) statement: String,
+    /// What takes its place when that has read what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<Next>,
+}
+
+/// A materialized table with another query, before it takes the place of the one that there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Next {
+    /// The statement of SQL that asked for it.
+    pub(crate) sql: String,
+    /// The table, as `CREATE TABLE` would declare it.
+    pub(crate) table: String,
+    /// The statement that fills it.
+    pub(crate) statement: String,
+    /// When it was asked for, in milliseconds since 1970.
+    pub(crate) created_ms: i64,
 }
 
 /// A definition that comes, changes or, without a value, goes.
@@ -139,9 +159,41 @@ pub(crate) struct TableEntry {
     pub(crate) definition: Definition,
     pub(crate) create: Arc<CreateTable>,
     pub(crate) table: Arc<Table>,
+    /// What takes its place.
+    next: Option<Arc<Table>>,
 }
 
 impl TableEntry {
+    fn read(definition: Definition, create: CreateTable) -> Result<Self, String> {
+        let table = Arc::new(Table::declared(&create).map_err(|error| error.to_string())?);
+        let next = definition.materialized.as_ref().and_then(|it| it.next.as_ref());
+        let next = next.map(|next| match parse_statement(&next.table).map(|parsed| parsed.statement) {
+            Ok(Statement::CreateTable(create)) => Table::declared(&create).map(Arc::new).map_err(|it| it.to_string()),
+            Ok(_) => Err("its next text defines something else".to_owned()),
+            Err(error) => Err(error.to_string()),
+        });
+        Ok(Self { definition, create: Arc::new(create), table, next: next.transpose()? })
+    }
+
+    /// What takes its place, as it was asked for and as a table.
+    pub(crate) fn next(&self) -> Option<(&Next, &Arc<Table>)> {
+        self.materialized()?.next.as_ref().zip(self.next.as_ref())
+    }
+
+    /// Its definition when its next one has taken its place.
+    pub(crate) fn replaced(&self) -> Option<Definition> {
+        let (Next { sql, table, statement, created_ms }, _) = self.next()?;
+        let materialized = Some(Materialized { sql: sql.clone(), statement: statement.clone(), next: None });
+        let (sql, created_ms) = (table.clone(), *created_ms);
+        Some(Definition { sql, created_ms, materialized, ..self.definition.clone() })
+    }
+
+    /// Its definition with another next one, or without.
+    pub(crate) fn with_next(&self, next: Option<Next>) -> Definition {
+        let materialized = self.materialized().map(|it| Materialized { next, ..it.clone() });
+        Definition { materialized, ..self.definition.clone() }
+    }
+
     /// What makes it a materialized table, if it is one.
     pub(crate) const fn materialized(&self) -> Option<&Materialized> {
         self.definition.materialized.as_ref()
@@ -193,9 +245,7 @@ impl Catalog {
         let parsed = parse_statement(&definition.sql).map(|parsed| parsed.statement);
         match (kind, parsed) {
             (Kind::Table, Ok(Statement::CreateTable(create))) => {
-                let table = Arc::new(Table::declared(&create).map_err(|error| error.to_string())?);
-                let entry = TableEntry { definition, create: Arc::new(*create), table };
-                self.tables.insert(name.clone(), entry);
+                self.tables.insert(name.clone(), TableEntry::read(definition, *create)?);
             }
             (Kind::View, Ok(Statement::CreateView(create))) => {
                 self.views.insert(name.clone(), ViewEntry { definition, create: Arc::new(create) });
@@ -222,6 +272,26 @@ impl Catalog {
         self.tables.values().find(is_of)
     }
 
+    /// The materialized table of which a statement fills what takes its place.
+    pub(crate) fn next_of(&self, statement: &str) -> Option<&TableEntry> {
+        self.tables.values().find(|entry| entry.next().is_some_and(|(next, _)| next.statement == statement))
+    }
+
+    /// The table that a statement alone fills, if it does so.
+    pub(crate) fn filled_by(&self, statement: &str) -> Option<&Arc<Table>> {
+        let next = || self.next_of(statement)?.next().map(|(_, table)| table);
+        self.table_of(statement).map(|entry| &entry.table).or_else(next)
+    }
+
+    /// The table that the rows of a statement go to.
+    pub(crate) fn sink(&self, statement: &str, insert: &Insert) -> Option<&Arc<Table>> {
+        let entry = self.tables.get(&levada_sql::table::name_of(&insert.table).ok()?)?;
+        match entry.next() {
+            Some((next, table)) if next.statement == statement => Some(table),
+            _ => Some(&entry.table),
+        }
+    }
+
     /// The views' queries.
     pub(crate) fn view_queries(&self) -> Views {
         self.views.iter().map(|(name, view)| (name.clone(), Arc::clone(&view.create))).collect()
@@ -246,10 +316,19 @@ mod tests {
         assert_eq!(value.as_deref(), Some(expected.as_bytes()));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         if let Some(definition) = &mut record.value {
-            definition.materialized = Some(Materialized { sql: "CREATE …".to_owned(), statement: "s".to_owned() });
+            definition.materialized =
+                Some(Materialized { sql: "CREATE …".to_owned(), statement: "s".to_owned(), next: None });
         }
         let (key, value) = record.encode().unwrap();
         assert!(value.as_ref().unwrap().ends_with(r#","materialized":{"sql":"CREATE …","statement":"s"}}"#.as_bytes()));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        if let Some(materialized) = record.value.as_mut().and_then(|value| value.materialized.as_mut()) {
+            let [sql, table, statement] = ["ALTER …", "CREATE TABLE t (b INT)", "s-2"].map(str::to_owned);
+            materialized.next = Some(Next { sql, table, statement, created_ms: 7 });
+        }
+        let (key, value) = record.encode().unwrap();
+        let next = r#""next":{"sql":"ALTER …","table":"CREATE TABLE t (b INT)","statement":"s-2","created_ms":7}}}"#;
+        assert!(value.as_ref().unwrap().ends_with(next.as_bytes()));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         record.value = table("CREATE TABLE t (a INT)").value;
         record.key.kind = Kind::Statement;
@@ -272,6 +351,12 @@ mod tests {
         let (key, value) = record.encode().unwrap();
         let expected = r#"},"topics":{"t":"CREATE …"},"schemas":{"value":7}}"#;
         assert!(value.as_ref().unwrap().ends_with(expected.as_bytes()));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        if let Some(definition) = &mut record.value {
+            definition.leaves = Some("t".to_owned());
+        }
+        let (key, value) = record.encode().unwrap();
+        assert!(value.as_ref().unwrap().ends_with(br#","leaves":"t"}"#));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         assert!(Record::decode(br#"{"kind":"model","name":"m"}"#, None).is_err());
     }

@@ -1,10 +1,12 @@
 //! Carrying out a text of SQL, one statement after the other.
 
+mod alter;
 mod create_as;
 mod dead_letters;
 mod define;
 mod explain;
 mod filled;
+mod insert;
 mod lookup;
 mod materialized;
 mod show;
@@ -53,6 +55,13 @@ pub enum Outcome {
     Done {
         /// What was done.
         message: String,
+    },
+    /// Rows are in a table.
+    Inserted {
+        /// How many.
+        row_count: u64,
+        /// The table.
+        table: String,
     },
     /// A statement runs from now on.
     Statement {
@@ -147,6 +156,9 @@ impl Service {
         match parsed.statement {
             Statement::Query(query) => self.answer(query, settings, caller).await,
             Statement::Insert(insert) => {
+                if let Some(inserted) = self.insert_at_once(&insert, caller).await? {
+                    return Ok(inserted);
+                }
                 let names = self.insert(vec![(insert, text)], settings, caller).await?;
                 Ok(Outcome::Statement { name: names.concat() })
             }
@@ -181,6 +193,7 @@ impl Service {
             Statement::StartStatement(name) => self.start_statement(&name.value, caller).await,
             Statement::StopStatement(name) => self.stop_statement(&name.value, caller).await,
             Statement::StatementSet(inserts) => {
+                self.check_continuous(&inserts, caller)?;
                 let with_text = |insert: Insert| (insert.clone(), Statement::Insert(insert).to_string());
                 let names = self.insert(inserts.into_iter().map(with_text).collect(), settings, caller).await?;
                 let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
@@ -237,7 +250,14 @@ impl Service {
             }
         }
         self.behind_statements(topics, &mut read_after).await?;
-        Ok((query.answer(&surroundings, values, &mut read_after).await?, None))
+        let answer = query.answer(&surroundings, values, &mut read_after).await;
+        match answer.is_err().then(|| self.replaced_one(&query.tables)).flatten() {
+            Some(table) => {
+                Err(Refusal::new(RefusalKind::Busy, format!("materialized table `{table}` was altered meanwhile"))
+                    .with_hint("ask again"))
+            }
+            None => Ok((answer?, None)),
+        }
     }
 
     /// That there is what is waited for.
@@ -267,7 +287,9 @@ impl Service {
             return Ok(None);
         };
         let catalog = self.catalog();
-        let materialized = catalog.tables.get(name).and_then(|entry| entry.materialized());
+        // One that was altered since has other columns.
+        let entry = catalog.tables.get(name).filter(|entry| entry.table.topic() == table.topic());
+        let materialized = entry.and_then(|entry| entry.materialized());
         let running = materialized.and_then(|materialized| self.running(&materialized.statement));
         let Some(view) = running.and_then(|running| running.view().cloned()) else { return Ok(None) };
         // Whoever may read the topic may read what is in it.

@@ -11,7 +11,7 @@ use levada_sql::{
     query::ReadAfter,
     statement::{Positions, Progress},
 };
-use levada_sql_syntax::Insert;
+use levada_sql_syntax::{Insert, ast};
 use levada_stream::Caller;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -143,8 +143,7 @@ fn steps(catalog: &Catalog, topics: BTreeSet<String>) -> Vec<Step> {
     let mut writers: BTreeMap<&str, Vec<(&String, &StatementEntry, &Insert)>> = BTreeMap::new();
     for (name, entry) in catalog.statements.iter().filter(|(_, entry)| entry.state() != State::Dropping) {
         let Some(insert) = entry.insert.as_deref() else { continue };
-        let sink = levada_sql::table::name_of(&insert.table).ok().and_then(|sink| catalog.tables.get(&sink));
-        if let Some(topic) = sink.and_then(|sink| sink.table.topic()) {
+        if let Some(topic) = catalog.sink(name, insert).and_then(|sink| sink.topic()) {
             writers.entry(topic).or_default().push((name, entry, insert));
         }
     }
@@ -154,7 +153,7 @@ fn steps(catalog: &Catalog, topics: BTreeSet<String>) -> Vec<Step> {
         let mut before = BTreeSet::new();
         for topic in std::mem::take(&mut wanted) {
             for (name, entry, insert) in writers.remove(topic.as_str()).unwrap_or_default() {
-                let inputs = inputs_of(catalog, insert);
+                let inputs = topics_of(catalog, &insert.query);
                 before.extend(inputs.iter().cloned());
                 let owner = owner(&entry.definition.owner);
                 found.push(Step { statement: name.clone(), owner, inputs, output: topic.clone() });
@@ -165,9 +164,9 @@ fn steps(catalog: &Catalog, topics: BTreeSet<String>) -> Vec<Step> {
     in_order(found)
 }
 
-/// The topics that a statement reads; none where what it names means nothing any more, and it cannot run.
-fn inputs_of(catalog: &Catalog, insert: &Insert) -> BTreeSet<String> {
-    let mut query = insert.query.clone();
+/// The topics that a query reads; none where what it names means nothing any more, and it cannot run.
+pub(crate) fn topics_of(catalog: &Catalog, query: &ast::Query) -> BTreeSet<String> {
+    let mut query = query.clone();
     let names = match views::expand(&mut query, &catalog.view_queries()).and_then(|()| views::names(&query)) {
         Ok(names) => names,
         Err(_) => return BTreeSet::new(),

@@ -2,7 +2,7 @@
 
 use levada_sql::{StatementError, format::SourceError, table::TableError};
 use levada_sql_syntax::{Position, SyntaxError};
-use levada_stream::HandleError;
+use levada_stream::{CommitError, HandleError};
 
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,21 @@ impl From<HandleError> for Refusal {
     }
 }
 
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        let kind = match &error {
+            CommitError::Denied(_) => RefusalKind::Denied,
+            CommitError::Refused { .. } | CommitError::TooLarge { .. } => RefusalKind::Invalid,
+            CommitError::InDoubt(reason) => {
+                let message = format!("it is not known whether the rows were written: {reason}");
+                return Self::internal(message).with_hint("look whether they are there before you write them again");
+            }
+            CommitError::NotKept(_) | CommitError::Fenced | CommitError::Unusable => RefusalKind::Internal,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<StatementError> for Refusal {
     fn from(error: StatementError) -> Self {
         match error {
@@ -114,9 +129,8 @@ impl From<StatementError> for Refusal {
             error @ (StatementError::NoCut | StatementError::NotReadYet { .. }) => {
                 Self::new(RefusalKind::Busy, error.to_string())
             }
-            error @ (StatementError::Internal(_) | StatementError::Snapshot(_) | StatementError::Commit(_)) => {
-                Self::internal(error.to_string())
-            }
+            StatementError::Commit(error) => error.into(),
+            error @ (StatementError::Internal(_) | StatementError::Snapshot(_)) => Self::internal(error.to_string()),
             error => Self::invalid(error.to_string()),
         }
     }

@@ -3,29 +3,36 @@
 //! A change is decided on what is there, written, and taken in when it is durable; one at a time. Whoever asks for one
 //! does so in a task of its own, which nobody drops half way.
 
+mod building;
+mod going;
+
 use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
     running::{Alive, Running},
     session::relations::ViewColumns,
+    settings::Aside,
     undeclared::{self, Kept},
 };
 use levada_model::Str;
 use levada_sql::{
     Statement, Table, View, Writers,
     format::SchemaSource,
-    statement::{OnError, Sleep, Surroundings},
+    statement::{LateRows, OnError, Sleep, Surroundings},
 };
 use levada_sql_syntax::Insert;
-use levada_stream::{Caller, Handle, HandleError, Hold, Principal};
+use levada_stream::{Caller, Handle, HandleError, Hold, Principal, Writer};
 use parking_lot::{Mutex, RwLock};
-use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Queries that are watched at once, or answered.
 const QUERIES_MAX: usize = 64;
 /// Statements, tables and views, of each kind.
 const DEFINITIONS_MAX: usize = 10_000;
+
+/// The pause until something is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Starts a task on the threads of SQL, under a name.
 pub type Spawn = Arc<dyn Fn(&'static str, Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
@@ -54,6 +61,10 @@ pub struct Service {
     changing: tokio::sync::Mutex<()>,
     /// Held by who starts or ends a statement's task: of each there is one.
     tasks: tokio::sync::Mutex<()>,
+    /// Writes rows that are inserted at once.
+    writer: tokio::sync::Mutex<Writer>,
+    /// How often another materialized table took the place of one.
+    replaced: watch::Sender<u64>,
     closing: watch::Sender<bool>,
     queries: Arc<Semaphore>,
     view_columns: Mutex<ViewColumns>,
@@ -75,6 +86,7 @@ impl Service {
         let hold = Arc::new(parts.handle.hold_all());
         let topic = parts.handle.catalog()?;
         let catalog = read(&topic).await?;
+        let writer = tokio::sync::Mutex::new(parts.handle.writer());
         let service = Arc::new(Self {
             parts,
             topic,
@@ -82,14 +94,20 @@ impl Service {
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::default(),
+            writer,
+            replaced: watch::Sender::new(0),
             closing: watch::Sender::new(false),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             view_columns: Mutex::default(),
         });
-        let catalog = service.catalog();
-        for (name, entry) in &catalog.statements {
+        let left = Arc::clone(&service);
+        (service.parts.spawn)("sql-insert", Box::pin(async move { left.abort_what_is_left().await }));
+        let names: Vec<String> = service.catalog().statements.keys().cloned().collect();
+        for name in &names {
+            // What is dropped may take others along.
+            let Some(entry) = service.catalog().statements.get(name).cloned() else { continue };
             match entry.state() {
-                State::Running => service.launch(name, entry, Some(Arc::clone(&hold))).await,
+                State::Running => service.launch(name, &entry, Some(Arc::clone(&hold))).await,
                 State::Dropping => {
                     if let Err(error) = service.finish_drop(name).await {
                         tracing::warn!(statement = name, %error, "a statement that was dropped is not gone yet");
@@ -98,7 +116,19 @@ impl Service {
                 State::Stopped | State::Failed => {}
             }
         }
+        service.look_after_all();
         Ok(service)
+    }
+
+    /// Aborts an insertion that the last life ended in the middle of: it stands in the way of whoever reads.
+    async fn abort_what_is_left(&self) {
+        while !self.is_closing() {
+            match self.writer.lock().await.abort_what_is_left().await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, "what was inserted last is not looked after yet"),
+            }
+            (self.parts.sleep)(PAUSE).await;
+        }
     }
 
     /// Ends all statements after their epochs; they run again at the next start.
@@ -224,6 +254,10 @@ impl Service {
         &self.tasks
     }
 
+    pub(crate) const fn writer(&self) -> &tokio::sync::Mutex<Writer> {
+        &self.writer
+    }
+
     /// The task of a statement, if it was started.
     pub(crate) fn running(&self, name: &str) -> Option<Arc<Running>> {
         self.running.lock().get(name).cloned()
@@ -269,7 +303,7 @@ impl Service {
             return;
         }
         let catalog = self.catalog();
-        let view = catalog.table_of(name).and_then(|table| match View::of(&table.table) {
+        let view = catalog.filled_by(name).and_then(|table| match View::of(table) {
             Ok(view) => view,
             Err(error) => {
                 tracing::warn!(statement = name, %error, "what it writes is read from its topic");
@@ -282,12 +316,7 @@ impl Service {
         let statement = entry.insert.as_deref().map(|insert| {
             let Definition { settings, topics, schemas, .. } = &entry.definition;
             let statement = self.statement(name, insert, &catalog, (&owner, Some(topics)))?;
-            Ok(Statement {
-                on_error: crate::settings::on_error(settings)?,
-                writers: schemas.writers(),
-                view,
-                ..statement
-            })
+            Ok(Aside::of(settings)?.with(Statement { writers: schemas.writers(), view, ..statement }))
         });
         match statement {
             Some(Ok(statement)) => {
@@ -314,11 +343,13 @@ impl Service {
         let mut query = insert.query.clone();
         crate::views::expand(&mut query, &catalog.view_queries())?;
         let sink = levada_sql::table::name_of(&insert.table)?;
-        let sink = catalog.tables.get(&sink).ok_or_else(|| Refusal::unknown(format!("there is no table `{sink}`")))?;
+        let unknown = || Refusal::unknown(format!("there is no table `{sink}`"));
+        let sink = catalog.sink(name, insert).ok_or_else(unknown)?;
         let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
         let tables = self.tables_kept(&query, catalog, (caller, kept))?;
-        let (name, sink, on_error) = (name.to_owned(), Arc::clone(&sink.table), OnError::default());
-        Ok(Statement { name, query, columns, tables, sink, on_error, writers: Writers::default(), view: None })
+        let (name, sink, writers) = (name.to_owned(), Arc::clone(sink), Writers::default());
+        let (on_error, late_rows) = (OnError::default(), LateRows::default());
+        Ok(Statement { name, query, columns, tables, sink, on_error, late_rows, writers, view: None })
     }
 
     /// The tables that a query of tables alone names: those that were declared, and topics as they are.
@@ -368,31 +399,6 @@ impl Service {
             running.stop();
             running.ended().await;
         }
-    }
-
-    /// Takes away the journal of a statement that is being dropped, then the statement.
-    pub(crate) async fn finish_drop(&self, name: &str) -> Result<(), Refusal> {
-        self.end(name).await;
-        self.parts.handle.drop_journal(name).await?;
-        let gone = |kind, name: &str| Record { key: Key { kind, name: name.to_owned() }, value: None };
-        let mut records = vec![gone(Kind::Statement, name)];
-        let catalog = self.catalog();
-        if let (Some(table), Some(statement)) = (catalog.table_of(name), catalog.statements.get(name)) {
-            // Its rows are the statement's, and mean nothing without it.
-            let owner = owner(&statement.definition.owner);
-            let deleted = match table.table.topic() {
-                Some(topic) => self.parts.handle.delete_topic(&owner, topic).await,
-                None => Ok(()),
-            };
-            match deleted {
-                Ok(()) | Err(HandleError::UnknownTopic(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-            records.push(gone(Kind::Table, &table.table.name));
-        }
-        self.change(|_| Ok(records)).await?;
-        self.running.lock().remove(name);
-        Ok(())
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::{Refusal, read_after};
 use levada_sql::{
+    Statement,
     query::ReadAfter,
-    statement::{OnError, Positions, Sleep},
+    statement::{LateRows, OnError, Positions, Sleep},
 };
 use std::collections::BTreeMap;
 
@@ -20,7 +21,9 @@ const READ_AFTER: &str = "sql.read-after";
 const READ_AFTER_TIMEOUT: &str = "sql.read-after.timeout";
 const ON_ERROR: &str = "sql.on-error";
 const DEAD_LETTERS: &str = "sql.dead-letter.topic";
-const KEYS: [&str; 6] = [MODE, NAME, READ_AFTER, READ_AFTER_TIMEOUT, ON_ERROR, DEAD_LETTERS];
+const LATE_ROWS: &str = "sql.late-rows";
+const LATE_TOPIC: &str = "sql.late-rows.topic";
+const KEYS: [&str; 8] = [MODE, NAME, READ_AFTER, READ_AFTER_TIMEOUT, ON_ERROR, DEAD_LETTERS, LATE_ROWS, LATE_TOPIC];
 
 /// What was set; all keys are known, and all values sound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,11 +39,17 @@ pub(crate) struct Settings {
     on_error: Option<&'static str>,
     /// The topic that they are written to.
     dead_letters: Option<String>,
+    /// What becomes of rows that come too late: one of [`LATE_ROW_KINDS`].
+    late_rows: Option<&'static str>,
+    /// The topic that they are written to.
+    late_topic: Option<String>,
 }
 
 const SKIP: &str = "skip";
 const DEAD_LETTER: &str = "dead-letter";
 const ON_ERRORS: [&str; 3] = ["fail", SKIP, DEAD_LETTER];
+const TOPIC: &str = "topic";
+const LATE_ROW_KINDS: [&str; 2] = ["drop", TOPIC];
 
 impl Settings {
     pub(crate) fn read(pairs: &BTreeMap<String, String>) -> Result<Self, Refusal> {
@@ -65,6 +74,12 @@ impl Settings {
                 self.on_error = Some(known.ok_or_else(wrong)?);
             }
             DEAD_LETTERS => self.dead_letters = Some(value.to_owned()),
+            LATE_ROWS => {
+                let known = LATE_ROW_KINDS.into_iter().find(|known| *known == value.to_ascii_lowercase());
+                let wrong = || Refusal::invalid(format!("`{LATE_ROWS}` is `drop` or `topic`, not `{value}`"));
+                self.late_rows = Some(known.ok_or_else(wrong)?);
+            }
+            LATE_TOPIC => self.late_topic = Some(value.to_owned()),
             _ => return Err(unknown(key)),
         }
         Ok(())
@@ -80,6 +95,8 @@ impl Settings {
             Some(READ_AFTER_TIMEOUT) => self.read_after_timeout_ms = None,
             Some(ON_ERROR) => self.on_error = None,
             Some(DEAD_LETTERS) => self.dead_letters = None,
+            Some(LATE_ROWS) => self.late_rows = None,
+            Some(LATE_TOPIC) => self.late_topic = None,
             Some(key) => return Err(unknown(key)),
         }
         Ok(())
@@ -109,22 +126,69 @@ impl Settings {
 
     /// Those that are kept with a statement that is created.
     pub(crate) fn kept(&self) -> BTreeMap<String, String> {
-        let pairs = [(ON_ERROR, self.on_error.map(str::to_owned)), (DEAD_LETTERS, self.dead_letters.clone())];
+        let pairs = [
+            (ON_ERROR, self.on_error.map(str::to_owned)),
+            (DEAD_LETTERS, self.dead_letters.clone()),
+            (LATE_ROWS, self.late_rows.map(str::to_owned)),
+            (LATE_TOPIC, self.late_topic.clone()),
+        ];
         pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
 }
 
-/// What becomes of a statement's records that cannot be decoded, out of what was kept with it.
-pub(crate) fn on_error(kept: &BTreeMap<String, String>) -> Result<OnError, Refusal> {
-    match (kept.get(ON_ERROR).map(String::as_str), kept.get(DEAD_LETTERS)) {
-        (Some(DEAD_LETTER), Some(topic)) => Ok(OnError::DeadLetter(topic.clone())),
-        (Some(DEAD_LETTER), None) => {
-            let refusal = Refusal::invalid(format!("`{ON_ERROR}` is `{DEAD_LETTER}`, and no topic is set for them"));
-            Err(refusal.with_hint(format!("SET '{DEAD_LETTERS}' = 'topic'")))
-        }
-        (Some(SKIP), _) => Ok(OnError::Skip),
-        _ => Ok(OnError::Fail),
+/// What becomes of what is none of a statement's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Aside {
+    /// Of records that cannot be decoded, and rows that cannot be computed.
+    pub(crate) on_error: OnError,
+    /// Of rows that come too late.
+    pub(crate) late_rows: LateRows,
+}
+
+impl Aside {
+    /// Out of what was kept with a statement.
+    pub(crate) fn of(kept: &BTreeMap<String, String>) -> Result<Self, Refusal> {
+        let topic = |what: &str, is: &str, key: &str| {
+            kept.get(key).cloned().ok_or_else(|| {
+                let refusal = Refusal::invalid(format!("`{what}` is `{is}`, and no topic is set for them"));
+                refusal.with_hint(format!("SET '{key}' = 'topic'"))
+            })
+        };
+        let on_error = match kept.get(ON_ERROR).map(String::as_str) {
+            Some(DEAD_LETTER) => OnError::DeadLetter(topic(ON_ERROR, DEAD_LETTER, DEAD_LETTERS)?),
+            Some(SKIP) => OnError::Skip,
+            _ => OnError::Fail,
+        };
+        let late_rows = match kept.get(LATE_ROWS).map(String::as_str) {
+            Some(TOPIC) => LateRows::Topic(topic(LATE_ROWS, TOPIC, LATE_TOPIC)?),
+            _ => LateRows::Drop,
+        };
+        Ok(Self { on_error, late_rows })
     }
+
+    /// A statement with that.
+    pub(crate) fn with(&self, statement: Statement) -> Statement {
+        let Self { on_error, late_rows } = self.clone();
+        Statement { on_error, late_rows, ..statement }
+    }
+
+    /// The topics that it goes to.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = AsideTopic<'_>> {
+        let dead = if let OnError::DeadLetter(topic) = &self.on_error { Some(topic) } else { None };
+        let late = if let LateRows::Topic(topic) = &self.late_rows { Some(topic) } else { None };
+        let dead = dead.map(|topic| AsideTopic { topic, what: "dead letters", setting: DEAD_LETTERS });
+        dead.into_iter().chain(late.map(|topic| AsideTopic { topic, what: "late rows", setting: LATE_TOPIC }))
+    }
+}
+
+/// A topic that is written beside the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsideTopic<'a> {
+    pub(crate) topic: &'a str,
+    /// What lies there.
+    pub(crate) what: &'static str,
+    /// What says so.
+    pub(crate) setting: &'static str,
 }
 
 /// A mode by Flink's name, in whatever case.
@@ -185,5 +249,12 @@ mod tests {
         assert_eq!(settings.pairs().len(), 2);
         settings.reset(None).unwrap();
         assert_eq!(settings, Settings::default());
+        assert!(settings.set("sql.late-rows", "keep").is_err());
+        settings.set("sql.late-rows", "TOPIC").unwrap();
+        let refused = Aside::of(&settings.kept()).unwrap_err();
+        assert_eq!(refused.hint.as_deref(), Some("SET 'sql.late-rows.topic' = 'topic'"));
+        settings.set("sql.late-rows.topic", "late").unwrap();
+        assert_eq!(Aside::of(&settings.kept()).unwrap().late_rows, LateRows::Topic("late".to_owned()));
+        assert_eq!(Settings::read(&settings.pairs()).unwrap(), settings);
     }
 }

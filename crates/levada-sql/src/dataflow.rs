@@ -3,6 +3,7 @@
 use crate::{
     changes::Changes,
     epoch::Time,
+    late::LateRows,
     left_out::WithoutValue,
     operator::{Operator, Out, counted},
     snapshot::{Reader, SnapshotError, Writer},
@@ -158,6 +159,23 @@ impl Dataflow {
             all.extend(kept);
         }
         (count, all)
+    }
+
+    /// Whether rows that come too late are kept from now on; where nothing is said they are not.
+    pub(crate) fn keep_late(&mut self, is_kept: bool) {
+        self.nodes.iter_mut().filter_map(|node| node.operator.late()).for_each(|late| late.keep(is_kept));
+    }
+
+    /// Bytes of late rows that are kept.
+    pub(crate) fn late_size(&mut self) -> usize {
+        self.nodes.iter_mut().filter_map(|node| node.operator.late()).map(|late| late.size()).sum()
+    }
+
+    /// Late rows that were kept since the last call, each with the number of the operator that they came to.
+    pub(crate) fn take_late(&mut self) -> Vec<(usize, LateRows)> {
+        let nodes = self.nodes.iter_mut().enumerate();
+        let late = nodes.filter_map(|(number, node)| Some((number, node.operator.late()?.take())));
+        late.flat_map(|(number, kept)| kept.into_iter().map(move |late| (number, late))).collect()
     }
 
     /// Figures of all operators.

@@ -9,7 +9,7 @@ use crate::{
         describe::{Description, Memory, listed, names},
     },
     plan::{Plan, Source},
-    statement::{check_readable, planner},
+    statement::{LateRows, check_readable, planner},
     table::Changelog,
 };
 use std::{
@@ -56,6 +56,41 @@ impl Notes {
     }
 }
 
+/// An operator that waits for watermarks, in words.
+pub(crate) struct Waiting {
+    /// What it is, and what it does first.
+    pub(crate) operator: String,
+    /// The tables whose watermark it waits for.
+    pub(crate) tables: Vec<String>,
+}
+
+impl Plan {
+    /// Its operators, by their numbers; of those that wait for no watermark without tables.
+    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+        let waiting = |node: &Noted| {
+            let sources = match &node.description.memory {
+                Memory::Windows { sources, .. } | Memory::Times { sources, .. } | Memory::Versions { sources, .. } => {
+                    sources.as_slice()
+                }
+                Memory::Nothing | Memory::Bounded(_) | Memory::Unbounded(_) => &[],
+            };
+            Waiting { operator: titled(&node.description), tables: self.tables_of(sources) }
+        };
+        self.notes.nodes.iter().map(waiting).collect()
+    }
+
+    fn tables_of(&self, sources: &[usize]) -> Vec<String> {
+        let tables: BTreeSet<String> = sources.iter().map(|source| self.sources[*source].table.clone()).collect();
+        tables.into_iter().collect()
+    }
+}
+
+/// What an operator is, and what it does first.
+fn titled(it: &Description) -> String {
+    let first = it.details.first().map_or_else(String::new, |(key, value)| format!("({key}=[{value}])"));
+    format!("{}{first}", it.name)
+}
+
 const INSERTS: &str = "[I]";
 const RETRACTS: &str = "[I,UB,UA,D]";
 const UPSERTS: &str = "[I,UA,D]";
@@ -80,7 +115,11 @@ impl Statement {
             sink = sink.with("key", primary_key.iter().map(|at| schema.field(*at).name().clone()));
             writes = if plan.is_append_only { INSERTS } else { UPSERTS };
         }
-        Ok(Explanation { plan: &plan, tables: &self.tables }.lines(Some(shown(&sink, &sink.details, writes))))
+        Ok(Explanation { plan: &plan, tables: &self.tables, late_rows: &self.late_rows }.lines(Some(shown(
+            &sink,
+            &sink.details,
+            writes,
+        ))))
     }
 }
 
@@ -92,13 +131,14 @@ impl Query {
     pub fn explain(&self) -> Result<Vec<String>, StatementError> {
         let plan = planner(&self.tables)?.streaming(&self.query)?;
         check_readable(&plan.sources, &self.tables)?;
-        Ok(Explanation { plan: &plan, tables: &self.tables }.lines(None))
+        Ok(Explanation { plan: &plan, tables: &self.tables, late_rows: &LateRows::Drop }.lines(None))
     }
 }
 
 struct Explanation<'a> {
     plan: &'a Plan,
     tables: &'a BTreeMap<String, Arc<Table>>,
+    late_rows: &'a LateRows,
 }
 
 impl Explanation<'_> {
@@ -152,11 +192,7 @@ impl Explanation<'_> {
     /// Operators that remember anything, by what they are and what they do first.
     fn remembering(&self) -> impl Iterator<Item = (String, &Memory)> {
         let noted = self.plan.notes.nodes.iter().map(|node| &node.description);
-        let named = |it: &Description| {
-            let first = it.details.first().map_or_else(String::new, |(key, value)| format!("({key}=[{value}])"));
-            format!("{}{first}", it.name)
-        };
-        noted.filter(|it| it.memory != Memory::Nothing).map(move |it| (named(it), &it.memory))
+        noted.filter(|it| it.memory != Memory::Nothing).map(|it| (titled(it), &it.memory))
     }
 
     fn memories(&self) -> Vec<String> {
@@ -177,11 +213,15 @@ impl Explanation<'_> {
     fn late(&self) -> Vec<String> {
         let line = |(name, memory): (String, &Memory)| {
             let (does, sources) = match memory {
-                Memory::Windows { sources, .. } => ("leaves out, and counts as late,", sources),
+                Memory::Windows { sources, .. } => ("leaves out", sources),
                 Memory::Times { sources, .. } | Memory::Versions { sources, .. } => {
-                    ("joins with what it remembers still, and counts as late,", sources)
+                    ("joins with what it remembers still", sources)
                 }
                 _ => return None,
+            };
+            let does = match self.late_rows {
+                LateRows::Drop => format!("{does}, and counts as late,"),
+                LateRows::Topic(topic) => format!("{does}, counts as late, and writes to topic `{topic}`"),
             };
             let sources = self.named(sources);
             Some(format!("{name} {does} rows of what the watermark of {sources} has passed"))
@@ -191,8 +231,7 @@ impl Explanation<'_> {
     }
 
     fn named(&self, sources: &[usize]) -> String {
-        let tables: BTreeSet<String> = sources.iter().map(|source| self.plan.sources[*source].table.clone()).collect();
-        listed(&tables.into_iter().collect::<Vec<_>>())
+        listed(&self.plan.tables_of(sources))
     }
 }
 

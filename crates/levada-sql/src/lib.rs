@@ -14,6 +14,7 @@ mod datagen;
 pub mod epoch;
 mod explain;
 pub mod format;
+mod late;
 mod left_out;
 mod operator;
 pub mod pg_catalog;

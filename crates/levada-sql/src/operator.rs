@@ -16,6 +16,7 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     epoch::Time,
+    late::Late,
     left_out::LeftOut,
     snapshot::{Reader, SnapshotError, Writer},
 };
@@ -40,6 +41,11 @@ pub(crate) trait Operator: Send {
 
     /// The rows of which it could compute nothing, where it computes anything of rows.
     fn left_out(&mut self) -> Option<&mut LeftOut> {
+        None
+    }
+
+    /// The rows that came too late for it, where it waits for a watermark.
+    fn late(&mut self) -> Option<&mut Late> {
         None
     }
 

@@ -45,7 +45,14 @@ pub enum PlanError {
 fn plain(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
     let mut rest = text.as_str();
-    for prefix in ["Error during planning: ", "Schema error: ", "type_coercion caused by ", "SQL error: "] {
+    for prefix in [
+        "Error during planning: ",
+        "Schema error: ",
+        "type_coercion caused by ",
+        "SQL error: ",
+        "Optimizer rule 'simplify_expressions' failed caused by ",
+        "Arrow error: ",
+    ] {
         rest = rest.strip_prefix(prefix).unwrap_or(rest);
     }
     let rest = match rest.split_once(" user-defined coercion failed with: ") {

@@ -8,9 +8,14 @@
 //! last snapshot and replays the epochs behind it without their output, of which only the hash is compared.
 
 mod dead_letter;
+mod late_rows;
+mod once;
 mod run;
+mod target;
 
 pub use dead_letter::OnError;
+pub use late_rows::LateRows;
+pub use once::Once;
 pub(crate) use run::moved;
 pub use run::{Positions, Progress, Sleep, Stop, Surroundings};
 
@@ -178,6 +183,8 @@ pub struct Statement {
     /// The schemas that it writes with, as [`Self::writers`] found them when it was created: what is written does not
     /// change where others are registered later on, and neither does what a replay comes to.
     pub writers: Writers,
+    /// What becomes of rows that come too late.
+    pub late_rows: LateRows,
     /// Shows what is in `sink`, which nobody else writes.
     pub view: Option<Arc<View>>,
 }
@@ -199,6 +206,18 @@ impl Statement {
         writers::registered(&self.sink, surroundings).await
     }
 
+    /// Whether another statement's query means the same, so that what one remembers is of use to the other.
+    ///
+    /// # Errors
+    /// [`StatementError::Plan`].
+    pub fn is_same_plan(&self, other: &Self) -> Result<bool, StatementError> {
+        let (planner, others) = (planner(&self.tables)?, planner(&other.tables)?);
+        let (plan, other_plan) = (planner.streaming(&self.query)?, others.streaming(&other.query)?);
+        // What is shown of a plan, which the fingerprint is of, is not all that it says.
+        let is_same = planner.optimized(&self.query)? == others.optimized(&other.query)?;
+        Ok(is_same && plan.fingerprint == other_plan.fingerprint)
+    }
+
     /// Plans the query, and checks that its rows fit the table that they go to.
     ///
     /// # Errors
@@ -206,19 +225,9 @@ impl Statement {
     pub(crate) fn plan(&self) -> Result<crate::plan::Plan, StatementError> {
         let plan = planner(&self.tables)?.streaming(&self.query)?;
         check_readable(&plan.sources, &self.tables)?;
-        self.check_dead_letters(&plan.sources)?;
-        if matches!(self.sink.connector, Connector::DataGen(_)) {
-            let message = format!("table `{}` is made up by `datagen`: it can only be read", self.sink.name);
-            return Err(StatementError::Columns(message));
-        }
-        let wanted = self.wanted_columns()?;
+        self.check_letters(&plan.sources)?;
+        let wanted = self.checked_target()?;
         check_columns(&plan.schema, &self.sink, &wanted)?;
-        let is_left_out = |column: &usize| self.sink.is_written(*column) && !wanted.contains(column);
-        let left_out = (0..self.sink.origins.len()).filter(is_left_out).map(|column| self.sink.schema.field(column));
-        if let Some(field) = left_out.into_iter().find(|field| !field.is_nullable()) {
-            let message = format!("`{}` of table `{}` is NOT NULL and gets no value", field.name(), self.sink.name);
-            return Err(StatementError::Columns(message));
-        }
         let is_topic = self.sink.topic().is_some();
         if is_topic && self.sink.changelog == crate::table::Changelog::Append && !plan.is_append_only {
             let name = &self.sink.name;
@@ -229,6 +238,22 @@ impl Statement {
             return Err(StatementError::Columns(message));
         }
         Ok(plan)
+    }
+
+    /// The columns that are written, by their places, where rows can go there.
+    fn checked_target(&self) -> Result<Vec<usize>, StatementError> {
+        if matches!(self.sink.connector, Connector::DataGen(_)) {
+            let message = format!("table `{}` is made up by `datagen`: it can only be read", self.sink.name);
+            return Err(StatementError::Columns(message));
+        }
+        let wanted = self.wanted_columns()?;
+        let is_left_out = |column: &usize| self.sink.is_written(*column) && !wanted.contains(column);
+        let left_out = (0..self.sink.origins.len()).filter(is_left_out).map(|column| self.sink.schema.field(column));
+        if let Some(field) = left_out.into_iter().find(|field| !field.is_nullable()) {
+            let message = format!("`{}` of table `{}` is NOT NULL and gets no value", field.name(), self.sink.name);
+            return Err(StatementError::Columns(message));
+        }
+        Ok(wanted)
     }
 
     /// The columns of the sink that the query gives, by their places there.
@@ -288,7 +313,9 @@ fn check_columns(given: &SchemaRef, sink: &Table, wanted: &[usize]) -> Result<()
             let (from, into) = (type_name(field), type_name(to));
             let column = field.name();
             // What the planner named cannot be written.
-            let hint = match column.starts_with("EXPR$") {
+            let is_unnamed = column.starts_with("EXPR$")
+                || column.strip_prefix("column").is_some_and(|number| number.parse::<u32>().is_ok());
+            let hint = match is_unnamed {
                 true => format!("cast it to {into}"),
                 false => format!("CAST({column} AS {into})"),
             };

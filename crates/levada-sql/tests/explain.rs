@@ -1,7 +1,10 @@
 //! `EXPLAIN` as it was looked at and found right. `LEVADA_GOLDEN=write` writes what there is.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use levada_sql::{Query, Statement, Table, statement::OnError};
+use levada_sql::{
+    Query, Statement, Table,
+    statement::{LateRows, OnError},
+};
 use levada_sql_syntax as syntax;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -83,6 +86,7 @@ fn explained(sql: &str) -> Vec<String> {
                 sink,
                 on_error,
                 writers: Default::default(),
+                late_rows: LateRows::default(),
                 view: None,
             }
             .explain()

@@ -4,6 +4,7 @@
 mod statement {
     mod bank;
     mod computed;
+    mod late;
     mod made;
     mod poison;
     #[path = "../../../levada-stream/tests/stream/rig.rs"]

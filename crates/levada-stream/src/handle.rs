@@ -5,6 +5,7 @@ use crate::{
     inputs::{InputPartition, Inputs},
     journal::{Journal, Recovered},
     read::ReadError,
+    writer::Writer,
 };
 use levada_broker::{
     Broker, ValidateOnly,
@@ -214,6 +215,12 @@ impl Handle {
     /// [`HandleError`].
     pub async fn drop_journal(&self, statement: &str) -> Result<(), HandleError> {
         Journal::delete(&self.broker, statement).await
+    }
+
+    /// Who writes rows at once, without a journal; there is to be one.
+    #[must_use]
+    pub fn writer(&self) -> Writer {
+        Writer::of(Arc::clone(&self.broker))
     }
 
     /// The topic with definitions of tables, views and statements.

@@ -5,38 +5,36 @@
 //! together. Parts of a snapshot are outside of transactions, lest one is open for long; the record that makes them a
 //! snapshot is a transaction, so that nobody who was fenced can bring one about.
 
-mod batches;
+pub(crate) mod batches;
 mod record;
 mod recover;
 
 pub use batches::{Output, OutputRecord};
 pub use recover::Recovered;
 
-use crate::handle::HandleError;
+use crate::{
+    handle::HandleError,
+    transacting::{TIMEOUT_MS, Transacting},
+};
 use batches::Plan;
 use bytes::Bytes;
 use levada_broker::{
     Broker,
     auth::{Caller, Denied, RESERVED_TRANSACTIONAL_PREFIX},
-    own_producer::{OwnProduceError, OwnProducer},
+    own_producer::OwnProducer,
     own_topic::{OwnTopic, RESERVED_PREFIX},
-    produce::ProduceTopic,
-    transactions::TransactError,
 };
 use levada_model::{
-    Outcome, PartitionIndex, Str, TopicName,
+    PartitionIndex, Str, TopicName,
     batch::Attributes,
     record::{BatchBuilder, NewRecord, ProducerStamp},
 };
-use levada_store::{AppendError, Log};
+use levada_store::Log;
 use record::{Head, Seal, Writer};
 use std::sync::Arc;
 
 /// What the names of journals begin with.
 pub const JOURNAL_PREFIX: &str = RESERVED_PREFIX;
-
-/// A transaction that lasts longer is aborted, lest it stands in the way of cuts.
-const TIMEOUT_MS: i32 = 60_000;
 
 /// So many bytes of a snapshot are written at once.
 const PART_SIZE: usize = 1 << 20;
@@ -80,29 +78,21 @@ pub enum CommitError {
     Unusable,
 }
 
-/// Whether a journal can be written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Usable,
-    /// Its transaction is under way, or nobody knows how it ended.
-    InTransaction,
-    /// It is over: fenced, or without an end of its transaction.
-    Lost,
-}
-
 /// The journal of one statement, open for its owner.
 pub struct Journal {
     broker: Arc<Broker>,
     caller: Caller,
     topic: OwnTopic,
     log: Arc<Log>,
-    producer: OwnProducer,
-    state: State,
+    transacting: Transacting,
 }
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal").field("topic", self.topic.name()).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Journal")
+            .field("topic", self.topic.name())
+            .field("transacting", &self.transacting)
+            .finish_non_exhaustive()
     }
 }
 
@@ -122,7 +112,7 @@ impl Journal {
         let recovered = broker.run_blocking("sql-journal", move || recover::read(&read)).await;
         let recovered = recovered.ok_or(HandleError::Closed)??;
         let (broker, caller) = (Arc::clone(broker), caller.clone());
-        Ok((Self { broker, caller, topic, log, producer, state: State::Usable }, recovered))
+        Ok((Self { broker, caller, topic, log, transacting: Transacting::new(producer) }, recovered))
     }
 
     pub(crate) async fn delete(broker: &Arc<Broker>, statement: &str) -> Result<(), HandleError> {
@@ -138,7 +128,7 @@ impl Journal {
     /// Whether it can be written to; where not, it has to be opened again.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.state == State::Usable
+        self.transacting.is_usable()
     }
 
     /// Commits an epoch: all of `outputs` and its record, in one transaction. Resolves when it is visible, and durable
@@ -150,10 +140,10 @@ impl Journal {
     /// [`CommitError`].
     pub async fn commit(&mut self, outputs: Vec<Output>, epoch: Bytes) -> Result<(), CommitError> {
         self.check_usable()?;
-        let plan = Plan::of(&self.broker, &self.caller, self.producer.producer(), outputs)?;
+        let plan = Plan::of(&self.broker, &self.caller, self.transacting.producer.producer(), outputs)?;
         let record = self.transactional(&Head::Epoch, &epoch);
         self.check_size(record.records_size())?;
-        self.transact(plan.requests, record).await
+        self.transacting.transact(plan.requests, Some((&self.log, record))).await
     }
 
     /// Writes a snapshot of any size that stands for all epochs so far. When it is durable, what lies before it goes.
@@ -164,7 +154,7 @@ impl Journal {
         self.check_usable()?;
         // All epochs of this owner are below; somebody else's are not, but then this one is fenced.
         let covers = self.log.tail().high_watermark;
-        let writer = Writer::from(self.producer.producer());
+        let writer = Writer::from(self.transacting.producer.producer());
         let mut seal = Seal { writer, covers, part_count: 0, size: 0, checksum: 0 };
         let part_size = PART_SIZE.min(self.topic.batch_size_max() / 2).max(1);
         let mut builder = BatchBuilder::new();
@@ -186,66 +176,12 @@ impl Journal {
             self.append(builder).await?;
         }
         let record = self.transactional(&Head::Seal(seal), &Bytes::new());
-        self.transact(Vec::new(), record).await?;
+        self.transacting.transact(Vec::new(), Some((&self.log, record))).await?;
         if let Err(error) = self.topic.trim(self.log.id().topic, covers).await {
             // It goes with the next one.
             tracing::warn!(topic = %self.topic.name(), %error, "what lies before a snapshot is still there");
         }
         Ok(())
-    }
-
-    /// Writes requests and, with the last of them, a record of the journal, and ends the transaction.
-    async fn transact(
-        &mut self,
-        mut requests: Vec<Vec<ProduceTopic>>,
-        record: BatchBuilder,
-    ) -> Result<(), CommitError> {
-        self.state = State::InTransaction;
-        let last = requests.pop().unwrap_or_default();
-        for request in requests {
-            if let Err(error) = self.producer.write(request, None).await {
-                return Err(self.give_up(error).await);
-            }
-        }
-        if let Err(error) = self.producer.write(last, Some((&self.log, record))).await {
-            return Err(self.give_up(error).await);
-        }
-        match self.producer.end(Outcome::Commit).await {
-            Ok(()) => {
-                self.state = State::Usable;
-                Ok(())
-            }
-            Err(TransactError::Coordinator(error)) => Err(CommitError::InDoubt(error.to_string())),
-            Err(_) => Err(self.fenced()),
-        }
-    }
-
-    /// Aborts a transaction of which something was not written.
-    async fn give_up(&mut self, error: OwnProduceError) -> CommitError {
-        let given_up = match error {
-            OwnProduceError::Transact(TransactError::Coordinator(error)) => CommitError::NotKept(error.to_string()),
-            OwnProduceError::Transact(_) => return self.fenced(),
-            OwnProduceError::Append(AppendError::InvalidProducerEpoch { .. }) => return self.fenced(),
-            OwnProduceError::Append(error) => CommitError::NotKept(error.to_string()),
-            OwnProduceError::Refused { topic, partition, error } => batches::refused(&topic, partition, &error),
-        };
-        match self.producer.end(Outcome::Abort).await {
-            Ok(()) => {
-                self.state = State::Usable;
-                given_up
-            }
-            // Nobody commits it any more.
-            Err(TransactError::Coordinator(_)) => {
-                self.state = State::Lost;
-                given_up
-            }
-            Err(_) => self.fenced(),
-        }
-    }
-
-    const fn fenced(&mut self) -> CommitError {
-        self.state = State::Lost;
-        CommitError::Fenced
     }
 
     /// Writes what counts only when a transaction says so.
@@ -255,7 +191,7 @@ impl Journal {
     }
 
     fn transactional(&self, head: &Head, value: &Bytes) -> BatchBuilder {
-        let producer = self.producer.producer();
+        let producer = self.transacting.producer.producer();
         let stamp = ProducerStamp { id: producer.id, epoch: producer.epoch, base_sequence: 0 };
         let mut builder = BatchBuilder::new().with_producer(stamp).with_attributes(Attributes::TRANSACTIONAL);
         push(&mut builder, self.broker.wall_ms(), head, value);

@@ -15,6 +15,8 @@ mod handle;
 mod inputs;
 mod journal;
 mod read;
+mod transacting;
+mod writer;
 
 pub use catalog::{CATALOG_TOPIC, Catalog};
 pub use handle::{Handle, HandleError, TopicInfo};
@@ -23,3 +25,4 @@ pub use journal::{CommitError, JOURNAL_PREFIX, Journal, Output, OutputRecord, Re
 pub use levada_broker::auth::{Caller, Denied, Principal};
 pub use levada_store::{Hold, TimestampKind};
 pub use read::{Batches, InputBatch, ReadError};
+pub use writer::Writer;

@@ -160,6 +160,21 @@ async fn values_become_part_of_a_statement_that_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_inserted_at_once_are_counted() {
+    let (_rig, mut client) = ten().await;
+    client.ask("CREATE TABLE copies (customer STRING, amount BIGINT) WITH ('format' = 'json')").await;
+    let answer = client.ask("INSERT INTO copies VALUES ('ada', 1), ('bob', 2), ('eve', NULL)").await;
+    assert_eq!(answer, ["INSERT 0 3", "I"]);
+    client.parse("", "INSERT INTO copies VALUES ($1, $2)", &[0, 20]).await;
+    client.bind("", "", &[Some(b"zoe"), Some(b"9")], [0, 0]).await;
+    client.execute("", 0).await;
+    let answer = client.sync().await;
+    assert_eq!(answer[2..], ["INSERT 0 1", "I"], "{answer:?}");
+    let answer = client.ask("SELECT COUNT(*) AS n, SUM(amount) AS total FROM copies").await;
+    assert!(answer.iter().any(|line| line.contains('4') && line.contains("12")), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_prepared_is_counted_and_taken_back() {
     let (_rig, mut client) = ten().await;
     for number in 0..1_000 {

@@ -1,67 +1,71 @@
-//! Topics of dead letters: no rows of a table that statements fill lie there.
+//! Topics of dead letters and late rows: no rows of a table that statements fill lie there.
 
-use super::named;
+use super::{define::made_if_missing, named};
 use crate::{
     Refusal,
     catalog::{Catalog, StatementEntry},
     service::Service,
-    settings::on_error,
+    settings::{Aside, AsideTopic},
 };
-use levada_sql::{Table, statement::OnError};
+use levada_sql::Table;
 use levada_sql_syntax::Insert;
 use levada_stream::Caller;
 
 impl Service {
-    /// That dead letters of a new statement are mixed with nobody's rows, nor its rows with anybody's dead letters.
-    pub(super) fn check_dead_letters(
+    /// That what a new statement writes aside is mixed with nobody's rows, nor its rows with what anybody writes aside.
+    pub(super) fn check_aside(
         &self,
         catalog: &Catalog,
-        letters: &OnError,
+        aside: &Aside,
         sink: &Table,
         caller: &Caller,
     ) -> Result<(), Refusal> {
-        if let OnError::DeadLetter(topic) = letters {
-            if self.handle().topic(caller, topic).is_ok_and(|info| info.is_own) {
-                return Err(not_there(topic, "the platform itself writes it"));
+        for aside in aside.topics() {
+            if self.handle().topic(caller, aside.topic).is_ok_and(|info| info.is_own) {
+                return Err(not_there(aside, "the platform itself writes it"));
             }
-            if let Some(why) = filled(catalog, topic) {
-                return Err(not_there(topic, &why));
+            if let Some(why) = filled(catalog, aside.topic) {
+                return Err(not_there(aside, &why));
             }
         }
         let Some(topic) = sink.topic() else { return Ok(()) };
-        let kept_there = |entry: &StatementEntry| {
-            let letters = on_error(&entry.definition.settings);
-            letters.is_ok_and(|letters| letters == OnError::DeadLetter(topic.to_owned()))
+        let kept_there = |(statement, entry): (&String, &StatementEntry)| {
+            let aside = Aside::of(&entry.definition.settings).ok()?;
+            let what = aside.topics().find(|aside| aside.topic == topic)?.what;
+            Some((statement.clone(), what))
         };
-        match catalog.statements.iter().find(|(_, entry)| kept_there(entry)) {
+        match catalog.statements.iter().find_map(kept_there) {
             None => Ok(()),
-            Some((statement, _)) => {
-                let message =
-                    format!("rows cannot go to topic `{topic}`: statement `{statement}` keeps dead letters there");
+            Some((statement, what)) => {
+                let message = format!("rows cannot go to topic `{topic}`: statement `{statement}` keeps {what} there");
                 Err(Refusal::invalid(message).with_hint("declare the table with another topic: WITH ('topic' = '…')"))
             }
         }
     }
-}
 
-/// That statements which are created together do not keep dead letters where one of them writes rows.
-pub(super) fn check_together(catalog: &Catalog, letters: &OnError, inserts: &[&Insert]) -> Result<(), Refusal> {
-    let OnError::DeadLetter(topic) = letters else { return Ok(()) };
-    let is_filled = |insert: &&&Insert| topic_of(catalog, insert) == Some(topic.as_str());
-    match inserts.iter().find(is_filled) {
-        None => Ok(()),
-        Some(insert) => Err(not_there(topic, &format!("rows of table `{}` go there", named(&insert.table)?.0))),
+    /// Makes the topics that are written aside, where they are missing.
+    pub(super) async fn made_aside(&self, aside: &Aside, caller: &Caller) -> Result<(), Refusal> {
+        for AsideTopic { topic, .. } in aside.topics() {
+            made_if_missing(self, topic, &[], caller).await?;
+        }
+        Ok(())
     }
 }
 
-fn not_there(topic: &str, why: &str) -> Refusal {
-    let refusal = Refusal::invalid(format!("`{topic}` cannot be the topic of dead letters: {why}"));
-    refusal.with_hint("SET 'sql.dead-letter.topic' to a topic of its own; it is created where it is missing")
+/// That statements which are created together do not write aside where one of them writes rows.
+pub(super) fn check_together(catalog: &Catalog, aside: &Aside, inserts: &[&Insert]) -> Result<(), Refusal> {
+    for aside in aside.topics() {
+        let is_filled = |insert: &&&Insert| catalog.sink("", insert).and_then(|it| it.topic()) == Some(aside.topic);
+        if let Some(insert) = inserts.iter().find(is_filled) {
+            return Err(not_there(aside, &format!("rows of table `{}` go there", named(&insert.table)?.0)));
+        }
+    }
+    Ok(())
 }
 
-fn topic_of<'a>(catalog: &'a Catalog, insert: &Insert) -> Option<&'a str> {
-    let sink = levada_sql::table::name_of(&insert.table).ok()?;
-    catalog.tables.get(&sink)?.table.topic()
+fn not_there(AsideTopic { topic, what, setting }: AsideTopic<'_>, why: &str) -> Refusal {
+    let refusal = Refusal::invalid(format!("`{topic}` cannot be the topic of {what}: {why}"));
+    refusal.with_hint(format!("SET '{setting}' to a topic of its own; it is created where it is missing"))
 }
 
 /// Who fills a topic, if anybody does.
@@ -71,8 +75,12 @@ fn filled(catalog: &Catalog, topic: &str) -> Option<String> {
     if let Some((table, _)) = materialized {
         return Some(format!("materialized table `{table}` is there"));
     }
-    let writes =
-        |entry: &StatementEntry| entry.insert.as_deref().is_some_and(|insert| topic_of(catalog, insert) == Some(topic));
-    let (statement, _) = catalog.statements.iter().find(|(_, entry)| writes(entry))?;
+    let writes = |(name, entry): &(&String, &StatementEntry)| {
+        entry
+            .insert
+            .as_deref()
+            .is_some_and(|insert| catalog.sink(name, insert).and_then(|it| it.topic()) == Some(topic))
+    };
+    let (statement, _) = catalog.statements.iter().find(writes)?;
     Some(format!("statement `{statement}` writes rows there"))
 }

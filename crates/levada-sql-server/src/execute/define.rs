@@ -3,7 +3,8 @@
 use super::{Outcome, may_change, named};
 use crate::{
     Refusal,
-    catalog::{Catalog, Definition, Key, Kind, Record},
+    catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry, TableEntry},
+    read_after,
     service::Service,
     views,
 };
@@ -59,18 +60,24 @@ impl Service {
                 is_there = true;
                 return Ok(Vec::new());
             }
-            let mut query = create.query.clone();
-            views::expand(&mut query, &catalog.view_queries())?;
-            let tables = self.tables_for(&query, catalog, caller)?;
-            let columns = Query { query, tables }.columns()?;
-            if !create.columns.is_empty() && create.columns.len() != columns.len() {
-                let (named, given) = (create.columns.len(), columns.len());
-                return Err(Refusal::invalid(format!("the view names {named} columns, and its query gives {given}")));
-            }
+            check_settled(catalog, &create.query)?;
+            self.check_view(&create, catalog, caller)?;
             Ok(vec![Record { key, value: Some(definition) }])
         };
         self.change(decide).await.map_err(|refusal| refusal.at(at))?;
         Ok(if is_there { exists(&name) } else { Outcome::done(format!("view `{name}` is created")) })
+    }
+
+    /// That a view's query means something, and has as many columns as the view names.
+    pub(super) fn check_view(&self, create: &CreateView, catalog: &Catalog, caller: &Caller) -> Result<(), Refusal> {
+        let mut query = create.query.clone();
+        views::expand(&mut query, &catalog.view_queries())?;
+        let tables = self.tables_for(&query, catalog, caller)?;
+        let (named, given) = (create.columns.len(), Query { query, tables }.columns()?.len());
+        if named > 0 && named != given {
+            return Err(Refusal::invalid(format!("the view names {named} columns, and its query gives {given}")));
+        }
+        Ok(())
     }
 
     pub(super) async fn drop_table(
@@ -204,6 +211,21 @@ pub(super) fn missing<'a>(
     Err(Refusal::unknown(format!("there is no {kind} `{name}`")).with_nearest(name, known.map(String::as_str)))
 }
 
+/// That nothing which a query reads is about to be replaced: what is defined over it would mean something else then.
+pub(super) fn check_settled(catalog: &Catalog, query: &ast::Query) -> Result<(), Refusal> {
+    let topics = read_after::topics_of(catalog, query);
+    let is_read = |(_, entry): &(&String, &TableEntry)| {
+        entry.next().is_some() && entry.table.topic().is_some_and(|topic| topics.contains(topic))
+    };
+    match catalog.tables.iter().find(is_read).and_then(|(name, entry)| Some((name, entry.next()?.0))) {
+        None => Ok(()),
+        Some((table, next)) => {
+            let refusal = Refusal::exists(format!("materialized table `{table}` is being altered"));
+            Err(refusal.with_hint(format!("wait until statement `{}` has read what there is", next.statement)))
+        }
+    }
+}
+
 /// That no view and no statement, but for one, names a table or view.
 pub(super) fn check_unused(catalog: &Catalog, name: &str, but_for: Option<&str>) -> Result<(), Refusal> {
     let names_it = |query: &ast::Query| views::names(query).is_ok_and(|names| names.tables.contains_key(name));
@@ -211,13 +233,16 @@ pub(super) fn check_unused(catalog: &Catalog, name: &str, but_for: Option<&str>)
     if let Some((view, _)) = view {
         return Err(Refusal::exists(format!("view `{view}` uses `{name}`")).with_hint("drop that first"));
     }
-    let statement =
-        catalog.statements.iter().filter(|(other, _)| but_for != Some(other.as_str())).find(|(_, entry)| {
-            let insert = entry.insert.as_deref();
-            insert.is_some_and(|insert| {
-                names_it(&insert.query) || levada_sql::table::name_of(&insert.table).is_ok_and(|sink| sink == name)
-            })
-        });
+    let uses_it = |(other, entry): &(&String, &StatementEntry)| {
+        let Some(insert) = entry.insert.as_deref() else { return false };
+        // What is to take the table's place goes with it.
+        let fills_it = || {
+            let is_sink = levada_sql::table::name_of(&insert.table).is_ok_and(|sink| sink == name);
+            is_sink && catalog.next_of(other).is_none()
+        };
+        but_for != Some(other.as_str()) && entry.state() != State::Dropping && (names_it(&insert.query) || fills_it())
+    };
+    let statement = catalog.statements.iter().find(uses_it);
     match statement {
         Some((statement, _)) => {
             Err(Refusal::exists(format!("statement `{statement}` uses `{name}`")).with_hint("drop that first"))

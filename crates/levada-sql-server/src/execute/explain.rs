@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Refusal,
     service::Service,
-    settings::{Mode, Settings},
+    settings::{Aside, Mode, Settings},
     views,
 };
 use levada_sql::Query;
@@ -31,9 +31,9 @@ impl Service {
         }
         let lines = match *statement {
             Statement::Query(query) => self.explain_query(query, settings, caller)?,
-            Statement::Insert(insert) => self.explain_insert(&insert, caller)?,
+            Statement::Insert(insert) => self.explain_insert(&insert, settings, caller)?,
             Statement::StatementSet(inserts) => {
-                let each = inserts.iter().map(|insert| self.explain_insert(insert, caller));
+                let each = inserts.iter().map(|insert| self.explain_insert(insert, settings, caller));
                 each.collect::<Result<Vec<_>, _>>()?.join(&String::new())
             }
             _ => {
@@ -60,10 +60,11 @@ impl Service {
         Ok(Query { query, tables }.explain()?)
     }
 
-    fn explain_insert(&self, insert: &Insert, caller: &Caller) -> Result<Vec<String>, Refusal> {
+    fn explain_insert(&self, insert: &Insert, settings: &Settings, caller: &Caller) -> Result<Vec<String>, Refusal> {
         let catalog = self.catalog();
         let (sink, at) = named(&insert.table)?;
         check_hints(insert).and_then(|()| check_sink(&catalog, &sink)).map_err(|refusal| refusal.at(at))?;
-        Ok(self.statement("explained", insert, &catalog, (caller, None))?.explain()?)
+        let statement = self.statement("explained", insert, &catalog, (caller, None))?;
+        Ok(Aside::of(&settings.kept())?.with(statement).explain()?)
     }
 }

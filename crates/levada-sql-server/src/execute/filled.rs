@@ -1,17 +1,17 @@
 //! A table with the columns of a query, and the statement that fills it: both or neither.
 
 use super::{
-    define::{check_new, made_if_missing, made_topic},
+    define::{check_new, check_settled, made_topic},
     statements::check_new_statement,
 };
 use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Materialized, Record, State},
     service::Service,
-    settings::{Settings, check_name, on_error},
+    settings::{Aside, Settings, check_name},
     undeclared::Kept,
 };
-use levada_sql::{Table, Writers, query::Column, statement::OnError};
+use levada_sql::{Table, Writers, query::Column};
 use levada_sql_syntax::{ColumnDef, CreateTable, Insert, Statement, SyntaxError, ast};
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use std::sync::Arc;
 pub(super) struct Filled {
     pub(super) table: Table,
     pub(super) statement: String,
-    insert: Insert,
-    on_error: OnError,
-    topics: Kept,
-    table_definition: Definition,
+    pub(super) insert: Insert,
+    pub(super) aside: Aside,
+    pub(super) topics: Kept,
+    pub(super) table_definition: Definition,
     statement_definition: Definition,
 }
 
@@ -33,12 +33,12 @@ impl Filled {
         Record { key, value: Some(self.table_definition.clone()) }
     }
 
-    /// The records of both, where the statement writes with these schemas.
-    fn records(&self, writers: Writers) -> Vec<Record> {
+    /// The statement's, where it writes with these schemas.
+    pub(super) fn statement_record(&self, writers: Writers) -> Record {
         let key = Key { kind: Kind::Statement, name: self.statement.clone() };
         let (topics, schemas) = (self.topics.clone(), writers.into());
         let statement = Definition { topics, schemas, ..self.statement_definition.clone() };
-        vec![self.table_record(), Record { key, value: Some(statement) }]
+        Record { key, value: Some(statement) }
     }
 }
 
@@ -59,11 +59,11 @@ impl Service {
         let insert = Insert { table: create.name.clone(), options: [].into(), columns: Vec::new(), query };
         let created = self.definition(Statement::CreateTable(Box::new(create)).to_string(), caller)?;
         let inserted = self.definition(Statement::Insert(insert.clone()).to_string(), caller)?;
-        let (kept, on_error) = (settings.kept(), on_error(&settings.kept())?);
+        let (kept, aside) = (settings.kept(), Aside::of(&settings.kept())?);
         let topics = self.kept_for(&insert, &self.catalog(), caller)?;
         let table_definition = Definition { materialized, ..created };
         let statement_definition = Definition { state: Some(State::Running), settings: kept, ..inserted };
-        Ok(Filled { table, statement, insert, on_error, topics, table_definition, statement_definition })
+        Ok(Filled { table, statement, insert, aside, topics, table_definition, statement_definition })
     }
 
     /// The statement, where both can be created beside these definitions.
@@ -73,14 +73,14 @@ impl Service {
         catalog: &Catalog,
         caller: &Caller,
     ) -> Result<levada_sql::Statement, Refusal> {
-        let Filled { table, statement, insert, on_error, topics, .. } = filled;
+        let Filled { table, statement, insert, aside, topics, .. } = filled;
         check_new(catalog, &table.name, false)?;
         check_new_statement(catalog, statement)?;
-        self.check_dead_letters(catalog, on_error, table, caller)?;
+        check_settled(catalog, &insert.query)?;
+        self.check_aside(catalog, aside, table, caller)?;
         let mut after = catalog.clone();
         after.apply(&filled.table_record()).map_err(Refusal::invalid)?;
-        let statement = self.statement(statement, insert, &after, (caller, Some(topics)))?;
-        let statement = levada_sql::Statement { on_error: on_error.clone(), ..statement };
+        let statement = aside.with(self.statement(statement, insert, &after, (caller, Some(topics)))?);
         statement.check()?;
         Ok(statement)
     }
@@ -92,12 +92,10 @@ impl Service {
         // What a statement of this name had, whose end was not kept, is not this one's.
         self.handle().drop_journal(&filled.statement).await?;
         made_topic(self, &filled.table, caller).await?;
-        if let OnError::DeadLetter(topic) = &filled.on_error {
-            made_if_missing(self, topic, &[], caller).await?;
-        }
+        self.made_aside(&filled.aside, caller).await?;
         let decide = |catalog: &Catalog| {
             self.check_filled(filled, catalog, caller)?;
-            Ok(filled.records(writers))
+            Ok(vec![filled.table_record(), filled.statement_record(writers)])
         };
         self.change(decide).await?;
         self.launch_kept(&filled.statement).await;

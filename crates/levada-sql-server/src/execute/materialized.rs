@@ -20,7 +20,7 @@ use levada_stream::{Caller, HandleError};
 use std::{sync::Arc, time::Duration};
 
 /// What its statement is named like, before the table's name.
-const PREFIX: &str = "refresh-";
+pub(super) const PREFIX: &str = "refresh-";
 
 /// So long a new table's statement is waited for.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(3);
@@ -35,24 +35,42 @@ impl Service {
     ) -> Result<Outcome, Refusal> {
         let alone = self.tasks().lock().await;
         let (name, at) = named(&create.name)?;
+        if create.or_alter
+            && let Some(entry) = self.catalog().tables.get(&name)
+        {
+            let before = entry.table.topic().unwrap_or(&name).to_owned();
+            check_refreshed(&create).map_err(|refusal| refusal.at(at))?;
+            let altered = self.alter(create, &name, text, settings, caller).await.map_err(|refusal| refusal.at(at))?;
+            drop(alone);
+            return Ok(self.altered(&name, altered, &before).await);
+        }
         let planned = self.planned(create, &name, text, settings, caller).map_err(|refusal| refusal.at(at))?;
         let topic = planned.table.topic().unwrap_or(&name);
         self.check_filled(&planned, &self.catalog(), caller).map_err(|refusal| refusal.at(at))?;
         self.check_fresh(topic, &planned.table, caller).map_err(|refusal| refusal.at(at))?;
         self.create_filled(&planned, caller).await.map_err(|refusal| refusal.at(at))?;
         drop(alone);
-        self.caught_up(&planned.statement).await;
+        self.caught_up_as(&planned.statement, &|| false).await;
         let kept = format!("statement `{}` keeps it up to date in topic `{topic}`", planned.statement);
         Ok(Outcome::done(format!("materialized table `{name}` is created; {kept}")))
     }
 
-    /// Waits a little until a statement has read what is there: whoever asks right away finds it.
-    async fn caught_up(&self, statement: &str) {
+    /// Waits a little until a statement has read what is there, or it `is_so` where its rows take the place of others:
+    /// whoever asks right away finds it.
+    pub(super) async fn caught_up_as(&self, statement: &str, is_so: &(dyn Fn() -> bool + Sync)) {
         let Some(running) = self.running(statement) else { return };
-        let mut progress = running.watch();
+        let (mut progress, mut replaced) = (running.watch(), self.replaced());
+        let is_next = self.catalog().next_of(statement).is_some();
+        let there = async {
+            if is_next {
+                while !is_so() && replaced.changed().await.is_ok() {}
+            } else {
+                drop(progress.wait_for(|progress| progress.is_recovered && progress.lag == 0).await);
+            }
+        };
         tokio::select! {
+            () = there => {}
             // Where its task ends, its state says why.
-            _ = progress.wait_for(|progress| progress.is_recovered && progress.lag == 0) => {}
             () = running.ended() => {}
             () = (self.sleep())(CAUGHT_UP_WITHIN) => {}
         }
@@ -66,24 +84,16 @@ impl Service {
         settings: &Settings,
         caller: &Caller,
     ) -> Result<Filled, Refusal> {
-        if create.refresh_mode == Some(RefreshMode::Full) {
-            let refusal =
-                Refusal::invalid("materialized tables are kept up to date all the time, not refreshed as a whole");
-            return Err(refusal.with_hint("leave REFRESH_MODE out"));
-        }
-        if create.or_alter && self.catalog().tables.contains_key(name) {
-            let refusal = Refusal::exists(format!("`{name}` exists, and its query cannot be changed"));
-            return Err(refusal.with_hint(format!("DROP MATERIALIZED TABLE `{name}`, and create it again")));
-        }
-        let statement = format!("{PREFIX}{name}");
-        let materialized = Some(Materialized { sql: text, statement: statement.clone() });
+        check_refreshed(&create)?;
+        let statement = free_statement(&self.catalog(), name)?;
+        let materialized = Some(Materialized { sql: text, statement: statement.clone(), next: None });
         let (declared, query) = self.declared(create, caller)?;
         self.filled(declared, query, statement, materialized, settings, caller)
     }
 
     /// The table as `CREATE TABLE` would declare it, and its query. The key is the one that is declared, or what the
     /// query groups by; a table with a key is compacted, without one rows only come.
-    fn declared(
+    pub(super) fn declared(
         &self,
         create: CreateMaterializedTable,
         caller: &Caller,
@@ -129,7 +139,7 @@ impl Service {
     }
 
     /// That a table's topic is missing, or as good as new: a broker that ended too early leaves such.
-    fn check_fresh(&self, topic: &str, table: &Table, caller: &Caller) -> Result<(), Refusal> {
+    pub(super) fn check_fresh(&self, topic: &str, table: &Table, caller: &Caller) -> Result<(), Refusal> {
         let topic = match self.handle().topic(caller, topic) {
             Ok(topic) => topic,
             Err(HandleError::UnknownTopic(_)) => return Ok(()),
@@ -169,4 +179,21 @@ impl Service {
         let topic = entry.table.topic().unwrap_or(&name);
         Ok(Outcome::done(format!("materialized table `{name}` is dropped, and its topic `{topic}`")))
     }
+}
+
+/// The name of a new table's statement: one that an altered table's has is passed over.
+fn free_statement(catalog: &Catalog, name: &str) -> Result<String, Refusal> {
+    let numbered = (2_u64..).map(|number| format!("{PREFIX}{name}-{number}"));
+    let mut names = std::iter::once(format!("{PREFIX}{name}")).chain(numbered).take(catalog.statements.len() + 1);
+    let free = names.find(|name| !catalog.statements.contains_key(name));
+    free.ok_or_else(|| Refusal::internal("no name is free"))
+}
+
+/// That a table is not to be made anew again and again.
+fn check_refreshed(create: &CreateMaterializedTable) -> Result<(), Refusal> {
+    if create.refresh_mode != Some(RefreshMode::Full) {
+        return Ok(());
+    }
+    let refusal = Refusal::invalid("materialized tables are kept up to date all the time, not refreshed as a whole");
+    Err(refusal.with_hint("leave REFRESH_MODE out"))
 }

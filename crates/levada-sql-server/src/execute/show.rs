@@ -56,7 +56,10 @@ impl Service {
         let is_declared = |name: &String| {
             catalog.tables.contains_key(name)
                 || catalog.views.contains_key(name)
-                || catalog.tables.values().any(|entry| entry.table.topic() == Some(name))
+                || catalog.tables.values().any(|entry| {
+                    let next = entry.next().and_then(|(_, table)| table.topic());
+                    [entry.table.topic(), next].contains(&Some(name.as_str()))
+                })
         };
         names.filter(|name| !name.starts_with("__") && !is_declared(name)).collect()
     }

@@ -3,16 +3,16 @@
 use super::{
     Outcome,
     dead_letters::check_together,
-    define::{made_if_missing, missing},
+    define::{check_settled, missing},
     may_change, named,
 };
 use crate::{
     Refusal,
     catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
     service::{Service, with_state},
-    settings::{Settings, check_name, on_error},
+    settings::{Aside, Settings, check_name},
 };
-use levada_sql::{Statement, statement::OnError};
+use levada_sql::Statement;
 use levada_sql_syntax::Insert;
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -34,12 +34,12 @@ impl Service {
     ) -> Result<Vec<String>, Refusal> {
         let _alone = self.tasks().lock().await;
         let names = names(&self.catalog(), &inserts, settings)?;
-        let on_error = on_error(&settings.kept())?;
+        let aside = Aside::of(&settings.kept())?;
         let mut created = Vec::with_capacity(inserts.len());
         for ((insert, text), name) in inserts.into_iter().zip(&names) {
             created.push(self.defined(insert, text, name, settings, caller).await?);
         }
-        let statements = self.checked(&self.catalog(), &created, &on_error, caller)?;
+        let statements = self.checked(&self.catalog(), &created, &aside, caller)?;
         // Nothing is registered for statements that are refused.
         for (created, statement) in created.iter_mut().zip(&statements) {
             let writers = statement.writers(&self.surroundings(caller)).await;
@@ -47,16 +47,14 @@ impl Service {
             created.definition.schemas = writers.map_err(|error| Refusal::from(error).at(at))?.into();
         }
         let decide = |catalog: &Catalog| {
-            self.checked(catalog, &created, &on_error, caller)?;
+            self.checked(catalog, &created, &aside, caller)?;
             let record = |Created { name, definition, .. }: Created| Record {
                 key: Key { kind: Kind::Statement, name },
                 value: Some(definition),
             };
             Ok(created.into_iter().map(record).collect())
         };
-        if let OnError::DeadLetter(topic) = &on_error {
-            made_if_missing(self, topic, &[], caller).await?;
-        }
+        self.made_aside(&aside, caller).await?;
         self.change(decide).await?;
         for name in &names {
             self.launch_kept(name).await;
@@ -91,18 +89,20 @@ impl Service {
         &self,
         catalog: &Catalog,
         created: &[Created],
-        on_error: &OnError,
+        aside: &Aside,
         caller: &Caller,
     ) -> Result<Vec<Statement>, Refusal> {
         let inserts: Vec<&Insert> = created.iter().map(|created| &created.insert).collect();
-        check_together(catalog, on_error, &inserts)?;
+        check_together(catalog, aside, &inserts)?;
         let one = |Created { name, insert, definition }: &Created| {
             let (sink, at) = named(&insert.table)?;
             check_new_statement(catalog, name)?;
-            check_sink(catalog, &sink).map_err(|refusal| refusal.at(at))?;
+            check_sink(catalog, &sink)
+                .and_then(|()| check_settled(catalog, &insert.query))
+                .map_err(|refusal| refusal.at(at))?;
             let statement = self.statement(name, insert, catalog, (caller, Some(&definition.topics)))?;
-            self.check_dead_letters(catalog, on_error, &statement.sink, caller)?;
-            let statement = Statement { on_error: on_error.clone(), ..statement };
+            self.check_aside(catalog, aside, &statement.sink, caller)?;
+            let statement = aside.with(statement);
             statement.check()?;
             Ok(statement)
         };

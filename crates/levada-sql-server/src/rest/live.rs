@@ -25,6 +25,7 @@ use levada_sql::{
     query::Rows,
     statement::{Stop, Surroundings},
 };
+use levada_stream::Caller;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
@@ -86,8 +87,7 @@ async fn live(State(service): State<Arc<Service>>, Asker(caller): Asker, Body(as
     };
     let (events, waiting) = mpsc::channel(WAITING_MAX);
     let surroundings = service.surroundings(&caller);
-    let closing = service.closing();
-    let watching = watch(asked, surroundings, events, closing);
+    let watching = watch(asked, Arc::clone(&service), surroundings, events);
     (service.spawner())("sql-live", Box::pin(watching));
     stream(waiting)
 }
@@ -97,12 +97,8 @@ fn stream(waiting: mpsc::Receiver<Event>) -> Response {
 }
 
 /// Watches a query until whoever looks is gone.
-async fn watch(
-    asked: execute::Asked,
-    surroundings: Surroundings,
-    events: mpsc::Sender<Event>,
-    mut closing: watch::Receiver<bool>,
-) {
+async fn watch(asked: execute::Asked, service: Arc<Service>, surroundings: Surroundings, events: mpsc::Sender<Event>) {
+    let (mut closing, mut replaced) = (service.closing(), service.replaced());
     let execute::Asked { query, columns, permit: _permit } = asked;
     let columns: Vec<ShownColumn> = columns.iter().map(ShownColumn::from).collect();
     if send(&events, "columns", &columns).await.is_err() {
@@ -111,6 +107,16 @@ async fn watch(
     let stop = Stop::default();
     let mut refused = None;
     let outcome = {
+        let altered = async {
+            loop {
+                if let Some(table) = service.replaced_one(&query.tables) {
+                    return Refusal::exists(format!("materialized table `{table}` was altered")).with_hint("ask again");
+                }
+                if replaced.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
         let mut take = |epoch: u64, rows: Rows| {
             let event = Epoch::of(epoch, &rows).and_then(|epoch| event("epoch", &epoch));
             let taken = event.and_then(|event| put(&events, event.id(epoch.to_string())));
@@ -124,6 +130,7 @@ async fn watch(
         };
         tokio::select! {
             outcome = query.watch(&surroundings, &stop, &mut take) => outcome.map_err(Refusal::from),
+            refusal = altered => Err(refusal),
             () = events.closed() => return,
             _ = closing.wait_for(|closing| *closing) => Err(Refusal::new(RefusalKind::Busy, "the server is shutting down")),
         }
@@ -143,13 +150,14 @@ async fn view(
 ) -> Response {
     let (events, waiting) = mpsc::channel(1);
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let (closing, size_max) = (service.closing(), service.parts().state_size_max);
-    let watched = service.apart(move |service| async move { service.watched_view(&name, &caller) }).await;
-    let watched = match watched.and_then(|watched| watched) {
+    // What takes the view's place from now on is noticed.
+    let replaced = service.replaced();
+    let watcher = Watcher { service: Arc::clone(&service), name, caller };
+    let watched = match watcher.find().await {
         Ok(watched) => watched,
         Err(refusal) => return refusal.into_response(),
     };
-    (service.spawner())("sql-live", Box::pin(watch_view(watched, seen, size_max, events, closing)));
+    (service.spawner())("sql-live", Box::pin(watch_view(watcher, watched, replaced, seen, events)));
     stream(waiting)
 }
 
@@ -162,35 +170,42 @@ struct Step {
     changes: Vec<Change>,
 }
 
+/// Who watches which view.
+struct Watcher {
+    service: Arc<Service>,
+    name: String,
+    caller: Caller,
+}
+
+impl Watcher {
+    async fn find(&self) -> Result<WatchedView, Refusal> {
+        let (name, caller) = (self.name.clone(), self.caller.clone());
+        self.service.apart(move |service| async move { service.watched_view(&name, &caller) }).await?
+    }
+
+    /// Whether the view of this moment is another one by now.
+    fn is_another(&self, created_ms: i64) -> bool {
+        let catalog = self.service.catalog();
+        catalog.tables.get(&self.name).is_some_and(|entry| entry.definition.created_ms != created_ms)
+    }
+}
+
 async fn watch_view(
+    watcher: Watcher,
     watched: WatchedView,
+    mut replaced: watch::Receiver<u64>,
     seen: Option<String>,
-    size_max: usize,
     events: mpsc::Sender<Event>,
-    mut closing: watch::Receiver<bool>,
 ) {
+    let mut closing = watcher.service.closing();
     let shown = async {
-        let WatchedView { view, columns, created_ms, permit: _permit } = watched;
-        let columns: Vec<ShownColumn> = columns.iter().map(ShownColumn::from).collect();
-        send(&events, "columns", &columns).await?;
-        let id = |epoch: u64| format!("{created_ms}-{epoch}");
-        // Of a view of the same name that was dropped since, nothing counts.
-        let seen = seen.and_then(|seen| seen.strip_prefix(&format!("{created_ms}-"))?.parse::<u64>().ok());
-        let mut before = seen.and_then(|epoch| view.of_epoch(epoch));
-        let mut versions = view.versions();
+        let mut next = Some(watched);
         loop {
-            let latest = versions.borrow_and_update().clone();
-            if let Some(latest) = latest.filter(|latest| before.as_ref().is_none_or(|it| it.epoch() != latest.epoch()))
-            {
-                let rows = latest.changes_since(before.as_deref(), size_max)?;
-                let (epoch, from) = (latest.epoch(), before.as_ref().map(|before| before.epoch()));
-                let Epoch { changes, .. } = Epoch::of(epoch, &rows)?;
-                let event = event("epoch", &Step { epoch, from, changes })?.id(id(epoch));
-                // A slow reader is shown fewer steps.
-                events.send(event).await.map_err(|_| Refusal::internal("whoever watched is gone"))?;
-                before = Some(latest);
-            }
-            versions.changed().await.map_err(|_| Refusal::internal("the view is gone"))?;
+            let watched = match next.take() {
+                Some(watched) => watched,
+                None => watcher.find().await?,
+            };
+            show_view(&watcher, watched, &mut replaced, seen.as_deref(), &events).await?;
         }
     };
     let outcome: Result<std::convert::Infallible, Refusal> = tokio::select! {
@@ -201,6 +216,45 @@ async fn watch_view(
     let Err(refusal) = outcome;
     // Whoever looked may be gone.
     drop(send(&events, "error", &refusal.shown(None)).await);
+}
+
+/// Shows a view, from where somebody saw it last, until another one takes its place.
+async fn show_view(
+    watcher: &Watcher,
+    watched: WatchedView,
+    replaced: &mut watch::Receiver<u64>,
+    seen: Option<&str>,
+    events: &mpsc::Sender<Event>,
+) -> Result<(), Refusal> {
+    let WatchedView { view, columns, created_ms, permit: _permit } = watched;
+    let size_max = watcher.service.parts().state_size_max;
+    let columns: Vec<ShownColumn> = columns.iter().map(ShownColumn::from).collect();
+    send(events, "columns", &columns).await?;
+    let id = |epoch: u64| format!("{created_ms}-{epoch}");
+    // Of a view of the same name that was dropped since, nothing counts.
+    let seen = seen.and_then(|seen| seen.strip_prefix(&format!("{created_ms}-"))?.parse::<u64>().ok());
+    let mut before = seen.and_then(|epoch| view.of_epoch(epoch));
+    let mut versions = view.versions();
+    loop {
+        let latest = versions.borrow_and_update().clone();
+        if let Some(latest) = latest.filter(|latest| before.as_ref().is_none_or(|it| it.epoch() != latest.epoch())) {
+            let rows = latest.changes_since(before.as_deref(), size_max)?;
+            let (epoch, from) = (latest.epoch(), before.as_ref().map(|before| before.epoch()));
+            let Epoch { changes, .. } = Epoch::of(epoch, &rows)?;
+            let event = event("epoch", &Step { epoch, from, changes })?.id(id(epoch));
+            // A slow reader is shown fewer steps.
+            events.send(event).await.map_err(|_| Refusal::internal("whoever watched is gone"))?;
+            before = Some(latest);
+        }
+        tokio::select! {
+            changed = versions.changed() => changed.map_err(|_| Refusal::internal("the view is gone"))?,
+            _ = replaced.changed() => {
+                if watcher.is_another(created_ms) {
+                    return Ok(());
+                }
+            }
+        }
+    }
 }
 
 /// Puts an event into the queue, where there is room.

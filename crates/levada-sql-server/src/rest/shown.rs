@@ -41,6 +41,12 @@ impl TryFrom<Outcome> for Shown {
                 Self::Rows { columns, rows }
             }
             Outcome::Done { message } => Self::Done { message },
+            Outcome::Inserted { row_count: 1, table } => {
+                Self::Done { message: format!("1 row is inserted into `{table}`") }
+            }
+            Outcome::Inserted { row_count, table } => {
+                Self::Done { message: format!("{row_count} rows are inserted into `{table}`") }
+            }
             Outcome::Statement { name } => Self::Statement { name },
         })
     }

@@ -256,3 +256,50 @@ async fn dead_letters_are_kept_where_no_statement_writes_rows() {
     }
     rig.sql("INSERT INTO more SELECT amount FROM dead").await;
 }
+
+#[tokio::test]
+async fn where_late_rows_go_is_said_when_a_statement_is_created_and_stays_with_it() {
+    let rig = Rig::new().await;
+    rig.sql(
+        "CREATE TABLE bids (id BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at) WITH ('format' = 'json');
+         CREATE TABLE counts (id BIGINT, n BIGINT) WITH ('format' = 'json')",
+    )
+    .await;
+    let count = "INSERT INTO counts SELECT id, COUNT(*) AS n
+      FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(at), INTERVAL '10' SECONDS)) GROUP BY window_start, window_end, id";
+    let (_, error) = rig.refused(&format!("SET 'sql.late-rows' = 'topic'; {count}")).await;
+    assert_eq!(error["hint"], "SET 'sql.late-rows.topic' = 'topic'");
+    let late = |topic: &str| format!("SET 'sql.late-rows' = 'topic'; SET 'sql.late-rows.topic' = '{topic}';");
+    let said = |rows: Vec<serde_json::Value>| rows.last().unwrap()["result"].as_str().unwrap().to_owned();
+    let explained = said(rig.rows(&format!("{} EXPLAIN {count}", late("tardy"))).await);
+    assert!(explained.contains("writes to topic `tardy` rows of what"), "{explained}");
+    let explained = said(rig.rows(&format!("EXPLAIN {count}")).await);
+    assert!(explained.contains("leaves out, and counts as late, rows of what"), "{explained}");
+    rig.sql(&format!("{} {count}", late("tardy"))).await;
+    let name = "insert-into-counts-1";
+    let bid = |id: i64, second: u32| json!({ "id": id, "at": format!("2026-01-01 00:00:{second:02}") }).to_string();
+    rig.produce("bids", &[&bid(1, 5), &bid(2, 40)]).await;
+    caught_up(&rig, name, 1).await;
+    let rig = rig.after_kill().await;
+    caught_up(&rig, name, 1).await;
+    rig.produce("bids", &[&bid(3, 4)]).await;
+    caught_up(&rig, name, 2).await;
+    let rows: Vec<serde_json::Value> =
+        rig.values("tardy").iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!((rows.len(), &rows[0]["id"]), (1, &json!(3)), "{rows:?}");
+    assert_eq!(rig.statement(name).await["late_rows"], 1);
+    // They are mixed with nobody's rows.
+    for (topic, why) in
+        [("counts", "rows of table `counts` go there"), ("_sql_catalog", "the platform itself writes it")]
+    {
+        let (status, error) = rig.refused(&format!("{} {count}", late(topic))).await;
+        let message = format!("`{topic}` cannot be the topic of late rows: {why}");
+        assert_eq!((status, error["message"].as_str()), (400, Some(&*message)));
+    }
+    rig.sql("CREATE TABLE tardy (id BIGINT, n BIGINT) WITH ('format' = 'json')").await;
+    let (_, error) = rig.refused(&count.replace("counts", "tardy")).await;
+    assert_eq!(
+        error["message"],
+        "rows cannot go to topic `tardy`: statement `insert-into-counts-1` keeps late rows there"
+    );
+}

@@ -1,6 +1,8 @@
 //! SQL over HTTP: definitions that last, statements that go on, answers and errors.
 
 #[cfg(test)]
+mod alters;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 #[path = "../../../levada-stream/tests/stream/rig.rs"]
@@ -8,6 +10,8 @@ mod answers;
 mod broker;
 #[cfg(test)]
 mod chain;
+#[cfg(test)]
+mod inserts;
 #[cfg(test)]
 mod lives;
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     epoch::Time,
+    late::Late,
     snapshot::{Reader, SnapshotError, Writer},
     state::rows::{RowTable, index},
 };
@@ -90,7 +91,7 @@ pub(crate) struct Aggregate {
     open: BTreeMap<Timestamp, Vec<u32>>,
     watermark: Option<Timestamp>,
     rows_touched: u64,
-    late_rows: u64,
+    late: Late,
 }
 
 impl Aggregate {
@@ -100,20 +101,8 @@ impl Aggregate {
         let groups = RowTable::new(keys)?;
         let (counts, is_touched, touched) = (Vec::new(), Vec::new(), Touched::default());
         let (shown_once, open, watermark) = (false, BTreeMap::new(), None);
-        let (rows_touched, late_rows) = (0, 0);
-        Ok(Self {
-            spec,
-            groups,
-            counts,
-            columns,
-            is_touched,
-            touched,
-            shown_once,
-            open,
-            watermark,
-            rows_touched,
-            late_rows,
-        })
+        let (rows_touched, late) = (0, Late::default());
+        Ok(Self { spec, groups, counts, columns, is_touched, touched, shown_once, open, watermark, rows_touched, late })
     }
 
     const fn is_global(&self) -> bool {
@@ -126,7 +115,10 @@ impl Aggregate {
         let ends = milliseconds(changes.rows().column(window.end_key))?;
         let in_time = |place: usize| !ends.is_valid(place) || !is_closed(ends.value(place), watermark);
         let kept = BooleanArray::from_iter((0..changes.len()).map(|place| Some(in_time(place))));
-        self.late_rows += counted(kept.false_count());
+        if kept.false_count() > 0 {
+            let late: Vec<u32> = (0..).zip(kept.values()).filter(|(_, kept)| !kept).map(|(place, _)| place).collect();
+            self.late.add(changes, &late, changes.rows().num_columns(), self.watermark)?;
+        }
         Ok(changes.filter(&kept)?)
     }
 
@@ -319,6 +311,10 @@ impl Operator for Aggregate {
         self.show(touched, out)
     }
 
+    fn late(&mut self) -> Option<&mut Late> {
+        Some(&mut self.late)
+    }
+
     fn save(&self, to: &mut Writer) {
         self.groups.save(to);
         self.counts.iter().for_each(|count| to.i64(*count));
@@ -332,7 +328,7 @@ impl Operator for Aggregate {
             to.count(groups.len());
             groups.iter().for_each(|group| to.u32(*group));
         }
-        to.u64(self.late_rows);
+        self.late.save(to);
     }
 
     fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
@@ -353,13 +349,12 @@ impl Operator for Aggregate {
             }
             self.open.insert(end, groups);
         }
-        self.late_rows = from.u64()?;
-        Ok(())
+        self.late.load(from)
     }
 
     fn stats(&self) -> Stats {
-        let state_bytes = self.groups.size() + self.columns.size();
-        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+        let state_bytes = self.groups.size() + self.columns.size() + self.late.size();
+        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late.count() }
     }
 
     fn describe(&self) -> Description {

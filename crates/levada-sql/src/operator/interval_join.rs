@@ -15,6 +15,7 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     epoch::Time,
+    late::Late,
     snapshot::{Reader, SnapshotError, Writer},
 };
 use datafusion::arrow::{
@@ -55,7 +56,7 @@ pub(crate) struct IntervalJoin {
     sides: [Side; 2],
     watermark: Option<Timestamp>,
     rows_touched: u64,
-    late_rows: u64,
+    late: Late,
 }
 
 /// Pairs of changed rows with rows that the other side has.
@@ -69,7 +70,7 @@ impl IntervalJoin {
     pub(crate) fn new(spec: Spec, bounds: Bounds, clock: Clock) -> Result<Self, RunError> {
         let side = |side: usize| Side::new(&spec.sides[side].0, &spec.sides[side].1);
         let sides = [side(0)?, side(1)?];
-        Ok(Self { spec, bounds, clock, sides, watermark: None, rows_touched: 0, late_rows: 0 })
+        Ok(Self { spec, bounds, clock, sides, watermark: None, rows_touched: 0, late: Late::default() })
     }
 
     /// Whether no partner comes any more for a row of a side.
@@ -109,10 +110,12 @@ impl Operator for IntervalJoin {
         let keys = self.sides[side].keys(changes)?;
         let times = aggregate::milliseconds(changes.rows().column(self.bounds.times[side]))?;
         let time = |place: usize| times.is_valid(place).then(|| times.value(place));
-        let mut pairs = Pairs::default();
+        let (mut pairs, mut late) = (Pairs::default(), Vec::new());
         for place in 0..changes.len() {
             let Some(at) = time(place) else { continue };
-            self.late_rows += u64::from(self.watermark.is_some_and(|watermark| at <= watermark));
+            if self.watermark.is_some_and(|watermark| at <= watermark) {
+                late.push(u32::try_from(place).expect("a batch has fewer rows"));
+            }
             let Some(key) = keys.row(place) else { continue };
             let (low, high) =
                 (at.saturating_sub(self.bounds.reach(1 - side)), at.saturating_add(self.bounds.reach(side)));
@@ -121,6 +124,7 @@ impl Operator for IntervalJoin {
             let place = u32::try_from(place).expect("a batch has fewer rows");
             pairs.changed.resize(pairs.others.len(), place);
         }
+        self.late.add(changes, &late, changes.rows().num_columns(), self.watermark)?;
         self.rows_touched += counted(changes.len() + pairs.others.len());
         let has_partner = self.meet(side, changes, &pairs, out)?;
         let mut alone = Vec::new();
@@ -162,24 +166,27 @@ impl Operator for IntervalJoin {
         Ok(())
     }
 
+    fn late(&mut self) -> Option<&mut Late> {
+        Some(&mut self.late)
+    }
+
     fn save(&self, to: &mut Writer) {
         self.sides.iter().for_each(|side| side.save(to));
         to.u8(u8::from(self.watermark.is_some()));
         to.i64(self.watermark.unwrap_or(0));
-        to.u64(self.late_rows);
+        self.late.save(to);
     }
 
     fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
         self.sides.iter_mut().try_for_each(|side| side.load(from))?;
         let (is_known, watermark) = (from.u8()? != 0, from.i64()?);
         self.watermark = is_known.then_some(watermark);
-        self.late_rows = from.u64()?;
-        Ok(())
+        self.late.load(from)
     }
 
     fn stats(&self) -> Stats {
-        let state_bytes = self.sides.iter().map(Side::size).sum();
-        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+        let state_bytes = self.sides.iter().map(Side::size).sum::<usize>() + self.late.size();
+        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late.count() }
     }
 
     fn describe(&self) -> Description {

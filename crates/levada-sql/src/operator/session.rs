@@ -16,6 +16,7 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     epoch::Time,
+    late::Late,
     snapshot::{Reader, SnapshotError, Writer},
     state::rows::{RowTable, index},
 };
@@ -89,7 +90,7 @@ pub(crate) struct Sessions {
     free: Vec<u32>,
     watermark: Option<Timestamp>,
     rows_touched: u64,
-    late_rows: u64,
+    late: Late,
 }
 
 /// What a session costs beside what is held.
@@ -114,7 +115,7 @@ impl Sessions {
             free: Vec::new(),
             watermark: None,
             rows_touched: 0,
-            late_rows: 0,
+            late: Late::default(),
         })
     }
 
@@ -244,7 +245,8 @@ impl Operator for Sessions {
             groups.push(self.group(keys.row(place), times.value(place), &mut merged)?);
         }
         let kept = BooleanArray::from_iter(groups.iter().map(|group| Some(group.is_some())));
-        self.late_rows += counted(kept.false_count());
+        let late: Vec<u32> = (0..).zip(kept.values()).filter(|(_, kept)| !kept).map(|(place, _)| place).collect();
+        self.late.add(changes, &late, changes.rows().num_columns(), self.watermark)?;
         let changes = changes.filter(&kept)?;
         let last = |mut group: u32| {
             while let Some(into) = merged.get(&group) {
@@ -265,6 +267,10 @@ impl Operator for Sessions {
         self.watermark.map_or(Ok(()), |watermark| self.close(watermark, out))
     }
 
+    fn late(&mut self) -> Option<&mut Late> {
+        Some(&mut self.late)
+    }
+
     fn save(&self, to: &mut Writer) {
         self.partitions.save(to);
         for partition in self.partitions.ids() {
@@ -280,7 +286,7 @@ impl Operator for Sessions {
         self.held.save(to);
         to.u8(u8::from(self.watermark.is_some()));
         to.i64(self.watermark.unwrap_or(0));
-        to.u64(self.late_rows);
+        self.late.save(to);
     }
 
     fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
@@ -314,13 +320,12 @@ impl Operator for Sessions {
         }
         let (is_known, watermark) = (from.u8()? != 0, from.i64()?);
         self.watermark = is_known.then_some(watermark);
-        self.late_rows = from.u64()?;
-        Ok(())
+        self.late.load(from)
     }
 
     fn stats(&self) -> Stats {
-        let state_bytes = self.partitions.size() + self.open.len() * SESSION_SIZE + self.held.size();
-        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+        let state_bytes = self.partitions.size() + self.open.len() * SESSION_SIZE + self.held.size() + self.late.size();
+        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late.count() }
     }
 
     fn describe(&self) -> Description {

@@ -18,6 +18,7 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     epoch::Time,
+    late::Late,
     snapshot::{Reader, SnapshotError, Writer},
     state::rows::{self, RowTable},
 };
@@ -68,7 +69,7 @@ pub(crate) struct TemporalJoin {
     bytes: usize,
     watermark: Option<Timestamp>,
     rows_touched: u64,
-    late_rows: u64,
+    late: Late,
 }
 
 /// What a row costs beside its bytes.
@@ -94,13 +95,17 @@ impl TemporalJoin {
             bytes: 0,
             watermark: None,
             rows_touched: 0,
-            late_rows: 0,
+            late: Late::default(),
             spec,
         })
     }
 
-    fn see(&mut self, time: Timestamp) {
-        self.late_rows += u64::from(self.watermark.is_some_and(|watermark| time <= watermark));
+    /// Notes rows behind the watermark, each by its place and its time.
+    fn see(&mut self, changes: &Changes, times: impl Iterator<Item = (usize, Timestamp)>) -> Result<(), RunError> {
+        let Some(watermark) = self.watermark else { return Ok(()) };
+        let place = |place: usize| u32::try_from(place).expect("a batch has fewer rows");
+        let late: Vec<u32> = times.filter(|(_, time)| *time <= watermark).map(|(at, _)| place(at)).collect();
+        self.late.add(changes, &late, changes.rows().num_columns(), Some(watermark))
     }
 
     fn wait(&mut self, changes: &Changes) -> Result<(), RunError> {
@@ -108,12 +113,12 @@ impl TemporalJoin {
         let key: Vec<ArrayRef> = self.spec.join.sides[0].1.iter().map(|at| Arc::clone(&columns[*at])).collect();
         let (keys, rows) = (self.keys.encode(&key)?, self.left.convert_columns(columns)?);
         let times = times(&columns[self.spec.times[0]])?;
+        self.see(changes, times.iter().copied().enumerate())?;
         for (place, row) in rows.iter().enumerate() {
             let is_sound = key.iter().all(|column| column.is_valid(place));
             let key = is_sound.then(|| keys.row(place).into());
             let waiting = Waiting { row: row.data().into(), key, weight: changes.weight(place) };
             self.bytes += waiting.size();
-            self.see(times[place]);
             self.waiting.insert((times[place], self.next), waiting);
             self.next += 1;
         }
@@ -129,14 +134,16 @@ impl TemporalJoin {
         let rows = (!shown.is_empty()).then(|| self.right.convert_columns(&shown)).transpose()?;
         let kept: Vec<bool> = (0..changes.len()).map(|place| changes.weight(place) > 0).collect();
         let coming = datafusion::arrow::compute::filter(&columns[self.spec.times[1]], &kept.clone().into())?;
-        let mut times = times(&coming)?.into_iter();
+        let times = times(&coming)?;
+        let places = kept.iter().enumerate().filter(|(_, comes)| **comes).map(|(place, _)| place);
+        self.see(changes, places.zip(times.iter().copied()))?;
+        let mut times = times.into_iter();
         for (place, comes) in kept.into_iter().enumerate() {
             if !comes {
                 self.versions.end(keys.row(place));
                 continue;
             }
             let Some(time) = times.next() else { continue };
-            self.see(time);
             let row = rows.as_ref().map_or(Box::default(), |rows| rows.row(place).data().into());
             self.versions.add(keys.row(place), time, row);
         }
@@ -216,6 +223,10 @@ impl Operator for TemporalJoin {
         Ok(())
     }
 
+    fn late(&mut self) -> Option<&mut Late> {
+        Some(&mut self.late)
+    }
+
     fn save(&self, to: &mut Writer) {
         to.u64(self.next);
         to.count(self.waiting.len());
@@ -229,7 +240,7 @@ impl Operator for TemporalJoin {
         self.versions.save(to);
         to.u8(u8::from(self.watermark.is_some()));
         to.i64(self.watermark.unwrap_or(0));
-        to.u64(self.late_rows);
+        self.late.save(to);
     }
 
     fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
@@ -243,13 +254,12 @@ impl Operator for TemporalJoin {
         self.versions.load(from)?;
         let (is_known, watermark) = (from.u8()? != 0, from.i64()?);
         self.watermark = is_known.then_some(watermark);
-        self.late_rows = from.u64()?;
-        Ok(())
+        self.late.load(from)
     }
 
     fn stats(&self) -> Stats {
-        let state_bytes = self.bytes + self.versions.size();
-        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+        let state_bytes = self.bytes + self.versions.size() + self.late.size();
+        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late.count() }
     }
 
     fn describe(&self) -> Description {

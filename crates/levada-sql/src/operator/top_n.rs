@@ -15,6 +15,7 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     epoch::Time,
+    late::Late,
     snapshot::{Reader, SnapshotError, Writer},
     state::rows::{RowTable, index},
 };
@@ -57,7 +58,7 @@ pub(crate) struct TopN {
     watermark: Option<Timestamp>,
     bytes: usize,
     rows_touched: u64,
-    late_rows: u64,
+    late: Late,
 }
 
 /// Rows that are shown or not any more, with their numbers.
@@ -93,7 +94,7 @@ impl TopN {
             watermark: None,
             bytes: 0,
             rows_touched: 0,
-            late_rows: 0,
+            late: Late::default(),
             spec,
         })
     }
@@ -162,13 +163,13 @@ impl Operator for TopN {
             self.spec.window.as_ref().map(|window| Arc::clone(&partition_columns[window.end_key]));
         let ends = ends.map(|ends| aggregate::milliseconds(&ends)).transpose()?;
         self.rows_touched += counted(changes.len());
-        let mut key = Vec::new();
+        let (mut key, mut late) = (Vec::new(), Vec::new());
         for place in 0..changes.len() {
             let end = ends.as_ref().filter(|ends| ends.is_valid(place)).map(|ends| ends.value(place));
             if let (Some(end), Some(watermark)) = (end, self.watermark)
                 && aggregate::is_closed(end, watermark)
             {
-                self.late_rows += 1;
+                late.push(u32::try_from(place).expect("a batch has fewer rows"));
                 continue;
             }
             let (partition, added) = self.partitions.find_or_add(partitions.row(place));
@@ -184,7 +185,7 @@ impl Operator for TopN {
             key.extend_from_slice(row.data());
             self.add(partition, &key, order.data().len(), changes.weight(place));
         }
-        Ok(())
+        self.late.add(changes, &late, self.spec.row_count, self.watermark)
     }
 
     fn end_epoch(&mut self, time: &Time, out: &mut Out) -> Result<(), RunError> {
@@ -216,6 +217,10 @@ impl Operator for TopN {
         self.show(come, out)
     }
 
+    fn late(&mut self) -> Option<&mut Late> {
+        Some(&mut self.late)
+    }
+
     fn save(&self, to: &mut Writer) {
         self.partitions.save(to);
         for partition in self.partitions.ids() {
@@ -237,7 +242,7 @@ impl Operator for TopN {
             to.count(partitions.len());
             partitions.iter().for_each(|partition| to.u32(*partition));
         }
-        to.u64(self.late_rows);
+        self.late.save(to);
     }
 
     fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
@@ -275,13 +280,12 @@ impl Operator for TopN {
             }
             self.open.insert(end, partitions);
         }
-        self.late_rows = from.u64()?;
-        Ok(())
+        self.late.load(from)
     }
 
     fn stats(&self) -> Stats {
-        let state_bytes = self.partitions.size() + self.bytes;
-        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+        let state_bytes = self.partitions.size() + self.bytes + self.late.size();
+        Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late.count() }
     }
 
     fn describe(&self) -> Description {

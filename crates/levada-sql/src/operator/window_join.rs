@@ -14,6 +14,7 @@ use crate::{
     changes::Changes,
     dataflow::RunError,
     epoch::Time,
+    late::Late,
     snapshot::{Reader, SnapshotError, Writer},
     state::rows,
 };
@@ -38,7 +39,7 @@ pub(crate) struct WindowJoin {
     bytes: usize,
     watermark: Option<Timestamp>,
     rows_touched: u64,
-    late_rows: u64,
+    late: Late,
 }
 
 /// What a row costs beside its bytes.
@@ -56,7 +57,7 @@ impl WindowJoin {
             bytes: 0,
             watermark: None,
             rows_touched: 0,
-            late_rows: 0,
+            late: Late::default(),
         })
     }
 
@@ -93,23 +94,28 @@ impl Operator for WindowJoin {
         let ends = aggregate::milliseconds(changes.rows().column(self.ends[side]))?;
         let rows = self.converters[side].convert_columns(changes.rows().columns())?;
         self.rows_touched += counted(changes.len());
+        let mut late = Vec::new();
         for (place, row) in rows.iter().enumerate() {
             // A row of no window has no partner: whether it is shown can be said with the next windows.
             let end = if ends.is_valid(place) { ends.value(place) } else { Timestamp::MIN };
             let is_late = |watermark| ends.is_valid(place) && aggregate::is_closed(end, watermark);
             if self.watermark.is_some_and(is_late) {
-                self.late_rows += 1;
+                late.push(u32::try_from(place).expect("a batch has fewer rows"));
                 continue;
             }
             self.bytes += row.data().len() + ROW_SIZE;
             self.open.entry(end).or_default()[side].push((row.data().into(), changes.weight(place)));
         }
-        Ok(())
+        self.late.add(changes, &late, changes.rows().num_columns(), self.watermark)
     }
 
     fn end_epoch(&mut self, time: &Time, out: &mut Out) -> Result<(), RunError> {
         self.watermark = self.watermark.max(self.clock.watermark(time));
         self.watermark.map_or(Ok(()), |watermark| self.close(watermark, out))
+    }
+
+    fn late(&mut self) -> Option<&mut Late> {
+        Some(&mut self.late)
     }
 
     fn save(&self, to: &mut Writer) {
@@ -126,7 +132,7 @@ impl Operator for WindowJoin {
         }
         to.u8(u8::from(self.watermark.is_some()));
         to.i64(self.watermark.unwrap_or(0));
-        to.u64(self.late_rows);
+        self.late.save(to);
     }
 
     fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
@@ -144,12 +150,15 @@ impl Operator for WindowJoin {
         }
         let (is_known, watermark) = (from.u8()? != 0, from.i64()?);
         self.watermark = is_known.then_some(watermark);
-        self.late_rows = from.u64()?;
-        Ok(())
+        self.late.load(from)
     }
 
     fn stats(&self) -> Stats {
-        Stats { state_bytes: self.bytes, rows_touched: self.rows_touched, late_rows: self.late_rows }
+        Stats {
+            state_bytes: self.bytes + self.late.size(),
+            rows_touched: self.rows_touched,
+            late_rows: self.late.count(),
+        }
     }
 
     fn describe(&self) -> Description {

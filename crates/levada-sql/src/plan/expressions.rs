@@ -11,7 +11,10 @@ use datafusion::{
     },
     execution::context::ExecutionProps,
     functions::{core, math, string, unicode},
-    logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable as _, LogicalPlan, Operator, ScalarUDF, TryCast},
+    logical_expr::{
+        BinaryExpr, Cast, Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, TryCast,
+        Values,
+    },
     physical_expr::{PhysicalExpr, create_physical_expr},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -61,10 +64,23 @@ pub(super) fn with_flink_literals(plan: LogicalPlan) -> Result<LogicalPlan> {
             let name = datafusion::logical_expr::expr_rewriter::NamePreserver::new_for_projection().save(&expr);
             expr.transform_up(flinks).map(|narrowed| narrowed.update_data(|expr| name.restore(expr)))
         })?;
-        let recomputed = narrowed.data.recompute_schema()?;
+        let recomputed = match narrowed.data {
+            LogicalPlan::Values(values) => with_types(values)?,
+            plan => plan.recompute_schema()?,
+        };
         Ok(Transformed::yes(recomputed))
     };
     plan.transform_up_with_subqueries(node).map(|transformed| transformed.data)
+}
+
+/// `VALUES` whose columns have the types of their literals: NULL had got that of numbers before they were narrowed.
+fn with_types(Values { values, .. }: Values) -> Result<LogicalPlan> {
+    let untyped = |expr: Expr| match expr {
+        Expr::Literal(value, _) if value.is_null() => Expr::Literal(ScalarValue::Null, None),
+        expr => expr,
+    };
+    let rows = values.into_iter().map(|row| row.into_iter().map(untyped).collect()).collect();
+    LogicalPlanBuilder::values(rows)?.build()
 }
 
 /// Refuses what would mean something else than in Flink.

@@ -19,12 +19,13 @@ use datafusion::{
     catalog::MemTable,
     common::{
         DFSchema, DataFusionError, Dependency, FunctionalDependence, Result, TableReference, config::ConfigOptions,
-        plan_err,
+        plan_err, tree_node::TreeNodeRecursion,
     },
     dataframe::DataFrame,
     datasource::provider_as_source,
     execution::{
         SessionStateBuilder,
+        config::SessionConfig,
         context::SessionContext,
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         runtime_env::RuntimeEnvBuilder,
@@ -193,7 +194,7 @@ impl Planner {
         streaming::plan(&self.optimized(query)?, &self.upsert_keys)
     }
 
-    fn optimized(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
+    pub(crate) fn optimized(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         Ok(self.rewritten(self.logical(query)?, rules::streaming())?)
     }
 
@@ -210,16 +211,43 @@ impl Planner {
     ) -> Result<(SchemaRef, Vec<RecordBatch>), PlanError> {
         let plan = self.logical_with(query, values)?;
         let schema = arrow_schema(plan.schema());
-        temporal::refuse_in_batch(&plan)?;
-        let plan = session::lowered(plan)?;
-        let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-        let runtime = RuntimeEnvBuilder::new().with_memory_limit(size_max, 1.0).with_disk_manager_builder(no_disk);
-        let state = SessionStateBuilder::new_with_default_features()
-            .with_runtime_env(runtime.build_arc()?)
-            .with_optimizer_rules(rules::batch());
-        let context = SessionContext::new_with_state(state.build());
-        Ok((schema, collected(context.execute_logical_plan(plan).await?, size_max).await?))
+        Ok((schema, run(plan, SessionConfig::new(), size_max).await?))
     }
+
+    /// Whether a query reads no table.
+    ///
+    /// # Errors
+    /// [`PlanError`].
+    pub(crate) fn reads_nothing(&self, query: &ast::Query) -> Result<bool, PlanError> {
+        let mut reads_nothing = true;
+        self.logical(query)?.apply_with_subqueries(|plan| {
+            reads_nothing &= !matches!(plan, LogicalPlan::TableScan(_));
+            Ok(if reads_nothing { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        })?;
+        Ok(reads_nothing)
+    }
+
+    /// The rows of a query that reads no table, in the order in which they are written.
+    ///
+    /// # Errors
+    /// As [`Self::batch`].
+    pub(crate) async fn once(&self, query: &ast::Query, size_max: usize) -> Result<Vec<RecordBatch>, PlanError> {
+        run(self.logical(query)?, SessionConfig::new().with_target_partitions(1), size_max).await
+    }
+}
+
+/// Runs a plan over rows that are there.
+async fn run(plan: LogicalPlan, config: SessionConfig, size_max: usize) -> Result<Vec<RecordBatch>, PlanError> {
+    temporal::refuse_in_batch(&plan)?;
+    let plan = session::lowered(plan)?;
+    let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new().with_memory_limit(size_max, 1.0).with_disk_manager_builder(no_disk);
+    let state = SessionStateBuilder::new_with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime.build_arc()?)
+        .with_optimizer_rules(rules::batch());
+    let context = SessionContext::new_with_state(state.build());
+    collected(context.execute_logical_plan(plan).await?, size_max).await
 }
 
 /// The rows that a plan comes to, in no more than `size_max` bytes.

@@ -1,6 +1,6 @@
 //! Records that are no rows of their table: what becomes of them.
 
-use super::{Statement, StatementError, Surroundings};
+use super::{LateRows, Statement, StatementError, Surroundings};
 use crate::{
     left_out::WithoutValue,
     query::Rows,
@@ -36,33 +36,40 @@ impl OnError {
 
 impl Statement {
     /// That no record is written where it would be read again, or taken for a row.
-    pub(super) fn check_dead_letters(&self, read: &[crate::plan::Source]) -> Result<(), StatementError> {
-        let OnError::DeadLetter(topic) = &self.on_error else { return Ok(()) };
+    pub(super) fn check_letters(&self, read: &[crate::plan::Source]) -> Result<(), StatementError> {
         let topic_of = |table: &String| self.tables.get(table).and_then(|table| table.topic());
-        let is_read = read.iter().any(|source| topic_of(&source.table) == Some(topic));
-        if is_read || self.sink.topic() == Some(topic) {
-            let message = format!("`{topic}` cannot be the topic of dead letters: the statement reads or writes it");
-            return Err(StatementError::Columns(message));
+        let dead = if let OnError::DeadLetter(topic) = &self.on_error { Some((topic, "dead letters")) } else { None };
+        let late = if let LateRows::Topic(topic) = &self.late_rows { Some((topic, "late rows")) } else { None };
+        for (topic, what) in dead.into_iter().chain(late) {
+            let is_read = read.iter().any(|source| topic_of(&source.table) == Some(topic));
+            if is_read || self.sink.topic() == Some(topic) {
+                let message = format!("`{topic}` cannot be the topic of {what}: the statement reads or writes it");
+                return Err(StatementError::Columns(message));
+            }
         }
         Ok(())
     }
+
+    /// Where it writes records that were no rows, if it does.
+    pub(super) fn dead_letters(&self, surroundings: &Surroundings) -> Result<Option<Letters>, StatementError> {
+        let OnError::DeadLetter(topic) = &self.on_error else { return Ok(None) };
+        Letters::open(topic, surroundings).map(Some)
+    }
 }
 
-/// Writes records that were no rows.
-pub(super) struct DeadLetters {
+/// Writes what is none of the statement's rows.
+pub(super) struct Letters {
     handle: Handle,
     caller: Caller,
     topic: TopicName,
     partition_count: PartitionIndex,
 }
 
-impl DeadLetters {
-    /// Where the statement writes them, if it does.
-    pub(super) fn open(statement: &Statement, surroundings: &Surroundings) -> Result<Option<Self>, StatementError> {
-        let OnError::DeadLetter(topic) = &statement.on_error else { return Ok(None) };
+impl Letters {
+    pub(super) fn open(topic: &str, surroundings: &Surroundings) -> Result<Self, StatementError> {
         let (handle, caller) = (surroundings.handle.clone(), surroundings.caller.clone());
         let info = handle.topic(&caller, topic)?;
-        Ok(Some(Self { handle, caller, topic: info.name, partition_count: info.partition_count }))
+        Ok(Self { handle, caller, topic: info.name, partition_count: info.partition_count })
     }
 
     /// Those of one key go to one partition.

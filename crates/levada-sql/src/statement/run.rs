@@ -2,11 +2,13 @@
 
 use super::{
     Statement, StatementError,
-    dead_letter::{DeadLetters, of_row},
+    dead_letter::{Letters, of_row},
+    late_rows::LateTopic,
+    target::Target,
 };
 use crate::{
     changes::Changes,
-    dataflow::Dataflow,
+    dataflow::{Dataflow, RunError},
     epoch::{Epoch, Time},
     format::SchemaSource,
     operator::counted,
@@ -15,15 +17,9 @@ use crate::{
     sink::{Sink, Written},
     snapshot::{Reader, Writer},
     source::Undecoded,
-    table::Table,
     view::Filling,
 };
 use bytes::Bytes;
-use datafusion::arrow::{
-    array::{Array as _, ArrayRef, new_null_array},
-    compute::cast,
-    datatypes::{Field, Schema},
-};
 use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
 use levada_stream::{Caller, Growth, Handle, Journal, Recovered};
 use std::{
@@ -187,7 +183,8 @@ struct Running {
     fingerprint: u64,
     sink: Sink,
     undecoded: Undecoded,
-    dead_letters: Option<DeadLetters>,
+    dead_letters: Option<Letters>,
+    late_rows: Option<LateTopic>,
     undecodable_records: u64,
     target: Target,
     /// Keeps the view of what was written up to date.
@@ -200,43 +197,18 @@ struct Running {
     rows_written: u64,
 }
 
-/// How the query's columns become those of the sink.
-struct Target {
-    table: Arc<Table>,
-    wanted: Vec<usize>,
-}
-
-impl Target {
-    fn columns(&self, changes: &Changes) -> Result<Changes, StatementError> {
-        let rows = changes.rows();
-        let column = |(place, field): (usize, &Arc<Field>)| match self.wanted.iter().position(|wanted| *wanted == place)
-        {
-            Some(from) if !field.is_nullable() && rows.column(from).null_count() > 0 => {
-                let (column, table) = (field.name(), &self.table.name);
-                let message = format!("a row has NULL for `{column}`, which is NOT NULL in table `{table}`");
-                Err(StatementError::Columns(message))
-            }
-            Some(from) => Ok(cast(rows.column(from), field.data_type())?),
-            None => Ok(new_null_array(field.data_type(), changes.len())),
-        };
-        let columns = self.table.schema.fields().iter().enumerate().map(column);
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, StatementError>>()?;
-        // A column that is not null may have no value here: it is one that is not written.
-        let nullable = self.table.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
-        let schema = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
-        Ok(changes.with_columns(schema, columns)?)
-    }
-}
-
 impl Running {
     async fn open(statement: &Statement, surroundings: &Surroundings) -> Result<(Self, Recovered), StatementError> {
-        let Plan { sources, is_append_only, dataflow, fingerprint, .. } = statement.plan()?;
+        let plan = statement.plan()?;
+        let waiting = plan.waiting();
+        let Plan { sources, is_append_only, dataflow, fingerprint, .. } = plan;
         let Surroundings { handle, caller, state_size_max, .. } = surroundings;
         let reading = Reading::open(&sources, &statement.tables, surroundings)?;
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
         let sink = Sink::open(Arc::clone(&statement.sink), statement.writers, surroundings, is_append_only)?;
-        let dead_letters = DeadLetters::open(statement, surroundings)?;
-        let target = Target { table: Arc::clone(&statement.sink), wanted: statement.wanted_columns()? };
+        let dead_letters = statement.dead_letters(surroundings)?;
+        let late_rows = LateTopic::open(statement, waiting, surroundings)?;
+        let target = Target::of(statement)?;
         let running = Self {
             journal,
             reading,
@@ -245,6 +217,7 @@ impl Running {
             sink,
             undecoded: statement.on_error.undecoded(),
             dead_letters,
+            late_rows,
             undecodable_records: 0,
             target,
             filling: None,
@@ -284,6 +257,7 @@ impl Running {
         }
         drop((self.reading.take_poison(), self.reading.take_left_out(), self.dataflow.take_left_out()));
         self.set_undecoded(self.undecoded);
+        self.dataflow.keep_late(self.late_rows.is_some());
         Ok(())
     }
 
@@ -313,6 +287,9 @@ impl Running {
         if poison_size > 0 && remembered > self.state_size_max {
             return Err(StatementError::DeadLetters { size: remembered, limit: self.state_size_max });
         }
+        if self.dataflow.late_size() > 0 && remembered > self.state_size_max {
+            return Err(RunError::StateTooLarge { size: remembered, limit: self.state_size_max }.into());
+        }
         let filling = self.filling.as_ref();
         let shown = filling.map(|it| it.next(&changes, remembered, self.state_size_max)).transpose()?;
         let poison = self.reading.take_poison();
@@ -323,6 +300,9 @@ impl Running {
                 letters.push(of_row(row, time.processing_ms)?);
             }
             outputs.extend(dead_letters.outputs(letters)?);
+        }
+        if let Some(topic) = &self.late_rows {
+            outputs.extend(topic.outputs(self.dataflow.take_late(), time.processing_ms)?);
         }
         let epoch = Epoch { number: self.epoch + 1, cut, time, output_hash: hash };
         self.journal.commit(outputs, Bytes::from(epoch.encode())).await?;

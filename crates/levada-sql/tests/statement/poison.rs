@@ -80,7 +80,7 @@ async fn a_key_that_is_none_takes_its_record_with_it() {
 }
 
 /// Values and headers of a topic's records.
-fn records(rig: &Rig, topic: &str) -> Vec<(String, Vec<(String, String)>)> {
+pub(super) fn records(rig: &Rig, topic: &str) -> Vec<(String, Vec<(String, String)>)> {
     let inputs = rig.handle.inputs(&caller(), &[TopicName::new(topic).unwrap()]).unwrap();
     let (cut, mut found) = (inputs.cut(&[]).unwrap(), Vec::new());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

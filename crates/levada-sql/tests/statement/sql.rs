@@ -5,7 +5,7 @@ use levada_model::TopicName;
 use levada_sql::{
     Statement, StatementError, Table,
     query::Query,
-    statement::{OnError, Progress, Stop, Surroundings},
+    statement::{LateRows, OnError, Progress, Stop, Surroundings},
 };
 use levada_sql_syntax as syntax;
 use std::{collections::BTreeMap, sync::Arc};
@@ -36,6 +36,7 @@ pub(crate) fn insert(name: &str, tables: &BTreeMap<String, Arc<Table>>, sql: &st
         sink,
         on_error,
         writers: Default::default(),
+        late_rows: LateRows::default(),
         view: None,
     }
 }

@@ -59,9 +59,9 @@ pub struct Output {
 
 /// What an epoch's outputs come to.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// In order; the record of the epoch goes with the last.
-    pub(super) requests: Vec<Vec<ProduceTopic>>,
+    pub(crate) requests: Vec<Vec<ProduceTopic>>,
     /// Bytes in the last request.
     size: usize,
 }
@@ -74,7 +74,7 @@ struct Target {
 
 impl Plan {
     /// Asks whether `caller` may write all of `outputs`, and makes batches of them.
-    pub(super) fn of(
+    pub(crate) fn of(
         broker: &Broker,
         caller: &Caller,
         producer: Producer,
@@ -135,7 +135,7 @@ impl Plan {
     }
 }
 
-pub(super) fn refused(topic: &str, partition: PartitionIndex, error: &ProduceError) -> CommitError {
+pub(crate) fn refused(topic: &str, partition: PartitionIndex, error: &ProduceError) -> CommitError {
     let topic = TopicName::new(topic).expect("what was granted was the name of a topic");
     CommitError::Refused { topic, partition, reason: error.to_string() }
 }
