@@ -90,7 +90,12 @@ impl Service {
             return false;
         }
         let now = Insert { query: Box::new(query.clone()), ..insert.clone() };
-        let by = (caller, Some(&before.definition.topics));
+        // What a topic that nobody declared has got since is of another query.
+        let topics = &before.definition.topics;
+        if self.kept_for(&now, &catalog, caller).ok().as_ref() != Some(topics) {
+            return false;
+        }
+        let by = (caller, Some(topics));
         let planned = |insert: &Insert| self.statement(&materialized.statement, insert, &catalog, by);
         match (planned(insert), planned(&now)) {
             (Ok(before), Ok(now)) => before.is_same_plan(&now).unwrap_or(false),
