@@ -14,6 +14,7 @@ mod registry;
 mod results;
 mod scale;
 pub(crate) mod sql;
+mod statements;
 mod systems;
 mod targets;
 
@@ -73,6 +74,8 @@ enum Command {
     /// Measures streaming SQL beside Apache Flink and writes docs/benchmarks-sql.md
     #[command(long_flag = "sql")]
     Sql(sql::Args),
+    /// Measures statements of SQL on a broker and writes docs/benchmarks-statements.md
+    Statements(statements::Args),
 }
 
 /// Measures what is asked for and writes its page.
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(Command::Pairs(args)) => pairs::run(args),
         Some(Command::Registry(args)) => registry::run(args),
         Some(Command::Sql(args)) => sql::run(args),
+        Some(Command::Statements(args)) => statements::run(args),
         None => compare(args),
     }
 }

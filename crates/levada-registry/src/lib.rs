@@ -8,7 +8,7 @@ mod rest;
 mod service;
 mod state;
 
-pub use records::RegisteredSchemas;
+pub use records::{RegisteredSchemas, Understood};
 pub use rest::{Peer, router};
 pub use service::{Readiness, Service, WriteError};
 pub use state::State;

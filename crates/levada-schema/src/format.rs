@@ -4,16 +4,17 @@ use crate::{
     schema::{Reference, Schema, SchemaType},
     settings::{Compatibility, CompatibilityPolicy},
 };
+use std::sync::Arc;
 
-/// A schema that was understood.
-#[derive(Debug)]
+/// A schema that was understood. Clones share it.
+#[derive(Clone, Debug)]
 pub enum Parsed {
     /// Apache Avro.
-    Avro(Box<levada_avro::Schema>),
+    Avro(Arc<levada_avro::Schema>),
     /// JSON Schema.
-    Json(Box<levada_json_schema::Schema>),
+    Json(Arc<levada_json_schema::Schema>),
     /// Protocol Buffers.
-    Protobuf(Box<levada_protobuf::Schema>),
+    Protobuf(Arc<levada_protobuf::Schema>),
 }
 
 /// What a schema is held to.
@@ -31,7 +32,7 @@ pub struct Resolved {
     /// Under which name.
     pub name: String,
     /// Its text.
-    pub text: std::sync::Arc<str>,
+    pub text: Arc<str>,
 }
 
 impl Parsed {
@@ -62,7 +63,7 @@ impl Parsed {
                 };
                 let schema =
                     levada_avro::parse_with(text, &references, validation).map_err(|error| error.to_string())?;
-                Ok(Self::Avro(Box::new(schema)))
+                Ok(Self::Avro(Arc::new(schema)))
             }
             SchemaType::Json => {
                 let references: Vec<_> = references
@@ -70,7 +71,7 @@ impl Parsed {
                     .map(|reference| levada_json_schema::Reference { name: &reference.name, text: &reference.text })
                     .collect();
                 let schema = levada_json_schema::parse(text, &references).map_err(|error| error.to_string())?;
-                Ok(Self::Json(Box::new(schema)))
+                Ok(Self::Json(Arc::new(schema)))
             }
             SchemaType::Protobuf => {
                 let references: Vec<_> = references
@@ -78,7 +79,7 @@ impl Parsed {
                     .map(|reference| levada_protobuf::Reference { name: &reference.name, text: &reference.text })
                     .collect();
                 let schema = levada_protobuf::parse(text, &references).map_err(|error| error.to_string())?;
-                Ok(Self::Protobuf(Box::new(schema)))
+                Ok(Self::Protobuf(Arc::new(schema)))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! [`Catalog`]: tables, views and statements as they were defined, and the records that they are kept as.
 
-use crate::views::Views;
+use crate::{undeclared::Kept, views::Views};
 use bytes::Bytes;
-use levada_sql::Table;
+use levada_sql::{Table, Writers};
 use levada_sql_syntax::{CreateTable, CreateView, Insert, Statement, parse_statement};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -68,13 +68,46 @@ pub(crate) struct Definition {
     /// Of a statement that is being dropped: the topic that goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) leaves: Option<String>,
+    /// The tables that a statement reads and nobody declared, as they were when it was created.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) topics: Kept,
+    /// The schemas that a statement writes with.
+    #[serde(default, skip_serializing_if = "WritesWith::is_none")]
+    pub(crate) schemas: WritesWith,
+}
+
+/// The schemas that a statement writes with, by their ids in the registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WritesWith {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<u32>,
+}
+
+impl WritesWith {
+    pub(crate) const fn writers(self) -> Writers {
+        Writers { key: self.key, value: self.value }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    fn is_none(&self) -> bool {
+        self.writers().is_empty()
+    }
+}
+
+impl From<Writers> for WritesWith {
+    fn from(Writers { key, value }: Writers) -> Self {
+        Self { key, value }
+    }
 }
 
 impl Definition {
     /// Of something that is defined now.
-    pub(crate) const fn of(sql: String, owner: String, created_ms: i64) -> Self {
-        let settings = BTreeMap::new();
-        Self { sql, owner, created_ms, state: None, error: None, materialized: None, settings, leaves: None }
+    pub(crate) fn of(sql: String, owner: String, created_ms: i64) -> Self {
+        let (settings, topics, schemas) = (BTreeMap::new(), Kept::new(), WritesWith::default());
+        let (state, error, materialized, leaves) = (None, None, None, None);
+        Self { sql, owner, created_ms, state, error, materialized, settings, leaves, topics, schemas }
     }
 }
 
@@ -316,6 +349,15 @@ mod tests {
         }
         let (key, value) = record.encode().unwrap();
         assert!(value.as_ref().unwrap().ends_with(br#","leaves":"t"}"#));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        if let Some(definition) = &mut record.value {
+            definition.leaves = None;
+            definition.topics.insert("t".to_owned(), "CREATE …".to_owned());
+            definition.schemas = Writers { key: None, value: Some(7) }.into();
+        }
+        let (key, value) = record.encode().unwrap();
+        let expected = r#"},"topics":{"t":"CREATE …"},"schemas":{"value":7}}"#;
+        assert!(value.as_ref().unwrap().ends_with(expected.as_bytes()));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         assert!(Record::decode(br#"{"kind":"model","name":"m"}"#, None).is_err());
     }

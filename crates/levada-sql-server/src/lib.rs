@@ -14,6 +14,7 @@ mod running;
 mod service;
 mod session;
 mod settings;
+mod undeclared;
 mod views;
 
 pub use execute::Outcome;

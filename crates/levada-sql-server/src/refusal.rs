@@ -1,6 +1,6 @@
 //! [`Refusal`]: why something was not done, as it is answered.
 
-use levada_sql::{StatementError, table::TableError};
+use levada_sql::{StatementError, format::SourceError, table::TableError};
 use levada_sql_syntax::{Position, SyntaxError};
 use levada_stream::{CommitError, HandleError};
 
@@ -125,6 +125,7 @@ impl From<StatementError> for Refusal {
     fn from(error: StatementError) -> Self {
         match error {
             StatementError::Broker(error) => error.into(),
+            StatementError::Unavailable(reason) => SourceError::Unavailable(reason).into(),
             error @ (StatementError::NoCut | StatementError::NotReadYet { .. }) => {
                 Self::new(RefusalKind::Busy, error.to_string())
             }

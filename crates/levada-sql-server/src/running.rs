@@ -85,6 +85,9 @@ impl Running {
         mut hold: Option<Arc<Hold>>,
     ) -> Result<(), StatementError> {
         let mut pause = PAUSE_MIN;
+        if let Some(schemas) = surroundings.schemas.as_ref().filter(|_| needs_registry(statement)) {
+            self.stop.or(schemas.settled()).await;
+        }
         loop {
             let before = self.progress.borrow().epochs;
             let run = statement.run(surroundings, &self.stop, &self.progress);
@@ -122,6 +125,11 @@ impl Running {
     }
 }
 
+/// Whether its records have schemas of the registry.
+fn needs_registry(statement: &Statement) -> bool {
+    statement.tables.values().chain([&statement.sink]).any(|table| table.registry_format().is_some())
+}
+
 /// Whether the same may succeed later, with the journal opened again.
 fn passes(error: &StatementError) -> bool {
     match error {
@@ -130,6 +138,7 @@ fn passes(error: &StatementError) -> bool {
             CommitError::Denied(_) | CommitError::Refused { .. } | CommitError::TooLarge { .. } => false,
         },
         StatementError::Broker(error) => matches!(error, HandleError::Unavailable(_)),
+        StatementError::Unavailable(_) => true,
         StatementError::Run(RunError::StateTooLarge { .. }) => false,
         _ => false,
     }

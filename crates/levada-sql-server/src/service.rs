@@ -12,10 +12,12 @@ use crate::{
     running::{Alive, Running},
     session::relations::ViewColumns,
     settings::Aside,
+    undeclared::{self, Kept},
 };
 use levada_model::Str;
 use levada_sql::{
-    Statement, Table, View,
+    Statement, Table, View, Writers,
+    format::SchemaSource,
     statement::{LateRows, OnError, Sleep, Surroundings},
 };
 use levada_sql_syntax::Insert;
@@ -46,6 +48,8 @@ pub struct Parts {
     pub sleep: Sleep,
     /// The most bytes that a statement or a query may remember.
     pub state_size_max: usize,
+    /// Where schemas come from, and where they are registered, if there is a registry.
+    pub schemas: Option<Arc<dyn SchemaSource>>,
 }
 
 /// Definitions of tables, views and statements, kept in a topic; and the statements, which run.
@@ -168,6 +172,10 @@ impl Service {
         &self.parts.handle
     }
 
+    pub(crate) const fn schemas(&self) -> Option<&Arc<dyn SchemaSource>> {
+        self.parts.schemas.as_ref()
+    }
+
     pub(crate) const fn sleep(&self) -> &Sleep {
         &self.parts.sleep
     }
@@ -182,10 +190,11 @@ impl Service {
         work: impl FnOnce(Arc<Self>) -> F,
     ) -> Result<T, Refusal> {
         let (tell, told) = oneshot::channel();
-        let work = work(Arc::clone(self));
+        let (service, work) = (Arc::clone(self), work(Arc::clone(self)));
         (self.parts.spawn)(
             "sql-request",
             Box::pin(async move {
+                service.settled().await;
                 // Whoever asked may be gone.
                 drop(tell.send(work.await));
             }),
@@ -199,7 +208,12 @@ impl Service {
         work: impl FnOnce(Arc<Self>) -> F,
     ) -> Result<T, Refusal> {
         let (mut tell, told) = oneshot::channel();
+        let service = Arc::clone(self);
         let work = work(Arc::clone(self));
+        let work = async move {
+            service.settled().await;
+            work.await
+        };
         (self.parts.spawn)(
             "sql-request",
             Box::pin(async move {
@@ -225,12 +239,13 @@ impl Service {
     }
 
     pub(crate) fn surroundings(&self, caller: &Caller) -> Surroundings {
-        let Parts { handle, sleep, state_size_max, .. } = &self.parts;
+        let Parts { handle, sleep, state_size_max, schemas, .. } = &self.parts;
         Surroundings {
             handle: handle.clone(),
             caller: caller.clone(),
             sleep: Arc::clone(sleep),
             state_size_max: *state_size_max,
+            schemas: schemas.clone(),
         }
     }
 
@@ -299,8 +314,9 @@ impl Service {
         self.running.lock().insert(name.to_owned(), Arc::clone(&running));
         let owner = owner(&entry.definition.owner);
         let statement = entry.insert.as_deref().map(|insert| {
-            let statement = self.statement(name, insert, &catalog, &owner)?;
-            Ok(Aside::of(&entry.definition.settings)?.with(Statement { view, ..statement }))
+            let Definition { settings, topics, schemas, .. } = &entry.definition;
+            let statement = self.statement(name, insert, &catalog, (&owner, Some(topics)))?;
+            Ok(Aside::of(settings)?.with(Statement { writers: schemas.writers(), view, ..statement }))
         });
         match statement {
             Some(Ok(statement)) => {
@@ -316,13 +332,13 @@ impl Service {
         }
     }
 
-    /// A statement as the engine runs it, where nothing was set.
+    /// A statement as the engine runs it, where nothing was set; with tables that nobody declared as they were kept.
     pub(crate) fn statement(
         &self,
         name: &str,
         insert: &Insert,
         catalog: &Catalog,
-        caller: &Caller,
+        (caller, kept): (&Caller, Option<&Kept>),
     ) -> Result<Statement, Refusal> {
         let mut query = insert.query.clone();
         crate::views::expand(&mut query, &catalog.view_queries())?;
@@ -330,9 +346,10 @@ impl Service {
         let unknown = || Refusal::unknown(format!("there is no table `{sink}`"));
         let sink = catalog.sink(name, insert).ok_or_else(unknown)?;
         let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
-        let tables = self.tables_for(&query, catalog, caller)?;
-        let (sink, on_error, late_rows) = (Arc::clone(sink), OnError::default(), LateRows::default());
-        Ok(Statement { name: name.to_owned(), query, columns, tables, sink, on_error, late_rows, view: None })
+        let tables = self.tables_kept(&query, catalog, (caller, kept))?;
+        let (name, sink, writers) = (name.to_owned(), Arc::clone(sink), Writers::default());
+        let (on_error, late_rows) = (OnError::default(), LateRows::default());
+        Ok(Statement { name, query, columns, tables, sink, on_error, late_rows, writers, view: None })
     }
 
     /// The tables that a query of tables alone names: those that were declared, and topics as they are.
@@ -342,31 +359,30 @@ impl Service {
         catalog: &Catalog,
         caller: &Caller,
     ) -> Result<BTreeMap<String, Arc<Table>>, Refusal> {
+        self.tables_kept(query, catalog, (caller, None))
+    }
+
+    /// The same, where some were kept that nobody declared.
+    fn tables_kept(
+        &self,
+        query: &levada_sql_syntax::ast::Query,
+        catalog: &Catalog,
+        (caller, kept): (&Caller, Option<&Kept>),
+    ) -> Result<BTreeMap<String, Arc<Table>>, Refusal> {
         let names = crate::views::names(query)?;
         let mut tables = BTreeMap::new();
         for (name, position) in &names.tables {
-            match catalog.tables.get(name) {
-                Some(entry) => drop(tables.insert(name.clone(), Arc::clone(&entry.table))),
-                None if names.with.contains(name) => {}
-                None => drop(
-                    tables.insert(name.clone(), self.undeclared(name, catalog, caller).map_err(|it| it.at(*position))?),
-                ),
-            }
+            let text = kept.and_then(|kept| kept.get(name));
+            let table = match (text, catalog.tables.get(name)) {
+                (Some(text), _) => undeclared::kept_table(text),
+                (None, Some(entry)) => Ok(Arc::clone(&entry.table)),
+                (None, None) if names.with.contains(name) => continue,
+                (None, None) if kept.is_some() => self.as_bytes(name, catalog, caller),
+                (None, None) => self.undeclared(name, catalog, caller),
+            };
+            tables.insert(name.clone(), table.map_err(|refusal| refusal.at(*position))?);
         }
         Ok(tables)
-    }
-
-    /// A topic that was not declared, as its keys and values are.
-    pub(crate) fn undeclared(&self, name: &str, catalog: &Catalog, caller: &Caller) -> Result<Arc<Table>, Refusal> {
-        if self.parts.handle.topic(caller, name).is_err() {
-            let known = catalog.tables.keys().chain(catalog.views.keys()).map(String::as_str);
-            return Err(Refusal::unknown(format!("there is no table `{name}`")).with_nearest(name, known));
-        }
-        raw_table(name).ok_or_else(|| {
-            let refusal = Refusal::unknown(format!("topic `{name}` is not declared as a table"));
-            let name = quoted(name);
-            refusal.with_hint(format!("CREATE TABLE {name} (column1 STRING, …) WITH ('format' = 'json')"))
-        })
     }
 
     /// Keeps a statement's state, if there still is such a statement.
@@ -441,16 +457,4 @@ pub(crate) fn owner(text: &str) -> Caller {
 /// A name as it stands in a text.
 pub(crate) fn quoted(name: &str) -> String {
     format!("`{name}`")
-}
-
-/// A topic as a table of keys and values that are not looked into, where there is a format for that.
-fn raw_table(name: &str) -> Option<Arc<Table>> {
-    let sql = format!(
-        "CREATE TABLE {} (`key` BYTES, `val` BYTES) WITH ('key.format' = 'raw', 'key.fields' = 'key', \
-         'value.format' = 'raw')",
-        quoted(name)
-    );
-    let parsed = levada_sql_syntax::parse_statement(&sql).ok()?;
-    let levada_sql_syntax::Statement::CreateTable(create) = parsed.statement else { return None };
-    Table::declared(&create).ok().map(Arc::new)
 }

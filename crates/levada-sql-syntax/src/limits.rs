@@ -169,7 +169,13 @@ fn part(token: &Token) -> Part {
             | Keyword::XOR => Part::Operator(Operator::Other),
             _ => Part::Plain,
         },
-        Token::Number(..) | Token::SingleQuotedString(_) | Token::HexStringLiteral(_) | Token::Period => Part::Plain,
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::HexStringLiteral(_)
+        | Token::Placeholder(_)
+        | Token::Period => Part::Plain,
         _ => Part::Operator(Operator::Other),
     }
 }
@@ -177,7 +183,7 @@ fn part(token: &Token) -> Part {
 /// Refuses a statement of which a tree could be so deep that dropping or visiting it would be a danger.
 ///
 /// What the parser builds without recursing are chains of operators; with the brackets around them they bound the
-/// tree.
+/// tree. Spaces and comments are not among `tokens`.
 ///
 /// # Errors
 /// [`SyntaxError`] with the place where it is too much.

@@ -31,16 +31,17 @@ pub use derive::{ColumnsError, columns_of_avro, columns_of_json_schema, columns_
 pub use error::{DecodeError, EncodeError, FormatError, Problem};
 pub use json::JsonOptions;
 pub use raw::{Endianness, RawOptions};
-pub use registry::{RegisteredSchema, RegistryOptions, SchemaSource, SourceError, Writer};
+pub use registry::{RegisteredSchema, Registering, RegistryOptions, SchemaSource, SourceError, Writer};
 
 pub(crate) use column::Scalar;
 pub(crate) use number::{Rounding, parse_decimal};
+pub(crate) use registry::shown as shown_id;
 pub(crate) use row::scalar;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Fields;
 use arrow::error::ArrowError;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// How bytes are to be understood.
 #[derive(Clone, Debug)]
@@ -57,6 +58,43 @@ pub enum Format {
     Protobuf(RegistryOptions),
     /// JSON behind the id of a JSON Schema.
     JsonRegistry(RegistryOptions),
+}
+
+impl Format {
+    /// Its name, where it needs schemas from a registry.
+    #[must_use]
+    pub const fn of_registry(&self) -> Option<&'static str> {
+        match self {
+            Self::Json(_) | Self::Csv(_) | Self::Raw(_) => None,
+            Self::Avro(_) => Some(avro::NAME),
+            Self::Protobuf(_) => Some(protobuf::NAME),
+            Self::JsonRegistry(_) => Some(json_registry::NAME),
+        }
+    }
+
+    /// The same, with a way to schemas where it needs them, and with what records are written with.
+    #[must_use]
+    pub fn with(&self, schemas: Option<&Arc<dyn SchemaSource>>, writer: Option<Writer>) -> Self {
+        let options = |options: &RegistryOptions| RegistryOptions {
+            subject: options.subject.clone(),
+            schemas: schemas.cloned(),
+            writer,
+        };
+        match self {
+            Self::Json(_) | Self::Csv(_) | Self::Raw(_) => self.clone(),
+            Self::Avro(given) => Self::Avro(options(given)),
+            Self::Protobuf(given) => Self::Protobuf(options(given)),
+            Self::JsonRegistry(given) => Self::JsonRegistry(options(given)),
+        }
+    }
+
+    /// The subject that a table names for the schema that it writes.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Json(_) | Self::Csv(_) | Self::Raw(_) => None,
+            Self::Avro(options) | Self::Protobuf(options) | Self::JsonRegistry(options) => options.subject.as_deref(),
+        }
+    }
 }
 
 /// The columns that are decoded of a record's key or value.

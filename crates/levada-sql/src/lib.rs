@@ -30,6 +30,7 @@ pub mod table;
 pub mod types;
 mod value;
 pub mod view;
+mod writers;
 
 pub use answer::{Answer, Cell};
 pub use dataflow::RunError;
@@ -38,3 +39,4 @@ pub use statement::{Statement, StatementError};
 pub use table::Table;
 pub use value::{Signature, Value};
 pub use view::View;
+pub use writers::{WriterError, Writers};

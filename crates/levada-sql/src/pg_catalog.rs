@@ -14,7 +14,7 @@ pub use oids::{PgType, oid, pg_type};
 use crate::{
     StatementError,
     answer::Answer,
-    plan::{PlanError, collected},
+    plan::{PlanError, collected, growth},
     query::{Column, columns},
     types::{Item, Type},
     value::{self, Signature, Value},
@@ -216,7 +216,24 @@ pub async fn answer(catalog: &Catalog, sql: &str, values: &[Value], size_max: us
     let plan = shown(value::bound(plan, values)?)?;
     let columns = named(&plan, read.names)?;
     let frame = context.execute_logical_plan(plan).await.map_err(PlanError::from)?;
-    Ok(Answer::new(columns, collected(frame, size_max).await?))
+    let batches = collected(frame, size_max).await.map_err(|error| too_much(error, size_max))?;
+    Ok(Answer::new(columns, batches))
+}
+
+/// Says what is too much, where it is memory: no setting has more.
+fn too_much(error: PlanError, size_max: usize) -> PlanError {
+    let is_memory = match &error {
+        PlanError::AnswerTooLarge { .. } => true,
+        PlanError::Meaning(error) => matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)),
+        PlanError::Unsupported { .. } => false,
+    };
+    match is_memory {
+        true => {
+            let what = format!("a query of the catalog that takes more than {size_max} bytes of memory");
+            PlanError::unsupported(what, Some("ask for less at once"))
+        }
+        false => error,
+    }
 }
 
 /// Refuses values that are larger than they could be within the text.
@@ -281,7 +298,9 @@ async fn plan(
     context: &SessionContext,
     statement: datafusion::sql::sqlparser::ast::Statement,
 ) -> Result<LogicalPlan, PlanError> {
-    Ok(context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await?)
+    let plan = context.state().statement_to_plan(Statement::Statement(Box::new(statement))).await?;
+    growth::check(&plan)?;
+    Ok(plan)
 }
 
 /// A plan whose columns all have types that are shown.

@@ -2,6 +2,7 @@
 
 mod expressions;
 mod functions;
+pub(crate) mod growth;
 mod names;
 mod rules;
 mod session;

@@ -91,7 +91,7 @@ impl Reading {
                 paces.push(Pace::new(Arc::clone(datagen)));
                 partitions = place..place + 1;
             }
-            readers.push(SourceReader::new(table, &source.columns, partitions)?);
+            readers.push(SourceReader::new(table, &source.columns, partitions, surroundings.schemas.as_ref())?);
         }
         let inputs = handle.inputs(caller, &topics)?;
         let mut position = inputs.start();

@@ -2,16 +2,14 @@
 
 use crate::{
     changes::Changes,
-    format::{Encoded, Encoder, encoder},
+    format::{Encoded, Encoder},
     operator::{aggregate::milliseconds, counted},
     statement::{StatementError, Surroundings},
     table::{Changelog, Origin, Table},
+    writers::{self, Writers},
 };
 use bytes::Bytes;
-use datafusion::arrow::{
-    array::{Array as _, ArrayRef},
-    datatypes::Fields,
-};
+use datafusion::arrow::array::{Array as _, ArrayRef};
 use levada_model::{PartitionIndex, Timestamp, TopicName, partition_of_key};
 use levada_stream::{Output, OutputRecord};
 use std::{
@@ -42,26 +40,22 @@ pub(crate) struct Written {
 impl Sink {
     pub(crate) fn open(
         table: Arc<Table>,
+        writers: Writers,
         surroundings: &Surroundings,
         is_append_only: bool,
     ) -> Result<Self, StatementError> {
-        let Surroundings { handle, caller, .. } = surroundings;
+        let Surroundings { handle, caller, schemas, .. } = surroundings;
         let topic = table.topic().map(|topic| handle.topic(caller, topic)).transpose()?;
         let topic = topic.map(|info| (info.name, info.partition_count));
-        let fields =
-            |columns: &[usize]| columns.iter().map(|at| Arc::clone(&table.schema.fields()[*at])).collect::<Fields>();
-        let keys = table.columns_of(Origin::Key);
-        let key = match &table.key_format {
-            Some(format) if !keys.is_empty() => Some((keys.clone(), encoder(format, &fields(&keys))?)),
-            _ => None,
-        };
-        // Flink's default: the key's columns are part of the value, too.
-        let values: Vec<usize> = (0..table.origins.len())
-            .filter(|column| matches!(table.origins[*column], Origin::Key | Origin::Value))
-            .collect();
-        let value = encoder(&table.value_format, &fields(&values))?;
+        let mut parts = writers::parts(&table).into_iter().map(|part| {
+            let encoder = part.encoder(writers, schemas.as_ref())?;
+            Ok::<_, StatementError>((part.columns, encoder))
+        });
+        let value = parts.next().transpose()?.ok_or_else(|| StatementError::Internal("no value".to_owned()))?;
+        let key = parts.next().transpose()?;
+        drop(parts);
         let timestamp = table.columns_of(Origin::Timestamp).first().copied();
-        Ok(Self { table, topic, key, value: (values, value), timestamp, is_append_only })
+        Ok(Self { table, topic, key, value, timestamp, is_append_only })
     }
 
     /// The records of an epoch's changes, whose columns are the table's.

@@ -7,6 +7,7 @@ pub(crate) use records::{OWN_HEADERS, Poison, Undecoded};
 use crate::{
     changes::Changes,
     datagen::DataGen,
+    format::SchemaSource,
     left_out::LeftOut,
     operator::aggregate::milliseconds,
     snapshot::{Reader, SnapshotError, Writer},
@@ -51,11 +52,16 @@ pub(crate) struct Stretch<'a> {
 
 impl SourceReader {
     /// Reads these columns of a table, in ascending order: the others are not decoded.
-    pub(crate) fn new(table: Arc<Table>, columns: &[usize], partitions: Range<usize>) -> Result<Self, StatementError> {
+    pub(crate) fn new(
+        table: Arc<Table>,
+        columns: &[usize],
+        partitions: Range<usize>,
+        schemas: Option<&Arc<dyn SchemaSource>>,
+    ) -> Result<Self, StatementError> {
         let computing = Computing::new(&table, columns)?;
         let rows = match &table.connector {
             Connector::Topic(_) => {
-                let records = Records::new(Arc::clone(&table), &computing.stored, computing.input())?;
+                let records = Records::new(Arc::clone(&table), &computing.stored, computing.input(), schemas)?;
                 Rows::Topic(Box::new(records))
             }
             Connector::DataGen(datagen) => Rows::Generated(Arc::clone(datagen)),

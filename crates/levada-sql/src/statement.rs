@@ -26,6 +26,7 @@ use crate::{
     snapshot::SnapshotError,
     table::{Connector, Table},
     view::View,
+    writers::{self, WriterError, Writers},
 };
 use datafusion::arrow::{datatypes::SchemaRef, error::ArrowError};
 use levada_model::{Offset, PartitionIndex, TopicName};
@@ -75,6 +76,12 @@ pub enum StatementError {
     /// A batch cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// What the registry has is not known at this moment.
+    #[error("what the schema registry has is not known now: {0}")]
+    Unavailable(String),
+    /// There is no schema to write with.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
     /// Two rows have one key.
     #[error("two rows have the key `{key}`, which is to be the primary key of table `{table}`")]
     KeyNotUnique {
@@ -175,6 +182,9 @@ pub struct Statement {
     pub on_error: OnError,
     /// What becomes of rows that come too late.
     pub late_rows: LateRows,
+    /// The schemas that it writes with, as [`Self::writers`] found them when it was created: what is written does not
+    /// change where others are registered later on, and neither does what a replay comes to.
+    pub writers: Writers,
     /// Shows what is in `sink`, which nobody else writes.
     pub view: Option<Arc<View>>,
 }
@@ -198,6 +208,14 @@ impl Statement {
         // What is shown of a plan, which the fingerprint is of, is not all that it says.
         let is_same = planner.optimized(&self.query)? == others.optimized(&other.query)?;
         Ok(is_same && plan.fingerprint == other_plan.fingerprint)
+    }
+
+    /// The schemas to write the sink's records with; what is missing is registered, if it can be.
+    ///
+    /// # Errors
+    /// [`StatementError::Writer`], [`StatementError::Unavailable`], [`StatementError::Format`].
+    pub async fn writers(&self, surroundings: &Surroundings) -> Result<Writers, StatementError> {
+        writers::registered(&self.sink, surroundings).await
     }
 
     /// Plans the query, and checks that its rows fit the table that they go to.

@@ -178,6 +178,12 @@ impl Table {
         }
     }
 
+    /// The format of its keys or values that needs the schema registry, if one does.
+    #[must_use]
+    pub fn registry_format(&self) -> Option<&'static str> {
+        self.key_format.as_ref().and_then(Format::of_registry).or_else(|| self.value_format.of_registry())
+    }
+
     /// The type of a column as SQL has it, and whether it may be NULL.
     #[must_use]
     pub fn column_type(&self, name: &str) -> Option<(String, bool)> {

@@ -86,6 +86,7 @@ fn explained(sql: &str) -> Vec<String> {
                 sink,
                 on_error,
                 late_rows: LateRows::default(),
+                writers: Default::default(),
                 view: None,
             }
             .explain()

@@ -2,6 +2,8 @@
 
 mod registry;
 #[cfg(feature = "sql")]
+mod schemas;
+#[cfg(feature = "sql")]
 mod sql;
 #[cfg(not(feature = "sql"))]
 #[path = "serve/without_sql.rs"]

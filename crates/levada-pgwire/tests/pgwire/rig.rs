@@ -26,6 +26,7 @@ impl Rig {
             spawn: Arc::new(|_, task| drop(tokio::runtime::Handle::current().spawn(task))),
             sleep: Arc::new(|span| Box::pin(tokio::time::sleep(span))),
             state_size_max: 64 << 20,
+            schemas: None,
         };
         let spawn = Arc::clone(&parts.spawn);
         let service = Service::start(parts).await.unwrap();

@@ -64,10 +64,8 @@ impl Service {
         let filled = self.filled(declared, query, statement.clone(), None, settings, caller)?;
         // Whoever saw rows of the one before is not to take them for rows of this one.
         let created_ms = self.handle().now_ms().max(entry.definition.created_ms + 1);
-        let [Record { value: Some(Definition { sql: table, .. }), .. }, _] = &filled.records else {
-            return Err(Refusal::internal("a table without a definition"));
-        };
-        let next = Next { sql: text, table: table.clone(), statement: statement.clone(), created_ms };
+        let table = filled.table_definition.sql.clone();
+        let next = Next { sql: text, table, statement: statement.clone(), created_ms };
         self.create_next(name, &next, &filled, caller).await?;
         self.look_after(name, &statement);
         Ok(Altered::Rows { statement, topic })
@@ -91,7 +89,13 @@ impl Service {
             return false;
         }
         let now = Insert { query: Box::new(query.clone()), ..insert.clone() };
-        let planned = |insert: &Insert| self.statement(&materialized.statement, insert, &catalog, caller);
+        // What a topic that nobody declared has got since is of another query.
+        let topics = &before.definition.topics;
+        if self.kept_for(&now, &catalog, caller).ok().as_ref() != Some(topics) {
+            return false;
+        }
+        let planned =
+            |insert: &Insert| self.statement(&materialized.statement, insert, &catalog, (caller, Some(topics)));
         match (planned(insert), planned(&now)) {
             (Ok(before), Ok(now)) => before.is_same_plan(&now).unwrap_or(false),
             _ => false,
@@ -174,12 +178,11 @@ impl Service {
             return Err(Refusal::exists(message).with_hint("drop that first, and create it again afterwards"));
         }
         let table = record(Kind::Table, name, entry.with_next(Some(next.clone())));
-        let [_, statement] = &filled.records;
-        let records = vec![table, statement.clone()];
         let mut after = catalog.clone();
-        records.iter().try_for_each(|record| after.apply(record)).map_err(Refusal::invalid)?;
-        let statement = self.statement(&filled.statement, &filled.insert, &after, caller)?;
-        filled.aside.with(statement).check()?;
+        after.apply(&table).map_err(Refusal::invalid)?;
+        let kept = (caller, Some(&filled.topics));
+        let statement = filled.aside.with(self.statement(&filled.statement, &filled.insert, &after, kept)?);
+        statement.check()?;
         if let Some(replaced) = after.tables.get(name).and_then(TableEntry::replaced) {
             after.apply(&record(Kind::Table, name, replaced)).map_err(Refusal::invalid)?;
         }
@@ -191,7 +194,7 @@ impl Service {
                 })?;
             }
         }
-        Ok(records)
+        Ok((statement, table))
     }
 
     /// Creates what is to take a table's place, and starts the statement that fills it.
@@ -202,12 +205,18 @@ impl Service {
         filled: &Filled,
         caller: &Caller,
     ) -> Result<(), Refusal> {
-        self.check_next(name, next, filled, &self.catalog(), caller)?;
+        let (statement, _) = self.check_next(name, next, filled, &self.catalog(), caller)?;
+        let writers = statement.writers(&self.surroundings(caller)).await?;
         // What a statement of this name had, whose end was not kept, is not this one's.
         self.handle().drop_journal(&filled.statement).await?;
         made_topic(self, &filled.table, caller).await?;
         self.made_aside(&filled.aside, caller).await?;
-        self.change(|catalog| self.check_next(name, next, filled, catalog, caller)).await?;
+        let decide = |catalog: &Catalog| {
+            let (_, table) = self.check_next(name, next, filled, catalog, caller)?;
+            let statement = filled.records(writers).pop();
+            Ok(std::iter::once(table).chain(statement).collect())
+        };
+        self.change(decide).await?;
         self.launch_kept(&filled.statement).await;
         Ok(())
     }
@@ -230,8 +239,8 @@ impl Service {
     }
 }
 
-/// The records of a change.
-type CheckedNext = Result<Vec<Record>, Refusal>;
+/// The statement that fills what is to take a table's place, and the table's record.
+type CheckedNext = Result<(levada_sql::Statement, Record), Refusal>;
 
 fn record(kind: Kind, name: &str, value: Definition) -> Record {
     Record { key: Key { kind, name: name.to_owned() }, value: Some(value) }

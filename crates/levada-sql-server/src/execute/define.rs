@@ -27,6 +27,7 @@ impl Service {
             return Ok(outcome);
         }
         let table = Table::declared(&create).map_err(|error| Refusal::from(error).at(at))?;
+        self.check_registry(&table).map_err(|refusal| refusal.at(at))?;
         let made = made_topic(self, &table, caller).await.map_err(|refusal| refusal.at(at))?;
         let definition = self.definition(text, caller)?;
         let key = Key { kind: Kind::Table, name: name.clone() };

@@ -64,7 +64,7 @@ impl Service {
         let catalog = self.catalog();
         let (sink, at) = named(&insert.table)?;
         check_hints(insert).and_then(|()| check_sink(&catalog, &sink)).map_err(|refusal| refusal.at(at))?;
-        let statement = self.statement("explained", insert, &catalog, caller)?;
+        let statement = self.statement("explained", insert, &catalog, (caller, None))?;
         Ok(Aside::of(&settings.kept())?.with(statement).explain()?)
     }
 }

@@ -9,8 +9,9 @@ use crate::{
     catalog::{Catalog, Definition, Key, Kind, Materialized, Record, State},
     service::Service,
     settings::{Aside, Settings, check_name},
+    undeclared::Kept,
 };
-use levada_sql::{Table, query::Column};
+use levada_sql::{Table, Writers, query::Column};
 use levada_sql_syntax::{ColumnDef, CreateTable, Insert, Statement, SyntaxError, ast};
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -21,8 +22,24 @@ pub(super) struct Filled {
     pub(super) statement: String,
     pub(super) insert: Insert,
     pub(super) aside: Aside,
-    /// The table's, and the statement's.
-    pub(super) records: [Record; 2],
+    pub(super) topics: Kept,
+    pub(super) table_definition: Definition,
+    statement_definition: Definition,
+}
+
+impl Filled {
+    fn table_record(&self) -> Record {
+        let key = Key { kind: Kind::Table, name: self.table.name.clone() };
+        Record { key, value: Some(self.table_definition.clone()) }
+    }
+
+    /// The records of both, where the statement writes with these schemas.
+    pub(super) fn records(&self, writers: Writers) -> Vec<Record> {
+        let key = Key { kind: Kind::Statement, name: self.statement.clone() };
+        let (topics, schemas) = (self.topics.clone(), writers.into());
+        let statement = Definition { topics, schemas, ..self.statement_definition.clone() };
+        vec![self.table_record(), Record { key, value: Some(statement) }]
+    }
 }
 
 impl Service {
@@ -38,41 +55,47 @@ impl Service {
     ) -> Result<Filled, Refusal> {
         check_name(&statement)?;
         let table = Table::declared(&create)?;
+        self.check_registry(&table)?;
         let insert = Insert { table: create.name.clone(), options: [].into(), columns: Vec::new(), query };
         let created = self.definition(Statement::CreateTable(Box::new(create)).to_string(), caller)?;
         let inserted = self.definition(Statement::Insert(insert.clone()).to_string(), caller)?;
         let (kept, aside) = (settings.kept(), Aside::of(&settings.kept())?);
-        let record = |kind, name: &String, value| Record { key: Key { kind, name: name.clone() }, value: Some(value) };
-        let records = [
-            record(Kind::Table, &table.name, Definition { materialized, ..created }),
-            record(Kind::Statement, &statement, Definition { state: Some(State::Running), settings: kept, ..inserted }),
-        ];
-        Ok(Filled { table, statement, insert, aside, records })
+        let topics = self.kept_for(&insert, &self.catalog(), caller)?;
+        let table_definition = Definition { materialized, ..created };
+        let statement_definition = Definition { state: Some(State::Running), settings: kept, ..inserted };
+        Ok(Filled { table, statement, insert, aside, topics, table_definition, statement_definition })
     }
 
-    /// That both can be created where these definitions are.
-    pub(super) fn check_filled(&self, filled: &Filled, catalog: &Catalog, caller: &Caller) -> Result<(), Refusal> {
-        let Filled { table, statement, insert, aside, records: [record, _] } = filled;
+    /// The statement, where both can be created beside these definitions.
+    pub(super) fn check_filled(
+        &self,
+        filled: &Filled,
+        catalog: &Catalog,
+        caller: &Caller,
+    ) -> Result<levada_sql::Statement, Refusal> {
+        let Filled { table, statement, insert, aside, topics, .. } = filled;
         check_new(catalog, &table.name, false)?;
         check_new_statement(catalog, statement)?;
         check_settled(catalog, &insert.query)?;
         self.check_aside(catalog, aside, table, caller)?;
         let mut after = catalog.clone();
-        after.apply(record).map_err(Refusal::invalid)?;
-        let statement = self.statement(statement, insert, &after, caller)?;
-        aside.with(statement).check().map_err(Refusal::from)
+        after.apply(&filled.table_record()).map_err(Refusal::invalid)?;
+        let statement = aside.with(self.statement(statement, insert, &after, (caller, Some(topics)))?);
+        statement.check()?;
+        Ok(statement)
     }
 
     /// Creates both, and starts the statement. To be called with nobody else starting or ending statements.
     pub(super) async fn create_filled(self: &Arc<Self>, filled: &Filled, caller: &Caller) -> Result<(), Refusal> {
-        self.check_filled(filled, &self.catalog(), caller)?;
+        let statement = self.check_filled(filled, &self.catalog(), caller)?;
+        let writers = statement.writers(&self.surroundings(caller)).await?;
         // What a statement of this name had, whose end was not kept, is not this one's.
         self.handle().drop_journal(&filled.statement).await?;
         made_topic(self, &filled.table, caller).await?;
         self.made_aside(&filled.aside, caller).await?;
         let decide = |catalog: &Catalog| {
             self.check_filled(filled, catalog, caller)?;
-            Ok(filled.records.to_vec())
+            Ok(filled.records(writers))
         };
         self.change(decide).await?;
         self.launch_kept(&filled.statement).await;

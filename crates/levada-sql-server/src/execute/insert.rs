@@ -41,7 +41,7 @@ impl Service {
         let catalog = self.catalog();
         let (sink, at) = named(&insert.table)?;
         check_hints(insert).and_then(|()| check_sink(&catalog, &sink)).map_err(|refusal| refusal.at(at))?;
-        let statement = self.statement("at-once", insert, &catalog, caller)?;
+        let statement = self.statement("at-once", insert, &catalog, (caller, None))?;
         Ok(statement.reads_nothing()?.then_some(statement))
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     service::Service,
     views,
 };
-use levada_sql::Query;
-use levada_sql_syntax::{ColumnDef, CreateTable, DataType, ObjectKind, Show, Statement, ast};
+use levada_sql::{Query, Table};
+use levada_sql_syntax::{ColumnDef, CreateTable, DataType, ObjectKind, Show, ast};
 use levada_stream::Caller;
 
 /// A line of `DESCRIBE`.
@@ -40,7 +40,7 @@ impl Service {
                 )
             }
             Show::Columns(name) => self.describe(name, caller),
-            Show::Create(kind, name) => show_create(&catalog, *kind, name),
+            Show::Create(kind, name) => self.show_create(&catalog, *kind, name, caller),
             Show::MaterializedTables => {
                 let tables = catalog.tables.iter().filter(|(_, entry)| entry.materialized().is_some());
                 names_as("materialized table name", tables.map(|(name, _)| name.clone()))
@@ -68,14 +68,11 @@ impl Service {
         let (name, at) = named(name)?;
         let catalog = self.catalog();
         let described = match (catalog.tables.get(&name), catalog.views.get(&name)) {
-            (Some(entry), _) => of_table(entry),
+            (Some(entry), _) => of_table(&entry.create, &entry.table, entry.materialized().is_some()),
             (None, Some(entry)) => self.of_view(entry, &catalog, caller).map_err(|refusal| refusal.at(at))?,
             (None, None) => {
-                let table = self.undeclared(&name, &catalog, caller).map_err(|refusal| refusal.at(at))?;
-                let query = levada_sql_syntax::parse_statement(&format!("SELECT * FROM `{name}`"))?.statement;
-                let Statement::Query(query) = query else { return Err(Refusal::internal("no query")) };
-                let columns = Query { query, tables: [(name, table)].into() }.columns()?;
-                columns.into_iter().map(|column| plain(column.name, column.of.to_string())).collect()
+                let topic = self.undeclared_as(&name, &catalog, caller).map_err(|refusal| refusal.at(at))?;
+                of_table(&topic.create, &topic.table, false)
             }
         };
         let row = |column: Described| {
@@ -84,6 +81,36 @@ impl Service {
             [Some(name), Some(data_type), Some(null.to_owned()), key, extras, watermark]
         };
         Outcome::texts(["name", "type", "null", "key", "extras", "watermark"], described.into_iter().map(row))
+    }
+
+    fn show_create(
+        &self,
+        catalog: &Catalog,
+        kind: ObjectKind,
+        name: &ast::ObjectName,
+        caller: &Caller,
+    ) -> Result<Outcome, Refusal> {
+        let (name, at) = named(name)?;
+        let text = match kind {
+            ObjectKind::Table => match catalog.tables.get(&name) {
+                Some(entry) => Some(entry.definition.sql.clone()),
+                // As somebody could have declared the topic.
+                None if self.handle().topic(caller, &name).is_ok() => {
+                    Some(self.undeclared_as(&name, catalog, caller).map_err(|refusal| refusal.at(at))?.text)
+                }
+                None => None,
+            },
+            ObjectKind::View => catalog.views.get(&name).map(|entry| entry.definition.sql.clone()),
+            ObjectKind::MaterializedTable => {
+                let entry = catalog.tables.get(&name).and_then(TableEntry::materialized);
+                entry.map(|materialized| materialized.sql.clone())
+            }
+            ObjectKind::Statement => None,
+        };
+        let known = catalog.tables.keys().chain(catalog.views.keys()).map(String::as_str);
+        let unknown = || Refusal::unknown(format!("nobody created a {} `{name}`", kind_name(kind)));
+        let text = text.ok_or_else(|| unknown().with_nearest(&name, known).at(at))?;
+        Outcome::texts(["result"], [[Some(text)]])
     }
 
     fn of_view(&self, entry: &ViewEntry, catalog: &Catalog, caller: &Caller) -> Result<Vec<Described>, Refusal> {
@@ -110,8 +137,7 @@ fn names_as(column: &str, names: impl Iterator<Item = String>) -> Result<Outcome
     Outcome::texts([column], names.into_iter().map(|name| [Some(name)]))
 }
 
-fn of_table(entry: &TableEntry) -> Vec<Described> {
-    let create: &CreateTable = &entry.create;
+fn of_table(create: &CreateTable, table: &Table, is_materialized: bool) -> Vec<Described> {
     let key = create.primary_key.as_ref().map(|key| {
         let names: Vec<&str> = key.iter().map(|name| name.value.as_str()).collect();
         format!("PRI({})", names.join(", "))
@@ -129,7 +155,7 @@ fn of_table(entry: &TableEntry) -> Vec<Described> {
                 (type_text(data_type), !not_null, Some(format!("METADATA{from}{is_virtual}")))
             }
             ColumnDef::Computed { expr, .. } => {
-                let (of, is_nullable) = entry.table.column_type(&name.value).unwrap_or_default();
+                let (of, is_nullable) = table.column_type(&name.value).unwrap_or_default();
                 (of, is_nullable, Some(format!("AS {expr}")))
             }
         };
@@ -137,7 +163,7 @@ fn of_table(entry: &TableEntry) -> Vec<Described> {
             name: name.value.clone(),
             data_type: data_type + rowtime,
             // What a query groups by may be null.
-            is_nullable: is_nullable && (!is_key(name) || entry.materialized().is_some()),
+            is_nullable: is_nullable && (!is_key(name) || is_materialized),
             key: key.clone().filter(|_| is_key(name)),
             extras,
             watermark: watermark(name).map(|watermark| watermark.expr.to_string()),
@@ -148,22 +174,6 @@ fn of_table(entry: &TableEntry) -> Vec<Described> {
 
 fn type_text(data_type: &DataType) -> String {
     data_type.to_string()
-}
-
-fn show_create(catalog: &Catalog, kind: ObjectKind, name: &ast::ObjectName) -> Result<Outcome, Refusal> {
-    let (name, at) = named(name)?;
-    let text = match kind {
-        ObjectKind::Table => catalog.tables.get(&name).map(|entry| entry.definition.sql.clone()),
-        ObjectKind::View => catalog.views.get(&name).map(|entry| entry.definition.sql.clone()),
-        ObjectKind::MaterializedTable => {
-            catalog.tables.get(&name).and_then(TableEntry::materialized).map(|materialized| materialized.sql.clone())
-        }
-        ObjectKind::Statement => None,
-    };
-    let known = catalog.tables.keys().chain(catalog.views.keys()).map(String::as_str);
-    let unknown = || Refusal::unknown(format!("nobody created a {} `{name}`", kind_name(kind)));
-    let text = text.ok_or_else(|| unknown().with_nearest(&name, known).at(at))?;
-    Outcome::texts(["result"], [[Some(text)]])
 }
 
 const fn kind_name(kind: ObjectKind) -> &'static str {

@@ -12,9 +12,17 @@ use crate::{
     service::{Service, with_state},
     settings::{Aside, Settings, check_name},
 };
+use levada_sql::Statement;
 use levada_sql_syntax::Insert;
 use levada_stream::Caller;
 use std::sync::Arc;
+
+/// A statement that is created.
+struct Created {
+    name: String,
+    insert: Insert,
+    definition: Definition,
+}
 
 impl Service {
     /// Creates statements with their texts, all or none, and starts them; answers their names.
@@ -29,37 +37,22 @@ impl Service {
         let aside = Aside::of(&settings.kept())?;
         let mut created = Vec::with_capacity(inserts.len());
         for ((insert, text), name) in inserts.into_iter().zip(&names) {
-            let (_, at) = named(&insert.table)?;
-            check_hints(&insert).map_err(|refusal| refusal.at(at))?;
-            check_name(name).map_err(|refusal| refusal.at(at))?;
-            // What a statement of this name had, whose end was not kept, is not this one's. One that runs stays.
-            if !self.catalog().statements.contains_key(name) {
-                self.handle().drop_journal(name).await?;
-            }
-            let definition = self.definition(text, caller)?;
-            let kept = settings.kept();
-            created.push((
-                name.clone(),
-                insert,
-                Definition { state: Some(State::Running), settings: kept, ..definition },
-            ));
+            created.push(self.defined(insert, text, name, settings, caller).await?);
+        }
+        let statements = self.checked(&self.catalog(), &created, &aside, caller)?;
+        // Nothing is registered for statements that are refused.
+        for (created, statement) in created.iter_mut().zip(&statements) {
+            let writers = statement.writers(&self.surroundings(caller)).await;
+            let at = named(&created.insert.table)?.1;
+            created.definition.schemas = writers.map_err(|error| Refusal::from(error).at(at))?.into();
         }
         let decide = |catalog: &Catalog| {
-            let mut records = Vec::with_capacity(created.len());
-            let inserts: Vec<&Insert> = created.iter().map(|(_, insert, _)| insert).collect();
-            check_together(catalog, &aside, &inserts)?;
-            for (name, insert, definition) in created {
-                let (sink, at) = named(&insert.table)?;
-                check_new_statement(catalog, &name)?;
-                check_sink(catalog, &sink)
-                    .and_then(|()| check_settled(catalog, &insert.query))
-                    .map_err(|it| it.at(at))?;
-                let statement = self.statement(&name, &insert, catalog, caller)?;
-                self.check_aside(catalog, &aside, &statement.sink, caller)?;
-                aside.with(statement).check()?;
-                records.push(Record { key: Key { kind: Kind::Statement, name }, value: Some(definition) });
-            }
-            Ok(records)
+            self.checked(catalog, &created, &aside, caller)?;
+            let record = |Created { name, definition, .. }: Created| Record {
+                key: Key { kind: Kind::Statement, name },
+                value: Some(definition),
+            };
+            Ok(created.into_iter().map(record).collect())
         };
         self.made_aside(&aside, caller).await?;
         self.change(decide).await?;
@@ -67,6 +60,52 @@ impl Service {
             self.launch_kept(name).await;
         }
         Ok(names)
+    }
+
+    /// What is kept of a statement, but for the schemas that it writes with.
+    async fn defined(
+        &self,
+        insert: Insert,
+        text: String,
+        name: &str,
+        settings: &Settings,
+        caller: &Caller,
+    ) -> Result<Created, Refusal> {
+        let (_, at) = named(&insert.table)?;
+        check_hints(&insert).map_err(|refusal| refusal.at(at))?;
+        check_name(name).map_err(|refusal| refusal.at(at))?;
+        // What a statement of this name had, whose end was not kept, is not this one's. One that runs stays.
+        if !self.catalog().statements.contains_key(name) {
+            self.handle().drop_journal(name).await?;
+        }
+        let definition = self.definition(text, caller)?;
+        let (state, settings) = (Some(State::Running), settings.kept());
+        let topics = self.kept_for(&insert, &self.catalog(), caller)?;
+        Ok(Created { name: name.to_owned(), insert, definition: Definition { state, settings, topics, ..definition } })
+    }
+
+    /// The statements, where all of them can be created beside these definitions.
+    fn checked(
+        &self,
+        catalog: &Catalog,
+        created: &[Created],
+        aside: &Aside,
+        caller: &Caller,
+    ) -> Result<Vec<Statement>, Refusal> {
+        let inserts: Vec<&Insert> = created.iter().map(|created| &created.insert).collect();
+        check_together(catalog, aside, &inserts)?;
+        let one = |Created { name, insert, definition }: &Created| {
+            let (sink, at) = named(&insert.table)?;
+            check_new_statement(catalog, name)?;
+            let settled = check_sink(catalog, &sink).and_then(|()| check_settled(catalog, &insert.query));
+            settled.map_err(|refusal| refusal.at(at))?;
+            let statement = self.statement(name, insert, catalog, (caller, Some(&definition.topics)))?;
+            self.check_aside(catalog, aside, &statement.sink, caller)?;
+            let statement = aside.with(statement);
+            statement.check()?;
+            Ok(statement)
+        };
+        created.iter().map(one).collect()
     }
 
     pub(super) async fn launch_kept(self: &Arc<Self>, name: &str) {

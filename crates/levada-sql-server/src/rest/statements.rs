@@ -126,6 +126,7 @@ async fn start(
 }
 
 async fn tables(State(service): State<Arc<Service>>, Asker(caller): Asker) -> Json<Vec<Value>> {
+    service.settled().await;
     let catalog = service.catalog();
     let table = catalog.tables.iter().map(|(name, entry)| {
         let columns: Vec<&str> = entry.create.columns.iter().map(|column| column.name().value.as_str()).collect();
@@ -134,7 +135,17 @@ async fn tables(State(service): State<Arc<Service>>, Asker(caller): Asker) -> Js
     let views = catalog.views.iter();
     let view = views.map(|(name, entry)| json!({ "name": name, "kind": "view", "sql": entry.definition.sql }));
     let undeclared = service.undeclared_topics(&catalog, &caller).into_iter();
-    let topic =
-        undeclared.map(|name| json!({ "name": name, "kind": "topic", "topic": name, "columns": ["key", "val"] }));
+    let topic = undeclared.map(|name| {
+        // One whose schemas make no table is there all the same.
+        let table = service.undeclared(&name, &catalog, &caller);
+        let attributes = table.as_ref().map(|table| table.attributes()).unwrap_or_default();
+        let columns: Vec<String> = attributes.into_iter().map(|(column, _)| column).collect();
+        let error = table.err().map(|refusal| refusal.message);
+        let mut shown = json!({ "name": name, "kind": "topic", "topic": name, "columns": columns });
+        if let Some((error, Value::Object(members))) = error.zip(Some(&mut shown)) {
+            members.insert("error".to_owned(), error.into());
+        }
+        shown
+    });
     Json(table.chain(view).chain(topic).collect())
 }

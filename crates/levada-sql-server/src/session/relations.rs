@@ -50,9 +50,13 @@ impl Service {
             definition: Some(levada_sql_syntax::query_text(&entry.create.query)),
             owner: owner(&entry.definition.owner),
         });
-        let topics = self.undeclared_topics(&catalog, caller).into_iter().filter_map(|name| {
-            let table = self.undeclared(&name, &catalog, caller).ok()?;
-            Some(Relation { kind: RelationKind::Topic, ..of_table(&name, &table) })
+        let topics = self.undeclared_topics(&catalog, caller).into_iter().map(|name| {
+            let of_topic = match self.undeclared(&name, &catalog, caller) {
+                Ok(table) => of_table(&name, &table),
+                // One whose schemas make no table is there all the same.
+                Err(_) => without_columns(name),
+            };
+            Relation { kind: RelationKind::Topic, ..of_topic }
         });
         let mut relations: Vec<Relation> = tables.chain(views).chain(topics).collect();
         relations.sort_by(|a, b| a.name.cmp(&b.name));
@@ -89,11 +93,16 @@ impl Service {
 }
 
 fn of_table(name: &str, table: &Table) -> Relation {
+    let attributes = table.attributes().into_iter().map(|(name, of)| Attribute { name, of }).collect();
+    Relation { attributes, primary_key: table.primary_key.clone(), ..without_columns(name.to_owned()) }
+}
+
+fn without_columns(name: String) -> Relation {
     Relation {
-        name: name.to_owned(),
+        name,
         kind: RelationKind::Table,
-        attributes: table.attributes().into_iter().map(|(name, of)| Attribute { name, of }).collect(),
-        primary_key: table.primary_key.clone(),
+        attributes: Vec::new(),
+        primary_key: Vec::new(),
         definition: None,
         owner: "ANONYMOUS".to_owned(),
     }

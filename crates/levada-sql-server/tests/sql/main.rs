@@ -15,6 +15,11 @@ mod inserts;
 #[cfg(test)]
 mod lives;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod rig;
+#[cfg(test)]
+#[path = "../../../levada/src/serve/schemas.rs"]
+mod schemas;
 #[cfg(test)]
 mod views;

@@ -2,13 +2,15 @@
 
 pub(crate) use crate::broker::caller;
 
-use crate::broker;
+use crate::{broker, schemas::SchemasOfSql};
 use axum::{
     Router,
     body::{Body, to_bytes},
     http::Request,
 };
 use levada_log::disk::SimDisk;
+use levada_registry::RegisteredSchemas;
+use levada_sql::format::SchemaSource;
 use levada_sql_server::{Parts, Service, router};
 use levada_stream::Handle;
 use serde_json::{Value, json};
@@ -18,6 +20,7 @@ use tower::ServiceExt as _;
 pub(crate) struct Rig {
     base: broker::Rig,
     pub(crate) service: Arc<Service>,
+    pub(crate) schemas: Arc<RegisteredSchemas>,
     router: Router,
 }
 
@@ -27,17 +30,28 @@ impl Rig {
     }
 
     pub(crate) async fn on(disk: SimDisk) -> Self {
+        Self::asking(disk, Some).await
+    }
+
+    /// One whose SQL asks for schemas as `through` makes it of the registry.
+    pub(crate) async fn asking(
+        disk: SimDisk,
+        through: impl FnOnce(Arc<dyn SchemaSource>) -> Option<Arc<dyn SchemaSource>>,
+    ) -> Self {
         let base = broker::Rig::on(disk).unwrap();
+        let spawn = |owner| drop(tokio::runtime::Handle::current().spawn(owner));
+        let schemas = RegisteredSchemas::of(&levada_registry::Service::start(&base.broker, spawn));
         let parts = Parts {
             handle: base.handle.clone(),
             spawn: Arc::new(|_, task| drop(tokio::runtime::Handle::current().spawn(task))),
             // Pauses are short here.
             sleep: Arc::new(|span| Box::pin(tokio::time::sleep(span / 50))),
             state_size_max: 64 << 20,
+            schemas: through(SchemasOfSql::of(Arc::downgrade(&schemas), &base.broker)),
         };
         let service = Service::start(parts).await.unwrap();
         let router = router(Arc::clone(&service));
-        Self { base, service, router }
+        Self { base, service, schemas, router }
     }
 
     pub(crate) const fn base(&self) -> &broker::Rig {

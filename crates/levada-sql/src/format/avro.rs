@@ -85,7 +85,7 @@ impl Avro {
             None => {
                 let schema = self.source.schema(id).map_err(|error| registry::failed(id, error))?;
                 let RegisteredSchema::Avro(schema) = schema else {
-                    return Err(registry::failed(id, "it is no Avro schema"));
+                    return Err(registry::useless(id, "it is no Avro schema"));
                 };
                 let root = root(&schema, &self.wanted, self.is_single);
                 let known = Arc::new(Known { schema, root });

@@ -37,6 +37,12 @@ pub enum FormatError {
         /// What it can be.
         expected: &'static str,
     },
+    /// A registry is named, and there is one that is meant anyway.
+    #[error("tables use this server's schema registry: leave `{option}` out")]
+    OwnRegistry {
+        /// The option as it was written.
+        option: String,
+    },
     /// Two options contradict each other.
     #[error("`{first}` and `{second}` exclude each other: leave one out")]
     Conflict {
@@ -83,7 +89,7 @@ pub enum FormatError {
         count: usize,
     },
     /// The format needs schemas from a registry, and was given none.
-    #[error("`{format}` needs a schema registry")]
+    #[error("`{format}` needs the schema registry, which is off: start the server with `--registry ADDR`")]
     NoRegistry {
         /// The format.
         format: &'static str,
@@ -165,6 +171,12 @@ pub enum Problem {
     Schema {
         /// Which.
         id: String,
+        /// Why not.
+        reason: String,
+    },
+    /// What is registered is not known at this moment: that is not the record's fault.
+    #[error("its schema is not known at this moment: {reason}")]
+    Unavailable {
         /// Why not.
         reason: String,
     },
@@ -251,6 +263,12 @@ pub enum EncodeError {
         found: String,
         /// What it should fit.
         expected: String,
+    },
+    /// The row is not what the schema to write with asks for.
+    #[error("it is not as the schema to write with says: {reason}")]
+    Schema {
+        /// Why not.
+        reason: String,
     },
     /// A date or a timestamp is beyond the years that can be written.
     #[error("column `{column}`: the date is beyond the years that can be written")]

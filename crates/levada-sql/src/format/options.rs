@@ -191,13 +191,12 @@ fn raw(given: &mut Given<'_>) -> Result<RawOptions, FormatError> {
 fn registry(given: &mut Given<'_>) -> Result<RegistryOptions, FormatError> {
     const URL: &str = "url";
     const SUBJECT: &str = "subject";
-    let (url, subject) = (given.text(URL), given.text(SUBJECT));
-    given.end(&[URL, SUBJECT])?;
-    Ok(RegistryOptions {
-        url: url.map(str::to_owned),
-        subject: subject.map(str::to_owned),
-        ..RegistryOptions::default()
-    })
+    if given.text(URL).is_some() {
+        return Err(FormatError::OwnRegistry { option: given.full(URL) });
+    }
+    let subject = given.text(SUBJECT);
+    given.end(&[SUBJECT])?;
+    Ok(RegistryOptions { subject: subject.map(str::to_owned), ..RegistryOptions::default() })
 }
 
 /// The name that differs least, if it is near at all.

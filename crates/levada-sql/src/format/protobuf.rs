@@ -59,7 +59,7 @@ impl Protobuf {
         }
         let schema = self.source.schema(id).map_err(|error| registry::failed(id, error))?;
         let RegisteredSchema::Protobuf(schema) = schema else {
-            return Err(registry::failed(id, "it is no Protobuf schema"));
+            return Err(registry::useless(id, "it is no Protobuf schema"));
         };
         if self.known.len() >= SCHEMAS_MAX {
             self.known.pop_first();
@@ -77,7 +77,7 @@ impl Reader for Protobuf {
         let wrong = |reason: String| Box::new(DecodeError::new(Problem::Data { reason }));
         let (indexes, data) = MessageIndexes::decode(rest).map_err(|error| wrong(error.to_string()))?;
         let name = schema.message_name(&indexes);
-        let name = name.ok_or_else(|| registry::failed(id, "it has no message at the place that the record names"))?;
+        let name = name.ok_or_else(|| registry::useless(id, "it has no message at the place that the record names"))?;
         let message = schema.decode(&name, data).map_err(|error| wrong(error.to_string()))?;
         read::message(&message, &self.wanted, columns)?;
         Ok(Decoded::Row)

@@ -1,7 +1,5 @@
-//! The functions that queries of the catalog call: those that only PostgreSQL has, and those of the planner beneath that
-//! come to little, whatever they are given.
-//!
-//! Arrays are texts, as `{1,2}`, and so are vectors, as `1 2`.
+//! The functions that queries of the catalog call: those that only PostgreSQL has, and those of the planner beneath
+//! that come to little, whatever they are given. Arrays are texts, as `{1,2}`, and so are vectors, as `1 2`.
 
 use super::{Facts, NAMESPACES, OWNER_OID, PgError, Placed, TYPES, format_type};
 use datafusion::{

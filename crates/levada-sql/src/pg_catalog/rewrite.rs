@@ -27,7 +27,7 @@ use datafusion::sql::sqlparser::{
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
-    tokenizer::Tokenizer,
+    tokenizer::{Token, Tokenizer},
 };
 use levada_sql_syntax::limits;
 use std::ops::ControlFlow;
@@ -46,7 +46,9 @@ pub(super) fn read(sql: &str) -> Result<Read, PlanError> {
     let syntax = |message: String| PlanError::Meaning(datafusion::error::DataFusionError::Plan(message));
     bounds::check_size(sql)?;
     let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| syntax(error.to_string()))?;
+    let mut tokens =
+        Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| syntax(error.to_string()))?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
     bounds::check_tokens(&tokens)?;
     limits::check_depth(&tokens).map_err(|error| syntax(error.to_string()))?;
     let mut parser =

@@ -1,7 +1,7 @@
 //! [`Planner`]: what a query may name, and what it means.
 
 use super::{
-    PlanError, expressions, functions, names, rules,
+    PlanError, expressions, functions, growth, names, rules,
     streaming::{self, Plan},
     temporal, variance,
     windows::{Windows, session},
@@ -172,6 +172,7 @@ impl Planner {
         let plan = value::bound(self.unbound(query)?, values)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         expressions::check(&plan)?;
+        growth::check(&plan)?;
         Ok(variance::expanded(plan)?)
     }
 

@@ -1,7 +1,7 @@
 //! [`Records`]: the records of a topic as rows, and what becomes of those that are none.
 
 use crate::{
-    format::{Columns, DecodeError, Decoded, Decoder, Problem, decoder},
+    format::{Columns, DecodeError, Decoded, Decoder, Problem, SchemaSource, decoder},
     statement::StatementError,
     table::{Changelog, Origin, Table},
 };
@@ -120,7 +120,12 @@ struct Undecodable {
 
 impl Records {
     /// Decodes these columns of a table, in ascending order.
-    pub(super) fn new(table: Arc<Table>, columns: &[usize], schema: &SchemaRef) -> Result<Self, StatementError> {
+    pub(super) fn new(
+        table: Arc<Table>,
+        columns: &[usize],
+        schema: &SchemaRef,
+        schemas: Option<&Arc<dyn SchemaSource>>,
+    ) -> Result<Self, StatementError> {
         let of = |origin: Origin| -> Result<Columns, StatementError> {
             let all = table.columns_of(origin);
             let is_wanted = |at: &usize| columns.contains(&all[*at]);
@@ -131,10 +136,12 @@ impl Records {
         };
         let origins: Vec<Origin> = columns.iter().map(|column| table.origins[*column]).collect();
         let key = match &table.key_format {
-            Some(format) if origins.contains(&Origin::Key) => Some(decoder(format, &of(Origin::Key)?)?),
+            Some(format) if origins.contains(&Origin::Key) => {
+                Some(decoder(&format.with(schemas, None), &of(Origin::Key)?)?)
+            }
             _ => None,
         };
-        let value = decoder(&table.value_format, &of(Origin::Value)?)?;
+        let value = decoder(&table.value_format.with(schemas, None), &of(Origin::Value)?)?;
         let (undecoded, schema, meta) = (Undecoded::Fail, Arc::clone(schema), Meta::default());
         Ok(Self { table, undecoded, schema, origins, key, value, meta })
     }
@@ -177,13 +184,12 @@ impl Records {
         let undecodable = |side: &'static str| move |error: DecodeError| Undecodable { side, error };
         let is_upsert = self.table.changelog == Changelog::Upsert;
         let mut weight = 1;
-        match self.value.decode(record.value).map_err(undecodable("value"))? {
-            Decoded::Row => {}
-            Decoded::Skipped if is_upsert && record.value.is_none() => {
-                self.value.blank();
-                weight = -1;
-            }
-            Decoded::Skipped => return Ok(()),
+        if is_upsert && record.value.is_none() {
+            // Whatever the format makes of no bytes.
+            self.value.blank();
+            weight = -1;
+        } else if self.value.decode(record.value).map_err(undecodable("value"))? == Decoded::Skipped {
+            return Ok(());
         }
         let mut outcome = Ok(());
         if let Some(decoder) = &mut self.key {
@@ -215,7 +221,10 @@ impl Records {
     ) -> Result<(), StatementError> {
         let Place { partition, offset, timestamp } = place;
         let table = self.table.name.clone();
-        // That there is no room is not the record's fault.
+        // What is not known yet, or for what there is no room, is not the record's fault.
+        if let Problem::Unavailable { reason } = error.problem {
+            return Err(StatementError::Unavailable(reason));
+        }
         if self.undecoded == Undecoded::Fail || matches!(error.problem, Problem::Full) {
             return Err(StatementError::Record { table, partition, offset, side, error: Box::new(error) });
         }

@@ -10,6 +10,7 @@ use crate::{
     changes::Changes,
     dataflow::{Dataflow, RunError},
     epoch::{Epoch, Time},
+    format::SchemaSource,
     operator::counted,
     plan::Plan,
     reading::{Read, Reading},
@@ -111,6 +112,8 @@ pub struct Surroundings {
     pub sleep: Sleep,
     /// The most bytes that it may remember.
     pub state_size_max: usize,
+    /// Where schemas come from, if there is a registry.
+    pub schemas: Option<Arc<dyn SchemaSource>>,
 }
 
 impl Statement {
@@ -202,7 +205,7 @@ impl Running {
         let Surroundings { handle, caller, state_size_max, .. } = surroundings;
         let reading = Reading::open(&sources, &statement.tables, surroundings)?;
         let (journal, recovered) = handle.journal(caller, &statement.name).await?;
-        let sink = Sink::open(Arc::clone(&statement.sink), surroundings, is_append_only)?;
+        let sink = Sink::open(Arc::clone(&statement.sink), statement.writers, surroundings, is_append_only)?;
         let dead_letters = statement.dead_letters(surroundings)?;
         let late_rows = LateTopic::open(statement, waiting, surroundings)?;
         let target = Target::of(statement)?;

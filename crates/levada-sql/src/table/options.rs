@@ -55,7 +55,6 @@ impl Options {
         let default_key = (changelog == Changelog::Upsert).then_some("json");
         let key_name = options.get("key.format").map(String::as_str).or(default_key);
         let key_format = key_name.map(|name| Format::from_options(name, "key.", options)).transpose()?;
-        [Some(&value_format), key_format.as_ref()].into_iter().flatten().try_for_each(refuse_registry)?;
         let key_fields: Vec<String> = options
             .get("key.fields")
             .map(|fields| fields.split(';').map(|field| field.trim().to_owned()).collect())
@@ -100,17 +99,4 @@ fn no_metadata(fields: &[Field], origins: &[Origin], connector: &str) -> Result<
             Err(TableError::Declaration(message))
         }
     }
-}
-
-/// No table is connected to a registry yet.
-fn refuse_registry(format: &Format) -> Result<(), TableError> {
-    let name = match format {
-        Format::Json(_) | Format::Csv(_) | Format::Raw(_) => return Ok(()),
-        Format::Avro(_) => "avro-confluent",
-        Format::Protobuf(_) => "protobuf",
-        Format::JsonRegistry(_) => "json-registry",
-    };
-    Err(TableError::Option(format!(
-        "tables with the format `{name}` are not supported yet, but `json`, `csv` and `raw`"
-    )))
 }

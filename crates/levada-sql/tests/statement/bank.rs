@@ -242,7 +242,10 @@ async fn an_answer_that_multiplies_rows_stops_at_its_limit() {
 #[test]
 fn a_table_that_cannot_be_read_is_not_declared() {
     for (options, why) in [
-        ("'format' = 'avro-confluent'", "`avro-confluent` are not supported yet"),
+        (
+            "'format' = 'avro-confluent', 'avro-confluent.url' = 'http://registry'",
+            "tables use this server's schema registry: leave `avro-confluent.url` out",
+        ),
         ("'connector' = 'upsert-kafka'", "needs a PRIMARY KEY"),
         ("'format' = 'json', 'topik' = 'x'", "there is no option `topik`"),
         ("'properties.bootstrap.servers' = 'x:9092'", "tables are topics of this broker"),

@@ -36,6 +36,7 @@ pub(crate) fn insert(name: &str, tables: &BTreeMap<String, Arc<Table>>, sql: &st
         sink,
         on_error,
         late_rows: LateRows::default(),
+        writers: Default::default(),
         view: None,
     }
 }
@@ -51,6 +52,7 @@ pub(crate) fn surroundings(rig: &Rig) -> Surroundings {
         caller: caller(),
         sleep: Arc::new(|_| Box::pin(std::future::pending())),
         state_size_max: 1 << 30,
+        schemas: None,
     }
 }
 

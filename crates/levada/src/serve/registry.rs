@@ -37,17 +37,25 @@ impl Connected<IncomingStream<'_, BoundedListener>> for From {
     }
 }
 
+/// The registry at work.
+pub(super) struct Registry {
+    pub(super) address: SocketAddr,
+    /// What it has, for as long as it is served.
+    pub(super) schemas: Weak<RegisteredSchemas>,
+}
+
 /// Starts the registry, and serves it until the tasks are told to stop.
 pub(super) fn start(
     tasks: &Tasks,
     listener: tokio::net::TcpListener,
     broker: &Arc<Broker>,
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<Registry> {
     let address = listener.local_addr()?;
     let service = Service::start(broker, |owner| tasks.spawn("registry", owner));
     let schemas = RegisteredSchemas::of(&service);
     let known: Weak<dyn Schemas> = Arc::downgrade(&schemas) as _;
     broker.serve_schemas(known);
+    let served = Arc::downgrade(&schemas);
     let keys = Service::start(broker, |owner| tasks.spawn("dek-registry", owner));
     let router = levada_registry::router(service, keys, Arc::clone(broker)).layer(from_fn(
         |ConnectInfo(from): ConnectInfo<From>, mut request: Request, next: Next| async move {
@@ -61,10 +69,10 @@ pub(super) fn start(
         let service = router.into_make_service_with_connect_info::<From>();
         // The broker knows the schemas for as long as they are served.
         let _schemas = schemas;
-        let served = axum::serve(listener, service).with_graceful_shutdown(async move { stop.given().await }).await;
-        if let Err(error) = served {
+        let ended = axum::serve(listener, service).with_graceful_shutdown(async move { stop.given().await }).await;
+        if let Err(error) = ended {
             tracing::error!(%error, "the listener of the schema registry failed");
         }
     });
-    Ok(address)
+    Ok(Registry { address, schemas: served })
 }

@@ -1,6 +1,6 @@
 //! Streaming SQL: its threads, its listener, and its end.
 
-use super::wiring;
+use super::{schemas::SchemasOfSql, wiring};
 use crate::{http::BoundedListener, settings::Settings};
 use anyhow::Context as _;
 use axum::{
@@ -11,13 +11,21 @@ use axum::{
 use levada_broker::Broker;
 use levada_kafka::{StopSignal, Tasks};
 use levada_model::Rng;
+use levada_registry::RegisteredSchemas;
 use levada_sql_server::{Parts, Peer, Service};
 use levada_stream::Handle;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::net::TcpListener;
 
 /// A connection without traffic for this long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// What queries nest is bounded; what the planner takes of it for each level is not ours to say.
+const STACK_SIZE: usize = 8 << 20;
 
 /// Streaming SQL at work.
 pub(super) struct Sql {
@@ -61,7 +69,7 @@ pub(super) async fn start(
     tasks: &Tasks,
     listeners: Listeners,
     broker: &Arc<Broker>,
-    rng: &Arc<dyn Rng>,
+    (rng, schemas): (&Arc<dyn Rng>, Option<Weak<RegisteredSchemas>>),
     settings: &Settings,
 ) -> anyhow::Result<Sql> {
     let Listeners { http: listener, pgwire } = listeners;
@@ -70,7 +78,8 @@ pub(super) async fn start(
     // processors, so that whoever wants to stop one is heard.
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) + 2;
     let mut threads_of_sql = tokio::runtime::Builder::new_multi_thread();
-    let runtime = threads_of_sql.worker_threads(threads).thread_name("levada-sql").enable_all().build();
+    threads_of_sql.worker_threads(threads).thread_name("levada-sql").thread_stack_size(STACK_SIZE);
+    let runtime = threads_of_sql.enable_all().build();
     let runtime = runtime.context("cannot start the threads of SQL")?;
     let (on, spawned) = (runtime.handle().clone(), tasks.clone());
     let parts = Parts {
@@ -81,6 +90,7 @@ pub(super) async fn start(
         }),
         sleep: Arc::new(|span| Box::pin(tokio::time::sleep(span))),
         state_size_max: settings.size("sql.state.bytes.max"),
+        schemas: schemas.map(|schemas| SchemasOfSql::of(schemas, broker)),
     };
     let spawn = Arc::clone(&parts.spawn);
     let service = Service::start(parts).await.context("SQL does not start; `--sql off` starts without it")?;

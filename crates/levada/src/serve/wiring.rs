@@ -74,12 +74,16 @@ async fn serve_on(settings: &Settings) -> anyhow::Result<()> {
     start_http(&tasks, http_listener, &store, Arc::clone(&broker), server.metrics());
     let registry = registry_listener.map(|listener| registry::start(&tasks, listener, &broker)).transpose()?;
     let sql = match sql_listener {
-        Some(listeners) => Some(sql::start(&tasks, listeners, &broker, &rng, settings).await?),
+        Some(listeners) => {
+            let schemas = registry.as_ref().map(|registry| registry.schemas.clone());
+            Some(sql::start(&tasks, listeners, &broker, (&rng, schemas), settings).await?)
+        }
         None => None,
     };
     // Whoever reads that clients are served may stop the server at once.
     let stop = stop_requested();
     let (sql_address, pgwire) = (sql.as_ref().map(|sql| sql.address), sql.as_ref().and_then(|sql| sql.pgwire));
+    let registry = registry.map(|registry| registry.address);
     let addresses = Addresses { kafka, http, registry, sql: sql_address, pgwire };
     announce(settings, addresses, &data_dir)?;
     if settings.flag("demo") {

@@ -4,7 +4,13 @@ use crate::settings::Settings;
 use levada_broker::Broker;
 use levada_kafka::Tasks;
 use levada_model::Rng;
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use levada_registry::RegisteredSchemas;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// Streaming SQL at work: there is none.
 pub(super) struct Sql {
@@ -30,7 +36,7 @@ pub(super) async fn start(
     _: &Tasks,
     listeners: Infallible,
     _: &Arc<Broker>,
-    _: &Arc<dyn Rng>,
+    _: (&Arc<dyn Rng>, Option<Weak<RegisteredSchemas>>),
     _: &Settings,
 ) -> anyhow::Result<Sql> {
     match listeners {}

@@ -78,3 +78,55 @@ fn a_query_is_watched_for_a_while_and_errors_point_at_their_place() {
     let said = broker.fails(&["sql", "--server", "127.0.0.1:1", "-e", "SHOW TABLES"]);
     assert!(said.contains("`levada serve` starts it"), "{said}");
 }
+
+#[test]
+fn a_topic_is_read_by_its_schemas_and_written_by_one_of_its_own() {
+    const FIRST: &str = r#"{"type":"record","name":"Order","fields":[{"name":"customer","type":"string"},{"name":"amount","type":"long"}]}"#;
+    const SECOND: &str = r#"{"type":"record","name":"Order","fields":[{"name":"customer","type":"string"},{"name":"amount","type":"long"},{"name":"note","type":["null","string"],"default":null}]}"#;
+    let (mut broker, files) = (Broker::start(&[]), tempfile::TempDir::new().unwrap());
+    let register = |broker: &Broker, text: &str| {
+        let file = files.path().join("order.avsc");
+        std::fs::write(&file, text).unwrap();
+        broker.run(&["schema", "register", "orders-value", file.to_str().unwrap()]);
+    };
+    let produce = |broker: &Broker, record: &str| {
+        broker.feed(&["produce", "orders", "--value-format", "avro"], format!("{record}\n").as_bytes());
+    };
+    let rows = |broker: &Broker, sql: &str| {
+        let said = broker.run(&["sql", "--output", "csv", "-e", &format!("{BATCH} {sql}")]);
+        said.split_once('\n').unwrap().1.to_owned()
+    };
+    register(&broker, FIRST);
+    produce(&broker, r#"{"customer":"ada","amount":3}"#);
+    assert_eq!(rows(&broker, "SELECT customer, amount FROM orders"), "ada,3\n");
+    broker.run(&[
+        "sql",
+        "-e",
+        "CREATE TABLE totals (customer STRING, total BIGINT, PRIMARY KEY (customer) NOT ENFORCED)
+           WITH ('connector' = 'upsert-kafka', 'format' = 'avro-confluent');
+         INSERT INTO totals SELECT customer, SUM(amount) FROM orders GROUP BY customer",
+    ]);
+    let schema = broker.run(&["schema", "get", "totals-value"]);
+    assert!(schema.contains("\"name\": \"total\""), "{schema}");
+    broker.wait_for_records("totals", 1);
+    register(&broker, SECOND);
+    broker.kill();
+    broker.start_again();
+    produce(&broker, r#"{"customer":"ada","amount":4,"note":{"string":"more"}}"#);
+    broker.wait_for_records("totals", 2);
+    broker.stop();
+    broker.start_again();
+    produce(&broker, r#"{"customer":"bob","amount":5,"note":null}"#);
+    broker.wait_for_records("totals", 3);
+    let notes = rows(&broker, "SELECT customer, amount, note FROM orders ORDER BY amount");
+    assert_eq!(notes, "ada,3,\nada,4,more\nbob,5,\n");
+    assert_eq!(rows(&broker, "SELECT customer, total FROM totals ORDER BY customer"), "ada,7\nbob,5\n");
+    let consumed = broker.run(&["consume", "totals", "--from-beginning", "--exit-at-end", "--value-format", "avro"]);
+    let mut consumed = lines(&consumed);
+    consumed.sort_unstable();
+    let row =
+        |customer: &str, total: i64| format!(r#"{{"customer":{{"string":"{customer}"}},"total":{{"long":{total}}}}}"#);
+    assert_eq!(consumed, [row("ada", 3), row("ada", 7), row("bob", 5)]);
+    let listed = broker.run(&["schema", "list", "--versions"]);
+    assert_eq!(lines(&listed).iter().filter(|line| line.starts_with("totals-value")).count(), 1, "{listed}");
+}

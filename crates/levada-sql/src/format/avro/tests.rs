@@ -1,17 +1,31 @@
 use super::*;
-use crate::format::registry::{SourceError, Writer};
+use crate::format::registry::{Registering, SourceError, Writer};
 use crate::format::{Encoded, JsonOptions, columns_of_avro, json};
 use crate::types::Type;
 use levada_avro::datum;
+use levada_stream::Caller;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::pin::Pin;
 
 #[derive(Debug)]
 struct Schemas(Vec<Arc<Schema>>);
 
 impl SchemaSource for Schemas {
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn latest(&self, _: &Caller, _: &str) -> Result<Option<(SchemaId, RegisteredSchema)>, SourceError> {
+        Ok(None)
+    }
+
+    fn register_avro<'a>(&'a self, _: &'a Caller, _: &'a str, _: String) -> Registering<'a> {
+        Box::pin(std::future::ready(Err(SourceError::Refused("nothing is registered here".to_owned()))))
+    }
+
     fn schema(&self, id: SchemaId) -> Result<RegisteredSchema, SourceError> {
-        let missing = || SourceError { reason: "there is none".to_owned() };
+        let missing = || SourceError::Refused("there is none".to_owned());
         let SchemaId::Id(id) = id else { return Err(missing()) };
         self.0.get(usize::try_from(id).unwrap()).cloned().map(RegisteredSchema::Avro).ok_or_else(missing)
     }

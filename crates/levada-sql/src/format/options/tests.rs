@@ -71,11 +71,15 @@ fn options_of_raw_and_of_registries_are_those_of_flink() {
     let Format::Raw(raw) = Format::from_options("raw", "", &given).unwrap() else { panic!("not raw") };
     assert_eq!(raw.endianness, Endianness::Little);
     assert_eq!(refused("raw", "", &[("raw.charset", "latin1")]), "`raw.charset` is `latin1`; it can be `UTF-8`");
-    let given = options(&[("value.avro-confluent.url", "http://r"), ("value.avro-confluent.subject", "s")]);
+    let given = options(&[("value.avro-confluent.subject", "s")]);
     let Format::Avro(avro) = Format::from_options("avro-confluent", "value.", &given).unwrap() else {
         panic!("no Avro")
     };
-    assert_eq!((avro.url.as_deref(), avro.subject.as_deref()), (Some("http://r"), Some("s")));
+    assert_eq!(avro.subject.as_deref(), Some("s"));
+    assert_eq!(
+        refused("protobuf", "key.", &[("key.protobuf.url", "http://r")]),
+        "tables use this server's schema registry: leave `key.protobuf.url` out"
+    );
     let password = [("avro-confluent.basic-auth.user-info", "u:p")];
     assert!(refused("avro-confluent", "", &password).contains("has no option `avro-confluent.basic-auth.user-info`"));
 }

@@ -1,7 +1,9 @@
 use super::*;
-use crate::format::registry::{SourceError, Writer};
+use crate::format::registry::{Registering, SourceError, Writer};
 use crate::format::{JsonOptions, columns_of_protobuf, json};
+use levada_stream::Caller;
 use proptest::prelude::*;
+use std::pin::Pin;
 
 const TEXT: &str = r#"syntax = "proto3"; package p;
     import "google/protobuf/timestamp.proto"; import "google/protobuf/wrappers.proto";
@@ -18,11 +20,27 @@ const TEXT: &str = r#"syntax = "proto3"; package p;
 struct One(Arc<Schema>);
 
 impl SchemaSource for One {
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn latest(&self, _: &Caller, _: &str) -> Result<Option<(SchemaId, RegisteredSchema)>, SourceError> {
+        Ok(None)
+    }
+
+    fn register_avro<'a>(&'a self, _: &'a Caller, _: &'a str, _: String) -> Registering<'a> {
+        Box::pin(std::future::ready(Err(SourceError::Refused("nothing is registered here".to_owned()))))
+    }
+
     fn schema(&self, id: SchemaId) -> Result<RegisteredSchema, SourceError> {
         match id {
             SchemaId::Id(1) => Ok(RegisteredSchema::Protobuf(Arc::clone(&self.0))),
-            SchemaId::Id(2) => Ok(RegisteredSchema::Json),
-            _ => Err(SourceError { reason: "there is none".to_owned() }),
+            SchemaId::Id(2) => {
+                let schema = Arc::new(levada_json_schema::parse("{}", &[]).unwrap());
+                Ok(RegisteredSchema::Json { text: "{}".into(), schema })
+            }
+            SchemaId::Id(4) => Err(SourceError::Unavailable("it is being read".to_owned())),
+            _ => Err(SourceError::Refused("there is none".to_owned())),
         }
     }
 }
@@ -98,6 +116,7 @@ fn what_is_wrong_is_told() {
     assert_eq!(shown(&fields, &record), "field `z`: written as int64, which is not read as DATE");
     assert_eq!(shown(&fields, b"\0\0\0\0\x02\0"), "schema 2: it is no Protobuf schema");
     assert_eq!(shown(&fields, b"\0\0\0\0\x03\0"), "schema 3: there is none");
+    assert_eq!(shown(&fields, b"\0\0\0\0\x04\0"), "its schema is not known at this moment: it is being read");
     assert!(shown(&fields, b"\0\0\0\0\x01\x02\x08").contains("no message at the place"));
     assert!(shown(&fields, b"\0\0\0\0\x01\x02\x02\xff").starts_with("no value of its schema: no `p.M`"));
     let refused = encoder(&options().0, &fields).err().unwrap().to_string();

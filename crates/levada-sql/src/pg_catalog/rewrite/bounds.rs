@@ -32,11 +32,10 @@ pub(super) fn check_size(sql: &str) -> Result<(), PlanError> {
 }
 
 pub(super) fn check_tokens(tokens: &[TokenWithSpan]) -> Result<(), PlanError> {
-    let count = |is: fn(&Token) -> bool| tokens.iter().filter(|token| is(&token.token)).count();
-    if count(|token| !matches!(token, Token::Whitespace(_))) > TOKENS_MAX {
+    if tokens.len() > TOKENS_MAX {
         return Err(refused(format!("a query of the catalog with more than {TOKENS_MAX} words and signs")));
     }
-    if count(|token| *token == Token::LBracket) > SUBSCRIPTS_MAX {
+    if tokens.iter().filter(|token| token.token == Token::LBracket).count() > SUBSCRIPTS_MAX {
         return Err(refused(format!("a query of the catalog with more than {SUBSCRIPTS_MAX} subscripts")));
     }
     Ok(())

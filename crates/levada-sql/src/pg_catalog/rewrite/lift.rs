@@ -221,7 +221,7 @@ fn is_aggregate(function: &Function) -> bool {
     function.over.is_none() && last(&function.name).is_some_and(is_known)
 }
 
-/// Whether columns are named without their tables, which may then be anybody's.
+/// Whether columns are named without their tables, which may then be anybody's, or with schemas.
 fn has_plain_names(select: &Select) -> bool {
     struct Plain;
     impl Visitor for Plain {
@@ -230,6 +230,7 @@ fn has_plain_names(select: &Select) -> bool {
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             match expr {
                 Expr::Identifier(_) | Expr::Subquery(_) => ControlFlow::Break(()),
+                Expr::CompoundIdentifier(parts) if parts.len() != 2 => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             }
         }

@@ -110,7 +110,8 @@ fn column_of<'a>(expr: &'a Expr, tables: &[Named<'_>]) -> Option<(usize, &'a str
     match expr {
         Expr::Nested(expr) => column_of(expr, tables),
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [table, column] => {
+            // A schema may stand before them.
+            [table, column] | [_, table, column] => {
                 Some((tables.iter().position(|named| named.alias == table.value)?, column.value.as_str()))
             }
             _ => None,
