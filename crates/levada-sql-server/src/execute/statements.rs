@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Refusal,
-    catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry},
+    catalog::{Catalog, Definition, Key, Kind, Record, State, StatementEntry, TableEntry},
     service::{Service, with_state},
     settings::{Aside, Settings, check_name},
 };
@@ -227,7 +227,7 @@ pub(super) fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
             let refusal = Refusal::invalid(format!("`{sink}` is a materialized table: its query alone fills it"));
             return Err(refusal.with_hint("insert into the tables that it reads"));
         }
-        Some(_) => return Ok(()),
+        Some(entry) => return check_free(catalog, sink, entry),
         None => {}
     }
     if catalog.views.contains_key(sink) {
@@ -238,6 +238,23 @@ pub(super) fn check_sink(catalog: &Catalog, sink: &str) -> Result<(), Refusal> {
     match near.hint {
         Some(_) => Err(near),
         None => Err(near.with_hint(format!("CREATE TABLE `{sink}` (column1 STRING, …) WITH ('format' = 'json')"))),
+    }
+}
+
+/// That no query alone fills a table's topic, under another name.
+fn check_free(catalog: &Catalog, sink: &str, entry: &TableEntry) -> Result<(), Refusal> {
+    let Some(topic) = entry.table.topic() else { return Ok(()) };
+    let is_filled = |(_, entry): &(&String, &TableEntry)| {
+        let next = entry.next().and_then(|(_, table)| table.topic());
+        entry.materialized().is_some() && [entry.table.topic(), next].contains(&Some(topic))
+    };
+    match catalog.tables.iter().find(is_filled) {
+        None => Ok(()),
+        Some((table, _)) => {
+            let message =
+                format!("rows of `{sink}` are those of materialized table `{table}`: its query alone fills it");
+            Err(Refusal::invalid(message).with_hint("insert into the tables that it reads"))
+        }
     }
 }
 

@@ -50,12 +50,16 @@ async fn rows_that_do_not_fit_are_refused_all_together() {
     rig.sql(KINDS).await;
     rig.sql("CREATE MATERIALIZED TABLE sums AS SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer")
         .await;
+    rig.sql("CREATE TABLE same (customer STRING, total BIGINT) WITH ('topic' = 'sums', 'format' = 'json')").await;
     for (sql, message) in [
+        ("INSERT INTO same VALUES ('ada', 1)", "rows of `same` are those of materialized table `sums`"),
+        ("INSERT INTO same SELECT customer, amount FROM orders", "rows of `same` are those of materialized"),
         ("INSERT INTO copies VALUES ('ada', 1), ('bob', CAST('x' AS BIGINT))", "Cast error: Cannot cast string 'x'"),
         ("INSERT INTO copies VALUES ('ada')", "the query gives 1 columns, and table `copies` takes 2"),
         ("INSERT INTO copies VALUES ('ada', 1.5)", "cast it to BIGINT"),
         ("INSERT INTO kinds (price) VALUES (1)", "`id` of table `kinds` is NOT NULL and gets no value"),
         ("INSERT INTO kinds (id) VALUES (1), (NULL)", "a row has NULL for `id`"),
+        ("INSERT INTO kinds (id) VALUES (NULL)", "a row has NULL for `id`"),
         ("INSERT INTO kinds (id, cost) VALUES (1, 2)", "`cost` of table `kinds` is not written"),
         ("INSERT INTO made VALUES (1)", "it can only be read"),
         ("INSERT INTO sums VALUES ('ada', 1)", "its query alone fills it"),

@@ -464,3 +464,18 @@ async fn a_statement_that_needs_the_registry_fails_where_that_is_off_and_goes_on
     rig.wait(async || read(&rig, "copies").await.len() == 2).await;
     assert_eq!(rig.rows("SELECT id FROM copies").await, [json!({ "id": 1 }), json!({ "id": 2 })]);
 }
+
+#[tokio::test]
+async fn rows_that_are_inserted_at_once_have_a_schema_that_is_registered_with_them() {
+    let rig = Rig::new().await;
+    rig.sql("CREATE TABLE seen (page STRING, times BIGINT NOT NULL) WITH ('format' = 'avro-confluent')").await;
+    assert_eq!(rig.refused("INSERT INTO seen VALUES ('a', NULL)").await.0, 400);
+    let nothing = rig.schemas.latest("seen-value").unwrap().is_none();
+    assert!(nothing, "rows that are refused register nothing");
+    let done = rig.sql("INSERT INTO seen VALUES ('a', 1), (NULL, 2)").await;
+    assert_eq!(done["message"], "2 rows are inserted into `seen`");
+    let rows = rig.rows("SELECT page, times FROM seen ORDER BY times").await;
+    assert_eq!(rows, [json!({ "page": "a", "times": 1 }), json!({ "page": null, "times": 2 })]);
+    let ids: Vec<i32> = read(&rig, "seen").await.into_iter().map(|(id, _)| id).collect();
+    assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
+}

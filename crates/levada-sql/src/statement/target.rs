@@ -25,7 +25,7 @@ impl Target {
         let rows = changes.rows();
         let column = |(place, field): (usize, &Arc<Field>)| match self.wanted.iter().position(|wanted| *wanted == place)
         {
-            Some(from) if !field.is_nullable() && rows.column(from).null_count() > 0 => {
+            Some(from) if !field.is_nullable() && rows.column(from).logical_null_count() > 0 => {
                 let (column, table) = (field.name(), &self.table.name);
                 let message = format!("a row has NULL for `{column}`, which is NOT NULL in table `{table}`");
                 Err(StatementError::Columns(message))
