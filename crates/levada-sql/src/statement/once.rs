@@ -34,7 +34,9 @@ impl Statement {
         let target = Target::of(self)?;
         let changes = batches.into_iter().map(|batch| target.columns(&Changes::inserted(batch)));
         let changes = changes.collect::<Result<Vec<_>, _>>()?;
-        let mut sink = Sink::open(std::sync::Arc::clone(&self.sink), self.writers, surroundings, true)?;
+        // Nothing is registered for rows that are refused.
+        let writers = self.writers(surroundings).await?;
+        let mut sink = Sink::open(std::sync::Arc::clone(&self.sink), writers, surroundings, true)?;
         let written = sink.write(&changes, surroundings.handle.now_ms())?;
         Ok(Once { outputs: written.outputs, row_count: written.records })
     }
