@@ -179,6 +179,24 @@ async fn whatever_would_mean_something_else_is_refused() {
 }
 
 #[tokio::test]
+async fn only_its_owner_alters_a_table() {
+    let rig = summed().await;
+    let catalog = rig.handle().catalog().unwrap();
+    let records = catalog.read().await.unwrap();
+    let is_table = |key: &[u8]| key == br#"{"kind":"table","name":"sums"}"#;
+    let (key, value) = records.into_iter().rfind(|(key, _)| is_table(key)).unwrap();
+    let text = String::from_utf8(value.unwrap().to_vec()).unwrap();
+    let of_ada = text.replace("User:ANONYMOUS", "User:ada");
+    assert_ne!(of_ada, text);
+    catalog.write(vec![(key, Some(of_ada.into()))]).await.unwrap();
+    let rig = rig.after_stop().await;
+    let (status, error) = rig.refused(MOST).await;
+    assert_eq!(status, 403, "{error}");
+    assert!(error["message"].as_str().unwrap().starts_with("materialized table `sums` is `User:ada`'s"), "{error}");
+    assert_eq!(read(&rig, 3).await, json!([sum("ada", 7), sum("bob", 3)]));
+}
+
+#[tokio::test]
 async fn whoever_watches_goes_on_with_the_new_one() {
     let rig = summed().await;
     let response = rig.send(Request::get("/v1/views/sums/live").body(Body::empty()).unwrap()).await;

@@ -50,6 +50,11 @@ fn an_insert_goes_on_after_the_server_was_killed() {
     let csv = broker.run(&["sql", "--output", "csv", "-e", &sql]);
     let sum = |rest: i64| (10..41).filter(|number| number % 3 == rest).sum::<i64>();
     assert_eq!(csv, format!("customer,total\nc0,{}\nc1,{}\nc2,{}\n", sum(0), sum(1), sum(2)));
+    let said = broker.run(&["sql", "-e", "INSERT INTO large VALUES ('c9', 5), ('c9', 6)"]);
+    assert_eq!(lines(&said), ["2 rows are inserted into `large`"]);
+    broker.kill();
+    broker.start_again();
+    wait(&broker, 33);
     broker.run(&["sql", "-e", "DROP STATEMENT `insert-into-large-1`; DROP TABLE large"]);
     assert!(broker.run(&["sql", "-e", "SHOW STATEMENTS"]).starts_with("statement name"));
 }
