@@ -65,15 +65,15 @@ pub(crate) struct Definition {
     /// What was set when a statement was created, and counts while it runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) settings: BTreeMap<String, String>,
-    /// Of a statement that is being dropped: the topic that goes with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) leaves: Option<String>,
     /// The tables that a statement reads and nobody declared, as they were when it was created.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) topics: Kept,
     /// The schemas that a statement writes with.
     #[serde(default, skip_serializing_if = "WritesWith::is_none")]
     pub(crate) schemas: WritesWith,
+    /// Of a statement that is being dropped: the topic that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) leaves: Option<String>,
 }
 
 /// The schemas that a statement writes with, by their ids in the registry.
@@ -105,9 +105,9 @@ impl From<Writers> for WritesWith {
 impl Definition {
     /// Of something that is defined now.
     pub(crate) fn of(sql: String, owner: String, created_ms: i64) -> Self {
-        let (settings, topics, schemas) = (BTreeMap::new(), Kept::new(), WritesWith::default());
         let (state, error, materialized, leaves) = (None, None, None, None);
-        Self { sql, owner, created_ms, state, error, materialized, settings, leaves, topics, schemas }
+        let (settings, topics, schemas) = (BTreeMap::new(), Kept::new(), WritesWith::default());
+        Self { sql, owner, created_ms, state, error, materialized, settings, topics, schemas, leaves }
     }
 }
 
@@ -345,19 +345,18 @@ mod tests {
         assert!(value.as_ref().unwrap().ends_with(br#","error":"why","settings":{"sql.on-error":"skip"}}"#));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         if let Some(definition) = &mut record.value {
-            definition.leaves = Some("t".to_owned());
-        }
-        let (key, value) = record.encode().unwrap();
-        assert!(value.as_ref().unwrap().ends_with(br#","leaves":"t"}"#));
-        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
-        if let Some(definition) = &mut record.value {
-            definition.leaves = None;
             definition.topics.insert("t".to_owned(), "CREATE …".to_owned());
             definition.schemas = Writers { key: None, value: Some(7) }.into();
         }
         let (key, value) = record.encode().unwrap();
         let expected = r#"},"topics":{"t":"CREATE …"},"schemas":{"value":7}}"#;
         assert!(value.as_ref().unwrap().ends_with(expected.as_bytes()));
+        assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
+        if let Some(definition) = &mut record.value {
+            definition.leaves = Some("t".to_owned());
+        }
+        let (key, value) = record.encode().unwrap();
+        assert!(value.as_ref().unwrap().ends_with(br#","leaves":"t"}"#));
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         assert!(Record::decode(br#"{"kind":"model","name":"m"}"#, None).is_err());
     }

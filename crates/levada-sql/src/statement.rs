@@ -180,11 +180,11 @@ pub struct Statement {
     pub sink: Arc<Table>,
     /// What becomes of records that cannot be decoded.
     pub on_error: OnError,
-    /// What becomes of rows that come too late.
-    pub late_rows: LateRows,
     /// The schemas that it writes with, as [`Self::writers`] found them when it was created: what is written does not
     /// change where others are registered later on, and neither does what a replay comes to.
     pub writers: Writers,
+    /// What becomes of rows that come too late.
+    pub late_rows: LateRows,
     /// Shows what is in `sink`, which nobody else writes.
     pub view: Option<Arc<View>>,
 }
@@ -198,6 +198,14 @@ impl Statement {
         self.plan().map(drop)
     }
 
+    /// The schemas to write the sink's records with; what is missing is registered, if it can be.
+    ///
+    /// # Errors
+    /// [`StatementError::Writer`], [`StatementError::Unavailable`], [`StatementError::Format`].
+    pub async fn writers(&self, surroundings: &Surroundings) -> Result<Writers, StatementError> {
+        writers::registered(&self.sink, surroundings).await
+    }
+
     /// Whether another statement's query means the same, so that what one remembers is of use to the other.
     ///
     /// # Errors
@@ -208,14 +216,6 @@ impl Statement {
         // What is shown of a plan, which the fingerprint is of, is not all that it says.
         let is_same = planner.optimized(&self.query)? == others.optimized(&other.query)?;
         Ok(is_same && plan.fingerprint == other_plan.fingerprint)
-    }
-
-    /// The schemas to write the sink's records with; what is missing is registered, if it can be.
-    ///
-    /// # Errors
-    /// [`StatementError::Writer`], [`StatementError::Unavailable`], [`StatementError::Format`].
-    pub async fn writers(&self, surroundings: &Surroundings) -> Result<Writers, StatementError> {
-        writers::registered(&self.sink, surroundings).await
     }
 
     /// Plans the query, and checks that its rows fit the table that they go to.

@@ -85,8 +85,8 @@ fn explained(sql: &str) -> Vec<String> {
                 tables,
                 sink,
                 on_error,
-                late_rows: LateRows::default(),
                 writers: Default::default(),
+                late_rows: LateRows::default(),
                 view: None,
             }
             .explain()

@@ -18,6 +18,7 @@ use crate::{
     service::Service,
     settings::Settings,
 };
+use levada_sql::Writers;
 use levada_sql_syntax::{ColumnDef, CreateMaterializedTable, CreateTable, Insert, Statement, ast};
 use levada_stream::Caller;
 use std::sync::Arc;
@@ -94,8 +95,8 @@ impl Service {
         if self.kept_for(&now, &catalog, caller).ok().as_ref() != Some(topics) {
             return false;
         }
-        let planned =
-            |insert: &Insert| self.statement(&materialized.statement, insert, &catalog, (caller, Some(topics)));
+        let by = (caller, Some(topics));
+        let planned = |insert: &Insert| self.statement(&materialized.statement, insert, &catalog, by);
         match (planned(insert), planned(&now)) {
             (Ok(before), Ok(now)) => before.is_same_plan(&now).unwrap_or(false),
             _ => false,
@@ -162,7 +163,14 @@ impl Service {
     }
 
     /// That what is to take a table's place can be, and whatever names the table means something then.
-    fn check_next(&self, name: &str, next: &Next, filled: &Filled, catalog: &Catalog, caller: &Caller) -> CheckedNext {
+    fn check_next(
+        &self,
+        name: &str,
+        next: &Next,
+        (filled, writers): (&Filled, Writers),
+        catalog: &Catalog,
+        caller: &Caller,
+    ) -> Result<Checked, Refusal> {
         let (entry, materialized) = alterable(catalog, name, caller)?;
         check_new_statement(catalog, &filled.statement)?;
         check_settled(catalog, &filled.insert.query)?;
@@ -178,10 +186,11 @@ impl Service {
             return Err(Refusal::exists(message).with_hint("drop that first, and create it again afterwards"));
         }
         let table = record(Kind::Table, name, entry.with_next(Some(next.clone())));
+        let records = vec![table, filled.statement_record(writers)];
         let mut after = catalog.clone();
-        after.apply(&table).map_err(Refusal::invalid)?;
-        let kept = (caller, Some(&filled.topics));
-        let statement = filled.aside.with(self.statement(&filled.statement, &filled.insert, &after, kept)?);
+        records.iter().try_for_each(|record| after.apply(record)).map_err(Refusal::invalid)?;
+        let by = (caller, Some(&filled.topics));
+        let statement = filled.aside.with(self.statement(&filled.statement, &filled.insert, &after, by)?);
         statement.check()?;
         if let Some(replaced) = after.tables.get(name).and_then(TableEntry::replaced) {
             after.apply(&record(Kind::Table, name, replaced)).map_err(Refusal::invalid)?;
@@ -194,7 +203,7 @@ impl Service {
                 })?;
             }
         }
-        Ok((statement, table))
+        Ok(Checked { records, statement })
     }
 
     /// Creates what is to take a table's place, and starts the statement that fills it.
@@ -205,17 +214,13 @@ impl Service {
         filled: &Filled,
         caller: &Caller,
     ) -> Result<(), Refusal> {
-        let (statement, _) = self.check_next(name, next, filled, &self.catalog(), caller)?;
-        let writers = statement.writers(&self.surroundings(caller)).await?;
+        let checked = self.check_next(name, next, (filled, Writers::default()), &self.catalog(), caller)?;
+        let writers = checked.statement.writers(&self.surroundings(caller)).await?;
         // What a statement of this name had, whose end was not kept, is not this one's.
         self.handle().drop_journal(&filled.statement).await?;
         made_topic(self, &filled.table, caller).await?;
         self.made_aside(&filled.aside, caller).await?;
-        let decide = |catalog: &Catalog| {
-            let (_, table) = self.check_next(name, next, filled, catalog, caller)?;
-            let statement = filled.records(writers).pop();
-            Ok(std::iter::once(table).chain(statement).collect())
-        };
+        let decide = |catalog: &Catalog| Ok(self.check_next(name, next, (filled, writers), catalog, caller)?.records);
         self.change(decide).await?;
         self.launch_kept(&filled.statement).await;
         Ok(())
@@ -239,8 +244,11 @@ impl Service {
     }
 }
 
-/// The statement that fills what is to take a table's place, and the table's record.
-type CheckedNext = Result<(levada_sql::Statement, Record), Refusal>;
+/// A change that can be made.
+struct Checked {
+    records: Vec<Record>,
+    statement: levada_sql::Statement,
+}
 
 fn record(kind: Kind, name: &str, value: Definition) -> Record {
     Record { key: Key { kind, name: name.to_owned() }, value: Some(value) }

@@ -33,12 +33,12 @@ impl Filled {
         Record { key, value: Some(self.table_definition.clone()) }
     }
 
-    /// The records of both, where the statement writes with these schemas.
-    pub(super) fn records(&self, writers: Writers) -> Vec<Record> {
+    /// The statement's, where it writes with these schemas.
+    pub(super) fn statement_record(&self, writers: Writers) -> Record {
         let key = Key { kind: Kind::Statement, name: self.statement.clone() };
         let (topics, schemas) = (self.topics.clone(), writers.into());
         let statement = Definition { topics, schemas, ..self.statement_definition.clone() };
-        vec![self.table_record(), Record { key, value: Some(statement) }]
+        Record { key, value: Some(statement) }
     }
 }
 
@@ -95,7 +95,7 @@ impl Service {
         self.made_aside(&filled.aside, caller).await?;
         let decide = |catalog: &Catalog| {
             self.check_filled(filled, catalog, caller)?;
-            Ok(filled.records(writers))
+            Ok(vec![filled.table_record(), filled.statement_record(writers)])
         };
         self.change(decide).await?;
         self.launch_kept(&filled.statement).await;

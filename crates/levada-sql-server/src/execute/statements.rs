@@ -97,8 +97,9 @@ impl Service {
         let one = |Created { name, insert, definition }: &Created| {
             let (sink, at) = named(&insert.table)?;
             check_new_statement(catalog, name)?;
-            let settled = check_sink(catalog, &sink).and_then(|()| check_settled(catalog, &insert.query));
-            settled.map_err(|refusal| refusal.at(at))?;
+            check_sink(catalog, &sink)
+                .and_then(|()| check_settled(catalog, &insert.query))
+                .map_err(|refusal| refusal.at(at))?;
             let statement = self.statement(name, insert, catalog, (caller, Some(&definition.topics)))?;
             self.check_aside(catalog, aside, &statement.sink, caller)?;
             let statement = aside.with(statement);

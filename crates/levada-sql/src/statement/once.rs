@@ -3,7 +3,6 @@
 use super::{Statement, StatementError, Surroundings, check_columns, planner, target::Target};
 use crate::{changes::Changes, sink::Sink};
 use levada_stream::Output;
-use std::sync::Arc;
 
 /// Rows as their table's topic takes them.
 #[derive(Debug)]
@@ -35,9 +34,7 @@ impl Statement {
         let target = Target::of(self)?;
         let changes = batches.into_iter().map(|batch| target.columns(&Changes::inserted(batch)));
         let changes = changes.collect::<Result<Vec<_>, _>>()?;
-        // Nothing is registered for rows that are refused.
-        let writers = self.writers(surroundings).await?;
-        let mut sink = Sink::open(Arc::clone(&self.sink), writers, surroundings, true)?;
+        let mut sink = Sink::open(std::sync::Arc::clone(&self.sink), self.writers, surroundings, true)?;
         let written = sink.write(&changes, surroundings.handle.now_ms())?;
         Ok(Once { outputs: written.outputs, row_count: written.records })
     }

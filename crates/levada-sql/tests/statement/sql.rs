@@ -35,8 +35,8 @@ pub(crate) fn insert(name: &str, tables: &BTreeMap<String, Arc<Table>>, sql: &st
         tables: tables.clone(),
         sink,
         on_error,
-        late_rows: LateRows::default(),
         writers: Default::default(),
+        late_rows: LateRows::default(),
         view: None,
     }
 }
