@@ -17,9 +17,7 @@ impl Service {
         let catalog = self.catalog();
         self.check_aside(&catalog, &Aside::default(), &statement.sink, caller).map_err(|it| it.at(at))?;
         let _room = self.room()?;
-        let surroundings = self.surroundings(caller);
-        let writers = statement.writers(&surroundings).await.map_err(|error| Refusal::from(error).at(at))?;
-        let rows = Statement { writers, ..statement }.once(&surroundings).await;
+        let rows = statement.once(&self.surroundings(caller)).await;
         let Once { outputs, row_count } = rows.map_err(|error| Refusal::from(error).at(at))?;
         let written = self.writer().lock().await.write(caller, outputs).await;
         written.map_err(|error| Refusal::from(error).at(at))?;

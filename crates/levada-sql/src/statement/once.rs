@@ -3,6 +3,7 @@
 use super::{Statement, StatementError, Surroundings, check_columns, planner, target::Target};
 use crate::{changes::Changes, sink::Sink};
 use levada_stream::Output;
+use std::sync::Arc;
 
 /// Rows as their table's topic takes them.
 #[derive(Debug)]
@@ -34,7 +35,9 @@ impl Statement {
         let target = Target::of(self)?;
         let changes = batches.into_iter().map(|batch| target.columns(&Changes::inserted(batch)));
         let changes = changes.collect::<Result<Vec<_>, _>>()?;
-        let mut sink = Sink::open(std::sync::Arc::clone(&self.sink), self.writers, surroundings, true)?;
+        // Nothing is registered for rows that are refused.
+        let writers = self.writers(surroundings).await?;
+        let mut sink = Sink::open(Arc::clone(&self.sink), writers, surroundings, true)?;
         let written = sink.write(&changes, surroundings.handle.now_ms())?;
         Ok(Once { outputs: written.outputs, row_count: written.records })
     }
