@@ -218,12 +218,12 @@ fn foot(page: &mut String) -> Result<()> {
          after 64 MiB of input (or its own size), as a statement does. Columns whose rows a join remembers stay where \
          they lie, which is here among the events and on a broker where they were decoded. Flink is not asked for \
          rows as they were before an update. Peak memory is that of the process with all events in it; Flink's is \
-         what its heap was allowed to grow to, more than what it needs.\n\nIn another run each side \
-         adds up what its result comes to: rows that come less rows that go, and a sum over the hashes of their values; of q18 those columns \
-         that its order determines. Changes are what a reader of the result would have been sent: Levada gives the \
-         net change of an epoch. Flink without mini-batches \
-         takes no row of q9 back, also with objects that are not reused. In q0 \
-         columns are handed on as they are: Levada touches no row, and the ratio means nothing."
+         what its heap was allowed to grow to, more than what it needs.\n\nIn another run each side adds up what its \
+         result comes to: rows that come less rows that go, and a sum over the hashes of their values; of q18 those \
+         columns that its order determines. Changes are what a reader of the result would have been sent: Levada \
+         gives the net change of an epoch. Flink without mini-batches takes no row of q9 back, also with objects \
+         that are not reused. In q0 columns are handed on as they are: Levada touches no row, and the ratio means \
+         nothing."
     )?;
     Ok(())
 }
