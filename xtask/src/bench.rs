@@ -12,6 +12,7 @@ mod page;
 mod pairs;
 mod registry;
 mod results;
+mod rows;
 mod scale;
 pub(crate) mod sql;
 mod statements;

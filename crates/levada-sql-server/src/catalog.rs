@@ -69,44 +69,18 @@ pub(crate) struct Definition {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) topics: Kept,
     /// The schemas that a statement writes with.
-    #[serde(default, skip_serializing_if = "WritesWith::is_none")]
-    pub(crate) schemas: WritesWith,
+    #[serde(default, skip_serializing_if = "Writers::is_empty")]
+    pub(crate) schemas: Writers,
     /// Of a statement that is being dropped: the topic that goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) leaves: Option<String>,
-}
-
-/// The schemas that a statement writes with, by their ids in the registry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WritesWith {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<u32>,
-}
-
-impl WritesWith {
-    pub(crate) const fn writers(self) -> Writers {
-        Writers { key: self.key, value: self.value }
-    }
-
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-    fn is_none(&self) -> bool {
-        self.writers().is_empty()
-    }
-}
-
-impl From<Writers> for WritesWith {
-    fn from(Writers { key, value }: Writers) -> Self {
-        Self { key, value }
-    }
 }
 
 impl Definition {
     /// Of something that is defined now.
     pub(crate) fn of(sql: String, owner: String, created_ms: i64) -> Self {
         let (state, error, materialized, leaves) = (None, None, None, None);
-        let (settings, topics, schemas) = (BTreeMap::new(), Kept::new(), WritesWith::default());
+        let (settings, topics, schemas) = (BTreeMap::new(), Kept::new(), Writers::default());
         Self { sql, owner, created_ms, state, error, materialized, settings, topics, schemas, leaves }
     }
 }
@@ -346,7 +320,7 @@ mod tests {
         assert_eq!(Record::decode(&key, value.as_deref()).unwrap(), record);
         if let Some(definition) = &mut record.value {
             definition.topics.insert("t".to_owned(), "CREATE …".to_owned());
-            definition.schemas = Writers { key: None, value: Some(7) }.into();
+            definition.schemas = Writers { key: None, value: Some(7) };
         }
         let (key, value) = record.encode().unwrap();
         let expected = r#"},"topics":{"t":"CREATE …"},"schemas":{"value":7}}"#;

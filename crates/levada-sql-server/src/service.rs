@@ -316,7 +316,7 @@ impl Service {
         let statement = entry.insert.as_deref().map(|insert| {
             let Definition { settings, topics, schemas, .. } = &entry.definition;
             let statement = self.statement(name, insert, &catalog, (&owner, Some(topics)))?;
-            Ok(Aside::of(settings)?.with(Statement { writers: schemas.writers(), view, ..statement }))
+            Ok(Aside::of(settings)?.with(Statement { writers: *schemas, view, ..statement }))
         });
         match statement {
             Some(Ok(statement)) => {

@@ -16,23 +16,27 @@ use crate::{
 use datafusion::arrow::datatypes::{Field, Fields};
 use levada_model::schema_id::SchemaId;
 use levada_stream::Caller;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What Flink calls the record of a schema that it makes of columns.
 const RECORD_NAME: &str = "org.apache.flink.avro.generated.record";
 
 /// The schemas of the records that a statement writes, by their ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writers {
     /// Of their keys, where they need one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<u32>,
     /// Of their values, where they need one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<u32>,
 }
 
 impl Writers {
     /// Whether there is none.
     #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
     pub const fn is_empty(&self) -> bool {
         self.key.is_none() && self.value.is_none()
     }

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use levada_model::{Rng as _, SeededRng};
 
 use super::machine::Usage;
+use super::rows::{self, Row};
 use super::{machine, scratch};
 use crate::http_client::HttpConnection;
 use crate::levada_rig::{self, Config, Levada};
@@ -45,20 +46,6 @@ pub(super) struct Args {
     /// The page that is written
     #[arg(long, value_name = "FILE", default_value = "docs/benchmarks-registry.md")]
     page: PathBuf,
-}
-
-/// What was measured, and what it is held to.
-struct Row {
-    what: String,
-    reached: String,
-    wanted: &'static str,
-    is_met: Option<bool>,
-}
-
-impl Row {
-    fn new(what: impl Into<String>, reached: String, wanted: &'static str, is_met: Option<bool>) -> Self {
-        Self { what: what.into(), reached, wanted, is_met }
-    }
 }
 
 /// How a load of many requests went.
@@ -258,19 +245,7 @@ fn write(args: &Args, (subjects, versions): (u32, u32), rows: &[Row]) -> Result<
         args.connections,
         if args.quick { " --quick" } else { "" },
     )?;
-    writeln!(page, "| | |\n|---|---|")?;
-    for (name, value) in machine::describe(folder)? {
-        writeln!(page, "| {name} | {value} |")?;
-    }
-    writeln!(page, "\n| | reached | wanted | |\n|---|---|---|---|")?;
-    for Row { what, reached, wanted, is_met } in rows {
-        let verdict = match is_met {
-            None => "",
-            Some(true) => "met",
-            Some(false) => "**missed**",
-        };
-        writeln!(page, "| {what} | {reached} | {wanted} | {verdict} |")?;
-    }
+    rows::write(&mut page, machine::describe(folder)?, rows)?;
     fs::write(&args.page, page)?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::machine::Usage;
+use super::rows::{self, Row};
 use super::{machine, scratch};
 use crate::http_client::HttpConnection;
 use crate::kafka_client::Connection;
@@ -50,14 +51,6 @@ struct Load {
     rate: u32,
     statements: u32,
     seconds: u32,
-}
-
-/// What was measured, and what it is held to.
-struct Row {
-    what: String,
-    reached: String,
-    wanted: &'static str,
-    is_met: Option<bool>,
 }
 
 /// Measures all and writes the page.
@@ -132,19 +125,7 @@ fn write(args: &Args, load: Load, rows: &[Row]) -> Result<()> {
          get warm, with the load on the same processors.\n\nWritten by:\n\n```\ncargo xtask bench statements{}\n```\n",
         if args.quick { " --quick" } else { "" },
     )?;
-    writeln!(page, "| | |\n|---|---|")?;
-    for (name, value) in machine::describe(folder)? {
-        writeln!(page, "| {name} | {value} |")?;
-    }
-    writeln!(page, "\n| | reached | wanted | |\n|---|---|---|---|")?;
-    for Row { what, reached, wanted, is_met } in rows {
-        let verdict = match is_met {
-            None => "",
-            Some(true) => "met",
-            Some(false) => "**missed**",
-        };
-        writeln!(page, "| {what} | {reached} | {wanted} | {verdict} |")?;
-    }
+    rows::write(&mut page, machine::describe(folder)?, rows)?;
     fs::write(&args.page, page)?;
     Ok(())
 }

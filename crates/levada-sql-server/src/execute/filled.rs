@@ -36,7 +36,7 @@ impl Filled {
     /// The statement's, where it writes with these schemas.
     pub(super) fn statement_record(&self, writers: Writers) -> Record {
         let key = Key { kind: Kind::Statement, name: self.statement.clone() };
-        let (topics, schemas) = (self.topics.clone(), writers.into());
+        let (topics, schemas) = (self.topics.clone(), writers);
         let statement = Definition { topics, schemas, ..self.statement_definition.clone() };
         Record { key, value: Some(statement) }
     }

@@ -44,7 +44,7 @@ impl Service {
         for (created, statement) in created.iter_mut().zip(&statements) {
             let writers = statement.writers(&self.surroundings(caller)).await;
             let at = named(&created.insert.table)?.1;
-            created.definition.schemas = writers.map_err(|error| Refusal::from(error).at(at))?.into();
+            created.definition.schemas = writers.map_err(|error| Refusal::from(error).at(at))?;
         }
         let decide = |catalog: &Catalog| {
             self.checked(catalog, &created, &aside, caller)?;

@@ -154,3 +154,33 @@ pub(crate) fn shown(id: SchemaId) -> String {
         SchemaId::Guid(guid) => guid.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
     }
 }
+
+/// Schemas for tests of formats, by their ids; nothing is registered there.
+#[cfg(test)]
+pub(super) struct Known(pub(super) Box<dyn Fn(SchemaId) -> Result<RegisteredSchema, SourceError> + Send + Sync>);
+
+#[cfg(test)]
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Known")
+    }
+}
+
+#[cfg(test)]
+impl SchemaSource for Known {
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn schema(&self, id: SchemaId) -> Result<RegisteredSchema, SourceError> {
+        (self.0)(id)
+    }
+
+    fn latest(&self, _: &Caller, _: &str) -> Result<Option<(SchemaId, RegisteredSchema)>, SourceError> {
+        Ok(None)
+    }
+
+    fn register_avro<'a>(&'a self, _: &'a Caller, _: &'a str, _: String) -> Registering<'a> {
+        Box::pin(std::future::ready(Err(SourceError::Refused("nothing is registered here".to_owned()))))
+    }
+}

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use levada_model::record::{BatchBuilder, NewRecord};
 use levada_model::schema_id::SchemaId;
 
-use super::{Row, address, usage};
+use super::super::rows::Row;
+use super::{address, usage};
 use crate::http_client::HttpConnection;
 use crate::kafka_client::{Connection, Partition, error_name};
 use crate::levada_rig::Levada;
@@ -54,12 +55,12 @@ pub(super) fn measure(levada: &Levada, is_quick: bool, rows: &mut Vec<Row>) -> R
     let records = f64::from(turns) * f64::from(batches) * f64::from(BATCH_RECORDS);
     let [plain, checked, within] = seconds.map(|seconds| seconds * 1e9 / records);
     eprintln!("  CPU ns a record: {plain:.0} plain, {checked:.0} with its id checked, {within:.0} with its payload");
-    rows.push(Row::new("CPU of the broker, ns a record: schemas not looked at", format!("{plain:.0}"), "", None));
+    rows.push(Row::plain("CPU of the broker, ns a record: schemas not looked at", format!("{plain:.0}")));
     let more = checked - plain;
     let what = "the same, more: the id of each record is checked";
     rows.push(Row::new(what, format!("{more:.0}"), "< 100", Some(more < 100.0)));
     let what = "the same, more: the payload is, too";
-    rows.push(Row::new(what, format!("{:.0}", within - plain), "", None));
+    rows.push(Row::plain(what, format!("{:.0}", within - plain)));
     Ok(())
 }
 

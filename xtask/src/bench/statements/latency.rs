@@ -9,7 +9,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use levada_model::record::{BatchBuilder, NewRecord};
 use serde_json::Value;
 
-use super::{Load, Row, carry_out, kafka, now_us, sql_of, usage};
+use super::super::rows::Row;
+use super::{Load, carry_out, kafka, now_us, sql_of, usage};
 use crate::kafka_client::{Isolation, Partition, error_name};
 use crate::levada_rig::Levada;
 
@@ -65,11 +66,11 @@ pub(super) fn measure(levada: &Levada, load: Load, durability: &str, rows: &mut 
     let is_fsync = durability == "fsync";
     let what = format!("p99 of filter and project, ms, `durability={durability}`");
     let is_met = is_fsync.then(|| u128::from(kept.p99) < WANTED.as_micros());
-    rows.push(Row { what, reached: shown(&kept), wanted: if is_fsync { "< 20" } else { "" }, is_met });
+    rows.push(Row::new(what, shown(&kept), if is_fsync { "< 20" } else { "" }, is_met));
     let what = format!("the same of the input, `durability={durability}`");
-    rows.push(Row { what, reached: shown(&events), wanted: "", is_met: None });
+    rows.push(Row::plain(what, shown(&events)));
     let what = format!("processors of the whole server meanwhile, `durability={durability}`");
-    rows.push(Row { what, reached: format!("{cores:.2}"), wanted: "", is_met: None });
+    rows.push(Row::plain(what, format!("{cores:.2}")));
     Ok(())
 }
 

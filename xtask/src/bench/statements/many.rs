@@ -8,8 +8,9 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use levada_model::record::{BatchBuilder, NewRecord};
 
+use super::super::rows::Row;
 use super::latency::settle;
-use super::{Load, Row, carry_out, kafka, now_us, sql_of, usage};
+use super::{Load, carry_out, kafka, now_us, sql_of, usage};
 use crate::kafka_client::Partition;
 use crate::levada_rig::Levada;
 
@@ -50,16 +51,13 @@ pub(super) fn measure(levada: &Levada, load: Load, rows: &mut Vec<Row>) -> Resul
     let megabytes = after.resident_bytes / 1e6;
     eprintln!("  {cores:.3} cores, {megabytes:.0} MB; {idle_cores:.3} cores without events");
     let of = format!("{statements} statements, an event a second each");
-    let is_met = Some(cores < CORES_WANTED);
-    rows.push(Row { what: format!("{of}: processors"), reached: format!("{cores:.2}"), wanted: "< 0.25", is_met });
-    let is_met = Some(after.resident_bytes < BYTES_WANTED);
-    let reached = format!("{megabytes:.0}");
-    rows.push(Row { what: format!("{of}: resident, MB"), reached, wanted: "< 1,000", is_met });
-    let reached = format!("{idle_cores:.3}");
-    rows.push(Row { what: "the same without events: processors".to_owned(), reached, wanted: "", is_met: None });
-    let reached = format!("{:.1}", made.as_secs_f64() * 1e3 / f64::from(statements));
-    let what = "two tables with their topics and a statement are created: ms".to_owned();
-    rows.push(Row { what, reached, wanted: "", is_met: None });
+    let reached = format!("{cores:.2}");
+    rows.push(Row::new(format!("{of}: processors"), reached, "< 0.25", cores < CORES_WANTED));
+    let is_met = after.resident_bytes < BYTES_WANTED;
+    rows.push(Row::new(format!("{of}: resident, MB"), format!("{megabytes:.0}"), "< 1,000", is_met));
+    rows.push(Row::plain("the same without events: processors", format!("{idle_cores:.3}")));
+    let each_ms = made.as_secs_f64() * 1e3 / f64::from(statements);
+    rows.push(Row::plain("two tables with their topics and a statement are created: ms", format!("{each_ms:.1}")));
     Ok(())
 }
 

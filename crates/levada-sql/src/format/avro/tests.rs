@@ -1,34 +1,17 @@
 use super::*;
-use crate::format::registry::{Registering, SourceError, Writer};
+use crate::format::registry::{Known, SourceError, Writer};
 use crate::format::{Encoded, JsonOptions, columns_of_avro, json};
 use crate::types::Type;
 use levada_avro::datum;
-use levada_stream::Caller;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::pin::Pin;
 
-#[derive(Debug)]
-struct Schemas(Vec<Arc<Schema>>);
-
-impl SchemaSource for Schemas {
-    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(std::future::ready(()))
-    }
-
-    fn latest(&self, _: &Caller, _: &str) -> Result<Option<(SchemaId, RegisteredSchema)>, SourceError> {
-        Ok(None)
-    }
-
-    fn register_avro<'a>(&'a self, _: &'a Caller, _: &'a str, _: String) -> Registering<'a> {
-        Box::pin(std::future::ready(Err(SourceError::Refused("nothing is registered here".to_owned()))))
-    }
-
-    fn schema(&self, id: SchemaId) -> Result<RegisteredSchema, SourceError> {
+fn schemas(of: Vec<Arc<Schema>>) -> Arc<dyn SchemaSource> {
+    Arc::new(Known(Box::new(move |id| {
         let missing = || SourceError::Refused("there is none".to_owned());
         let SchemaId::Id(id) = id else { return Err(missing()) };
-        self.0.get(usize::try_from(id).unwrap()).cloned().map(RegisteredSchema::Avro).ok_or_else(missing)
-    }
+        of.get(usize::try_from(id).unwrap()).cloned().map(RegisteredSchema::Avro).ok_or_else(missing)
+    })))
 }
 
 fn parsed(of: &Value) -> Arc<Schema> {
@@ -49,7 +32,7 @@ fn framed(id: u32, schema: &Schema, value: &Value) -> Vec<u8> {
 
 fn options(schemas: &[Arc<Schema>]) -> RegistryOptions {
     let writer = Writer { id: SchemaId::Id(0), schema: RegisteredSchema::Avro(schemas[0].clone()), message: None };
-    let source: Arc<dyn SchemaSource> = Arc::new(Schemas(schemas.to_vec()));
+    let source = self::schemas(schemas.to_vec());
     RegistryOptions { schemas: Some(source), writer: Some(writer), ..RegistryOptions::default() }
 }
 
@@ -229,7 +212,7 @@ proptest! {
         let fields = Fields::from(vec![of.nullable().field("f")]);
         let schema = levada_avro::parse(&avro_schema_of(&fields, "R").unwrap(), &[]).unwrap();
         let record = [b"\0\0\0\0\0".as_slice(), &bytes].concat();
-        let source: Arc<dyn SchemaSource> = Arc::new(Schemas(vec![Arc::new(schema)]));
+        let source = schemas(vec![Arc::new(schema)]);
         let options = RegistryOptions { schemas: Some(source), ..RegistryOptions::default() };
         for wanted in [vec![0], vec![]] {
             let mut decoder = decoder(&options, &Columns { fields: fields.clone(), wanted }).unwrap();

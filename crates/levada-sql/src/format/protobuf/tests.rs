@@ -1,9 +1,7 @@
 use super::*;
-use crate::format::registry::{Registering, SourceError, Writer};
+use crate::format::registry::{Known, SourceError, Writer};
 use crate::format::{JsonOptions, columns_of_protobuf, json};
-use levada_stream::Caller;
 use proptest::prelude::*;
-use std::pin::Pin;
 
 const TEXT: &str = r#"syntax = "proto3"; package p;
     import "google/protobuf/timestamp.proto"; import "google/protobuf/wrappers.proto";
@@ -16,40 +14,23 @@ const TEXT: &str = r#"syntax = "proto3"; package p;
       enum Color { RED = 0; BLUE = 5; }
     }"#;
 
-#[derive(Debug)]
-struct One(Arc<Schema>);
-
-impl SchemaSource for One {
-    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(std::future::ready(()))
-    }
-
-    fn latest(&self, _: &Caller, _: &str) -> Result<Option<(SchemaId, RegisteredSchema)>, SourceError> {
-        Ok(None)
-    }
-
-    fn register_avro<'a>(&'a self, _: &'a Caller, _: &'a str, _: String) -> Registering<'a> {
-        Box::pin(std::future::ready(Err(SourceError::Refused("nothing is registered here".to_owned()))))
-    }
-
-    fn schema(&self, id: SchemaId) -> Result<RegisteredSchema, SourceError> {
-        match id {
-            SchemaId::Id(1) => Ok(RegisteredSchema::Protobuf(Arc::clone(&self.0))),
-            SchemaId::Id(2) => {
-                let schema = Arc::new(levada_json_schema::parse("{}", &[]).unwrap());
-                Ok(RegisteredSchema::Json { text: "{}".into(), schema })
-            }
-            SchemaId::Id(4) => Err(SourceError::Unavailable("it is being read".to_owned())),
-            _ => Err(SourceError::Refused("there is none".to_owned())),
+fn source(of: Arc<Schema>) -> Arc<dyn SchemaSource> {
+    Arc::new(Known(Box::new(move |id| match id {
+        SchemaId::Id(1) => Ok(RegisteredSchema::Protobuf(Arc::clone(&of))),
+        SchemaId::Id(2) => {
+            let schema = Arc::new(levada_json_schema::parse("{}", &[]).unwrap());
+            Ok(RegisteredSchema::Json { text: "{}".into(), schema })
         }
-    }
+        SchemaId::Id(4) => Err(SourceError::Unavailable("it is being read".to_owned())),
+        _ => Err(SourceError::Refused("there is none".to_owned())),
+    })))
 }
 
 fn options() -> (RegistryOptions, Arc<Schema>) {
     let schema = Arc::new(levada_protobuf::parse(TEXT, &[]).unwrap());
     let registered = RegisteredSchema::Protobuf(Arc::clone(&schema));
     let writer = Writer { id: SchemaId::Id(1), schema: registered, message: Some("p.M".to_owned()) };
-    let source: Arc<dyn SchemaSource> = Arc::new(One(Arc::clone(&schema)));
+    let source = source(Arc::clone(&schema));
     (RegistryOptions { schemas: Some(source), writer: Some(writer), ..RegistryOptions::default() }, schema)
 }
 

@@ -1,6 +1,6 @@
 //! Joins with what a table had at a row's time.
 
-use super::{Builder, Stream, internal, numbered, session::computed, shifted};
+use super::{Builder, Stream, internal, numbered, session::computed, sides::shifted};
 use crate::{
     explain::Feed,
     operator::{
