@@ -106,18 +106,22 @@ fn is_grouped(select: &Select) -> bool {
 
 /// Puts joins behind all tables.
 fn join(select: &mut Select, joins: Vec<Join>) {
-    let mut tables = std::mem::take(&mut select.from).into_iter();
-    let Some(mut first) = tables.next() else { return };
+    if let Some(mut all) = joined(std::mem::take(&mut select.from)) {
+        all.joins.extend(joins);
+        select.from = vec![all];
+    }
+}
+
+/// Tables with commas between them as one, joined.
+fn joined(tables: Vec<TableWithJoins>) -> Option<TableWithJoins> {
+    let mut tables = tables.into_iter();
+    let mut first = tables.next()?;
     for TableWithJoins { relation, joins } in tables {
-        first.joins.push(Join {
-            relation,
-            global: false,
-            join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
-        });
+        let join_operator = JoinOperator::CrossJoin(JoinConstraint::None);
+        first.joins.push(Join { relation, global: false, join_operator });
         first.joins.extend(joins);
     }
-    first.joins.extend(joins);
-    select.from = vec![first];
+    Some(first)
 }
 
 struct Lifting<'a> {
@@ -169,16 +173,7 @@ fn lifted(query: &Query, number: usize) -> Option<(Expr, Join)> {
     let ControlFlow::Continue(()) = VisitMut::visit(&mut value, &mut renaming);
     let ControlFlow::Continue(()) = VisitMut::visit(&mut on, &mut renaming);
     let ControlFlow::Continue(()) = VisitMut::visit(&mut from, &mut renaming);
-    let mut tables = from.into_iter();
-    let mut first = tables.next()?;
-    for TableWithJoins { relation, joins } in tables {
-        first.joins.push(Join {
-            relation,
-            global: false,
-            join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
-        });
-        first.joins.extend(joins);
-    }
+    let first = joined(from)?;
     let relation = match first.joins.is_empty() {
         true => first.relation,
         false => TableFactor::NestedJoin { table_with_joins: Box::new(first), alias: None },
