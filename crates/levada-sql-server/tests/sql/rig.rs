@@ -117,9 +117,14 @@ impl Rig {
         self.sql(sql).await["rows"].as_array().unwrap().clone()
     }
 
+    /// Carries out a text: status and answer.
+    pub(crate) async fn answer(&self, sql: &str) -> (u16, Value) {
+        self.ask("POST", "/v1/sql", Some(json!({ "sql": sql }))).await
+    }
+
     /// Carries out a text that is refused: status and error.
     pub(crate) async fn refused(&self, sql: &str) -> (u16, Value) {
-        let (status, body) = self.ask("POST", "/v1/sql", Some(json!({ "sql": sql }))).await;
+        let (status, body) = self.answer(sql).await;
         assert!(body["error"]["message"].is_string(), "{sql}: {body}");
         (status, body["error"].clone())
     }
@@ -138,6 +143,11 @@ impl Rig {
             }
         };
         tokio::time::timeout(Duration::from_secs(60), so).await.expect("it comes to that");
+    }
+
+    /// Waits for a figure of a statement: it follows what the epoch wrote, which may be read a moment earlier.
+    pub(crate) async fn shows(&self, statement: &str, figure: &str, value: u64) {
+        self.wait(async || self.statement(statement).await[figure] == value).await;
     }
 
     /// Time passes.
