@@ -1,6 +1,8 @@
 //! `cargo xtask flink-diff`: small queries over the same events on Apache Flink and on our operators, and the rows that
 //! each comes to in the end, compared. What only one of them runs is told, and is no difference.
 
+mod matrix;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::BufWriter;
@@ -94,23 +96,33 @@ impl<'a> Said<'a> {
 
 /// Compares, tells, and fails where there is a difference.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let cases = cases(args)?;
     let flink = Flink::fetch(&Cache::open()?, args.events)?;
+    let scratch = tempfile::Builder::new().prefix("levada-flink-diff-").tempdir()?;
+    let (cells, cell_differences) = matrix::run(&flink, &args.only, scratch.path())?;
+    println!("{cells} cells of the matrix, {cell_differences} differences");
+    let cases = cases(args)?;
+    ensure!(cells + cases.len() > 0, "no query in `{}` is called so", args.cases.display());
+    let differences = if cases.is_empty() { 0 } else { compare(args, &cases, &flink, scratch.path())? };
+    ensure!(cell_differences + differences == 0, "we and Flink disagree (seed {})", args.seed);
+    Ok(())
+}
+
+/// Runs the queries over events on both sides, and answers how many differ.
+fn compare(args: &Args, cases: &[PathBuf], flink: &Flink, folder: &Path) -> Result<usize> {
     let levada = match &args.levada {
         Some(path) => path.canonicalize()?,
         None => levada_rig::build_named(PACKAGE, &["--workspace", "--bin", PACKAGE])?,
     };
-    let scratch = tempfile::Builder::new().prefix("levada-flink-diff-").tempdir()?;
-    let (folder, tables) = (scratch.path(), Path::new(FOLDER).join("tables.sql"));
+    let tables = Path::new(FOLDER).join("tables.sql");
     let data = folder.join("events.bin");
     events::write(args.events, args.seed, &mut BufWriter::new(fs::File::create(&data)?))?;
     let out = folder.join("flink");
     fs::create_dir_all(&out)?;
     let mut command = flink.command("Diff");
-    command.arg(&data).arg(&tables).arg(folder.join("checkpoints")).arg(&out).args(&cases);
+    command.arg(&data).arg(&tables).arg(folder.join("checkpoints")).arg(&out).args(cases);
     finished("flink", &mut command, folder)?;
     let mut differences = 0;
-    for case in &cases {
+    for case in cases {
         let name = case.file_stem().context("a case has a name")?.to_string_lossy();
         let theirs = fs::read_to_string(out.join(format!("{name}.rows")))?;
         let mut command = Command::new(&levada);
@@ -119,7 +131,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let ours = finished("levada", &mut command, folder)?;
         let query = fs::read_to_string(case)?;
         let (said, verdict) = (Said::of(&query), verdict(&ours, &theirs));
-        differences += u32::from(!said.holds(&verdict));
+        differences += usize::from(!said.holds(&verdict));
         match said {
             Said::Differs(why) if said.holds(&verdict) => println!("{name:<28} differs: {why}"),
             Said::Refused(why) if said.holds(&verdict) => println!("{name:<28} refused by us: {why}"),
@@ -127,8 +139,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     println!("{} queries, {differences} differences", cases.len());
-    ensure!(differences == 0, "we and Flink disagree (seed {})", args.seed);
-    Ok(())
+    Ok(differences)
 }
 
 fn cases(args: &Args) -> Result<Vec<PathBuf>> {
@@ -142,7 +153,6 @@ fn cases(args: &Args) -> Result<Vec<PathBuf>> {
         }
     }
     found.sort();
-    ensure!(!found.is_empty(), "no query in `{}` is called so", args.cases.display());
     Ok(found)
 }
 

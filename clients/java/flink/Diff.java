@@ -23,11 +23,11 @@ public final class Diff {
         System.exit(0);
     }
 
-    private interface Run {
+    interface Run {
         Clock run() throws Exception;
     }
 
-    private static List<String> lines(Run run) {
+    static List<String> lines(Run run) {
         var lines = new ArrayList<String>();
         try {
             for (Map.Entry<String, Integer> row : run.run().kept.entrySet()) {

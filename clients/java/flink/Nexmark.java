@@ -79,7 +79,8 @@ public final class Nexmark {
         environment.createTemporarySystemFunction("count_char", CountChar.class);
         for (String table : tables.split(";")) {
             if (!table.isBlank()) {
-                environment.executeSql(table + " WITH ('connector' = 'replay')");
+                boolean isWhole = table.contains("WITH (") || table.contains("CREATE VIEW");
+                environment.executeSql(isWhole ? table : table + " WITH ('connector' = 'replay')");
             }
         }
         Table query = environment.sqlQuery(text);

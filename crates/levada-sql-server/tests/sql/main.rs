@@ -15,9 +15,13 @@ mod inserts;
 #[cfg(test)]
 mod lives;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod registry;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod rowtime;
 #[cfg(test)]
 #[path = "../../../levada/src/serve/schemas.rs"]
 mod schemas;

@@ -1,0 +1,2 @@
+-- k, g
+SELECT DISTINCT k, g FROM input

@@ -1,0 +1,3 @@
+-- g, c, s, some
+SELECT g, COUNT(DISTINCT n) AS c, SUM(DISTINCT n) AS s, COUNT(DISTINCT k) FILTER (WHERE n > 2) AS some
+FROM input GROUP BY g

@@ -1,0 +1,2 @@
+-- k, g
+SELECT k, g FROM input INTERSECT SELECT k, g FROM other
