@@ -25,6 +25,10 @@ use std::{
 const KEY: &str = "key";
 const VALUE: &str = "val";
 
+/// When a record was written, as its producer or its topic has it, is the event time of what nobody declared.
+const ROWTIME: &str = "CREATE TABLE t (`$rowtime` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+    WATERMARK FOR `$rowtime` AS `$rowtime` - INTERVAL '5' SECOND)";
+
 /// So many bytes of such texts a statement keeps at most.
 const KEPT_SIZE_MAX: usize = 256 << 10;
 
@@ -203,13 +207,19 @@ fn declared(topic: &TopicInfo, mut key: Side, mut value: Side) -> Result<Undecla
         let (name, not_null) = (ast::Ident::with_quote('`', name), !item.is_nullable);
         Ok(ColumnDef::Physical { name, data_type, not_null, comment: None })
     });
-    let columns = columns.collect::<Result<_, Refusal>>()?;
+    let mut columns = columns.collect::<Result<Vec<_>, Refusal>>()?;
+    let with_time = read(ROWTIME.to_owned())?.create;
+    let has_one =
+        columns.iter().any(|column| with_time.columns.iter().any(|time| time.name().value == column.name().value));
+    if !has_one {
+        columns.extend(with_time.columns);
+    }
     let create = CreateTable {
         name: ast::ObjectName::from(vec![ast::Ident::with_quote('`', topic.name.as_str())]),
         if_not_exists: false,
         columns,
         primary_key,
-        watermark: None,
+        watermark: with_time.watermark.filter(|_| !has_one),
         comment: None,
         options,
         as_query: None,

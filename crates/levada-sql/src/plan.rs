@@ -3,6 +3,7 @@
 mod expressions;
 mod functions;
 pub(crate) mod growth;
+mod hidden;
 mod names;
 mod rules;
 mod session;

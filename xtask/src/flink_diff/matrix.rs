@@ -40,6 +40,7 @@ pub(super) fn run(flink: &Flink, only: &[String], folder: &Path) -> Result<(usiz
             };
             match known {
                 Some(why) if holds => println!("{cell:<40} differs: {why}"),
+                _ if theirs.starts_with(ERROR) && holds => println!("{cell:<40} refused by both: {}", theirs.trim()),
                 _ => tell(&cell, &verdict),
             }
             cells += 1;

@@ -114,7 +114,10 @@ async fn a_topic_that_nobody_declared_is_a_table_of_keys_and_values() {
     let described = rig.rows("DESCRIBE plain").await;
     assert_eq!((described[0]["name"].clone(), described[1]["type"].clone()), (json!("key"), json!("BYTES")));
     let tables = rig.ask("GET", "/v1/tables", None).await.1;
-    assert_eq!(tables[0], json!({ "name": "plain", "kind": "topic", "topic": "plain", "columns": ["key", "val"] }));
+    assert_eq!(
+        tables[0],
+        json!({ "name": "plain", "kind": "topic", "topic": "plain", "columns": ["key", "val", "$rowtime"] })
+    );
 }
 
 /// The next event that is no sign of life: its name and data.

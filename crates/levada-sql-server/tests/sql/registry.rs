@@ -128,7 +128,7 @@ async fn a_topic_that_nobody_declared_has_the_columns_of_its_schemas() {
     assert_eq!(rig.rows("SELECT * FROM again").await, rows);
     let (_, tables) = rig.ask("GET", "/v1/tables", None).await;
     let again = tables.as_array().unwrap().iter().find(|table| table["name"] == "again").unwrap();
-    assert_eq!(again["columns"], json!(["key", "id", "note", "lines"]));
+    assert_eq!(again["columns"], json!(["key", "id", "note", "lines", "$rowtime"]));
 }
 
 #[tokio::test]

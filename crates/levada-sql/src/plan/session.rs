@@ -1,7 +1,7 @@
 //! [`Planner`]: what a query may name, and what it means.
 
 use super::{
-    PlanError, expressions, functions, growth, names, rules,
+    PlanError, expressions, functions, growth, hidden, names, rules,
     streaming::{self, Plan},
     temporal, variance,
     windows::{Windows, session},
@@ -14,7 +14,7 @@ use crate::{
 use datafusion::{
     arrow::{
         array::RecordBatch,
-        datatypes::{DataType, FieldRef, SchemaRef},
+        datatypes::{DataType, FieldRef, Schema, SchemaRef},
     },
     catalog::MemTable,
     common::{
@@ -159,8 +159,13 @@ impl Planner {
     pub(crate) fn unbound(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         let options = ParserOptions::from(&self.options.sql_parser);
         let mut query = functions::time::rewritten(query);
-        let width = |table: &str| self.tables.get(table).map(|table| table.schema().fields().len());
+        let has_rowtime = |table: &str| self.tables.get(table).is_some_and(|it| has_rowtime(&it.schema()));
+        let width = |table: &str| {
+            let schema = self.tables.get(table)?.schema();
+            Some(schema.fields().len() - usize::from(has_rowtime(table)))
+        };
         names::give(&mut query, &width);
+        hidden::leave_out(&mut query, &has_rowtime)?;
         let statement = ast::Statement::Query(Box::new(query));
         let plan = SqlToRel::new_with_options(self, options).sql_statement_to_plan(statement)?;
         let plan = temporal::with_temporal_joins(plan)?;
@@ -237,6 +242,11 @@ impl Planner {
 }
 
 /// Runs a plan over rows that are there.
+/// Whether a table has a column that `*` leaves out.
+fn has_rowtime(schema: &Schema) -> bool {
+    schema.column_with_name(hidden::ROWTIME).is_some()
+}
+
 async fn run(plan: LogicalPlan, config: SessionConfig, size_max: usize) -> Result<Vec<RecordBatch>, PlanError> {
     temporal::refuse_in_batch(&plan)?;
     let plan = session::lowered(plan)?;

@@ -1,4 +1,4 @@
 -- k, id, version, n
 SELECT k, id, version, n FROM (
-  SELECT k, id, version, n, ROW_NUMBER() OVER (PARTITION BY k ORDER BY at, id, version) AS place FROM input
+  SELECT k, id, version, n, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts, id, version) AS place FROM input
 ) AS t WHERE place = 1
