@@ -14,7 +14,8 @@ mod queries;
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use levada_model::{Clock as _, SystemClock};
@@ -22,13 +23,15 @@ use levada_model::{Clock as _, SystemClock};
 use super::scratch;
 use super::sql::{Flink, Mode, geometric_mean};
 use crate::cache::Cache;
+use crate::kafka_client::{Connection, Partition, error_name};
 use crate::kafka_rig::Jars;
 use crate::levada_rig;
 use content::Content;
-use queries::{QUERIES, Query};
+use queries::{QUERIES, Query, Rows};
 
 const TABLES: [&str; 3] = ["person", "auction", "bid"];
 const EVENTS_QUICK: u64 = 100_000;
+const PATIENCE: Duration = Duration::from_secs(15);
 const RUN_LIMIT: Duration = Duration::from_secs(1_800);
 /// What names of topics begin with that are read to get warm.
 const WARM: &str = "warm-";
@@ -190,6 +193,26 @@ fn show(query: &str, side: &str, outcome: &Outcome) {
         ),
         Err(why) => eprintln!("  {query:<4} {side:<18} FAILED: {why}"),
     }
+}
+
+/// Creates a topic and waits until it can be written: a broker may answer before.
+fn create_topic(kafka: &mut Connection, topic: &str, partitions: i32, rows: Rows) -> Result<()> {
+    // Where rows change the last one of a key counts.
+    let compacted = ("cleanup.policy".to_owned(), "compact".to_owned());
+    let configs = if rows == Rows::Change { vec![compacted] } else { Vec::new() };
+    let error = kafka.create_topic(topic, partitions, &configs)?;
+    ensure!(error == 0, "topic `{topic}`: {}", error_name(error));
+    let all: Vec<_> = (0..partitions).map(|index| (Partition { topic: topic.to_owned(), index }, 0)).collect();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let Some(missing) = kafka.fetch(&all)?.into_iter().find(|part| part.error != 0) else { return Ok(()) };
+        ensure!(Instant::now() < deadline, "{:?}: {}", missing.partition, error_name(missing.error));
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn connect(bootstrap: &str) -> Result<Connection> {
+    Connection::open_patiently(bootstrap.parse()?, PATIENCE)
 }
 
 /// The geometric mean of ratios.

@@ -22,6 +22,7 @@ use super::content::read;
 use super::flink::{self, Bounds, Tables};
 use super::levada::{self, carry_out};
 use super::queries::{Options, Rows};
+use super::{PATIENCE, connect, create_topic};
 use crate::bench::rows::{self, Row};
 use crate::bench::sql::{Flink, Mode, VERSION};
 use crate::bench::{machine, scratch};
@@ -44,7 +45,6 @@ const CHECKPOINTS: Duration = Duration::from_secs(1);
 const SETTLE_LIMIT: Duration = Duration::from_secs(120);
 const START_LIMIT: Duration = Duration::from_secs(60);
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(15);
 const QUERY: &str = "INSERT INTO totals
 SELECT 1, SUM(credit), SUM(credit) - SUM(debit)
 FROM (SELECT amount AS credit, CAST(0 AS BIGINT) AS debit FROM credits
@@ -151,7 +151,7 @@ fn on_flink(program: &Flink, jars: &Jars, folder: &Path, mode: Mode, transfers: 
     let mut broker = Kafka::start(jars, kafka_rig::Config::new(&folder.join("kafka")))?;
     let mut kafka = connect(&broker.bootstrap())?;
     create_topics(&mut kafka)?;
-    flink::create_results(&mut kafka, RESULTS, Rows::Change)?;
+    create_topic(&mut kafka, RESULTS, 1, Rows::Change)?;
     let tables = Tables { bootstrap: broker.bootstrap(), mode, bounds: Bounds::None };
     let path = folder.join("bank.sql");
     fs::write(&path, format!("{}{QUERY}", script(&tables)))?;
@@ -172,16 +172,8 @@ fn on_flink(program: &Flink, jars: &Jars, folder: &Path, mode: Mode, transfers: 
     Ok(shown)
 }
 
-fn connect(bootstrap: &str) -> Result<Connection> {
-    Connection::open_patiently(bootstrap.parse()?, PATIENCE)
-}
-
 fn create_topics(kafka: &mut Connection) -> Result<()> {
-    for topic in TOPICS {
-        let error = kafka.create_topic(topic, PARTITIONS, &[])?;
-        ensure!(error == 0, "topic `{topic}`: {}", error_name(error));
-    }
-    Ok(())
+    TOPICS.iter().try_for_each(|topic| create_topic(kafka, topic, PARTITIONS, Rows::Come))
 }
 
 /// Makes all transfers, waits until what is shown is the last total, and answers what was shown on the way.

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use levada_model::record::{BatchBuilder, NewRecord};
 
-use super::TABLES;
+use super::queries::Rows;
+use super::{TABLES, create_topic};
 use crate::bench::sql::events::{self, PER_MS, START_MS};
 use crate::kafka_client::{Connection, Partition, error_name};
 
@@ -75,8 +76,7 @@ pub(super) struct Counts(pub(super) [u64; 3]);
 /// the time of their events they would be gone as too old.
 pub(super) fn load(kafka: &mut Connection, prefix: &str, count: u64, written_ms: i64) -> Result<Counts> {
     for table in TABLES {
-        let error = kafka.create_topic(&format!("{prefix}{table}"), 1, &[])?;
-        ensure!(error == 0, "topic `{prefix}{table}`: {}", error_name(error));
+        create_topic(kafka, &format!("{prefix}{table}"), 1, Rows::Come)?;
     }
     let mut producer = Producer { kafka, waiting: VecDeque::new() };
     let mut batches: [BatchBuilder; 3] = std::array::from_fn(|_| BatchBuilder::new());

@@ -10,16 +10,15 @@ use serde_json::Value;
 
 use super::content::Content;
 use super::queries::{Options, Query, Rows};
-use super::{Measured, WARM, events};
+use super::{Measured, WARM, connect, create_topic, events};
 use crate::bench::sql::{Flink, Mode, ask, number};
-use crate::kafka_client::{Connection, error_name};
+use crate::kafka_client::error_name;
 use crate::kafka_rig::{Config, Jars, Kafka};
 
 /// Between two checkpoints.
 const CHECKPOINTS: Duration = Duration::from_secs(10);
 /// A broker takes no more.
 const TRANSACTION_MS: u32 = 900_000;
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The broker with all events in its topics, and the program.
 pub(super) struct Side<'a> {
@@ -87,7 +86,7 @@ impl<'a> Side<'a> {
     /// Starts the broker and writes the events.
     pub(super) fn start(flink: &'a Flink, jars: &Jars, folder: &Path, count: u64, written_ms: i64) -> Result<Self> {
         let kafka = Kafka::start(jars, Config::new(&folder.join("kafka")))?;
-        let mut connection = Connection::open_patiently(kafka.bootstrap().parse()?, PATIENCE)?;
+        let mut connection = connect(&kafka.bootstrap())?;
         events::load(&mut connection, WARM, count / 4, written_ms)?;
         events::load(&mut connection, "", count, written_ms)?;
         Ok(Self { flink, kafka, folder: folder.to_owned(), made: 0 })
@@ -96,13 +95,13 @@ impl<'a> Side<'a> {
     /// Runs a query to the end of its topics, after a quarter of the events to get warm.
     pub(super) fn measure(&mut self, query: &Query, mode: Mode) -> Result<Measured> {
         let tables = Tables { bootstrap: self.kafka.bootstrap(), mode, bounds: Bounds::End };
-        let mut connection = Connection::open_patiently(self.kafka.bootstrap().parse()?, PATIENCE)?;
+        let mut connection = connect(&self.kafka.bootstrap())?;
         let mut command = command(self.flink, &self.folder, mode, CHECKPOINTS, self.kafka.pid())?;
         let mut topics = Vec::new();
         for prefix in [WARM, ""] {
             self.made += 1;
             let results = format!("results-{}-{}", query.name, self.made);
-            create_results(&mut connection, &results, query.rows)?;
+            create_topic(&mut connection, &results, 1, query.rows)?;
             let script = self.folder.join(format!("{results}.sql"));
             fs::write(&script, query.script(&tables, prefix, &results)?)?;
             command.arg(script);
@@ -119,15 +118,6 @@ impl<'a> Side<'a> {
         let (engine_seconds, broker_seconds) = (number(&answer, "engine_seconds")?, number(&answer, "broker_seconds")?);
         Ok(Measured { engine_seconds, broker_seconds, wall_seconds: number(&answer, "wall_seconds")?, content })
     }
-}
-
-/// A topic for results, compacted where rows change, as such a table's is.
-pub(super) fn create_results(kafka: &mut Connection, topic: &str, rows: Rows) -> Result<()> {
-    let compacted = ("cleanup.policy".to_owned(), "compact".to_owned());
-    let configs = if rows == Rows::Change { vec![compacted] } else { Vec::new() };
-    let error = kafka.create_topic(topic, 1, &configs)?;
-    ensure!(error == 0, "topic `{topic}`: {}", error_name(error));
-    Ok(())
 }
 
 /// The program, but for its scripts.

@@ -10,16 +10,15 @@ use serde_json::{Value, json};
 use super::content::Content;
 use super::events::{self, Counts};
 use super::queries::{Options, Query, Rows};
-use super::{Measured, RUN_LIMIT, WARM};
+use super::{Measured, RUN_LIMIT, WARM, connect};
 use crate::bench::machine::Usage;
 use crate::http_client::HttpConnection;
-use crate::kafka_client::{Connection, error_name};
+use crate::kafka_client::error_name;
 use crate::levada_rig::{self, Config};
 
 /// What the statements of some queries remember is more than the default, 1 GiB, with many events.
 const STATE: &str = "sql.state.bytes.max=8GiB";
 const POLL: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The server, with all events in its topics.
 pub(super) struct Levada {
@@ -54,7 +53,7 @@ impl Levada {
         let mut config = Config::new(binary, folder);
         config.flags = vec!["--set".to_owned(), STATE.to_owned()];
         let server = levada_rig::Levada::start(config)?;
-        let mut kafka = Connection::open_patiently(server.bootstrap().parse()?, PATIENCE)?;
+        let mut kafka = connect(&server.bootstrap())?;
         let warm_counts = events::load(&mut kafka, WARM, events / 4, written_ms)?;
         let counts = events::load(&mut kafka, "", events, written_ms)?;
         Ok(Self { server, counts, warm_counts, made: 0 })
@@ -90,7 +89,7 @@ impl Levada {
         }
         carry_out(&mut sql, &drops)?;
         let (engine_seconds, wall_seconds) = measured?;
-        let mut kafka = Connection::open_patiently(self.server.bootstrap().parse()?, PATIENCE)?;
+        let mut kafka = connect(&self.server.bootstrap())?;
         let content = Content::of(&mut kafka, &results, query)?;
         let error = kafka.delete_topic(&results)?;
         ensure!(error == 0, "topic `{results}` cannot be deleted: {}", error_name(error));

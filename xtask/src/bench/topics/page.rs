@@ -196,27 +196,27 @@ fn reasons(page: &mut String, rows: &[Row]) -> Result<()> {
 fn foot(page: &mut String) -> Result<()> {
     writeln!(
         page,
-        "\n## How it is measured\n\nEvents are those of [benchmarks-sql.md](benchmarks-sql.md), as JSON, in three topics \
-         of one partition, the same batches of 64 KiB for both brokers, and all there before a query begins; behind \
-         them each topic has one more row, an hour later, which closes all windows before it, and which does not count \
-         in what is compared. Queries are those of [bench/sql/queries](../bench/sql/queries) but for q14, which needs \
-         a function in Java, into the tables of [bench/sql/results.sql](../bench/sql/results.sql): those whose rows \
-         change are `upsert-kafka` with a key, the others `kafka`; parallelism is one. Each is run over a quarter of \
-         the events before, in the same processes, so that what is compiled on the way is compiled.\n\nLevada: one \
-         server with its settings as they come, but for `sql.state.bytes.max`; a statement commits each epoch, of 100 \
-         ms at most, and each commit is on the disk. The clock runs from the `INSERT`, with what plans it, until all \
-         is read and committed, and counts user and system time of the whole server. Flink: a fresh process for each \
-         query, on a cluster within it; objects are reused, state is on the heap (`hashmap`), exactly-once checkpoints \
-         every 10 s, `sink.delivery-guarantee` is `exactly-once`. The better of two runs counts: as it comes, or with \
-         mini-batches of 100 ms and, where rows change, a sink that keeps them for 100 ms. The clock runs from when \
-         the job runs, without what plans it and starts the cluster, until it has ended; when all rows have come to \
-         where they are written a checkpoint is asked for, so that nobody waits for the next one. It counts all of \
-         Flink's process, with threads that collect garbage and compile, and all of Kafka's, which is the same process \
-         for all queries, with its settings as they come: it leaves it to the system when something is written to the \
-         disk. Flink's results are seen every 10 s, Levada's every 100 ms: that is in Flink's favour.\n\nWhat was \
-         written is read back at `read_committed`. Records are all that were written: Levada writes the net change of \
-         an epoch. Where rows change, the last of each key counts, and a sum over the hashes of all that are left is \
-         compared; of q18 without those columns that its order leaves open."
+        "\n## How it is measured\n\nEvents are those of [benchmarks-sql.md](benchmarks-sql.md), as JSON, in three \
+         topics of one partition, the same batches of 64 KiB for both brokers, and all there before a query begins; \
+         behind them each topic has one more row, an hour later, which closes all windows before it, and which does \
+         not count in what is compared. Queries are those of [bench/sql/queries](../bench/sql/queries) but for q14, \
+         which needs a function in Java, into the tables of [bench/sql/results.sql](../bench/sql/results.sql): those \
+         whose rows change are `upsert-kafka` with a key, the others `kafka`; parallelism is one. Each is run over a \
+         quarter of the events before, in the same processes, so that what is compiled on the way is \
+         compiled.\n\nLevada: one server with its settings as they come, but for `sql.state.bytes.max`; a statement \
+         commits each epoch, of 100 ms at most, and each commit is on the disk. The clock runs from the `INSERT`, with \
+         what plans it, until all is read and committed, and counts user and system time of the whole server. Flink: a \
+         fresh process for each query, on a cluster within it; objects are reused, state is on the heap (`hashmap`), \
+         exactly-once checkpoints every 10 s, `sink.delivery-guarantee` is `exactly-once`. The better of two runs \
+         counts: as it comes, or with mini-batches of 100 ms and, where rows change, a sink that keeps them for 100 \
+         ms. The clock runs from when the job runs, without what plans it and starts the cluster, until it has ended; \
+         when all rows have come to where they are written a checkpoint is asked for, so that nobody waits for the \
+         next one. It counts all of Flink's process, with threads that collect garbage and compile, and all of \
+         Kafka's, which is the same process for all queries, with its settings as they come: it leaves it to the \
+         system when something is written to the disk. Flink's results are seen every 10 s, Levada's every 100 ms: \
+         that is in Flink's favour.\n\nWhat was written is read back at `read_committed`. Records are all that were \
+         written: Levada writes the net change of an epoch. Where rows change, the last of each key counts, and a sum \
+         over the hashes of all that are left is compared; of q18 without those columns that its order leaves open."
     )?;
     Ok(())
 }
