@@ -18,6 +18,7 @@ pub(crate) mod sql;
 mod statements;
 mod systems;
 mod targets;
+mod topics;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -72,9 +73,14 @@ enum Command {
     Pairs(pairs::Args),
     /// Measures the schema registry and writes docs/benchmarks-registry.md
     Registry(registry::Args),
+    /// Moves money in transactions, counts the totals that Levada and Apache Flink show meanwhile, and writes
+    /// docs/benchmarks-bank.md
+    Bank(topics::bank::Args),
     /// Measures streaming SQL beside Apache Flink and writes docs/benchmarks-sql.md
     #[command(long_flag = "sql")]
     Sql(sql::Args),
+    /// Measures streaming SQL from topics to topics beside Apache Flink and writes docs/benchmarks-sql-topics.md
+    SqlTopics(topics::Args),
     /// Measures statements of SQL on a broker and writes docs/benchmarks-statements.md
     Statements(statements::Args),
 }
@@ -84,7 +90,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.command {
         Some(Command::Pairs(args)) => pairs::run(args),
         Some(Command::Registry(args)) => registry::run(args),
+        Some(Command::Bank(args)) => topics::bank::run(args),
         Some(Command::Sql(args)) => sql::run(args),
+        Some(Command::SqlTopics(args)) => topics::run(args),
         Some(Command::Statements(args)) => statements::run(args),
         None => compare(args),
     }

@@ -71,6 +71,8 @@ pub(crate) struct Fetched {
 pub(crate) struct Found {
     /// Offsets and values from the asked offset on.
     pub(crate) records: Vec<(i64, Bytes)>,
+    /// The key of each of them.
+    pub(crate) keys: Vec<Option<Bytes>>,
     /// Where to go on, behind markers and what a reader is not shown.
     pub(crate) next_offset: i64,
 }
@@ -317,6 +319,7 @@ fn records(bytes: Bytes, from: i64, mut aborted: Vec<(i64, ProducerId)>) -> Resu
                 let offset = header.base_offset + i64::from(record.offset_delta);
                 if offset >= from {
                     found.records.push((offset, record.value.unwrap_or_default()));
+                    found.keys.push(record.key);
                 }
             }
         }

@@ -22,6 +22,7 @@ const STREAMS_POM: &str = include_str!("../../clients/java/streams/pom.xml");
 const AVRO_POM: &str = include_str!("../../clients/java/avro/pom.xml");
 const REGISTRY_POM: &str = include_str!("../../clients/java/registry/pom.xml");
 const POSTGRES_POM: &str = include_str!("../../clients/java/postgres/pom.xml");
+const FLINK_POM: &str = include_str!("../../clients/java/flink/pom.xml");
 const CLUSTER_ID: &str = "TGV2YWRhUmlnS2Fma2E0Mw";
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(540);
 const FORMAT_LIMIT: Duration = Duration::from_secs(60);
@@ -106,6 +107,11 @@ impl Jars {
     /// The jars of PostgreSQL's driver, and of a client that produces.
     pub(crate) fn fetch_postgres(cache: &Cache) -> Result<Self> {
         Self::install(cache, "postgres-jars", VERSION, POSTGRES_POM)
+    }
+
+    /// The jar by which Flink reads and writes topics.
+    pub(crate) fn fetch_flink_connector(cache: &Cache) -> Result<Self> {
+        Self::install(cache, "flink-connector", VERSION, FLINK_POM)
     }
 
     fn install(cache: &Cache, name: &str, version: &str, pom: &str) -> Result<Self> {

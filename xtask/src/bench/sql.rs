@@ -22,9 +22,11 @@ use serde_json::Value;
 use super::scratch;
 use crate::cache::Cache;
 use crate::process::{Process, tail};
+pub(super) use chart::bars;
 pub(crate) use flink::Flink;
-use flink::Mode;
+pub(super) use flink::{Mode, VERSION};
 use levada::Levada;
+pub(super) use page::grouped;
 
 /// Queries that the plan of the benchmark has: those that depend on the time of processing are left out.
 const QUERIES: [&str; 16] =
@@ -143,7 +145,12 @@ const PASSED_ON: &str = "q0";
 
 /// The geometric mean of all ratios but that of [`PASSED_ON`].
 fn mean(rows: &[Row]) -> Option<f64> {
-    let ratios: Vec<f64> = rows.iter().filter(|row| row.query != PASSED_ON).filter_map(Row::ratio).collect();
+    geometric_mean(rows.iter().filter(|row| row.query != PASSED_ON).filter_map(Row::ratio))
+}
+
+/// The geometric mean, where there is any number.
+pub(super) fn geometric_mean(ratios: impl Iterator<Item = f64>) -> Option<f64> {
+    let ratios: Vec<f64> = ratios.collect();
     let count = f64::from(u32::try_from(ratios.len()).ok().filter(|count| *count > 0)?);
     Some((ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / count).exp())
 }
@@ -246,12 +253,12 @@ fn measured(rounds: usize, ask: impl Fn() -> Result<Value>) -> Result<Outcome> {
     }))
 }
 
-fn number(answer: &Value, name: &str) -> Result<f64> {
+pub(super) fn number(answer: &Value, name: &str) -> Result<f64> {
     answer.get(name).and_then(Value::as_f64).with_context(|| format!("no `{name}` in `{answer}`"))
 }
 
-/// Runs a program that answers with a line of JSON.
-fn ask(name: &str, command: &mut Command, folder: &Path) -> Result<Value> {
+/// Runs a program that answers with a line of JSON, the last that it prints.
+pub(super) fn ask(name: &str, command: &mut Command, folder: &Path) -> Result<Value> {
     let (out, log) = (folder.join("answer.json"), folder.join(format!("{name}.log")));
     command.stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&log)?);
     let status = Process::spawn(name, command)?.wait(RUN_LIMIT)?;

@@ -20,7 +20,7 @@ const PERSONS: u64 = 1;
 const AUCTIONS: u64 = 3;
 const ALL: u64 = 50;
 /// Ids begin here.
-const FIRST_ID: u64 = 1_000;
+pub(crate) const FIRST_ID: u64 = 1_000;
 const FIRST_CATEGORY: u64 = 10;
 const CATEGORIES: u64 = 5;
 /// So many ids may be named before their person or auction comes.
@@ -30,8 +30,8 @@ const HOT_OF: u64 = 100;
 const PERSONS_ACTIVE: u64 = 1_000;
 const AUCTIONS_IN_FLIGHT: u64 = 100;
 /// The time of the first event, 2024-01-01 12:00:00, and how many come in a millisecond.
-const START_MS: u64 = 1_704_110_400_000;
-const PER_MS: u64 = 10;
+pub(crate) const START_MS: u64 = 1_704_110_400_000;
+pub(crate) const PER_MS: u64 = 10;
 
 const FIRST_NAMES: [&str; 11] =
     ["Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter"];
@@ -46,12 +46,13 @@ const CHANNELS: u64 = 10_000;
 pub(crate) fn write(count: u64, seed: u64, to: &mut impl Write) -> io::Result<()> {
     to.write_all(MAGIC)?;
     to.write_all(&count.to_le_bytes())?;
+    rows(count, seed).try_for_each(|row| to.write_all(&row))
+}
+
+/// So many events, each as its row; the same for the same seed.
+pub(crate) fn rows(count: u64, seed: u64) -> impl Iterator<Item = Row> {
     let generator = Generator::new(seed);
-    for event in 0..count {
-        let row = generator.row(event);
-        to.write_all(&row)?;
-    }
-    Ok(())
+    (0..count).map(move |event| generator.row(event))
 }
 
 struct Generator {
@@ -222,7 +223,7 @@ fn last_auction(event: u64) -> u64 {
 
 /// The bytes of an event.
 #[derive(Debug, PartialEq, Eq)]
-struct Row(Vec<u8>);
+pub(crate) struct Row(Vec<u8>);
 
 impl Row {
     fn of(table: u8) -> Self {

@@ -11,13 +11,18 @@ use serde_json::Value;
 
 use super::{Files, Outcome, ask, measured};
 use crate::cache::Cache;
+use crate::kafka_rig::Jars;
 use crate::process::run_logged;
 
 /// The release that Levada is compared with.
-pub(super) const VERSION: &str = "2.3.0";
+pub(crate) const VERSION: &str = "2.3.0";
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/java/flink");
 const LOGGING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/java/log4j2.properties");
-const SERVICES: &str = "META-INF/services/org.apache.flink.table.factories.Factory";
+/// By which Flink finds what the program brings.
+const SERVICES: [&str; 2] = [
+    "META-INF/services/org.apache.flink.table.factories.Factory",
+    "META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory",
+];
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(1_200);
 const COMPILE_LIMIT: Duration = Duration::from_secs(300);
 /// The heap without any events, and what an event may take of it.
@@ -39,7 +44,7 @@ const OPENED: [&str; 10] = [
 
 /// How aggregations take rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// One by one, as Flink comes.
     Plain,
     /// Together, those of 100 ms.
@@ -47,8 +52,10 @@ pub(super) enum Mode {
 }
 
 impl Mode {
+    pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::MiniBatch];
+
     /// As the program and the page have it.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::MiniBatch => "mini-batch",
@@ -86,10 +93,16 @@ impl Flink {
         Ok(Self { classpath, heap_mb: HEAP_BASE_MB + events / HEAP_EVENTS_PER_MB })
     }
 
+    /// With what reads and writes topics, too.
+    pub(crate) fn with_topics(mut self, cache: &Cache) -> Result<Self> {
+        self.classpath = format!("{}:{}", self.classpath, Jars::fetch_flink_connector(cache)?.classpath());
+        Ok(self)
+    }
+
     /// Measures a query in both modes.
     pub(super) fn measure(&self, query: &str, rounds: usize, files: &Files) -> Vec<(Mode, Outcome)> {
         let of = |mode| (mode, Outcome::of(measured(rounds, || self.ask(query, mode, files))));
-        [Mode::Plain, Mode::MiniBatch].map(of).to_vec()
+        Mode::ALL.map(of).to_vec()
     }
 
     /// Runs one of the program's classes.
@@ -116,16 +129,19 @@ impl Flink {
 
 fn compiled(cache: &Cache, jars: &str) -> Result<PathBuf> {
     let sources = files(Path::new(SOURCES), "java")?;
-    let services = fs::read_to_string(Path::new(SOURCES).join(SERVICES))?;
-    let texts = sources.iter().map(fs::read_to_string).collect::<Result<String, _>>()?;
-    let folder = cache.install("flink-program", &format!("{VERSION}\n{texts}{services}"), |folder| {
+    let services = SERVICES.map(|name| Path::new(SOURCES).join(name));
+    let texts = sources.iter().chain(&services).map(fs::read_to_string).collect::<Result<String, _>>()?;
+    let folder = cache.install("flink-program", &format!("{VERSION}\n{texts}"), |folder| {
         let classes = folder.join("classes");
         let mut javac = Command::new("javac");
         javac.arg("-d").arg(&classes).args(["-cp", jars]).args(&sources);
         run_logged("javac", &mut javac, &folder.join("javac.log"), COMPILE_LIMIT)?;
-        let to = classes.join(SERVICES);
-        fs::create_dir_all(to.parent().context("it lies in a folder")?)?;
-        Ok(fs::write(to, &services)?)
+        for (name, from) in SERVICES.iter().zip(&services) {
+            let to = classes.join(name);
+            fs::create_dir_all(to.parent().context("it lies in a folder")?)?;
+            fs::copy(from, to)?;
+        }
+        Ok(())
     })?;
     Ok(folder.join("classes"))
 }

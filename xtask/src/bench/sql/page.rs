@@ -183,7 +183,7 @@ fn first_line(text: &str) -> &str {
 }
 
 /// A whole number with commas between thousands.
-fn grouped(number: f64) -> String {
+pub(in crate::bench) fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
