@@ -1,3 +1,3 @@
--- g, c, s, some
-SELECT g, COUNT(DISTINCT n) AS c, SUM(DISTINCT n) AS s, COUNT(DISTINCT k) FILTER (WHERE n > 2) AS some
+-- g, c, s, kinds
+SELECT g, COUNT(DISTINCT n) AS c, SUM(DISTINCT n) AS s, COUNT(DISTINCT k) FILTER (WHERE n > 2) AS kinds
 FROM input GROUP BY g
