@@ -19,6 +19,7 @@ use levada_sql_syntax as syntax;
 use std::sync::Arc;
 
 mod functions {
+    mod hostile;
     mod names;
 }
 
