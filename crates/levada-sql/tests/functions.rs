@@ -67,6 +67,13 @@ fn failed(expression: &str) -> String {
     batch.map(drop).expect_err(expression).to_string()
 }
 
+fn failed_in_a_stream(expression: &str) -> String {
+    let mut plan = planner(Vec::new()).streaming(&query(&format!("SELECT {expression} AS v FROM t"))).unwrap();
+    let columns = one_row().project(&plan.sources[0].columns).unwrap();
+    let pushed = plan.dataflow.push(0, &Changes::inserted(columns));
+    pushed.and_then(|()| plan.dataflow.end_epoch(&Time::default())).map(drop).expect_err(expression).to_string()
+}
+
 fn refused(sql: &str) -> String {
     let error: PlanError = planner(Vec::new()).logical(&query(sql)).unwrap_err();
     error.to_string()

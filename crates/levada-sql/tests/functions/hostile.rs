@@ -1,6 +1,6 @@
 //! Queries that are made to do harm, or of which a planner has nothing sensible to say.
 
-use crate::{query, refused};
+use crate::{failed, failed_in_a_stream, query, refused, value};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use levada_sql::plan::{Planner, Table};
 use std::sync::Arc;
@@ -33,4 +33,24 @@ fn a_row_that_falls_into_many_windows_makes_no_deep_plan() {
     let plan = planner.logical(&query(&sql)).unwrap().display_indent().to_string();
     let unions = plan.lines().filter(|line| line.trim_start().starts_with("Union")).count();
     assert_eq!((unions, plan.matches("TableScan").count()), (1, 60), "{plan}");
+}
+
+#[test]
+fn sums_do_not_wrap_around() {
+    let of_two = |call: &str, number: &str| {
+        let rows = format!("SELECT {number} AS x, one FROM t UNION ALL SELECT {number} AS x, one + 1 AS one FROM t");
+        format!("(SELECT {call} FROM ({rows}) AS u)")
+    };
+    let (whole, least) = ("9223372036854775807", "-9223372036854775807");
+    let decimal = "99999999999999999999999999999999999999";
+    assert_eq!(value(&of_two("AVG(x)", whole)), format!("{whole} BIGINT"));
+    assert_eq!(value(&of_two("AVG(x)", least)), format!("{least} BIGINT"));
+    assert_eq!(value(&of_two("SUM(DISTINCT x)", whole)), format!("{whole} BIGINT"));
+    assert_eq!(value(&of_two("SUM(DISTINCT x)", decimal)), format!("{decimal} DECIMAL(38, 0)"));
+    for (call, number) in [("SUM(x)", whole), ("SUM(x)", least), ("SUM(x)", decimal), ("AVG(x)", decimal)] {
+        let sql = of_two(call, number);
+        for error in [failed(&sql), failed_in_a_stream(&sql)] {
+            assert!(error.contains("a sum is too large for its type"), "{call} of {number}: {error}");
+        }
+    }
 }
