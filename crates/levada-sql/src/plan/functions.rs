@@ -23,11 +23,15 @@ use datafusion::{
         datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef},
     },
     common::{DataFusionError, Result, ScalarValue, exec_err, plan_err},
-    functions_aggregate::{count::count_udaf, sum::sum_udaf},
+    functions_aggregate::{
+        count::count_udaf,
+        min_max::{max_udaf, min_udaf},
+        sum::sum_udaf,
+    },
     functions_window::row_number::row_number_udwf,
     logical_expr::{
-        Accumulator, AggregateUDF, AggregateUDFImpl, LimitEffect, PartitionEvaluator, ScalarUDF, Signature, Volatility,
-        WindowUDF, WindowUDFImpl,
+        Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, LimitEffect, PartitionEvaluator, ScalarUDF,
+        Signature, Volatility, WindowUDF, WindowUDFImpl,
         function::{AccumulatorArgs, PartitionEvaluatorArgs, StateFieldsArgs, WindowUDFFieldArgs},
     },
     physical_expr::{PhysicalExpr, expressions::cast as cast_expr},
@@ -300,6 +304,52 @@ impl Accumulator for Reducing {
         let (sum, count) = states.split_at(of_sum);
         self.sum.merge_batch(sum)?;
         self.count.merge_batch(count)
+    }
+}
+
+/// `MIN` and `MAX`, of floating point numbers without DataFusion's accumulators of groups: there infinity is no more than
+/// the largest number.
+pub(super) fn extremes() -> [Arc<AggregateUDF>; 2] {
+    [min_udaf(), max_udaf()].map(|inner| Arc::new(AggregateUDF::from(Extreme { inner })))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Extreme {
+    inner: Arc<AggregateUDF>,
+}
+
+impl AggregateUDFImpl for Extreme {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        self.inner.state_fields(args)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        self.inner.accumulator(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        let is_float = matches!(args.return_type(), DataType::Float32 | DataType::Float64);
+        !is_float && self.inner.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        self.inner.create_groups_accumulator(args)
     }
 }
 

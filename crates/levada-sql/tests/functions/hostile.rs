@@ -54,3 +54,15 @@ fn sums_do_not_wrap_around() {
         }
     }
 }
+
+#[test]
+fn infinity_is_among_what_a_group_has_least_and_most_of() {
+    for (infinity, shown) in [("-LN(x)", "inf"), ("LN(x)", "-inf")] {
+        for call in ["MIN", "MAX"] {
+            let rows = "SELECT one, CAST(0 AS DOUBLE) * one AS x FROM t";
+            let group = format!("SELECT one, {call}({infinity}) AS v FROM ({rows}) AS u GROUP BY one");
+            let expression = format!("(SELECT MAX(v) FROM ({group}) AS w)");
+            assert_eq!(value(&expression), format!("{shown} DOUBLE"), "{call}({infinity})");
+        }
+    }
+}
