@@ -18,7 +18,7 @@ mod fuzz_plans {
 #[path = "../../levada-sql-syntax/examples/fuzz/mutation.rs"]
 mod mutation;
 
-const TRIES: u64 = 150;
+const TRIES: u64 = 80;
 
 #[test]
 fn queries_that_are_made_up_cost_no_more_than_an_error_and_come_to_the_same_in_a_stream_and_in_batch() {

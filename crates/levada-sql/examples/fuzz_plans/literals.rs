@@ -89,7 +89,6 @@ pub(crate) fn literal(dice: &mut Dice, kind: Kind) -> String {
         ],
         Kind::Bytes => &["X'00ff'", "X''"],
         Kind::Date => &["DATE '2020-02-29'", "DATE '0001-01-01'", "DATE '9999-12-31'", "DATE '1969-12-31'"],
-        Kind::Time => &["TIME '23:59:59'", "TIME '00:00:00'"],
         Kind::Timestamp => &[
             "TIMESTAMP '2020-02-29 12:34:56.789'",
             "TIMESTAMP '0001-01-01 00:00:00'",
@@ -105,8 +104,8 @@ pub(crate) fn literal(dice: &mut Dice, kind: Kind) -> String {
             "TO_TIMESTAMP_LTZ(9223372036854775807, 3)",
             "TO_TIMESTAMP_LTZ(1800000000, 0)",
         ],
-        Kind::Array => &["ARRAY[1, 2]"],
-        Kind::Row => &["ROW(1, 'a')"],
+        // There are columns of these, but no literals.
+        Kind::Time | Kind::Array | Kind::Row => return format!("CAST(NULL AS {})", type_name(dice, kind)),
     };
     one_of(dice, all)
 }
@@ -119,13 +118,12 @@ pub(crate) fn interval(dice: &mut Dice) -> String {
         "INTERVAL '1' MONTH",
         "INTERVAL '13' MONTH",
         "INTERVAL '-1' YEAR",
-        "INTERVAL '9999' YEAR(4)",
-        "INTERVAL '999999' DAY(6)",
+        "INTERVAL '9999' YEAR",
+        "INTERVAL '99' DAY",
         "INTERVAL '0.001' SECOND",
-        "INTERVAL '1 12:34:56.789' DAY TO SECOND(3)",
-        "INTERVAL '106751991167' DAY(12)",
-        "INTERVAL '178956970' YEAR(9)",
-        "INTERVAL '2147483647' MONTH(10)",
+        "INTERVAL '106751991167' DAY",
+        "INTERVAL '178956970' YEAR",
+        "INTERVAL '2147483647' MONTH",
     ];
     one_of(dice, &all)
 }

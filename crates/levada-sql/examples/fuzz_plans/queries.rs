@@ -94,7 +94,7 @@ impl Maker<'_> {
     }
 
     fn join(&mut self, depth: usize) -> (String, Scope) {
-        let ((left, left_scope), (right, right_scope)) = (self.from(depth), self.from(depth));
+        let ((left, left_scope), (right, right_scope)) = (self.from(depth), self.table());
         let kind = self.pick(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "JOIN"]);
         let mut condition = Vec::new();
         for _ in 0..=self.dice.below(2) {
@@ -259,7 +259,7 @@ impl Maker<'_> {
     fn windowed(&mut self) -> (String, Kinds) {
         let (table, name) = (self.pick(&["a", "b", "a", "u"]), self.name());
         let scope = COLUMNS.map(|(column, kind)| (format!("{name}.{column}"), kind)).to_vec();
-        let size = self.pick(&["'2' SECOND", "'1' SECOND", "'0.001' SECOND", "'10' DAY(9)", "'106751991166' DAY(12)"]);
+        let size = self.pick(&["'2' SECOND", "'1' SECOND", "'0.001' SECOND", "'10' DAY", "'99' DAY(2)"]);
         // 1,000 windows a row are allowed; 200 are enough for what is not optimised.
         let part = self.pick(&["'1' SECOND", "'2' SECOND", "'0.01' SECOND"]);
         let call = match self.dice.below(4) {
