@@ -44,7 +44,7 @@ pub enum PlanError {
 
 /// What is wrong, without where in the planner it was noticed.
 fn plain(error: &DataFusionError) -> String {
-    let text = error.strip_backtrace();
+    let text = error.strip_backtrace().replace(['\n', '\t'], " ");
     let mut rest = text.as_str();
     for prefix in [
         "Error during planning: ",
@@ -53,17 +53,27 @@ fn plain(error: &DataFusionError) -> String {
         "SQL error: ",
         "Optimizer rule 'simplify_expressions' failed caused by ",
         "Arrow error: ",
+        "Internal error: ",
     ] {
         rest = rest.strip_prefix(prefix).unwrap_or(rest);
     }
+    let rest = rest.split("This issue was likely caused by a bug").next().unwrap_or(rest);
+    // One for each form that a function has: what it says of a type is of the form that is meant.
+    let rest = match rest.split_once(" failed to match any signature, errors: ") {
+        Some((_, all)) => {
+            let mut forms = all.split(",Error during planning: ");
+            forms.clone().find(|form| form.contains(" requires ")).or_else(|| forms.next()).unwrap_or(all)
+        }
+        None => rest,
+    };
+    let rest = rest.strip_prefix("Error during planning: ").unwrap_or(rest);
     let rest = match rest.split_once(" user-defined coercion failed with: ") {
         Some((_, rest)) => rest.strip_prefix("Error during planning: ").unwrap_or(rest),
         None => rest,
     };
     let rest = rest.split(" No function matches the given name").next().unwrap_or(rest);
     // Its second half lists functions by the types that they would take.
-    let rest = rest.split("\n\tCandidate functions:").next().unwrap_or(rest).trim_end();
-    rest.replace(['\n', '\t'], " ")
+    rest.split("  Candidate functions:").next().unwrap_or(rest).trim_end_matches(['.', ' ']).to_owned()
 }
 
 impl PlanError {

@@ -19,6 +19,7 @@ use levada_sql_syntax as syntax;
 use std::sync::Arc;
 
 mod functions {
+    mod hostile;
     mod names;
 }
 
@@ -64,6 +65,13 @@ fn failed(expression: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let batch = runtime.block_on(planner(vec![one_row()]).batch(&query, &[], 1 << 30));
     batch.map(drop).expect_err(expression).to_string()
+}
+
+fn failed_in_a_stream(expression: &str) -> String {
+    let mut plan = planner(Vec::new()).streaming(&query(&format!("SELECT {expression} AS v FROM t"))).unwrap();
+    let columns = one_row().project(&plan.sources[0].columns).unwrap();
+    let pushed = plan.dataflow.push(0, &Changes::inserted(columns));
+    pushed.and_then(|()| plan.dataflow.end_epoch(&Time::default())).map(drop).expect_err(expression).to_string()
 }
 
 fn refused(sql: &str) -> String {

@@ -15,18 +15,23 @@ pub(super) mod time;
 pub(super) use rewrite::rewritten;
 pub(super) use scalar::named;
 
+use crate::RunError;
 use datafusion::{
     arrow::{
         array::{ArrayRef, Decimal128Array},
         compute::{CastOptions, cast, cast_with_options},
-        datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef},
+        datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef},
     },
     common::{DataFusionError, Result, ScalarValue, exec_err, plan_err},
-    functions_aggregate::{count::count_udaf, sum::sum_udaf},
+    functions_aggregate::{
+        count::count_udaf,
+        min_max::{max_udaf, min_udaf},
+        sum::sum_udaf,
+    },
     functions_window::row_number::row_number_udwf,
     logical_expr::{
-        Accumulator, AggregateUDF, AggregateUDFImpl, LimitEffect, PartitionEvaluator, ScalarUDF, Signature, Volatility,
-        WindowUDF, WindowUDFImpl,
+        Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, LimitEffect, PartitionEvaluator, ScalarUDF,
+        Signature, Volatility, WindowUDF, WindowUDFImpl,
         function::{AccumulatorArgs, PartitionEvaluatorArgs, StateFieldsArgs, WindowUDFFieldArgs},
     },
     physical_expr::{PhysicalExpr, expressions::cast as cast_expr},
@@ -112,12 +117,13 @@ impl PartitionEvaluator for Numbering {
     }
 }
 
-/// The type in which numbers of a type are summed up.
-pub(crate) fn wide(argument: &DataType) -> DataType {
+/// The type in which batch adds up numbers of a type: wider than all that there can be of them, as DataFusion's sums
+/// wrap around.
+fn wide(argument: &DataType) -> DataType {
     match argument {
-        DataType::Decimal128(_, scale) => DataType::Decimal128(DECIMAL128_MAX_PRECISION, *scale),
+        DataType::Decimal128(_, scale) => DataType::Decimal256(DECIMAL256_MAX_PRECISION, *scale),
         DataType::Float32 | DataType::Float64 => DataType::Float64,
-        _ => DataType::Int64,
+        _ => DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0),
     }
 }
 
@@ -195,7 +201,7 @@ impl AggregateUDFImpl for Reduction {
             (Some(DataType::Decimal128(_, scale)), true) => {
                 DataType::Decimal128(DECIMAL128_MAX_PRECISION, (*scale).max(AVERAGE_SCALE_MIN))
             }
-            (Some(decimal @ DataType::Decimal128(..)), false) => wide(decimal),
+            (Some(DataType::Decimal128(_, scale)), false) => DataType::Decimal128(DECIMAL128_MAX_PRECISION, *scale),
             (Some(other), _) => other.clone(),
             (None, _) => return plan_err!("{} takes one argument", self.name.to_uppercase()),
         })
@@ -272,12 +278,15 @@ impl Accumulator for Reducing {
         let sum = self.sum.evaluate()?;
         let result = if self.is_average {
             let ScalarValue::Int64(count) = self.count.evaluate()? else { return exec_err!("a count is no number") };
-            averages(&sum.to_array()?, &[count.unwrap_or(0)], &self.output)?
+            averages(&sum.to_array()?, &[count.unwrap_or(0)], &self.output)
         } else {
             let strict = CastOptions { safe: false, ..CastOptions::default() };
-            cast_with_options(&sum.to_array()?, &self.output, &strict)?
+            cast_with_options(&sum.to_array()?, &self.output, &strict).map_err(DataFusionError::from)
         };
-        ScalarValue::try_from_array(&result, 0)
+        match result {
+            Ok(result) => ScalarValue::try_from_array(&result, 0),
+            Err(_) => exec_err!("{}", RunError::SumTooLarge),
+        }
     }
 
     fn size(&self) -> usize {
@@ -295,6 +304,52 @@ impl Accumulator for Reducing {
         let (sum, count) = states.split_at(of_sum);
         self.sum.merge_batch(sum)?;
         self.count.merge_batch(count)
+    }
+}
+
+/// `MIN` and `MAX`, of floating point numbers without DataFusion's accumulators of groups: there infinity is no more than
+/// the largest number.
+pub(super) fn extremes() -> [Arc<AggregateUDF>; 2] {
+    [min_udaf(), max_udaf()].map(|inner| Arc::new(AggregateUDF::from(Extreme { inner })))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Extreme {
+    inner: Arc<AggregateUDF>,
+}
+
+impl AggregateUDFImpl for Extreme {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        self.inner.state_fields(args)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        self.inner.accumulator(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        let is_float = matches!(args.return_type(), DataType::Float32 | DataType::Float64);
+        !is_float && self.inner.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        self.inner.create_groups_accumulator(args)
     }
 }
 

@@ -31,7 +31,7 @@ use datafusion::{
         runtime_env::RuntimeEnvBuilder,
     },
     functions as scalar,
-    functions_aggregate::{count::count_udaf, min_max},
+    functions_aggregate::count::count_udaf,
     logical_expr::{
         AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
         planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner},
@@ -276,8 +276,9 @@ pub(crate) async fn collected(frame: DataFrame, size_max: usize) -> Result<Vec<R
 }
 
 fn aggregates() -> BTreeMap<String, Arc<AggregateUDF>> {
-    [count_udaf(), min_max::min_udaf(), min_max::max_udaf(), functions::sum(), functions::avg()]
+    [count_udaf(), functions::sum(), functions::avg()]
         .into_iter()
+        .chain(functions::extremes())
         .chain(variance::all())
         .map(|function| (function.name().to_owned(), function))
         .collect()

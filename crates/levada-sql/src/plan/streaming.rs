@@ -382,7 +382,10 @@ fn call(expr: &Expr, field: &Field, columns: &mut Vec<Expr>) -> Result<aggregate
         columns.len() - 1
     };
     let argument = match params.args.as_slice() {
-        [Expr::Literal(value, _)] if function == aggregate::Function::Count && !value.is_null() => None,
+        // Of `DISTINCT` ones there is one.
+        [Expr::Literal(value, _)] if function == aggregate::Function::Count && !value.is_null() && !params.distinct => {
+            None
+        }
         [argument] => Some(add(argument.clone())),
         [] => None,
         _ => return Err(PlanError::unsupported("COUNT of several columns", Some("count one of them"))),

@@ -17,7 +17,7 @@ use datafusion::{
     common::{DataFusionError, Result, exec_err, plan_err},
     logical_expr::{
         ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-        ScalarUDFImpl, Signature, Volatility,
+        ScalarUDFImpl, Signature, Union, Volatility,
         planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning},
     },
     prelude::{Column, col},
@@ -105,16 +105,14 @@ fn plan(input: &LogicalPlan, function: &WindowFunction) -> Result<LogicalPlan> {
         }
         WindowKind::Session { .. } => Vec::new(),
     };
-    let mut whole: Option<LogicalPlan> = None;
-    for span in spans {
-        let span = Span { offset_ms: function.offset_ms, ..span };
-        let piece = projected(input, &time, span)?;
-        whole = Some(match whole {
-            None => piece,
-            Some(whole) => LogicalPlanBuilder::from(whole).union(piece)?.build()?,
-        });
+    let piece = |span: Span| projected(input, &time, Span { offset_ms: function.offset_ms, ..span }).map(Arc::new);
+    let pieces = spans.into_iter().map(piece).collect::<Result<Vec<_>>>()?;
+    match pieces.as_slice() {
+        [] => Err(DataFusionError::Internal("a window function has windows".to_owned())),
+        [whole] => Ok(LogicalPlan::clone(whole)),
+        // One of all: unions within each other would be as deep as there are windows.
+        _ => Ok(LogicalPlan::Union(Union::try_new(pieces)?)),
     }
-    whole.ok_or_else(|| DataFusionError::Internal("a window function has windows".to_owned()))
 }
 
 fn windows(size_ms: i64, part_ms: i64) -> Result<i64> {

@@ -18,6 +18,7 @@ const QUERIES: &[&str] = &[
     "SELECT k, COUNT(*) AS c, SUM(k) AS sk, SUM(n) AS s, AVG(k) AS ak, AVG(d) AS ad FROM a GROUP BY k",
     "SELECT k, g, MIN(n) AS lo, MAX(g) AS hi, MIN(f) AS lf, MAX(d) AS hd, MAX(b) AS hb FROM a GROUP BY k, g",
     "SELECT g, COUNT(DISTINCT n) AS c, SUM(DISTINCT n) AS s, COUNT(DISTINCT d) AS e FROM a GROUP BY g",
+    "SELECT g, COUNT(DISTINCT 7) AS c, COUNT(DISTINCT 'x') FILTER (WHERE b) AS f, COUNT(7) AS s FROM a GROUP BY g",
     "SELECT g, COUNT(*) FILTER (WHERE b) AS t, SUM(n) FILTER (WHERE n > 2) AS s FROM a GROUP BY g",
     "SELECT g, COUNT(DISTINCT k) FILTER (WHERE b) AS t FROM a GROUP BY g",
     "SELECT k, SUM(n) AS s FROM a GROUP BY k HAVING SUM(n) > 10 AND COUNT(*) < 40",

@@ -12,6 +12,10 @@ use std::sync::Arc;
 /// Bytes of a compiled pattern, at most.
 const COMPILED_SIZE_MAX: usize = 1 << 20;
 
+/// Bytes that are looked at for all matches of a pattern in one text, at most. Each match may take that all of the rest
+/// is looked at, as of `a*b|a` where there is no `b`.
+const LOOKED_AT_MAX: usize = 1 << 32;
+
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
         Function::define("regexp_replace", replace_types, text, replace),
@@ -63,15 +67,20 @@ fn replace(call: &Call<'_>) -> Result<ArrayRef> {
     call.each_text(|row| {
         let all = text_at(texts, row).zip(text_at(patterns, row)).zip(text_at(replacements, row));
         let Some(((text, pattern), replacement)) = all else { return Ok(None) };
-        let (replaced, size) = replaced(compiled.of(pattern)?, text, replacement);
+        let Some((replaced, size)) = replaced(compiled.of(pattern)?, text, replacement, LOOKED_AT_MAX) else {
+            return exec_err!(
+                "REGEXP_REPLACE finds too many matches of `{pattern}` in a text of {} bytes: give it shorter texts",
+                text.len()
+            );
+        };
         call.check_text(size)?;
         Ok(Some(replaced))
     })
 }
 
 /// A text with `replacement` for each match, as Java's `Matcher` finds them: an empty match may lie right behind
-/// another. Its size comes with it; one that is too large is not there as a whole.
-fn replaced(regex: &Regex, text: &str, replacement: &str) -> (String, usize) {
+/// another. Its size comes with it; one that is too large is not there as a whole. `None`: it might take too long.
+fn replaced(regex: &Regex, text: &str, replacement: &str, looked_at_max: usize) -> Option<(String, usize)> {
     let (mut replaced, mut size) = (String::new(), 0_usize);
     let mut add = |part: &str| {
         size = size.saturating_add(part.len());
@@ -79,8 +88,12 @@ fn replaced(regex: &Regex, text: &str, replacement: &str) -> (String, usize) {
             replaced.push_str(part);
         }
     };
-    let (mut from, mut rest) = (0, 0);
+    let (mut from, mut rest, mut looked_at) = (0, 0, 0_usize);
     while let Some(found) = regex.find_at(text, from) {
+        looked_at = looked_at.saturating_add(text.len() - from);
+        if looked_at > looked_at_max {
+            return None;
+        }
         add(text.get(rest..found.start()).unwrap_or_default());
         add(replacement);
         (from, rest) = (found.end(), found.end());
@@ -90,7 +103,7 @@ fn replaced(regex: &Regex, text: &str, replacement: &str) -> (String, usize) {
         }
     }
     add(text.get(rest..).unwrap_or_default());
-    (replaced, size)
+    Some((replaced, size))
 }
 
 /// NULL where nothing matches, or the group is not there or matches nothing.
@@ -345,7 +358,19 @@ mod tests {
             ("å*", "båc", "XbXXcX"),
             ("b", "abc", "aXc"),
         ] {
-            assert_eq!(replaced(&translated(pattern).unwrap(), text, "X").0, expected, "{pattern} in {text}");
+            assert_eq!(
+                replaced(&translated(pattern).unwrap(), text, "X", LOOKED_AT_MAX).unwrap().0,
+                expected,
+                "{pattern} in {text}"
+            );
         }
+    }
+
+    #[test]
+    fn a_pattern_that_looks_at_all_of_a_long_text_for_each_match_is_given_up() {
+        let replaced = |pattern: &str, text: &str| replaced(&translated(pattern).unwrap(), text, "_", 10_000_000);
+        assert_eq!(replaced("a*b|a", &"a".repeat(10_000)), None);
+        assert_eq!(replaced("a*b|a", &"a".repeat(1_000)).unwrap().0, "_".repeat(1_000));
+        assert_eq!(replaced("b", &"a".repeat(100_000)).unwrap().0.len(), 100_000);
     }
 }

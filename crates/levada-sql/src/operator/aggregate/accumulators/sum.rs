@@ -81,8 +81,10 @@ impl Accumulator for WholeSum {
 
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef, RunError> {
         let sums = groups.iter().map(|group| (self.counts[index(*group)] > 0).then(|| self.sums[index(*group)]));
-        let sums: ArrayRef =
-            Arc::new(Decimal128Array::from_iter(sums).with_precision_and_scale(DECIMAL128_MAX_PRECISION, self.scale)?);
+        let sums = Decimal128Array::from_iter(sums).with_precision_and_scale(DECIMAL128_MAX_PRECISION, self.scale)?;
+        // 128 bits have some more numbers than there are of so many digits.
+        sums.validate_decimal_precision(DECIMAL128_MAX_PRECISION).map_err(|_| RunError::SumTooLarge)?;
+        let sums: ArrayRef = Arc::new(sums);
         let counts: Vec<i64> = groups.iter().map(|group| self.counts[index(*group)]).collect();
         shown_as(self.shown, &sums, &counts, &self.output)
     }
