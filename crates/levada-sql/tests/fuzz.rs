@@ -1,5 +1,4 @@
 //! Some seconds of what `examples/fuzz_plans.rs` does for as long as it is told to, of the same seeds each time.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use fuzz_plans::{
     judge::Verdict,

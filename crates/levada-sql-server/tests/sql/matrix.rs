@@ -85,7 +85,7 @@ impl Feeder {
                 let place = (topic, i32::try_from(id).unwrap() % self.partitions);
                 let (key, value) = (key.map(String::as_bytes), value.map(String::as_bytes));
                 let record = NewRecord { timestamp: START_MS, key, value, headers: &[] };
-                batches.entry(place).or_insert_with(BatchBuilder::new).push(&record);
+                batches.entry(place).or_default().push(&record);
                 *self.sent.entry(place).or_default() += 1;
             }
         }
