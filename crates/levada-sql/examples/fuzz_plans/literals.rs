@@ -29,16 +29,12 @@ pub(crate) fn type_name(dice: &mut Dice, kind: Kind) -> String {
     one_of(dice, names)
 }
 
-pub(crate) fn literal(dice: &mut Dice, kind: Kind) -> String {
-    if dice.below(8) == 0 {
-        return format!("CAST(NULL AS {})", type_name(dice, kind));
-    }
-    let all: &[&str] = match kind {
-        Kind::Boolean => &["TRUE", "FALSE"],
+fn whole(kind: Kind) -> &'static [&'static str] {
+    match kind {
         Kind::TinyInt => &["CAST(1 AS TINYINT)", "CAST(127 AS TINYINT)", "CAST(-128 AS TINYINT)"],
         Kind::SmallInt => &["CAST(1 AS SMALLINT)", "CAST(32767 AS SMALLINT)", "CAST(-32768 AS SMALLINT)"],
         Kind::Int => &["0", "1", "2", "-1", "7", "100", "2147483647", "CAST('-2147483648' AS INT)", "-2147483647"],
-        Kind::BigInt => &[
+        _ => &[
             "CAST(0 AS BIGINT)",
             "CAST(1 AS BIGINT)",
             "CAST(-1 AS BIGINT)",
@@ -48,6 +44,16 @@ pub(crate) fn literal(dice: &mut Dice, kind: Kind) -> String {
             "CAST('-9223372036854775808' AS BIGINT)",
             "-9223372036854775808",
         ],
+    }
+}
+
+pub(crate) fn literal(dice: &mut Dice, kind: Kind) -> String {
+    if dice.below(8) == 0 {
+        return format!("CAST(NULL AS {})", type_name(dice, kind));
+    }
+    let all: &[&str] = match kind {
+        Kind::Boolean => &["TRUE", "FALSE"],
+        Kind::TinyInt | Kind::SmallInt | Kind::Int | Kind::BigInt => whole(kind),
         Kind::Float => &["CAST(1.5 AS FLOAT)", "CAST(0 AS FLOAT)", "CAST(16777217 AS FLOAT)"],
         Kind::Double => &[
             "CAST(1.5 AS DOUBLE)",

@@ -34,10 +34,9 @@ pub(crate) enum Kind {
 
 /// The columns of every table.
 ///
-/// There is no -0.0: DataFusion groups it with 0.0, and streams, as Flink, do not. The doubles of `f` are added up exactly, in
-/// whatever order; those of `x` are not, and what is not a number has a sign when it comes of a sum, by which it is less
-/// or more than all numbers. `id` is the key of the upsert
-/// table.
+/// There is no -0.0: DataFusion groups it with 0.0, and streams, as Flink, do not. The doubles of `f` are added up
+/// exactly, in whatever order. Those of `x` are not; and what is not a number has a sign when it comes of a sum, by
+/// which it is less or more than all numbers. `id` is the key of the upsert table.
 pub(crate) const COLUMNS: [(&str, Kind); 23] = [
     ("id", Kind::Int),
     ("k", Kind::Int),
