@@ -307,8 +307,8 @@ impl Accumulator for Reducing {
     }
 }
 
-/// `MIN` and `MAX`, of floating point numbers without DataFusion's accumulators of groups: there infinity is no more than
-/// the largest number.
+/// `MIN` and `MAX`, of floating point numbers without DataFusion's accumulators of groups: there infinity is no more
+/// than the largest number.
 pub(super) fn extremes() -> [Arc<AggregateUDF>; 2] {
     [min_udaf(), max_udaf()].map(|inner| Arc::new(AggregateUDF::from(Extreme { inner })))
 }
