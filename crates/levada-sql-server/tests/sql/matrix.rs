@@ -1,6 +1,6 @@
 //! Every operator (`tests/matrix/operators`) over rows that only come, rows that are taken back and rows that take the
 //! place of others (`inputs`), with NULLs, late rows and one key for most of them (`data`), in one partition and in
-//! three, with kills on the way. What each comes to in the end is in `expected`, as it was looked at and found right, and
+//! three, with kills on the way. What each comes to in the end is in `expected`, as it was looked at and found right;
 //! `cargo xtask flink-diff` compares it with what Apache Flink comes to. `LEVADA_GOLDEN=write` writes what there is.
 
 use super::{broker::START_MS, rig::Rig};
