@@ -110,7 +110,7 @@ fn plan(input: &LogicalPlan, function: &WindowFunction) -> Result<LogicalPlan> {
     match pieces.as_slice() {
         [] => Err(DataFusionError::Internal("a window function has windows".to_owned())),
         [whole] => Ok(LogicalPlan::clone(whole)),
-        // One of all: unions within each other would be as deep as there are windows.
+        // One union of all pieces: nested ones would be as deep as there are windows.
         _ => Ok(LogicalPlan::Union(Union::try_new(pieces)?)),
     }
 }

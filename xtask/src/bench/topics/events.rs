@@ -72,8 +72,8 @@ enum Type {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts(pub(super) [u64; 3]);
 
-/// Writes the first events to topics with this prefix, and answers how many that were. Records are of `written_ms`: of
-/// the time of their events they would be gone as too old.
+/// Writes the first events to topics with this prefix, and answers how many that were. Their timestamp is
+/// `written_ms`: with that of their events, years ago, retention would delete them.
 pub(super) fn load(kafka: &mut Connection, prefix: &str, count: u64, written_ms: i64) -> Result<Counts> {
     for table in TABLES {
         create_topic(kafka, &format!("{prefix}{table}"), 1, Rows::Come)?;

@@ -108,7 +108,7 @@ impl<'a> Side<'a> {
             topics.push(results);
         }
         let answer = ask("flink", &mut command, &self.folder)?;
-        // Else a part of the time would be that of waiting for the next checkpoint.
+        // Waiting for the next checkpoint would count as time of the query.
         ensure!(answer["was_seen"] == Value::Bool(true), "nobody saw the end of the input: {answer}");
         let content = Content::of(&mut connection, topics.last().context("two topics")?, query)?;
         for topic in topics {
