@@ -5,9 +5,12 @@
 
 use crate::Refusal;
 use levada_sql_syntax::{
-    CreateView, Position,
-    ast::{Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut},
-    window_function,
+    CreateView, Position, Statement,
+    ast::{
+        Ident, ObjectName, ObjectNamePart, Query, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit, VisitMut,
+        Visitor, VisitorMut,
+    },
+    parse_statement, window_function,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -129,22 +132,27 @@ struct Expansion<'a> {
 impl Expansion<'_> {
     fn replaced(&mut self, factor: &TableFactor) -> Result<Option<TableFactor>, Refusal> {
         if let Some(Ok(function)) = window_function(factor) {
-            return match single(&function.table).filter(|name| self.views.contains_key(&name.value)) {
-                None => Ok(None),
-                Some(name) => {
-                    let message = format!("a window over the view `{}` is not supported", name.value);
-                    let refusal = Refusal::invalid(message).at(name.span.start.into());
-                    Err(refusal.with_hint("make the window of the table, and the view of the window"))
-                }
-            };
+            let Some(name) = single(&function.table) else { return Ok(None) };
+            let Some(view) = self.views.get(&name.value) else { return Ok(None) };
+            let of_view = self.of_view(name, view, None);
+            let windowed = of_view.and_then(|(query, name)| windowed(query, name, factor));
+            return windowed.map(Some).map_err(|refusal| refusal.at(name.span.start.into()));
         }
         let TableFactor::Table { name, alias, .. } = factor else { return Ok(None) };
         let Some(ident) = single(name) else { return Ok(None) };
         let Some(view) = self.views.get(&ident.value) else { return Ok(None) };
-        self.of_view(ident, view, alias.as_ref()).map(Some).map_err(|refusal| refusal.at(ident.span.start.into()))
+        let of_view = self.of_view(ident, view, alias.as_ref());
+        let (subquery, alias) = of_view.map_err(|refusal| refusal.at(ident.span.start.into()))?;
+        Ok(Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None }))
     }
 
-    fn of_view(&mut self, name: &Ident, view: &CreateView, alias: Option<&TableAlias>) -> Result<TableFactor, Refusal> {
+    /// What a view stands for, and its name.
+    fn of_view(
+        &mut self,
+        name: &Ident,
+        view: &CreateView,
+        alias: Option<&TableAlias>,
+    ) -> Result<(Box<Query>, TableAlias), Refusal> {
         *self.count += 1;
         if self.depth == 0 || *self.count > COUNT_MAX {
             let message =
@@ -173,7 +181,7 @@ impl Expansion<'_> {
         if renamed.columns.is_empty() {
             renamed.columns = view.columns.iter().map(|column| column_alias(&column.name)).collect();
         }
-        Ok(TableFactor::Derived { lateral: false, subquery: query, alias: Some(renamed), sample: None })
+        Ok((query, renamed))
     }
 }
 
@@ -193,6 +201,24 @@ impl VisitorMut for Expansion<'_> {
     }
 }
 
+/// A window function over a view. It takes nothing but a name: `WITH` gives one to the view's query.
+fn windowed(query: Box<Query>, name: TableAlias, function: &TableFactor) -> Result<TableFactor, Refusal> {
+    let Statement::Query(mut named) = parse_statement("WITH v AS (SELECT 1) SELECT * FROM v")?.statement else {
+        return Err(Refusal::internal("a query is one"));
+    };
+    let (mut function, mut outside) = (function.clone(), None);
+    if let TableFactor::TableFunction { alias, .. } | TableFactor::Table { alias, .. } = &mut function {
+        outside = alias.take();
+    }
+    if let Some(cte) = named.with.as_mut().and_then(|with| with.cte_tables.first_mut()) {
+        (cte.alias, cte.query) = (name, query);
+    }
+    if let SetExpr::Select(select) = named.body.as_mut() {
+        select.from = vec![TableWithJoins { relation: function, joins: Vec::new() }];
+    }
+    Ok(TableFactor::Derived { lateral: false, subquery: named, alias: outside, sample: None })
+}
+
 fn column_alias(name: &Ident) -> levada_sql_syntax::ast::TableAliasColumnDef {
     levada_sql_syntax::ast::TableAliasColumnDef { name: name.clone(), data_type: None }
 }
@@ -207,7 +233,7 @@ fn single(name: &ObjectName) -> Option<&Ident> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use levada_sql_syntax::{Statement, parse_statement, query_text};
+    use levada_sql_syntax::query_text;
 
     fn query(sql: &str) -> Box<Query> {
         let Statement::Query(query) = parse_statement(sql).unwrap().statement else { panic!("no query: {sql}") };
@@ -245,6 +271,23 @@ mod tests {
             expanded("SELECT * FROM u WHERE a IN (SELECT y FROM v AS z (y))", &views).unwrap(),
             query_text(&query("SELECT * FROM u WHERE a IN (SELECT y FROM (SELECT a FROM t) AS z (y))"))
         );
+    }
+
+    #[test]
+    fn a_window_over_a_view_is_one_over_its_query() {
+        let views = ["CREATE VIEW v (x, at) AS SELECT a, b FROM t", "CREATE VIEW w AS SELECT at FROM v"];
+        let window = |of: &str| format!("TABLE(TUMBLE(TABLE {of}, DESCRIPTOR(at), INTERVAL '1' MINUTE))");
+        let of_w = "WITH w AS (SELECT at FROM (SELECT a, b FROM t) AS v (x, at)) SELECT * FROM";
+        assert_eq!(
+            expanded(&format!("SELECT o.at FROM {} AS o", window("w")), &views).unwrap(),
+            query_text(&query(&format!("SELECT o.at FROM ({of_w} {}) AS o", window("w"))))
+        );
+        let refused = expanded(&format!("WITH t AS (SELECT 1 AS a) SELECT * FROM {}", window("v")), &views);
+        assert_eq!(refused.unwrap_err(), "`t` is a table of view `v`, and a name of the query's WITH");
+        let mut of_view = query(&format!("SELECT * FROM {}", window("v")));
+        expand(&mut of_view, &super::tests::views(&views)).unwrap();
+        let Names { tables, with, .. } = names(&of_view).unwrap();
+        assert_eq!(tables.keys().filter(|name| !with.contains(*name)).collect::<Vec<_>>(), ["t"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod oracle {
     mod cases;
+    mod changing;
     mod joins;
     mod rig;
     mod sessions;

@@ -44,16 +44,17 @@ pub(crate) struct Spec {
     pub(crate) output: SchemaRef,
     /// The key that says when a group is closed, and whose watermark that is.
     pub(crate) window: Option<Window>,
-    /// Whether rows only come; so they do where there is a window.
+    /// Whether rows only come.
     pub(crate) is_append_only: bool,
 }
 
 impl Spec {
     const fn leaving(&self) -> Leaving {
         match (&self.window, self.is_append_only) {
-            (Some(_), _) => Leaving::AsWhole,
-            (None, true) => Leaving::Never,
+            (Some(_), true) => Leaving::AsWhole,
+            (Some(_), false) => Leaving::EitherWay,
             (None, false) => Leaving::OneByOne,
+            (None, true) => Leaving::Never,
         }
     }
 }

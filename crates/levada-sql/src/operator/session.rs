@@ -3,7 +3,11 @@
 //! A row alone would have the window from its time to a gap later. Windows of one partition that touch are one: a row
 //! may join two that were apart, and what they come to is merged then. A session is shown once, when the watermark has
 //! passed its end, and forgotten; a row whose session would be closed already is late, counted and left out.
+//!
+//! Where rows go, too, what they leave behind may be several sessions: they are told apart when all that they were part
+//! of is closed.
 
+mod changing;
 mod held;
 
 use super::{
@@ -66,7 +70,12 @@ pub(crate) struct Spec {
     pub(crate) input: SchemaRef,
     pub(crate) output: SchemaRef,
     pub(crate) clock: Clock,
+    /// Whether rows only come.
+    pub(crate) is_append_only: bool,
 }
+
+/// When a session ends, its partition, and when it begins.
+type Span = (Timestamp, u32, Timestamp);
 
 /// An open session. Its start is its key.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +92,7 @@ pub(crate) struct Sessions {
     /// Of each partition: its sessions by start. They do not touch, so that they have the same order by end.
     sessions: Vec<BTreeMap<Timestamp, Session>>,
     /// All sessions, by end, partition and start.
-    open: BTreeSet<(Timestamp, u32, Timestamp)>,
+    open: BTreeSet<Span>,
     held: Held,
     /// One more than the largest number of a group, and those that are free.
     group_end: u32,
@@ -100,9 +109,14 @@ impl Sessions {
     pub(crate) fn new(spec: Spec) -> Result<Self, RunError> {
         let types = spec.input.fields().iter().map(|field| field.data_type().clone());
         let partitions = RowTable::new(types.take(spec.partition_count))?;
-        let (keys, held) = match &spec.show {
-            Show::Aggregates(keys, calls) => (keys.clone(), Held::aggregates(calls, &spec.input)?),
-            Show::Rows => (vec![Key::Start, Key::End, Key::Time], Held::rows(&spec.input, spec.partition_count + 1)?),
+        let keys = match &spec.show {
+            Show::Aggregates(keys, _) => keys.clone(),
+            Show::Rows => vec![Key::Start, Key::End, Key::Time],
+        };
+        let held = match &spec.show {
+            _ if !spec.is_append_only => Held::changing(&spec.input)?,
+            Show::Aggregates(_, calls) => Held::aggregates(calls, &spec.input)?,
+            Show::Rows => Held::rows(&spec.input, spec.partition_count + 1)?,
         };
         Ok(Self {
             spec,
@@ -182,18 +196,20 @@ impl Sessions {
         if closed.is_empty() {
             return Ok(());
         }
-        let of = |(_, partition, start): &(Timestamp, u32, Timestamp)| self.sessions[index(*partition)][start].group;
+        let of = |(_, partition, start): &Span| self.sessions[index(*partition)][start].group;
         let groups: Vec<u32> = closed.iter().map(of).collect();
         let closed: Vec<_> = closed.into_iter().collect();
-        let shown = self.held.show(&groups)?;
-        let keys = self.key_columns(&closed, &shown.lines)?;
+        let (spans, shown) = self.held.show(&self.spec, &closed, &groups)?;
+        let keys = self.key_columns(&spans, &shown.lines)?;
         let columns = match self.spec.show {
             Show::Aggregates(..) => [keys, shown.columns].concat(),
             Show::Rows => [shown.columns, keys].concat(),
         };
         let rows = RecordBatch::try_new(Arc::clone(&self.spec.output), columns)?;
         self.rows_touched += counted(rows.num_rows());
-        out.push(Changes::weighted(rows, shown.weights)?);
+        if rows.num_rows() > 0 {
+            out.push(Changes::weighted(rows, shown.weights)?);
+        }
         for ((_, partition, start), group) in closed.into_iter().zip(groups) {
             self.held.forget(group);
             self.free.push(group);
@@ -207,7 +223,7 @@ impl Sessions {
     }
 
     /// The keys of sessions, one for each of these lines.
-    fn key_columns(&self, closed: &[(Timestamp, u32, Timestamp)], lines: &[usize]) -> Result<Vec<ArrayRef>, RunError> {
+    fn key_columns(&self, closed: &[Span], lines: &[usize]) -> Result<Vec<ArrayRef>, RunError> {
         let partitions = match self.spec.partition_count {
             0 => Vec::new(),
             _ => self.partitions.columns(closed.iter().map(|(_, partition, _)| *partition))?,
@@ -329,8 +345,9 @@ impl Operator for Sessions {
     }
 
     fn describe(&self) -> Description {
-        let Spec { partition_count, gap_ms, show, input, output, clock } = &self.spec;
+        let Spec { partition_count, gap_ms, show, input, output, clock, is_append_only } = &self.spec;
         let what = match show {
+            _ if !is_append_only => "the rows of each session",
             Show::Aggregates(_, calls) if calls.iter().any(|call| call.keeps_values(Leaving::AsWhole)) => {
                 "what each session comes to, and every value of its arguments"
             }
@@ -356,7 +373,8 @@ mod tests {
         let show = calls.map_or(Show::Rows, |calls| Show::Aggregates(vec![Key::Start, Key::End], calls));
         let clock = Clock { sources: vec![0], delay_ms: 0 };
         let (input, output) = (Arc::clone(&schema), schema);
-        Sessions::new(Spec { partition_count: 0, gap_ms: 10, show, input, output, clock }).unwrap()
+        Sessions::new(Spec { partition_count: 0, gap_ms: 10, show, input, output, clock, is_append_only: true })
+            .unwrap()
     }
 
     /// Sessions of one partition, each with its start, end and group, and one more than the largest group.

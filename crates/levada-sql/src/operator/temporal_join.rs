@@ -6,7 +6,10 @@
 //! meets what is remembered still, and is counted as late.
 //!
 //! The end of a key takes away the version that came last, from that version's time on.
+//!
+//! A left row that goes takes with it what it was shown with, whatever there is for its key by then.
 
+mod met;
 mod versions;
 
 use super::{
@@ -31,7 +34,8 @@ use datafusion::{
     error::DataFusionError,
 };
 use levada_model::Timestamp;
-use std::{collections::BTreeMap, sync::Arc};
+use met::Met;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use versions::Versions;
 
 /// What it is made from.
@@ -46,6 +50,8 @@ pub(crate) struct Spec {
     /// Of each side: the column with the event time; on the right among those of the table's records.
     pub(crate) times: [usize; 2],
     pub(crate) clock: Clock,
+    /// Whether left rows only come.
+    pub(crate) is_append_only: bool,
 }
 
 /// A left row that waits.
@@ -66,6 +72,8 @@ pub(crate) struct TemporalJoin {
     waiting: BTreeMap<(Timestamp, u64), Waiting>,
     next: u64,
     versions: Versions,
+    /// Of left rows that may go.
+    met: Met,
     bytes: usize,
     watermark: Option<Timestamp>,
     rows_touched: u64,
@@ -92,6 +100,7 @@ impl TemporalJoin {
             waiting: BTreeMap::new(),
             next: 0,
             versions: Versions::new(types())?,
+            met: Met::default(),
             bytes: 0,
             watermark: None,
             rows_touched: 0,
@@ -160,17 +169,30 @@ impl TemporalJoin {
         self.bytes -= due.values().map(Waiting::size).sum::<usize>();
         self.rows_touched += counted(due.len());
         let (mut pairs, mut alone) = (Vec::new(), Vec::new());
-        for ((time, _), row) in &due {
-            match row.key.as_ref().and_then(|key| self.versions.at(key, *time)) {
-                Some(version) => pairs.push((row, version)),
-                None => alone.push(row),
+        for ((time, _), Waiting { row, key, weight }) in &due {
+            if *weight < 0 {
+                for (version, count) in self.met.take(row, -*weight) {
+                    match version {
+                        Some(version) => pairs.push((row, Cow::Owned(version.into_vec()), -count)),
+                        None => alone.push((row, -count)),
+                    }
+                }
+                continue;
+            }
+            let version = key.as_ref().and_then(|key| self.versions.at(key, *time));
+            if !self.spec.is_append_only {
+                self.met.add(row, version, *weight);
+            }
+            match version {
+                Some(version) => pairs.push((row, Cow::Borrowed(version), *weight)),
+                None => alone.push((row, *weight)),
             }
         }
         if !pairs.is_empty() {
-            let left = rows::columns(&self.left, pairs.iter().map(|(row, _)| &*row.row))?;
+            let left = rows::columns(&self.left, pairs.iter().map(|(row, ..)| &***row))?;
             let right = match self.spec.shown.is_empty() {
                 true => Vec::new(),
-                false => rows::columns(&self.right, pairs.iter().map(|(_, version)| *version))?,
+                false => rows::columns(&self.right, pairs.iter().map(|(_, version, _)| &**version))?,
             };
             let (batch, kept) = self.spec.join.paired(0, left, right, pairs.len())?;
             let batch = match &kept {
@@ -178,14 +200,15 @@ impl TemporalJoin {
                 None => batch,
             };
             let is_kept = |pair: usize| kept.as_ref().is_none_or(|kept| kept.is_valid(pair) && kept.value(pair));
-            let weights = pairs.iter().enumerate().filter(|(pair, _)| is_kept(*pair)).map(|(_, (row, _))| row.weight);
+            let weights = pairs.iter().enumerate().filter(|(pair, _)| is_kept(*pair)).map(|(_, (.., weight))| *weight);
             push(batch.with_schema(Arc::clone(&self.spec.join.output))?, weights.collect(), out)?;
-            alone.extend(pairs.iter().enumerate().filter(|(pair, _)| !is_kept(*pair)).map(|(_, (row, _))| *row));
+            let others = pairs.iter().enumerate().filter(|(pair, _)| !is_kept(*pair));
+            alone.extend(others.map(|(_, (row, _, weight))| (*row, *weight)));
         }
         if self.spec.join.keeps(0) && !alone.is_empty() {
-            let left = rows::columns(&self.left, alone.iter().map(|row| &*row.row))?;
+            let left = rows::columns(&self.left, alone.iter().map(|(row, _)| &***row))?;
             let padded = self.spec.join.padded(0, left, alone.len())?;
-            push(padded, alone.iter().map(|row| row.weight).collect(), out)?;
+            push(padded, alone.iter().map(|(_, weight)| *weight).collect(), out)?;
         }
         Ok(())
     }
@@ -238,6 +261,9 @@ impl Operator for TemporalJoin {
             to.i64(waiting.weight);
         }
         self.versions.save(to);
+        if !self.spec.is_append_only {
+            self.met.save(to);
+        }
         to.u8(u8::from(self.watermark.is_some()));
         to.i64(self.watermark.unwrap_or(0));
         self.late.save(to);
@@ -252,19 +278,26 @@ impl Operator for TemporalJoin {
             self.waiting.insert((time, number), waiting);
         }
         self.versions.load(from)?;
+        if !self.spec.is_append_only {
+            self.met.load(from)?;
+        }
         let (is_known, watermark) = (from.u8()? != 0, from.i64()?);
         self.watermark = is_known.then_some(watermark);
         self.late.load(from)
     }
 
     fn stats(&self) -> Stats {
-        let state_bytes = self.bytes + self.versions.size() + self.late.size();
+        let state_bytes = self.bytes + self.versions.size() + self.met.size() + self.late.size();
         Stats { state_bytes, rows_touched: self.rows_touched, late_rows: self.late.count() }
     }
 
     fn describe(&self) -> Description {
-        let what = "the rows that wait, the last version of every key, and the end of every key that ended";
-        let memory = Memory::Versions { what: what.to_owned(), sources: self.spec.clock.sources.clone() };
+        let left = match self.spec.is_append_only {
+            true => "the rows that wait",
+            false => "every row of the left input with what it met",
+        };
+        let what = format!("{left}, the last version of every key, and the end of every key that ended");
+        let memory = Memory::Versions { what, sources: self.spec.clock.sources.clone() };
         self.spec.join.describe("TemporalJoin", memory)
     }
 }

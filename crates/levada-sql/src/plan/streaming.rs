@@ -327,15 +327,11 @@ impl Builder<'_> {
         let projection = Project::columns(columns, Arc::clone(&projected));
         let stream = self.chain(input, Box::new(projection), is_append_only);
         let window = call_window(&aggregate.group_expr, from, &stream);
-        if window.is_some() && !is_append_only {
-            let hint = Some("aggregate the windows of the table first");
-            return Err(PlanError::unsupported("a window over rows that change", hint));
-        }
         let width = output.fields().len();
         let spec = aggregate::Spec { key_count, calls, input: projected, output, window, is_append_only };
         let (is_windowed, is_distinct) = (spec.window.is_some(), spec.calls.is_empty() && key_count > 0);
         let operator = Box::new(Aggregate::new(spec).map_err(internal)?);
-        let stream = self.chain(stream, operator, is_append_only && (is_windowed || is_distinct));
+        let stream = self.chain(stream, operator, is_windowed || is_append_only && is_distinct);
         let delay_ms = stream.delay_ms.filter(|_| is_windowed || is_distinct);
         Ok(Stream { delay_ms, net: Some((0..width).collect()), ..stream })
     }

@@ -393,7 +393,7 @@ fn what_is_no_join_in_time_is_refused_or_keeps_all() {
             "SELECT o.s FROM (SELECT k, ts, SUM(n) AS s FROM a GROUP BY k, ts) AS o \
              JOIN r FOR SYSTEM_TIME AS OF o.ts AS r ON o.k = r.k"
                 .to_owned(),
-            "for rows that change",
+            "event time of rows that may come at any time",
         ),
         (
             "WITH j AS (SELECT a.ts, a.k FROM a JOIN b ON a.k = b.k) SELECT COUNT(*) AS c \

@@ -199,5 +199,5 @@ fn what_a_session_cannot_be_is_refused() {
     let changing = "WITH t AS (SELECT k, ts, COUNT(*) AS c FROM a GROUP BY k, ts) SELECT SUM(c) AS c \
                     FROM TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), INTERVAL '1' SECOND)) \
                     GROUP BY k, window_start, window_end";
-    assert!(refused(changing).contains("a window over rows that change"), "{}", refused(changing));
+    assert!(refused(changing).contains("event time of rows that may come at any time"), "{}", refused(changing));
 }

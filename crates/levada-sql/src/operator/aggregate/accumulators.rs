@@ -79,9 +79,9 @@ impl Function {
         let missing = || RunError::Internal(format!("{self:?} has no argument"));
         let extreme = |which: Which| -> Result<Box<dyn Accumulator>, RunError> {
             let value = argument.ok_or_else(missing)?.clone();
-            Ok(match leaving {
-                Leaving::OneByOne => Box::new(Extreme::new(value, which)?),
-                Leaving::AsWhole | Leaving::Never => Box::new(Best::new(value, which)?),
+            Ok(match leaving.is_one_by_one() {
+                true => Box::new(Extreme::new(value, which)?),
+                false => Box::new(Best::new(value, which)?),
             })
         };
         Ok(match self {

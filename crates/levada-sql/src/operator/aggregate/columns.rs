@@ -42,7 +42,7 @@ impl Call {
 
     /// Whether every value of its argument is remembered.
     pub(in crate::operator) fn keeps_values(&self, leaving: Leaving) -> bool {
-        self.distinct || leaving == Leaving::OneByOne && matches!(self.function, Function::Min | Function::Max)
+        self.distinct || leaving.is_one_by_one() && matches!(self.function, Function::Min | Function::Max)
     }
 }
 
@@ -53,7 +53,19 @@ pub(crate) enum Leaving {
     OneByOne,
     /// The group is forgotten, or becomes one with another.
     AsWhole,
+    /// Rows go as they came, and then the group is forgotten with those that are left.
+    EitherWay,
     Never,
+}
+
+impl Leaving {
+    pub(super) const fn is_one_by_one(self) -> bool {
+        matches!(self, Self::OneByOne | Self::EitherWay)
+    }
+
+    const fn is_as_whole(self) -> bool {
+        matches!(self, Self::AsWhole | Self::EitherWay)
+    }
 }
 
 /// See the module.
@@ -75,7 +87,7 @@ impl Columns {
             let argument = call.argument.map(|column| input.field(column).data_type().clone());
             let accumulator = call.function.accumulator(argument.as_ref(), &call.output, leaving)?;
             let distinct = match (call.distinct, argument) {
-                (true, Some(argument)) => Some(Distinct::new(argument, leaving == Leaving::AsWhole)?),
+                (true, Some(argument)) => Some(Distinct::new(argument, leaving.is_as_whole())?),
                 _ => None,
             };
             Ok(Column { call: call.clone(), accumulator, distinct })

@@ -23,10 +23,10 @@ pub(super) struct Distinct {
 }
 
 impl Distinct {
-    /// Of values of this type. Groups of windows are forgotten as a whole.
-    pub(super) fn new(value: DataType, is_windowed: bool) -> Result<Self, RunError> {
+    /// Of values of this type. Groups may be forgotten before all of their values have gone.
+    pub(super) fn new(value: DataType, is_as_whole: bool) -> Result<Self, RunError> {
         let values = RowTable::new([DataType::UInt32, value])?;
-        Ok(Self { values, counts: Vec::new(), of_group: is_windowed.then(BTreeMap::new), group_of: Vec::new() })
+        Ok(Self { values, counts: Vec::new(), of_group: is_as_whole.then(BTreeMap::new), group_of: Vec::new() })
     }
 
     /// Leaves of each weight what it means to a set: one where a value is new to its group, minus one where the last

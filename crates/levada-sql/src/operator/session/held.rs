@@ -1,5 +1,6 @@
 //! [`Held`]: what is remembered of each session: what its calls have come to, or its rows.
 
+use super::{Span, Spec, changing::Changing};
 use crate::{
     dataflow::RunError,
     operator::aggregate::{Call, Leaving, columns::Columns},
@@ -16,11 +17,12 @@ use datafusion::arrow::{
 pub(super) enum Held {
     Aggregates(Columns),
     Rows(Rows),
+    Changing(Changing),
 }
 
 /// Lines of an answer.
 pub(super) struct Shown {
-    /// Of each line: the place of its session among those that were asked for.
+    /// Of each line: the place of its session.
     pub(super) lines: Vec<usize>,
     pub(super) weights: Vec<i64>,
     pub(super) columns: Vec<ArrayRef>,
@@ -36,7 +38,7 @@ pub(super) struct Rows {
 }
 
 /// What a row costs beside its bytes.
-const ROW_SIZE: usize = 24;
+pub(super) const ROW_SIZE: usize = 24;
 /// What a snapshot has of each group, at least.
 const SAVED_SIZE_MIN: usize = 8;
 
@@ -51,10 +53,15 @@ impl Held {
         Ok(Self::Rows(Rows { converter, first_column, groups: Vec::new(), bytes: 0 }))
     }
 
+    pub(super) fn changing(input: &SchemaRef) -> Result<Self, RunError> {
+        Ok(Self::Changing(Changing::new(input)?))
+    }
+
     pub(super) fn grow(&mut self, end: usize) {
         match self {
             Self::Aggregates(columns) => columns.grow(end),
             Self::Rows(rows) => rows.groups.resize(end, Vec::new()),
+            Self::Changing(rows) => rows.grow(end),
         }
     }
 
@@ -69,6 +76,7 @@ impl Held {
                 }
                 Ok(())
             }
+            Self::Changing(held) => held.update(groups, rows, weights),
         }
     }
 
@@ -81,14 +89,24 @@ impl Held {
                 rows.groups[index(into)].extend(moved);
                 Ok(())
             }
+            Self::Changing(rows) => {
+                rows.merge(from, into);
+                Ok(())
+            }
         }
     }
 
-    pub(super) fn show(&mut self, groups: &[u32]) -> Result<Shown, RunError> {
+    /// The sessions that closed ones come to, and what is shown of them.
+    pub(super) fn show(
+        &mut self,
+        spec: &Spec,
+        closed: &[Span],
+        groups: &[u32],
+    ) -> Result<(Vec<Span>, Shown), RunError> {
         match self {
             Self::Aggregates(columns) => {
                 let (lines, weights) = ((0..groups.len()).collect(), vec![1; groups.len()]);
-                Ok(Shown { lines, weights, columns: columns.values(groups)? })
+                Ok((closed.to_vec(), Shown { lines, weights, columns: columns.values(groups)? }))
             }
             Self::Rows(held) => {
                 let (mut lines, mut weights, mut rows) = (Vec::new(), Vec::new(), Vec::new());
@@ -100,8 +118,9 @@ impl Held {
                         rows.push(parser.parse(row));
                     }
                 }
-                Ok(Shown { lines, weights, columns: held.converter.convert_rows(rows)? })
+                Ok((closed.to_vec(), Shown { lines, weights, columns: held.converter.convert_rows(rows)? }))
             }
+            Self::Changing(rows) => rows.show(spec, closed, groups),
         }
     }
 
@@ -112,6 +131,7 @@ impl Held {
                 let gone = std::mem::take(&mut rows.groups[index(group)]);
                 rows.bytes -= gone.iter().map(|(row, _)| row.len() + ROW_SIZE).sum::<usize>();
             }
+            Self::Changing(rows) => rows.forget(group),
         }
     }
 
@@ -119,6 +139,7 @@ impl Held {
         match self {
             Self::Aggregates(columns) => columns.size(),
             Self::Rows(rows) => rows.bytes,
+            Self::Changing(rows) => rows.size(),
         }
     }
 
@@ -134,6 +155,7 @@ impl Held {
                     }
                 }
             }
+            Self::Changing(rows) => rows.save(to),
         }
     }
 
@@ -141,7 +163,7 @@ impl Held {
     pub(super) const fn is_nothing(&self) -> bool {
         match self {
             Self::Aggregates(columns) => columns.is_empty(),
-            Self::Rows(_) => false,
+            Self::Rows(_) | Self::Changing(_) => false,
         }
     }
 
@@ -161,6 +183,7 @@ impl Held {
                 }
                 Ok(())
             }
+            Self::Changing(rows) => rows.load(from),
         }
     }
 }

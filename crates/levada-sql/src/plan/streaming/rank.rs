@@ -114,9 +114,6 @@ impl Builder<'_> {
         let wide = Arc::new(Schema::new(fields));
         let is_append_only = input.is_append_only;
         let call = call_window(&params.partition_by, from, &input);
-        if call.is_some() && !is_append_only {
-            return Err(PlanError::unsupported("a window over rows that change", None));
-        }
         let stream = self.chain(input, Box::new(Project::columns(columns, Arc::clone(&wide))), is_append_only);
         let options = |sort: &datafusion::logical_expr::SortExpr| SortOptions {
             descending: !sort.asc,
@@ -136,6 +133,6 @@ impl Builder<'_> {
         // The number tells those rows apart that are there more than once; where there is one row, it is always 1.
         let net = (0..if limit == 1 { spec.row_count } else { spec.row_count + 1 }).collect();
         let operator = Box::new(TopN::new(spec).map_err(internal)?);
-        Ok(Stream { net: Some(net), ..self.chain(stream, operator, is_append_only && is_windowed) })
+        Ok(Stream { net: Some(net), ..self.chain(stream, operator, is_windowed) })
     }
 }

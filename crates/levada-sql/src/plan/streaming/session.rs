@@ -85,18 +85,18 @@ impl Builder<'_> {
             let is_append_only = stream.is_append_only;
             stream = self.chain(stream, Box::new(Project::filter(condition)), is_append_only);
         }
-        if !stream.is_append_only {
-            let hint = Some("aggregate the windows of the table first");
-            return Err(PlanError::unsupported("a window over rows that change", hint));
-        }
+        let is_append_only = stream.is_append_only;
         let clock = stream.clock()?;
         let (columns, input) = computed(columns, session.input.schema())?;
         let projection = Box::new(Project::columns(columns, Arc::clone(&input)));
-        let stream = self.chain(stream, projection, true);
+        let stream = self.chain(stream, projection, is_append_only);
         let partition_count = session.keys.len();
-        let spec = Spec { partition_count, gap_ms: session.gap_ms, show, input, output, clock };
+        let spec = Spec { partition_count, gap_ms: session.gap_ms, show, input, output, clock, is_append_only };
         let operator = Box::new(Sessions::new(spec).map_err(internal)?);
-        Ok(self.chain(stream, operator, true))
+        let stream = self.chain(stream, operator, true);
+        // What rows that went have left behind may have ended long before it is shown.
+        let delay_ms = stream.delay_ms.filter(|_| is_append_only);
+        Ok(Stream { delay_ms, ..stream })
     }
 }
 
@@ -104,8 +104,8 @@ impl Stream {
     /// The watermark of its rows.
     pub(super) fn clock(&self) -> Result<Clock, PlanError> {
         let Some(delay_ms) = self.delay_ms else {
-            let hint =
-                "bound the join in time, `a.ts BETWEEN b.ts - INTERVAL … AND b.ts + INTERVAL …`, or join windows";
+            let hint = "bound a join in time, `a.ts BETWEEN b.ts - INTERVAL … AND b.ts + INTERVAL …`, or join windows; \
+                        group by the window of a table, and not by its time";
             return Err(PlanError::unsupported("event time of rows that may come at any time", Some(hint)));
         };
         Ok(Clock { sources: self.sources.clone(), delay_ms })

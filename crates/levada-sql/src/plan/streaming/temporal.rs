@@ -34,10 +34,7 @@ struct Versioned {
 impl Builder<'_> {
     pub(super) fn temporal(&mut self, node: &TemporalJoin) -> Result<Stream, PlanError> {
         let left = self.build(&node.left)?;
-        if !left.is_append_only {
-            let hint = "join before you aggregate, or aggregate by window";
-            return Err(PlanError::unsupported("FOR SYSTEM_TIME AS OF for rows that change", Some(hint)));
-        }
+        let is_append_only = left.is_append_only;
         left.clock()?;
         let right = self.versioned(&node.right)?;
         let (left_schema, right_schema) = (node.left.schema(), node.right.schema());
@@ -56,7 +53,7 @@ impl Builder<'_> {
             Some(rest) => Some(shifted(physical(&rest, node.schema())?, left_count, columns.len())?),
             None => None,
         };
-        let left = self.chain(left, Box::new(Project::columns(columns, Arc::clone(&wide_left))), true);
+        let left = self.chain(left, Box::new(Project::columns(columns, Arc::clone(&wide_left))), is_append_only);
         let sides = [
             (Arc::clone(&wide_left), (left_count..wide_left.fields().len()).collect()),
             (arrow_schema(right_schema), right.key.clone()),
@@ -81,13 +78,13 @@ impl Builder<'_> {
         let mut sources = [left.sources.clone(), right.stream.sources.clone()].concat();
         sources.dedup();
         let clock = crate::operator::Clock { sources, delay_ms: left.delay_ms.unwrap_or(0) };
-        let spec = temporal_join::Spec { join: spec, shown, version_key, times, clock };
+        let spec = temporal_join::Spec { join: spec, shown, version_key, times, clock, is_append_only };
         let operator = Box::new(Operator::new(spec).map_err(internal)?);
-        let joined = self.add(&[&left, &right.stream], operator, true);
+        let joined = self.add(&[&left, &right.stream], operator, is_append_only);
         let right_start = wide_left.fields().len();
         let kept = (0..left_count).chain(right_start..output.fields().len());
         let columns = numbered(&output, kept);
-        Ok(self.chain(joined, Box::new(Project::columns(columns, arrow_schema(node.schema()))), true))
+        Ok(self.chain(joined, Box::new(Project::columns(columns, arrow_schema(node.schema()))), is_append_only))
     }
 
     /// The records of a table with a key, without what makes of them its rows.
