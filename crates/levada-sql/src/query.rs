@@ -250,7 +250,8 @@ impl Query {
         let limit = surroundings.state_size_max;
         let mut epoch = 0;
         while !stop.is_given() {
-            let read = reading.next(&mut |source, changes| Ok(dataflow.push_within(limit, source, &changes)?))?;
+            let read =
+                reading.next_portion(&mut |source, changes| Ok(dataflow.push_within(limit, source, &changes)?))?;
             let time = match read {
                 Some(Read { time, .. }) => time,
                 None if epoch == 0 && reading.has_cut() => reading.now(),

@@ -1,6 +1,7 @@
 //! [`Reading`]: the tables of a query, read from one cut to the next.
 
 mod growth;
+mod portion;
 
 use crate::{
     StatementError,
@@ -18,6 +19,7 @@ use crate::{
 use growth::Grown;
 use levada_model::{Offset, Timestamp, TopicName};
 use levada_stream::{Growth, Handle, Hold, Inputs};
+use portion::Portion;
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 /// Where there is no cut yet, one is asked for again after this.
@@ -46,6 +48,7 @@ pub(crate) struct Reading {
     position: Vec<Offset>,
     /// Whether there was a cut when it was asked for last: not while a transaction goes on that the broker found open.
     has_cut: bool,
+    portion: Portion,
     grown: Grown,
     watermarks: Vec<Option<Timestamp>>,
     /// Of each source: whether nobody waits for it.
@@ -107,6 +110,7 @@ impl Reading {
             paces,
             position,
             has_cut: false,
+            portion: Portion::default(),
             rows_read: 0,
             bytes_read: 0,
             poison: Poison::within(surroundings.state_size_max),
@@ -116,12 +120,30 @@ impl Reading {
     /// Reads on to the latest cut; `None` where neither rows came nor a watermark moved.
     pub(crate) fn next(&mut self, take: Take<'_>) -> Result<Option<Read>, StatementError> {
         let now = self.handle.now_ms();
+        let Some(cut) = self.latest(now) else { return Ok(None) };
+        self.up_to(cut, now, take)
+    }
+
+    /// Reads on towards the latest cut, as far as one epoch should; as [`Self::next`].
+    pub(crate) fn next_portion(&mut self, take: Take<'_>) -> Result<Option<Read>, StatementError> {
+        let now = self.handle.now_ms();
+        let Some(cut) = self.latest(now) else { return Ok(None) };
+        let end = self.portion.end(&self.inputs, &self.position, cut, now);
+        self.up_to(end, now, take)
+    }
+
+    /// The latest cut, and the rows that are due behind it.
+    fn latest(&mut self, now: Timestamp) -> Option<Vec<Offset>> {
         let cut = self.inputs.cut(&self.position);
         self.has_cut = cut.is_some();
-        let Some(mut cut) = cut else { return Ok(None) };
+        let mut cut = cut?;
         let made = self.position.get(cut.len()..).unwrap_or_default();
         cut.extend(self.paces.iter_mut().zip(made).map(|(pace, at)| pace.due(*at, now)));
         self.grown.see(&self.position, &cut, now);
+        Some(cut)
+    }
+
+    fn up_to(&mut self, cut: Vec<Offset>, now: Timestamp, take: Take<'_>) -> Result<Option<Read>, StatementError> {
         let has_rows = cut != self.position;
         self.to(&cut, now, take)?;
         let grown = &self.grown;

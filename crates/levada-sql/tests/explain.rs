@@ -60,6 +60,12 @@ const EXPLAINED: &[&str] = &[
            FROM TABLE(TUMBLE(TABLE raises, DESCRIPTOR(at), INTERVAL '10' SECOND))
            GROUP BY window_start, window_end) AS r
      ON o.window_start = r.window_start AND o.window_end = r.window_end",
+    "SELECT window_end, MAX(rate) AS most FROM TABLE(TUMBLE(TABLE rates, DESCRIPTOR(at), INTERVAL '10' SECOND))
+     GROUP BY window_start, window_end",
+    "SELECT customer, window_end, COUNT(*) AS n
+     FROM TABLE(SESSION(TABLE rates PARTITION BY customer, DESCRIPTOR(at), INTERVAL '5' SECOND))
+     GROUP BY customer, window_start, window_end",
+    "SELECT a.rate, b.rate AS other FROM rates AS a JOIN rates FOR SYSTEM_TIME AS OF a.at AS b ON a.customer = b.customer",
 ];
 
 fn tables() -> BTreeMap<String, Arc<Table>> {

@@ -7,6 +7,7 @@ mod statement {
     mod late;
     mod made;
     mod poison;
+    mod portions;
     #[path = "../../../levada-stream/tests/stream/rig.rs"]
     #[allow(dead_code, reason = "a rig of several suites")]
     mod rig;

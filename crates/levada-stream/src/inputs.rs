@@ -1,6 +1,6 @@
 //! [`Inputs`]: a fixed list of partitions that a statement reads, as of one moment after the other.
 
-use crate::read::{self, Batches, ReadError};
+use crate::read::{self, Batches, ReadError, Span};
 use levada_broker::Broker;
 use levada_model::{Offset, PartitionIndex, TopicId, TopicName};
 use levada_store::{Hold, Log, Waiter, WatchGuard};
@@ -82,6 +82,19 @@ impl Inputs {
     pub fn read(&self, partition: usize, from: Offset, to: Offset, bytes_max: usize) -> Result<Batches, ReadError> {
         let log = self.logs.get(partition).expect("a partition is one of these");
         read::committed(log, from, to, bytes_max)
+    }
+
+    /// Looks how far batches from `from` on come to `goal`, an offset, or to about `bytes_max` bytes, and what they are.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    ///
+    /// # Panics
+    /// Where there is no such partition.
+    pub fn span(&self, partition: usize, from: Offset, goal: Offset, bytes_max: usize) -> Result<Span, ReadError> {
+        let log = self.logs.get(partition).expect("a partition is one of these");
+        read::span(log, from, goal, bytes_max)
     }
 
     /// Watches the partitions from now on.

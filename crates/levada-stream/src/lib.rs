@@ -24,5 +24,5 @@ pub use inputs::{Growth, InputPartition, Inputs};
 pub use journal::{CommitError, JOURNAL_PREFIX, Journal, Output, OutputRecord, Recovered};
 pub use levada_broker::auth::{Caller, Denied, Principal};
 pub use levada_store::{Hold, TimestampKind};
-pub use read::{Batches, InputBatch, ReadError};
+pub use read::{Batches, InputBatch, ReadError, Span};
 pub use writer::Writer;

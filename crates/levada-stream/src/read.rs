@@ -55,6 +55,15 @@ pub struct Batches {
     pub next: Offset,
 }
 
+/// Some batches in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Where the last of them ends.
+    pub next: Offset,
+    /// Whether any of them is part of a transaction, or ends one.
+    pub has_transactions: bool,
+}
+
 /// A batch of records, all of them committed, as their producer compressed it.
 #[derive(Clone, Debug)]
 pub struct InputBatch {
@@ -155,6 +164,33 @@ pub(crate) fn committed(log: &Log, from: Offset, to: Offset, bytes_max: usize) -
         found.next = to;
     }
     Ok(Batches { batches: found.batches, next: found.next.min(to).max(from) })
+}
+
+/// Bytes that are looked at in one piece.
+const SPAN_SIZE: usize = 1 << 20;
+
+/// Whole batches from `from` on, up to `goal` and to about `bytes_max` bytes; one at least, unless there is none.
+pub(crate) fn span(log: &Log, from: Offset, goal: Offset, bytes_max: usize) -> Result<Span, ReadError> {
+    let (mut span, mut bytes) = (Span { next: from, has_transactions: false }, 0);
+    while span.next < goal && (bytes < bytes_max || bytes == 0) {
+        let wanted = SPAN_SIZE.min(bytes_max - bytes).max(1);
+        let read = log.read(span.next, wanted, ReadUntil::LastStable, true).map_err(|error| failure(error, from))?;
+        if read.size == 0 {
+            return Err(ReadError::Lost { end: span.next });
+        }
+        bytes += read.size;
+        let mut pieces = Pieces::of(read);
+        while let Some(head) = pieces.take(HEADER_SIZE).filter(|_| span.next < goal) {
+            let offset = span.next;
+            let corrupt = |reason: &str| ReadError::Corrupt { offset, reason: reason.to_owned() };
+            let header = BatchHeader::parse(&head).map_err(|error| corrupt(&error.to_string()))?;
+            let size = header.size().ok_or_else(|| corrupt("its length is too small"))?;
+            pieces.take(size - HEADER_SIZE).ok_or_else(|| corrupt("its end is missing"))?;
+            span.next = header.next_offset().max(span.next);
+            span.has_transactions |= header.attributes.is_transactional() || header.attributes.is_control();
+        }
+    }
+    Ok(span)
 }
 
 fn failure(error: LogError, from: Offset) -> ReadError {

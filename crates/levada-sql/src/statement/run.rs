@@ -278,8 +278,8 @@ impl Running {
     /// Runs an epoch if there is something to do; says whether there was.
     async fn run_epoch(&mut self) -> Result<bool, StatementError> {
         let Self { reading, dataflow, state_size_max, .. } = self;
-        let read =
-            reading.next(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
+        let read = reading
+            .next_portion(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
         let Some(Read { cut, time }) = read else { return Ok(false) };
         let (changes, Written { mut outputs, hash, records }) = self.end(&time)?;
         let poison_size = self.reading.poison_size();
