@@ -1,6 +1,6 @@
 //! `$rowtime`, the column that `*` leaves out, as Confluent's Flink has it: a query has it where it is named.
 
-use super::PlanError;
+use super::{PlanError, names::constraint};
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
     SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableFactor, TableWithJoins, VisitMut as _, VisitorMut,
@@ -143,20 +143,6 @@ impl Relations {
             _ => Relation { name: None, has_it: false },
         };
         self.all.push(relation);
-    }
-}
-
-const fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
-    match join {
-        JoinOperator::Join(of)
-        | JoinOperator::Inner(of)
-        | JoinOperator::Left(of)
-        | JoinOperator::LeftOuter(of)
-        | JoinOperator::Right(of)
-        | JoinOperator::RightOuter(of)
-        | JoinOperator::FullOuter(of)
-        | JoinOperator::CrossJoin(of) => Some(of),
-        _ => None,
     }
 }
 

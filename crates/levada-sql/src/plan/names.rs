@@ -118,20 +118,9 @@ impl Naming<'_> {
 
     fn of_all(&self, from: &[TableWithJoins]) -> Option<usize> {
         let joined = |from: &TableWithJoins| {
-            let joins = from.joins.iter().map(|join| match &join.join_operator {
+            let joins = from.joins.iter().map(|join| match constraint(&join.join_operator) {
+                Some(JoinConstraint::On(_) | JoinConstraint::None) => self.of_factor(&join.relation),
                 // Of columns that are named in USING only one is left.
-                JoinOperator::Join(of)
-                | JoinOperator::Inner(of)
-                | JoinOperator::Left(of)
-                | JoinOperator::LeftOuter(of)
-                | JoinOperator::Right(of)
-                | JoinOperator::RightOuter(of)
-                | JoinOperator::FullOuter(of)
-                | JoinOperator::CrossJoin(of)
-                    if matches!(of, JoinConstraint::On(_) | JoinConstraint::None) =>
-                {
-                    self.of_factor(&join.relation)
-                }
                 _ => None,
             });
             std::iter::once(self.of_factor(&from.relation)).chain(joins).sum::<Option<usize>>()
@@ -159,5 +148,19 @@ impl Naming<'_> {
             Some(width) => *width,
             None => (self.width)(name),
         }
+    }
+}
+/// What a join is made by that has the columns of both sides.
+pub(super) const fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
+    match join {
+        JoinOperator::Join(of)
+        | JoinOperator::Inner(of)
+        | JoinOperator::Left(of)
+        | JoinOperator::LeftOuter(of)
+        | JoinOperator::Right(of)
+        | JoinOperator::RightOuter(of)
+        | JoinOperator::FullOuter(of)
+        | JoinOperator::CrossJoin(of) => Some(of),
+        _ => None,
     }
 }
