@@ -4,6 +4,7 @@ mod expressions;
 mod functions;
 pub(crate) mod growth;
 mod hidden;
+mod marks;
 mod names;
 mod rules;
 mod session;

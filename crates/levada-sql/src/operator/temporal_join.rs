@@ -122,7 +122,9 @@ impl TemporalJoin {
         let key: Vec<ArrayRef> = self.spec.join.sides[0].1.iter().map(|at| Arc::clone(&columns[*at])).collect();
         let (keys, rows) = (self.keys.encode(&key)?, self.left.convert_columns(columns)?);
         let times = times(&columns[self.spec.times[0]])?;
-        self.see(changes, times.iter().copied().enumerate())?;
+        // One that goes is never late: what it met is known.
+        let come = times.iter().copied().enumerate().filter(|(place, _)| changes.weight(*place) > 0);
+        self.see(changes, come)?;
         for (place, row) in rows.iter().enumerate() {
             let is_sound = key.iter().all(|column| column.is_valid(place));
             let key = is_sound.then(|| keys.row(place).into());

@@ -9,6 +9,7 @@ mod temporal;
 use super::{
     PlanError,
     expressions::physical,
+    marks::is_bound,
     session::arrow_schema,
     temporal::TemporalJoin,
     windows::{WINDOW_END, WINDOW_KEY, gives_window, session::SessionWindows},
@@ -326,7 +327,7 @@ impl Builder<'_> {
         let is_append_only = input.is_append_only;
         let projection = Project::columns(columns, Arc::clone(&projected));
         let stream = self.chain(input, Box::new(projection), is_append_only);
-        let window = call_window(&aggregate.group_expr, from, &stream);
+        let window = call_window(&aggregate.group_expr, &aggregate.input, &stream);
         let width = output.fields().len();
         let spec = aggregate::Spec { key_count, calls, input: projected, output, window, is_append_only };
         let (is_windowed, is_distinct) = (spec.window.is_some(), spec.calls.is_empty() && key_count > 0);
@@ -337,13 +338,14 @@ impl Builder<'_> {
     }
 }
 
-/// The window whose end is among expressions. One that may be NULL is none: rows of an outer join without a partner
-/// belong to no window, and their group is never closed.
-fn call_window(keys: &[Expr], from: &DFSchema, stream: &Stream) -> Option<aggregate::Window> {
-    let is_end = |key: &Expr| {
-        let field = key.to_field(from).map(|(_, field)| field);
-        let is_marked = |field: &Field| field.metadata().get(WINDOW_KEY).is_some_and(|mark| mark == WINDOW_END);
-        field.is_ok_and(|field| !field.is_nullable() && is_marked(&field))
+/// The window whose end is among expressions.
+fn call_window(keys: &[Expr], from: &LogicalPlan, stream: &Stream) -> Option<aggregate::Window> {
+    let is_marked = |field: &Field| field.metadata().get(WINDOW_KEY).is_some_and(|mark| mark == WINDOW_END);
+    let is_end = |key: &Expr| match key {
+        Expr::Column(column) => {
+            from.schema().maybe_index_of_column(column).is_some_and(|at| is_bound(from, at, WINDOW_END))
+        }
+        other => other.to_field(from.schema()).is_ok_and(|(_, field)| !field.is_nullable() && is_marked(&field)),
     };
     let end_key = keys.iter().position(is_end)?;
     let clock = Clock { sources: stream.sources.clone(), delay_ms: stream.delay_ms? };

@@ -3,7 +3,7 @@
 //! The planner of SQL passes such a table through as [`AsOf`]; behind it, the joins whose right side it is become
 //! [`TemporalJoin`]s. It is a join of streams: in batch a table has no versions any more.
 
-use super::PlanError;
+use super::{PlanError, marks::is_event_time};
 use crate::table::ROWTIME_KEY;
 use datafusion::{
     arrow::datatypes::Field,
@@ -127,8 +127,7 @@ fn temporal(join: &Join, right: LogicalPlan, time: &[String]) -> Result<LogicalP
         }
         _ => return plan_err!("a time with so many names is not supported; {NO_TIME}"),
     };
-    let field = left.schema().field(left.schema().index_of_column(&left_time)?);
-    if !field.metadata().contains_key(ROWTIME_KEY) {
+    if !is_event_time(&left, left.schema().index_of_column(&left_time)?) {
         return plan_err!("`{}` is no event time of the table on the left; {NO_TIME}", left_time.name);
     }
     let marked = right.schema().iter().find(|(_, field)| field.metadata().contains_key(ROWTIME_KEY));

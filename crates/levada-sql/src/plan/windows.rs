@@ -6,7 +6,7 @@
 
 pub(super) mod session;
 
-use super::temporal;
+use super::{marks::is_event_time, temporal};
 use crate::table::ROWTIME_KEY;
 use datafusion::{
     arrow::{
@@ -82,7 +82,8 @@ pub(super) fn named_table(name: ObjectName) -> TableFactor {
 fn plan(input: &LogicalPlan, function: &WindowFunction) -> Result<LogicalPlan> {
     let schema = input.schema();
     let (qualifier, time) = schema.qualified_field_with_unqualified_name(&function.time_column.value)?;
-    if !time.metadata().contains_key(ROWTIME_KEY) {
+    let at = schema.maybe_index_of_column(&Column::new(qualifier.cloned(), time.name()));
+    if !at.is_some_and(|at| is_event_time(input, at)) {
         let (column, table) = (&function.time_column.value, &function.table);
         return plan_err!("`{column}` is no event time: declare WATERMARK FOR {column} in the table `{table}`");
     }

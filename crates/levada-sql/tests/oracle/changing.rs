@@ -198,11 +198,20 @@ fn a_row_that_goes_takes_what_it_met_with_it() {
         );
         for seed in 0..6 {
             let case = Case { sql: &sql, tables, seed, epochs: 40, delay_ms: 4_000 };
-            compare_changing(case, &mut |seen| {
+            let mut late = 0;
+            let stats = compare_changing(case, &mut |seen| {
                 let (answer, went) = met(seen, kind == "LEFT JOIN");
                 gone += went;
+                let versions = seen.arrivals.iter().filter(|arrival| arrival.table == "r");
+                let is_late = |(row, weight): (&Row, &i64), watermark| *weight > 0 && row.ts <= watermark;
+                let late_versions = versions
+                    .map(|of| of.each().iter().zip(&of.weights).filter(|it| is_late(*it, of.watermark())).count());
+                let late_rows =
+                    events(seen, "a").iter().filter(|it| is_late((&it.row, &it.weight), it.watermark)).count();
+                late = late_versions.sum::<usize>() + late_rows;
                 answer
             });
+            assert_eq!(stats.late_rows, u64::try_from(late).unwrap(), "{sql}");
         }
     }
     assert!(gone > 50, "{gone} went");
@@ -297,4 +306,56 @@ fn windows_behind_what_is_left_of_a_session_are_refused() {
     let plan = |is_upsert| planner(&[("a", is_upsert)]).streaming(&query(sql)).map(drop).map_err(|it| it.to_string());
     assert_eq!(plan(false), Ok(()));
     assert!(plan(true).unwrap_err().contains("event time of rows that may come at any time"));
+}
+
+#[test]
+fn nothing_but_an_event_time_as_it_is_gives_windows() {
+    let plan = |time: &str| {
+        let from = if time.contains("FROM") { time.to_owned() } else { format!("SELECT {time} AS t, n FROM a") };
+        let sql = format!(
+            "WITH v AS ({from}) SELECT window_end, COUNT(*) AS c \
+             FROM TABLE(TUMBLE(TABLE v, DESCRIPTOR(t), INTERVAL '8' SECOND)) GROUP BY window_start, window_end"
+        );
+        planner(&[("a", false), ("b", false)]).streaming(&query(&sql)).map(drop).map_err(|error| error.to_string())
+    };
+    for kept in [
+        "ts",
+        "SELECT ts AS t, n FROM a UNION ALL SELECT ts, n FROM b",
+        "SELECT t, n FROM (SELECT ts AS t, n FROM a WHERE n > 1) AS x",
+        "SELECT ts AS t, n FROM (SELECT ts, n, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) AS p FROM a) AS x \
+         WHERE p = 1",
+        "SELECT DISTINCT ts AS t, n FROM a",
+    ] {
+        assert_eq!(plan(kept), Ok(()), "{kept}");
+    }
+    for lost in [
+        "CAST(ts AS TIMESTAMP(0))",
+        "ts + INTERVAL '1' SECOND",
+        "COALESCE(ts, closed)",
+        "COALESCE(ts, ts)",
+        "CASE WHEN b THEN ts ELSE closed END",
+        "CASE WHEN b THEN ts END",
+        "NULLIF(ts, closed)",
+        "IF(b, ts, ts)",
+        "FLOOR(ts TO MINUTE)",
+        "SELECT ts AS t, n FROM a UNION ALL SELECT closed, n FROM b",
+        "SELECT closed AS t, n FROM a UNION ALL SELECT ts, n FROM b",
+        "SELECT MAX(ts) AS t, n FROM a GROUP BY n",
+    ] {
+        let refused = plan(lost).expect_err(lost);
+        assert!(refused.contains("event time"), "{lost}: {refused}");
+    }
+}
+
+#[test]
+fn what_ends_a_window_in_one_branch_of_a_union_alone_ends_none() {
+    let sql = |other: &str| {
+        format!(
+            "SELECT e, COUNT(*) AS c FROM (SELECT window_end AS e FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), \
+             INTERVAL '8' SECOND)) UNION ALL SELECT {other}) AS u GROUP BY e"
+        )
+    };
+    let plan = |other: &str| planner(&[("a", false), ("b", false)]).streaming(&query(&sql(other))).unwrap();
+    assert!(plan("window_end FROM TABLE(TUMBLE(TABLE b, DESCRIPTOR(ts), INTERVAL '8' SECOND))").is_append_only);
+    assert!(!plan("ts FROM b").is_append_only, "a group is never closed");
 }

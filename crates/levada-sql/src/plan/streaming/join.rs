@@ -10,14 +10,16 @@ use crate::{
     },
     plan::{
         PlanError,
-        windows::{WINDOW_END, WINDOW_KEY, WINDOW_START},
+        marks::{is_bound, is_event_time},
+        windows::{WINDOW_END, WINDOW_START},
     },
-    table::ROWTIME_KEY,
 };
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{DFSchema, JoinType, ScalarValue},
-    logical_expr::{self as logical, Between, BinaryExpr, Cast, Expr, Operator as Op, utils::split_conjunction},
+    logical_expr::{
+        self as logical, Between, BinaryExpr, Cast, Expr, LogicalPlan, Operator as Op, utils::split_conjunction,
+    },
 };
 
 impl Builder<'_> {
@@ -57,19 +59,17 @@ impl Builder<'_> {
 /// The places of the windows' ends, where start and end of both sides are equal.
 fn windows(join: &logical::Join) -> Option<[usize; 2]> {
     let pair = |mark: &str| {
-        join.on.iter().find_map(|(left, right)| {
-            Some([marked(left, join.left.schema(), mark)?, marked(right, join.right.schema(), mark)?])
-        })
+        join.on
+            .iter()
+            .find_map(|(left, right)| Some([bound(left, &join.left, mark)?, bound(right, &join.right, mark)?]))
     };
     pair(WINDOW_START).and(pair(WINDOW_END))
 }
 
-fn marked(expr: &Expr, schema: &DFSchema, mark: &str) -> Option<usize> {
+fn bound(expr: &Expr, input: &LogicalPlan, mark: &str) -> Option<usize> {
     let Expr::Column(column) = expr else { return None };
-    let at = schema.index_of_column(column).ok()?;
-    let field = schema.field(at);
-    // What may be NULL is of no window that is ever closed.
-    (!field.is_nullable() && field.metadata().get(WINDOW_KEY)? == mark).then_some(at)
+    let at = input.schema().index_of_column(column).ok()?;
+    is_bound(input, at, mark).then_some(at)
 }
 
 /// A time: a column of one side, plus some span.
@@ -131,15 +131,15 @@ fn moment(expr: &Expr, join: &logical::Join) -> Option<Moment> {
     match expr {
         Expr::Column(column) => {
             let find = |schema: &DFSchema| schema.maybe_index_of_column(column);
-            let (side, schema, column) = match (find(join.left.schema()), find(join.right.schema())) {
-                (Some(at), None) => (0, join.left.schema(), at),
-                (None, Some(at)) => (1, join.right.schema(), at),
+            let (side, input, column) = match (find(join.left.schema()), find(join.right.schema())) {
+                (Some(at), None) => (0, &join.left, at),
+                (None, Some(at)) => (1, &join.right, at),
                 _ => return None,
             };
-            let field = schema.field(column);
+            let field = input.schema().field(column);
             let DataType::Timestamp(unit, _) = field.data_type() else { return None };
             let is_fine = matches!(unit, TimeUnit::Microsecond | TimeUnit::Nanosecond);
-            field.metadata().contains_key(ROWTIME_KEY).then_some(Moment { side, column, plus_ms: 0, is_fine })
+            is_event_time(input, column).then_some(Moment { side, column, plus_ms: 0, is_fine })
         }
         Expr::Cast(Cast { expr, field }) if matches!(field.data_type(), DataType::Timestamp(..)) => moment(expr, join),
         Expr::BinaryExpr(BinaryExpr { left, op: Op::Plus, right }) => match (moment(left, join), moment(right, join)) {

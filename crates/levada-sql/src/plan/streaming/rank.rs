@@ -113,7 +113,7 @@ impl Builder<'_> {
         let columns: Vec<Arc<dyn PhysicalExpr>> = own.chain(computed).collect();
         let wide = Arc::new(Schema::new(fields));
         let is_append_only = input.is_append_only;
-        let call = call_window(&params.partition_by, from, &input);
+        let call = call_window(&params.partition_by, &window.input, &input);
         let stream = self.chain(input, Box::new(Project::columns(columns, Arc::clone(&wide))), is_append_only);
         let options = |sort: &datafusion::logical_expr::SortExpr| SortOptions {
             descending: !sort.asc,
