@@ -33,6 +33,10 @@ CREATE TABLE q9 (
 CREATE TABLE q11 (
   bidder BIGINT, bid_count BIGINT, starttime TIMESTAMP(3), endtime TIMESTAMP(3)
 );
+CREATE TABLE q14 (
+  auction BIGINT, bidder BIGINT, price DECIMAL(24, 3), bidTimeType STRING, `dateTime` TIMESTAMP(3), extra STRING,
+  c_counts INT
+);
 CREATE TABLE q15 (
   `day` STRING, total_bids BIGINT, rank1_bids BIGINT, rank2_bids BIGINT, rank3_bids BIGINT,
   total_bidders BIGINT, rank1_bidders BIGINT, rank2_bidders BIGINT, rank3_bidders BIGINT,

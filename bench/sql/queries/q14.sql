@@ -9,6 +9,6 @@ SELECT
   END AS bidTimeType,
   `dateTime`,
   extra,
-  count_char(extra, 'c') AS c_counts
+  CHAR_LENGTH(extra) - CHAR_LENGTH(REPLACE(extra, 'c', '')) AS c_counts
 FROM bid
 WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000

@@ -76,7 +76,6 @@ public final class Nexmark {
         var environment =
                 TableEnvironment.create(
                         EnvironmentSettings.newInstance().inStreamingMode().withConfiguration(settings).build());
-        environment.createTemporarySystemFunction("count_char", CountChar.class);
         for (String table : tables.split(";")) {
             if (!table.isBlank()) {
                 boolean isWhole = table.contains("WITH (") || table.contains("CREATE VIEW");

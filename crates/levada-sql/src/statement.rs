@@ -10,14 +10,16 @@
 mod dead_letter;
 mod late_rows;
 mod once;
+mod progress;
 mod run;
 mod target;
 
 pub use dead_letter::OnError;
 pub use late_rows::LateRows;
 pub use once::Once;
+pub use progress::{Progress, Rate};
 pub(crate) use run::moved;
-pub use run::{Positions, Progress, Sleep, Stop, Surroundings};
+pub use run::{Positions, Sleep, Stop, Surroundings};
 
 use crate::{
     RunError,

@@ -32,12 +32,30 @@ impl Service {
             Show::Views => names_as("view name", catalog.views.keys().cloned()),
             Show::Statements => {
                 let row = |shown: crate::rest::ShownStatement| {
-                    [Some(shown.name), Some(shown.state), shown.error, Some(shown.sql)]
+                    [
+                        Some(shown.name),
+                        Some(shown.state),
+                        Some(shown.lag.to_string()),
+                        Some(format!("{:.1}", shown.rows_per_second)),
+                        shown.watermark_text,
+                        Some(shown.late_rows.to_string()),
+                        Some(shown.state_bytes.to_string()),
+                        shown.error,
+                        Some(shown.sql),
+                    ]
                 };
-                Outcome::texts(
-                    ["statement name", "state", "error", "sql"],
-                    self.shown_statements().into_iter().map(row),
-                )
+                let columns = [
+                    "statement name",
+                    "state",
+                    "lag",
+                    "rows per second",
+                    "watermark",
+                    "late rows",
+                    "state bytes",
+                    "error",
+                    "sql",
+                ];
+                Outcome::texts(columns, self.shown_statements().into_iter().map(row))
             }
             Show::Columns(name) => self.describe(name, caller),
             Show::Create(kind, name) => self.show_create(&catalog, *kind, name, caller),

@@ -33,12 +33,17 @@ pub(crate) struct ShownStatement {
     owner: String,
     created_ms: i64,
     rows_read: u64,
+    /// Rows read, over the last ten seconds.
+    pub(crate) rows_per_second: f64,
     rows_written: u64,
-    lag: i64,
+    pub(crate) lag: i64,
     watermark: Option<i64>,
-    late_rows: u64,
+    /// The same as SQL shows times.
+    #[serde(skip)]
+    pub(crate) watermark_text: Option<String>,
+    pub(crate) late_rows: u64,
     undecodable_records: u64,
-    state_bytes: usize,
+    pub(crate) state_bytes: usize,
     epochs: u64,
 }
 
@@ -74,9 +79,11 @@ impl Service {
             owner: entry.definition.owner.clone(),
             created_ms: entry.definition.created_ms,
             rows_read: progress.rows_read,
+            rows_per_second: progress.rate.per_second(self.handle().now_ms()),
             rows_written: progress.rows_written,
             lag: progress.lag,
             watermark: progress.watermark,
+            watermark_text: progress.watermark_text(),
             late_rows: progress.late_rows,
             undecodable_records: progress.undecodable_records,
             state_bytes: progress.state_bytes,

@@ -1,7 +1,7 @@
 //! What a restart leaves: definitions, and statements that go on.
 
 use super::rig::{ORDERS, Rig, order};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const COPY: &str =
     "SET 'pipeline.name' = 'copy'; INSERT INTO copies SELECT customer, amount FROM orders WHERE amount > 0";
@@ -81,6 +81,9 @@ async fn a_stopped_statement_stays_so_and_goes_on_where_it_was() {
     rig.sql("START STATEMENT copy").await;
     caught_up(&rig, "copy", 2).await;
     assert_eq!(as_written(rig.values("copies")), sorted(copied(1..6)));
+    let shown = rig.rows("SHOW STATEMENTS").await.remove(0);
+    let figures = ["statement name", "state", "lag", "late rows", "watermark", "error"].map(|it| shown[it].clone());
+    assert_eq!(figures, [json!("copy"), json!("running"), json!("0"), json!("0"), Value::Null, Value::Null]);
     rig.sql("STOP STATEMENT copy").await;
     assert_eq!(rig.rows("SHOW STATEMENTS").await[0]["state"], "stopped");
 }

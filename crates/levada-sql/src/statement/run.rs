@@ -4,6 +4,7 @@ use super::{
     Statement, StatementError,
     dead_letter::{Letters, of_row},
     late_rows::LateTopic,
+    progress::{Progress, Rate},
     target::Target,
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     view::Filling,
 };
 use bytes::Bytes;
-use levada_model::{Offset, PartitionIndex, Timestamp, TopicName};
+use levada_model::{Offset, PartitionIndex, TopicName};
 use levada_stream::{Caller, Growth, Handle, Journal, Recovered};
 use std::{
     collections::BTreeMap,
@@ -72,31 +73,6 @@ impl Stop {
 
 /// An offset of each of these partitions.
 pub type Positions = BTreeMap<(TopicName, PartitionIndex), Offset>;
-
-/// Figures of a running statement.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Whether it is where it was when it ran last, and keeps what it needs from retention and compaction.
-    pub is_recovered: bool,
-    /// Epochs since it was created.
-    pub epochs: u64,
-    /// Rows written since it was started.
-    pub rows_written: u64,
-    /// Rows read since it was started.
-    pub rows_read: u64,
-    /// Rows that came too late.
-    pub late_rows: u64,
-    /// Records that could not be decoded, and rows that could not be computed, since it was started.
-    pub undecodable_records: u64,
-    /// Bytes remembered, about.
-    pub state_bytes: usize,
-    /// Records of its topics that it has not read.
-    pub lag: i64,
-    /// Of each partition of its topics: the first offset that its answer does not have.
-    pub read: Positions,
-    /// The earliest watermark of its tables, in milliseconds since 1970.
-    pub watermark: Option<Timestamp>,
-}
 
 /// Sleeps for a span.
 pub type Sleep = Arc<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -195,6 +171,7 @@ struct Running {
     bytes_at_snapshot: u64,
     snapshot_size: u64,
     rows_written: u64,
+    rate: Rate,
 }
 
 impl Running {
@@ -227,6 +204,7 @@ impl Running {
             bytes_at_snapshot: 0,
             snapshot_size: 0,
             rows_written: 0,
+            rate: Rate::default(),
         };
         Ok((running, recovered))
     }
@@ -277,10 +255,12 @@ impl Running {
 
     /// Runs an epoch if there is something to do; says whether there was.
     async fn run_epoch(&mut self) -> Result<bool, StatementError> {
+        let (rows_before, _) = self.reading.amount();
         let Self { reading, dataflow, state_size_max, .. } = self;
         let read = reading
             .next_portion(&mut |source, changes| Ok(dataflow.push_within(*state_size_max, source, &changes)?))?;
         let Some(Read { cut, time }) = read else { return Ok(false) };
+        self.rate.add(time.processing_ms, self.reading.amount().0 - rows_before);
         let (changes, Written { mut outputs, hash, records }) = self.end(&time)?;
         let poison_size = self.reading.poison_size();
         let remembered = self.dataflow.stats().state_bytes + poison_size;
@@ -363,6 +343,7 @@ impl Running {
             epochs: self.epoch,
             rows_written: self.rows_written,
             rows_read,
+            rate: self.rate.clone(),
             late_rows: stats.late_rows,
             undecodable_records: self.undecodable_records,
             state_bytes: stats.state_bytes + self.filling.as_ref().map_or(0, Filling::size),

@@ -202,8 +202,9 @@ fn foot(page: &mut String) -> Result<()> {
          Nexmark's own generator, 10,000 a second of event time; person, auction and bid are three tables \
          ([tables.sql](../bench/sql/tables.sql)), and events are the rows of those that a query reads. The queries \
          ([bench/sql/queries](../bench/sql/queries)) are those that Nexmark publishes; `dateTime` stands in \
-         backticks, since Flink 2 keeps the word for itself, and q11 has the window function `SESSION` in the \
-         place of the older form of the same. Left out are those that depend on the time of processing (q12, q13) \
+         backticks, since Flink 2 keeps the word for itself, q11 has the window function `SESSION` in the \
+         place of the older form of the same, and q14 counts a letter by the lengths of two texts in the place of a \
+         function in Java. Left out are those that depend on the time of processing (q12, q13) \
          or on where rows are written (q10), that Flink does not run (q6), and those that nothing \
          was held to beforehand (q19, q21 to q23).\n\nEach query \
          runs in a fresh process on each side, with a parallelism of one. The clock starts when a quarter of the \

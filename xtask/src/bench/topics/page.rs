@@ -199,8 +199,8 @@ fn foot(page: &mut String) -> Result<()> {
         "\n## How it is measured\n\nEvents are those of [benchmarks-sql.md](benchmarks-sql.md), as JSON, in three \
          topics of one partition, the same batches of 64 KiB for both brokers, and all there before a query begins; \
          behind them each topic has one more row, an hour later, which closes all windows before it, and which does \
-         not count in what is compared. Queries are those of [bench/sql/queries](../bench/sql/queries) but for q14, \
-         which needs a function in Java, into the tables of [bench/sql/results.sql](../bench/sql/results.sql): those \
+         not count in what is compared. Queries are those of [bench/sql/queries](../bench/sql/queries); q14 \
+         counts a letter by the lengths of two texts, where Nexmark has a function in Java; they go into the tables of [bench/sql/results.sql](../bench/sql/results.sql): those \
          whose rows change are `upsert-kafka` with a key, the others `kafka`; parallelism is one. Each is run over a \
          quarter of the events before, in the same processes, so that what is compiled on the way is \
          compiled.\n\nLevada: one server with its settings as they come, but for `sql.state.bytes.max`; a statement \
