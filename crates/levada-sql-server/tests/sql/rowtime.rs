@@ -15,9 +15,13 @@ async fn topics() -> Rig {
 
 /// Writes a record at so many seconds after the start.
 async fn produce(rig: &Rig, topic: &str, key: &str, seconds: i64) {
+    produce_value(rig, topic, key, "value", seconds).await;
+}
+
+async fn produce_value(rig: &Rig, topic: &str, key: &str, value: &str, seconds: i64) {
     let mut builder = BatchBuilder::new();
     let (timestamp, key) = (START_MS + seconds * 1_000, Some(key.as_bytes()));
-    builder.push(&NewRecord { timestamp, key, value: Some(b"value"), headers: &[] });
+    builder.push(&NewRecord { timestamp, key, value: Some(value.as_bytes()), headers: &[] });
     rig.base().send(topic, 0, builder.finish(), None).await.unwrap();
 }
 
@@ -53,6 +57,38 @@ async fn topics_that_nobody_declared_have_windows_of_their_records_timestamps() 
             "extras": "METADATA FROM 'timestamp' VIRTUAL", "watermark": "`$rowtime` - INTERVAL '5' SECOND"
         })
     );
+}
+
+#[tokio::test]
+async fn a_view_hands_the_time_on_to_windows_and_a_compacted_topic_has_versions_by_it() {
+    let rig = topics().await;
+    rig.base().create("r", 1, &[("cleanup.policy", "compact")]).await;
+    rig.sql(
+        "CREATE VIEW stamped (k, at) AS SELECT `key`, $rowtime FROM a;
+         CREATE VIEW wanted AS SELECT * FROM stamped WHERE k IS NOT NULL;
+         CREATE MATERIALIZED TABLE counts AS SELECT w.window_start, COUNT(*) AS n
+         FROM TABLE(TUMBLE(TABLE wanted, DESCRIPTOR(at), INTERVAL '10' SECOND)) AS w
+         GROUP BY w.window_start, w.window_end;
+         CREATE MATERIALIZED TABLE met AS SELECT s.at, r.val
+         FROM stamped AS s LEFT JOIN r FOR SYSTEM_TIME AS OF s.at AS r ON s.k = r.`key`",
+    )
+    .await;
+    for (topic, value, seconds) in
+        [("a", "x", 0), ("r", "v1", 1), ("a", "x", 5), ("r", "v2", 8), ("a", "x", 12), ("a", "x", 30), ("r", "v3", 30)]
+    {
+        produce_value(&rig, topic, "k", value, seconds).await;
+    }
+    let (at, first, second) = (|seconds: u32| format!("2027-01-15 08:00:{seconds:02}Z"), "djE=", "djI=");
+    let met = json!([
+        { "at": at(0), "val": null }, { "at": at(5), "val": first }, { "at": at(12), "val": second }
+    ]);
+    let counts = json!([
+        { "window_start": "2027-01-15 08:00:00", "n": 2 }, { "window_start": "2027-01-15 08:00:10", "n": 1 }
+    ]);
+    for (sql, rows) in [("SELECT * FROM met ORDER BY at", met), ("SELECT * FROM counts ORDER BY window_start", counts)]
+    {
+        rig.wait(async || json!(rig.rows(sql).await) == rows).await;
+    }
 }
 
 #[tokio::test]
