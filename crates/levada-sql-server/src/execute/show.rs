@@ -3,7 +3,7 @@
 use super::{Outcome, named};
 use crate::{
     Refusal,
-    catalog::{Catalog, TableEntry, ViewEntry},
+    catalog::{Catalog, State, TableEntry, ViewEntry},
     service::Service,
     views,
 };
@@ -32,14 +32,16 @@ impl Service {
             Show::Views => names_as("view name", catalog.views.keys().cloned()),
             Show::Statements => {
                 let row = |shown: crate::rest::ShownStatement| {
+                    // Of one that does not run nothing is known.
+                    let figure = |figure: String| (shown.state == State::Running.name()).then_some(figure);
                     [
                         Some(shown.name),
-                        Some(shown.state),
-                        Some(shown.lag.to_string()),
-                        Some(format!("{:.1}", shown.rows_per_second)),
+                        Some(shown.state.clone()),
+                        figure(shown.lag.to_string()),
+                        figure(format!("{:.1}", shown.rows_per_second)),
                         shown.watermark_text,
-                        Some(shown.late_rows.to_string()),
-                        Some(shown.state_bytes.to_string()),
+                        figure(shown.late_rows.to_string()),
+                        figure(shown.state_bytes.to_string()),
                         shown.error,
                         Some(shown.sql),
                     ]
