@@ -7,10 +7,9 @@ use crate::Refusal;
 use levada_sql_syntax::{
     CreateView, Position, Statement,
     ast::{
-        Ident, ObjectName, ObjectNamePart, Query, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit, VisitMut,
-        Visitor, VisitorMut,
+        Ident, ObjectName, ObjectNamePart, Query, SetExpr, TableAlias, TableFactor, TableWithJoins, Visitor, VisitorMut,
     },
-    parse_statement, window_function,
+    parse_statement, walk, walk_mut, window_function,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,7 +45,7 @@ pub(crate) struct Names {
 /// Where it names something of another catalog or database, or gives a hint, which nothing obeys.
 pub(crate) fn names(query: &Query) -> Result<Names, Refusal> {
     let mut names = Names::default();
-    let ControlFlow::Continue(()) = Visit::visit(query, &mut names);
+    let ControlFlow::Continue(()) = walk(query, &mut names);
     if let Some(name) = &names.of_parts {
         let message = format!("`{name}` has several parts; there is one catalog with one database");
         return Err(Refusal::invalid(message).at(position(name)));
@@ -116,7 +115,7 @@ fn expand_within(query: &mut Query, views: &Views, depth: usize, count: &mut usi
         return Err(refusal.with_hint("give the query's WITH another name"));
     }
     let mut expansion = Expansion { views, with, depth, count };
-    match VisitMut::visit(query, &mut expansion) {
+    match walk_mut(query, &mut expansion) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(refusal) => Err(*refusal),
     }

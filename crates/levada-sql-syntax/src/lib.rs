@@ -25,6 +25,7 @@ mod parse;
 mod query;
 mod script;
 mod statement;
+mod walk;
 mod words;
 
 pub use data_type::{
@@ -47,6 +48,7 @@ pub use statement::{
     ColumnDef, CreateMaterializedTable, CreateTable, CreateView, DropObject, Explain, ExplainDetail, Insert,
     ObjectKind, RefreshMode, Show, Statement, ViewColumn, WatermarkDef,
 };
+pub use walk::{Walk, walk, walk_mut};
 
 /// A statement with where it was.
 #[derive(Debug, Clone, PartialEq)]

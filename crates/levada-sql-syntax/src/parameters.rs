@@ -1,11 +1,8 @@
 //! Statements with `$1`, `$2`, … in them, and the values that come in their places.
 
-use crate::{Parsed, Statement, SyntaxError, parse, script, words};
+use crate::{Parsed, Statement, SyntaxError, parse, script, walk, walk_mut, words};
 use sqlparser::{
-    ast::{
-        CastKind, Expr, Query, SelectItem, SetExpr, UnaryOperator, Value, ValueWithSpan, Visit, VisitMut, Visitor,
-        VisitorMut,
-    },
+    ast::{CastKind, Expr, Query, SelectItem, SetExpr, UnaryOperator, Value, ValueWithSpan, Visitor, VisitorMut},
     tokenizer::{Span as TokenSpan, Token},
 };
 use std::ops::ControlFlow;
@@ -59,7 +56,7 @@ fn queries(statement: &Statement) -> Vec<&Query> {
 #[must_use]
 pub fn parameter_count_of(query: &Query) -> usize {
     let mut last = Last(0);
-    let ControlFlow::Continue(()) = query.visit(&mut last);
+    let ControlFlow::Continue(()) = walk(query, &mut last);
     last.0
 }
 
@@ -95,7 +92,7 @@ pub fn bind(statement: &mut Statement, values: &[Option<Expr>]) {
 }
 
 fn bind_query(query: &mut Query, values: &[Option<Expr>]) {
-    let ControlFlow::Continue(()) = query.visit(&mut Bind { values });
+    let ControlFlow::Continue(()) = walk_mut(query, &mut Bind { values });
 }
 
 struct Bind<'a> {

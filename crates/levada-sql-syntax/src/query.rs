@@ -9,14 +9,14 @@ pub use text::query_text;
 pub use window::{WindowFunction, WindowKind, window_function};
 
 use crate::{
-    SyntaxError,
+    SyntaxError, Walk,
     cursor::{Cursor, Read},
     parse::Parameters,
-    script,
+    script, walk_mut,
 };
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, TableFactor, Value, VisitMut,
+    ObjectName, Query, TableFactor, Value,
 };
 use std::{collections::BTreeMap, ops::ControlFlow};
 
@@ -45,8 +45,8 @@ pub(crate) fn parse_expr(cursor: &mut Cursor<'_, '_>) -> Read<Expr> {
     Ok(expr)
 }
 
-fn checked(read: &mut impl VisitMut, parameters: Parameters) -> Read<()> {
-    match read.visit(&mut check::Check::new(parameters)) {
+fn checked(read: &mut impl Walk, parameters: Parameters) -> Read<()> {
+    match walk_mut(read, &mut check::Check::new(parameters)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }

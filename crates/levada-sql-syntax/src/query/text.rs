@@ -1,10 +1,10 @@
 //! Queries printed in Flink's form.
 
 use super::{BETWEEN_SYMMETRIC, TABLE_ARGUMENT, arguments, is_named, table_options};
-use crate::{script, words};
+use crate::{script, walk_mut, words};
 use sqlparser::ast::{
     Array, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query,
-    TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut as _, VisitorMut, WindowType,
+    TableFactor, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowType,
 };
 use std::ops::ControlFlow;
 
@@ -12,14 +12,14 @@ use std::ops::ControlFlow;
 #[must_use]
 pub fn query_text(query: &Query) -> String {
     let mut query = query.clone();
-    let ControlFlow::Continue(()) = query.visit(&mut Printed);
+    let ControlFlow::Continue(()) = walk_mut(&mut query, &mut Printed);
     query.to_string()
 }
 
 /// The same for an expression.
 pub(crate) fn expr_text(expr: &Expr) -> String {
     let mut expr = expr.clone();
-    let ControlFlow::Continue(()) = expr.visit(&mut Printed);
+    let ControlFlow::Continue(()) = walk_mut(&mut expr, &mut Printed);
     expr.to_string()
 }
 

@@ -23,13 +23,13 @@ use datafusion::sql::sqlparser::{
     ast::{
         AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
         FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Select, SelectItem, SetExpr,
-        Statement, Subscript, TableFactor, Value, VisitMut, VisitorMut,
+        Statement, Subscript, TableFactor, Value, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
     tokenizer::{Token, Tokenizer},
 };
-use levada_sql_syntax::limits;
+use levada_sql_syntax::{limits, walk_mut};
 use std::ops::ControlFlow;
 
 /// A query in terms of the planner.
@@ -59,7 +59,7 @@ pub(super) fn read(sql: &str) -> Result<Read, PlanError> {
     };
     let placeholders = bounds::check(&query)?;
     let names = name_columns(&mut query.body);
-    if let ControlFlow::Break(error) = VisitMut::visit(query.as_mut(), &mut Rewrite::default()) {
+    if let ControlFlow::Break(error) = walk_mut(query.as_mut(), &mut Rewrite::default()) {
         return Err(error);
     }
     bounds::check_functions(&query)?;

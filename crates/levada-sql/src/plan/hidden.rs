@@ -3,9 +3,10 @@
 use super::{PlanError, names::constraint};
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableFactor, TableWithJoins, VisitMut as _, VisitorMut,
+    SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableFactor, TableWithJoins, VisitorMut,
     WildcardAdditionalOptions,
 };
+use levada_sql_syntax::walk_mut;
 use std::{collections::BTreeSet, ops::ControlFlow};
 
 /// The column.
@@ -13,7 +14,7 @@ pub(super) const ROWTIME: &str = "$rowtime";
 
 /// Takes the column out of every `*`. `has_it` says whether a table has it.
 pub(super) fn leave_out(query: &mut Query, has_it: &dyn Fn(&str) -> bool) -> Result<(), PlanError> {
-    match query.visit(&mut Hiding { has_it, with: BTreeSet::new() }) {
+    match walk_mut(query, &mut Hiding { has_it, with: BTreeSet::new() }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }

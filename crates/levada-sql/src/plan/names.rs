@@ -2,13 +2,14 @@
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut as _, VisitorMut,
+    SelectItem, SetExpr, TableFactor, TableWithJoins, VisitorMut,
 };
+use levada_sql_syntax::walk_mut;
 use std::{collections::BTreeMap, convert::Infallible, ops::ControlFlow};
 
 /// Names all columns that are computed and have no name. `width` says how many columns a table has.
 pub(super) fn give(query: &mut Query, width: &dyn Fn(&str) -> Option<usize>) {
-    let ControlFlow::Continue(()) = query.visit(&mut Naming { width, with: BTreeMap::new() });
+    let ControlFlow::Continue(()) = walk_mut(query, &mut Naming { width, with: BTreeMap::new() });
 }
 
 struct Naming<'a> {

@@ -380,7 +380,7 @@ pub(super) fn arrow_schema(schema: &DFSchema) -> SchemaRef {
 pub(crate) fn tables_of<'a>(query: &ast::Query, known: impl Iterator<Item = &'a String>) -> Vec<String> {
     // Names of a WITH are among them, and may hide a table: reading one more than is needed does no harm.
     let mut named = Named::default();
-    if ast::Visit::visit(query, &mut named).is_break() {
+    if levada_sql_syntax::walk(query, &mut named).is_break() {
         unreachable!("it never breaks off");
     }
     known.filter(|name| named.0.contains(*name)).cloned().collect()

@@ -2,9 +2,10 @@
 
 use super::{PlanError, functions, last};
 use datafusion::sql::sqlparser::{
-    ast::{Expr, Query, Select, TableFactor, Value, ValueWithSpan, Visit, Visitor},
+    ast::{Expr, Query, Select, TableFactor, Value, ValueWithSpan, Visitor},
     tokenizer::{Token, TokenWithSpan},
 };
+use levada_sql_syntax::walk;
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 /// The largest text of such a query, in bytes.
@@ -44,7 +45,7 @@ pub(super) fn check_tokens(tokens: &[TokenWithSpan]) -> Result<(), PlanError> {
 /// Refuses a query that is too large; answers how often a parameter stands in it.
 pub(super) fn check(query: &Query) -> Result<usize, PlanError> {
     let mut measure = Measure { frames: vec![Frame::default()], placeholders: 0 };
-    match Visit::visit(query, &mut measure) {
+    match walk(query, &mut measure) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(measure.placeholders),
     }
@@ -145,7 +146,7 @@ pub(super) fn check_functions(query: &Query) -> Result<(), PlanError> {
             }
         }
     }
-    match Visit::visit(query, &mut Called) {
+    match walk(query, &mut Called) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(name) => {
             let hint = "ask for what it is made of, and call it yourself";

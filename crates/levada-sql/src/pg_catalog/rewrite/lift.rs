@@ -18,8 +18,9 @@ use super::{PlanError, call, last};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Distinct, DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments,
     GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LimitClause, OrderByExpr, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Value, Visitor, VisitorMut,
 };
+use levada_sql_syntax::{walk, walk_mut};
 use std::{collections::BTreeMap, convert::Infallible, ops::ControlFlow};
 
 /// Functions that come to one row.
@@ -44,7 +45,7 @@ pub(super) fn lift(select: &mut Select, number: &mut usize) -> Result<(), PlanEr
         // No row shows what stands in their places.
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-                let ControlFlow::Continue(()) = VisitMut::visit(expr, &mut Nothing);
+                let ControlFlow::Continue(()) = walk_mut(expr, &mut Nothing);
             }
         }
     }
@@ -54,7 +55,7 @@ pub(super) fn lift(select: &mut Select, number: &mut usize) -> Result<(), PlanEr
         let mut lifting = Lifting { joins: Vec::new(), number };
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-                let ControlFlow::Continue(()) = VisitMut::visit(expr, &mut lifting);
+                let ControlFlow::Continue(()) = walk_mut(expr, &mut lifting);
             }
         }
         let joins = lifting.joins;
@@ -62,7 +63,7 @@ pub(super) fn lift(select: &mut Select, number: &mut usize) -> Result<(), PlanEr
             join(select, joins);
         }
     }
-    match VisitMut::visit(select, &mut Single) {
+    match walk_mut(select, &mut Single) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -170,9 +171,9 @@ fn lifted(query: &Query, number: usize) -> Option<(Expr, Join)> {
         rename_table(table, number, &mut names)?;
     }
     let mut renaming = Renaming(&names);
-    let ControlFlow::Continue(()) = VisitMut::visit(&mut value, &mut renaming);
-    let ControlFlow::Continue(()) = VisitMut::visit(&mut on, &mut renaming);
-    let ControlFlow::Continue(()) = VisitMut::visit(&mut from, &mut renaming);
+    let ControlFlow::Continue(()) = walk_mut(&mut value, &mut renaming);
+    let ControlFlow::Continue(()) = walk_mut(&mut on, &mut renaming);
+    let ControlFlow::Continue(()) = walk_mut(&mut from, &mut renaming);
     let first = joined(from)?;
     let relation = match first.joins.is_empty() {
         true => first.relation,
@@ -208,7 +209,7 @@ fn has_aggregate(expr: &Expr) -> bool {
             }
         }
     }
-    Visit::visit(expr, &mut Aggregates { depth: 0 }).is_break()
+    walk(expr, &mut Aggregates { depth: 0 }).is_break()
 }
 
 fn is_aggregate(function: &Function) -> bool {
@@ -230,7 +231,7 @@ fn has_plain_names(select: &Select) -> bool {
             }
         }
     }
-    Visit::visit(select, &mut Plain).is_break()
+    walk(select, &mut Plain).is_break()
 }
 
 fn rename_table(table: &mut TableFactor, number: usize, names: &mut BTreeMap<String, String>) -> Option<()> {

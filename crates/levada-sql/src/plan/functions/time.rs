@@ -20,7 +20,7 @@ use datafusion::{
         ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
     },
     sql::sqlparser::ast::{
-        self, CeilFloorKind, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut as _,
+        self, CeilFloorKind, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
     },
 };
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
@@ -91,7 +91,7 @@ const PARTS: [(&str, &str); 10] = [
 /// The query with units as texts, so that functions of time are called as others are.
 pub(in crate::plan) fn rewritten(query: &ast::Query) -> ast::Query {
     let mut query = query.clone();
-    let ControlFlow::Continue(()) = query.visit(&mut Rewriting);
+    let ControlFlow::Continue(()) = levada_sql_syntax::walk_mut(&mut query, &mut Rewriting);
     query
 }
 

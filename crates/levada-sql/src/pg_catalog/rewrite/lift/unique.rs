@@ -3,8 +3,9 @@
 use super::super::last;
 use crate::pg_catalog::tables::has_column;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Select, TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Select, TableFactor, Visitor,
 };
+use levada_sql_syntax::walk;
 use std::{collections::BTreeSet, ops::ControlFlow};
 
 /// Columns of which no two rows of a table have the same values.
@@ -148,7 +149,7 @@ fn tables_of(expr: &Expr, tables: &[Named<'_>]) -> Option<BTreeSet<usize>> {
         }
     }
     let mut used = Used { tables, found: BTreeSet::new() };
-    match Visit::visit(expr, &mut used) {
+    match walk(expr, &mut used) {
         ControlFlow::Continue(()) => Some(used.found),
         ControlFlow::Break(()) => None,
     }
