@@ -83,9 +83,11 @@ impl Changing {
         let (mut spans, mut lines) = (Vec::<Span>::new(), Vec::new());
         let mut before: Option<(&Span, Timestamp)> = None;
         for (session, time) in of.into_iter().zip(times.values()) {
-            let end = time + spec.gap_ms;
+            let end = time.saturating_add(spec.gap_ms);
             match spans.last_mut() {
-                Some(span) if before.is_some_and(|it| it.0 == session && time - it.1 <= spec.gap_ms) => span.0 = end,
+                Some(span) if before.is_some_and(|it| it.0 == session && time.saturating_sub(it.1) <= spec.gap_ms) => {
+                    span.0 = end
+                }
                 _ => spans.push((end, session.1, *time)),
             }
             lines.push(spans.len() - 1);
