@@ -210,7 +210,7 @@ fn windowed(query: Box<Query>, name: TableAlias, function: &TableFactor) -> Resu
         outside = alias.take();
     }
     if let Some(cte) = named.with.as_mut().and_then(|with| with.cte_tables.first_mut()) {
-        (cte.alias, cte.query) = (name, query);
+        (cte.alias, cte.query) = (TableAlias { explicit: false, ..name }, query);
     }
     if let SetExpr::Select(select) = named.body.as_mut() {
         select.from = vec![TableWithJoins { relation: function, joins: Vec::new() }];
