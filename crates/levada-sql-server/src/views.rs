@@ -274,17 +274,17 @@ mod tests {
 
     #[test]
     fn a_window_over_a_view_is_one_over_its_query() {
-        let views = ["CREATE VIEW v (x, at) AS SELECT a, b FROM t", "CREATE VIEW w AS SELECT at FROM v"];
+        let texts = ["CREATE VIEW v (x, at) AS SELECT a, b FROM t", "CREATE VIEW w AS SELECT at FROM v"];
         let window = |of: &str| format!("TABLE(TUMBLE(TABLE {of}, DESCRIPTOR(at), INTERVAL '1' MINUTE))");
         let of_w = "WITH w AS (SELECT at FROM (SELECT a, b FROM t) AS v (x, at)) SELECT * FROM";
         assert_eq!(
-            expanded(&format!("SELECT o.at FROM {} AS o", window("w")), &views).unwrap(),
+            expanded(&format!("SELECT o.at FROM {} AS o", window("w")), &texts).unwrap(),
             query_text(&query(&format!("SELECT o.at FROM ({of_w} {}) AS o", window("w"))))
         );
-        let refused = expanded(&format!("WITH t AS (SELECT 1 AS a) SELECT * FROM {}", window("v")), &views);
+        let refused = expanded(&format!("WITH t AS (SELECT 1 AS a) SELECT * FROM {}", window("v")), &texts);
         assert_eq!(refused.unwrap_err(), "`t` is a table of view `v`, and a name of the query's WITH");
         let mut of_view = query(&format!("SELECT * FROM {}", window("v")));
-        expand(&mut of_view, &super::tests::views(&views)).unwrap();
+        expand(&mut of_view, &views(&texts)).unwrap();
         let Names { tables, with, .. } = names(&of_view).unwrap();
         assert_eq!(tables.keys().filter(|name| !with.contains(*name)).collect::<Vec<_>>(), ["t"]);
     }

@@ -39,8 +39,8 @@ pub use parameters::{
     typed_value,
 };
 pub use query::{
-    BETWEEN_SYMMETRIC, OPTIONS_HINT, TABLE_ARGUMENT, WindowFunction, WindowKind, query_text, table_options,
-    window_function,
+    BETWEEN_SYMMETRIC, OPTIONS_HINT, TABLE_ARGUMENT, WindowFunction, WindowKind, join_constraint, query_text,
+    table_options, window_function,
 };
 pub use script::{Fragment, Lexeme, fragments};
 pub use sqlparser::ast;

@@ -16,7 +16,7 @@ use crate::{
 };
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, TableFactor, Value,
+    JoinConstraint, JoinOperator, ObjectName, Query, TableFactor, Value,
 };
 use std::{collections::BTreeMap, ops::ControlFlow};
 
@@ -49,6 +49,22 @@ fn checked(read: &mut impl Walk, parameters: Parameters) -> Read<()> {
     match walk_mut(read, &mut check::Check::new(parameters)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// What a join is made by that has the columns of both sides; nothing of others.
+#[must_use]
+pub const fn join_constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
+    match join {
+        JoinOperator::Join(of)
+        | JoinOperator::Inner(of)
+        | JoinOperator::Left(of)
+        | JoinOperator::LeftOuter(of)
+        | JoinOperator::Right(of)
+        | JoinOperator::RightOuter(of)
+        | JoinOperator::FullOuter(of)
+        | JoinOperator::CrossJoin(of) => Some(of),
+        _ => None,
     }
 }
 

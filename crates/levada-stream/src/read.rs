@@ -58,7 +58,7 @@ pub struct Batches {
 /// Some batches in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Where the last of them ends.
+    /// Where the last of them ends that was looked at.
     pub next: Offset,
     /// Whether any of them is part of a transaction, or ends one.
     pub has_transactions: bool,
@@ -169,10 +169,11 @@ pub(crate) fn committed(log: &Log, from: Offset, to: Offset, bytes_max: usize) -
 /// Bytes that are looked at in one piece.
 const SPAN_SIZE: usize = 1 << 20;
 
-/// Whole batches from `from` on, up to `goal` and to about `bytes_max` bytes; one at least, unless there is none.
+/// Whole batches from `from` on, up to `goal` and to about `bytes_max` bytes, or to the first that is part of a
+/// transaction; one at least, unless there is none.
 pub(crate) fn span(log: &Log, from: Offset, goal: Offset, bytes_max: usize) -> Result<Span, ReadError> {
     let (mut span, mut bytes) = (Span { next: from, has_transactions: false }, 0);
-    while span.next < goal && (bytes < bytes_max || bytes == 0) {
+    while span.next < goal && !span.has_transactions && (bytes < bytes_max || bytes == 0) {
         let wanted = SPAN_SIZE.min(bytes_max - bytes).max(1);
         let read = log.read(span.next, wanted, ReadUntil::LastStable, true).map_err(|error| failure(error, from))?;
         if read.size == 0 {
@@ -180,7 +181,7 @@ pub(crate) fn span(log: &Log, from: Offset, goal: Offset, bytes_max: usize) -> R
         }
         bytes += read.size;
         let mut pieces = Pieces::of(read);
-        while let Some(head) = pieces.take(HEADER_SIZE).filter(|_| span.next < goal) {
+        while let Some(head) = pieces.take(HEADER_SIZE).filter(|_| span.next < goal && !span.has_transactions) {
             let offset = span.next;
             let corrupt = |reason: &str| ReadError::Corrupt { offset, reason: reason.to_owned() };
             let header = BatchHeader::parse(&head).map_err(|error| corrupt(&error.to_string()))?;

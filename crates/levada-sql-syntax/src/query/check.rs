@@ -8,7 +8,7 @@ mod expr;
 mod factor;
 
 use super::refused;
-use crate::{Position, SyntaxError, limits, parse::Parameters};
+use crate::{Position, SyntaxError, join_constraint, limits, parse::Parameters};
 use sqlparser::{
     ast::{
         Distinct, Expr, GroupByExpr, Ident, Join, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select,
@@ -253,18 +253,7 @@ fn join(join: &Join) -> Flow {
     let anti = "write `WHERE NOT EXISTS (…)`";
     let lateral = "write `CROSS JOIN LATERAL (…)` or `LEFT JOIN LATERAL (…) ON TRUE`";
     match &join.join_operator {
-        JoinOperator::Join(_)
-        | JoinOperator::Inner(_)
-        | JoinOperator::Left(_)
-        | JoinOperator::LeftOuter(_)
-        | JoinOperator::Right(_)
-        | JoinOperator::RightOuter(_)
-        | JoinOperator::FullOuter(_)
-        | JoinOperator::CrossJoin(_)
-            if !join.global =>
-        {
-            Flow::Continue(())
-        }
+        of if join_constraint(of).is_some() && !join.global => Flow::Continue(()),
         JoinOperator::Semi(_) | JoinOperator::LeftSemi(_) | JoinOperator::RightSemi(_) => unknown("SEMI JOIN", semi),
         JoinOperator::Anti(_) | JoinOperator::LeftAnti(_) | JoinOperator::RightAnti(_) => unknown("ANTI JOIN", anti),
         JoinOperator::CrossApply | JoinOperator::OuterApply => unknown("APPLY", lateral),

@@ -1,12 +1,12 @@
 //! `$rowtime`, the column that `*` leaves out, as Confluent's Flink has it: a query has it where it is named.
 
-use super::{PlanError, names::constraint};
+use super::PlanError;
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
     SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableFactor, TableWithJoins, VisitorMut,
     WildcardAdditionalOptions,
 };
-use levada_sql_syntax::walk_mut;
+use levada_sql_syntax::{join_constraint, walk_mut};
 use std::{collections::BTreeSet, ops::ControlFlow};
 
 /// The column.
@@ -114,7 +114,7 @@ impl Relations {
     fn add(&mut self, hiding: &Hiding<'_>, from: &TableWithJoins) {
         self.add_factor(hiding, &from.relation);
         for Join { relation, join_operator, .. } in &from.joins {
-            match constraint(join_operator) {
+            match join_constraint(join_operator) {
                 Some(JoinConstraint::Using(_)) => self.merges = true,
                 Some(JoinConstraint::Natural) => self.is_natural = true,
                 _ => {}

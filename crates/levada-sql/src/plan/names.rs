@@ -1,10 +1,10 @@
 //! Names of columns that a query leaves without one: `EXPR$n`, by their places from 0 on, as Flink has it.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, TableWithJoins, VisitorMut,
+    Expr, Ident, JoinConstraint, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, VisitorMut,
 };
-use levada_sql_syntax::walk_mut;
+use levada_sql_syntax::{join_constraint, walk_mut};
 use std::{collections::BTreeMap, convert::Infallible, ops::ControlFlow};
 
 /// Names all columns that are computed and have no name. `width` says how many columns a table has.
@@ -119,7 +119,7 @@ impl Naming<'_> {
 
     fn of_all(&self, from: &[TableWithJoins]) -> Option<usize> {
         let joined = |from: &TableWithJoins| {
-            let joins = from.joins.iter().map(|join| match constraint(&join.join_operator) {
+            let joins = from.joins.iter().map(|join| match join_constraint(&join.join_operator) {
                 Some(JoinConstraint::On(_) | JoinConstraint::None) => self.of_factor(&join.relation),
                 // Of columns that are named in USING only one is left.
                 _ => None,
@@ -149,19 +149,5 @@ impl Naming<'_> {
             Some(width) => *width,
             None => (self.width)(name),
         }
-    }
-}
-/// What a join is made by that has the columns of both sides.
-pub(super) const fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
-    match join {
-        JoinOperator::Join(of)
-        | JoinOperator::Inner(of)
-        | JoinOperator::Left(of)
-        | JoinOperator::LeftOuter(of)
-        | JoinOperator::Right(of)
-        | JoinOperator::RightOuter(of)
-        | JoinOperator::FullOuter(of)
-        | JoinOperator::CrossJoin(of) => Some(of),
-        _ => None,
     }
 }

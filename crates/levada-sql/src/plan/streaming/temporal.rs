@@ -4,6 +4,7 @@ use super::{Builder, Stream, internal, numbered, session::computed, sides::shift
 use crate::{
     explain::Feed,
     operator::{
+        consolidate::Consolidate,
         join,
         project::Project,
         temporal_join::{self, TemporalJoin as Operator},
@@ -53,7 +54,12 @@ impl Builder<'_> {
             Some(rest) => Some(shifted(physical(&rest, node.schema())?, left_count, columns.len())?),
             None => None,
         };
-        let left = self.chain(left, Box::new(Project::columns(columns, Arc::clone(&wide_left))), is_append_only);
+        let mut left = self.chain(left, Box::new(Project::columns(columns, Arc::clone(&wide_left))), is_append_only);
+        if !is_append_only {
+            // A row that goes and comes again as it was has met what it met.
+            let net = Consolidate::new(Arc::clone(&wide_left)).map_err(internal)?;
+            left = self.chain(left, Box::new(net), false);
+        }
         let sides = [
             (Arc::clone(&wide_left), (left_count..wide_left.fields().len()).collect()),
             (arrow_schema(right_schema), right.key.clone()),
