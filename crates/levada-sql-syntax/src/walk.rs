@@ -1,7 +1,7 @@
 //! Walking trees of syntax with visitors.
 //!
-//! `Visit::visit` makes code for the whole of sqlparser's tree for each visitor: some hundred kilobytes, and seconds of a
-//! compiler. Here that code is there once, for a visitor behind a pointer.
+//! `Visit::visit` makes code for the whole of sqlparser's tree for each visitor: some hundred kilobytes, and seconds of
+//! a compiler. Here that code is there once, for a visitor behind a pointer.
 
 use sqlparser::ast::{
     Expr, ObjectName, Query, Select, Statement, TableFactor, TableWithJoins, ValueWithSpan, Visit, VisitMut, Visitor,

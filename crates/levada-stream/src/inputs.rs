@@ -84,8 +84,8 @@ impl Inputs {
         read::committed(log, from, to, bytes_max)
     }
 
-    /// Looks how far batches from `from` on come to `goal`, an offset, or to about `bytes_max` bytes, and what they are.
-    /// Blocks.
+    /// Looks how far batches from `from` on come to `goal`, an offset, or to about `bytes_max` bytes, and what they
+    /// are. Blocks.
     ///
     /// # Errors
     /// [`ReadError`].

@@ -1,5 +1,5 @@
-//! [`Portion`]: how much of a long way an epoch goes. What comes in is read to its end; whoever is far behind goes on in
-//! epochs that take about as long as one may.
+//! [`Portion`]: how much of a long way an epoch goes. What comes in is read to its end; whoever is far behind goes on
+//! in epochs that take about as long as one may.
 
 use levada_model::{Offset, Timestamp};
 use levada_stream::{Inputs, Span};

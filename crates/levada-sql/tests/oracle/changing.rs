@@ -1,5 +1,5 @@
-//! Windows, sessions and versions over rows that change: what one change after the other comes to. A row that goes takes
-//! back what it did where its window is open; behind that it is late, as a row is that comes.
+//! Windows, sessions and versions over rows that change: what one change after the other comes to. A row that goes
+//! takes back what it did where its window is open; behind that it is late, as a row is that comes.
 
 use super::{
     rig::{Answer, query},

@@ -1,4 +1,4 @@
-//! A statement that is far behind goes on in epochs that are not larger than they should be, and each of which is a cut.
+//! A statement that is far behind goes on in epochs that are not larger than they should be, and each of them a cut.
 
 use super::{
     made::run_until,

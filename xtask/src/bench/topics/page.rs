@@ -200,10 +200,11 @@ fn foot(page: &mut String) -> Result<()> {
          topics of one partition, the same batches of 64 KiB for both brokers, and all there before a query begins; \
          behind them each topic has one more row, an hour later, which closes all windows before it, and which does \
          not count in what is compared. Queries are those of [bench/sql/queries](../bench/sql/queries); q14 \
-         counts a letter by the lengths of two texts, where Nexmark has a function in Java; they go into the tables of [bench/sql/results.sql](../bench/sql/results.sql): those \
-         whose rows change are `upsert-kafka` with a key, the others `kafka`; parallelism is one. Each is run over a \
-         quarter of the events before, in the same processes, so that what is compiled on the way is \
-         compiled.\n\nLevada: one server with its settings as they come, but for `sql.state.bytes.max`; a statement \
+         counts a letter by the lengths of two texts, where Nexmark has a function in Java; they go into the tables of \
+         [bench/sql/results.sql](../bench/sql/results.sql): those whose rows change are `upsert-kafka` with a key, \
+         the others `kafka`; parallelism is one. Each is run over a quarter of the events before, in the same \
+         processes, so that what is compiled on the way is compiled.\n\nLevada: one server with its settings as \
+         they come, but for `sql.state.bytes.max`; a statement \
          commits each epoch, of 100 ms at most, and each commit is on the disk. The clock runs from the `INSERT`, with \
          what plans it, until all is read and committed, and counts user and system time of the whole server. Flink: a \
          fresh process for each query, on a cluster within it; objects are reused, state is on the heap (`hashmap`), \
