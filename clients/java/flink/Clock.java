@@ -13,6 +13,9 @@ final class Clock {
     /** By how many events a table may be ahead of the others, as one generator of all events would have it. */
     private static final int LEAD_MAX = 8_192;
 
+    /** The clock starts behind this part of the rows. */
+    private static final int UNTIMED = 10;
+
     /** The run under way; there is one at a time. */
     static volatile Clock current;
 
@@ -48,7 +51,7 @@ final class Clock {
             total += isRead ? Events.among(table, events) : 0;
         }
         this.total = total;
-        this.startAt = total / 4;
+        this.startAt = total / UNTIMED;
     }
 
     private static long cpu() {

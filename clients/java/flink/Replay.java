@@ -67,7 +67,7 @@ final class Replay implements Source<RowData, Replay.Place, Boolean> {
 
     private static final class Reader implements SourceReader<RowData, Place> {
         private final Clock clock;
-        private RowData[] rows;
+        private Events.Cursor rows;
         private int[] places;
         private int table;
         private int row;
@@ -86,8 +86,8 @@ final class Replay implements Source<RowData, Replay.Place, Boolean> {
             for (Place place : splits) {
                 table = place.table();
                 row = place.row();
-                rows = Events.rows[table];
-                places = Events.places[table];
+                rows = Events.tables[table].from(row);
+                places = Events.tables[table].places;
                 end = Events.among(table, clock.events);
             }
             available.complete(null);
@@ -100,7 +100,8 @@ final class Replay implements Source<RowData, Replay.Place, Boolean> {
             }
             int until = Math.min(end, row + ROWS_MAX);
             while (row < until) {
-                output.collect(rows[row++]);
+                output.collect(rows.next());
+                row++;
             }
             CompletableFuture<Void> more = clock.read(table, row, row < end ? places[row] : Integer.MAX_VALUE);
             if (row == end) {

@@ -34,7 +34,7 @@ const QUERIES: [&str; 16] =
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../bench/sql");
 const SEED: u64 = 1;
 const EVENTS_QUICK: u64 = 200_000;
-const RUN_LIMIT: Duration = Duration::from_secs(1_800);
+const RUN_LIMIT: Duration = Duration::from_secs(1_200);
 
 /// The page of record.
 const PAGE: &str = "docs/benchmarks-sql.md";

@@ -25,9 +25,9 @@ const SERVICES: [&str; 2] = [
 ];
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(1_200);
 const COMPILE_LIMIT: Duration = Duration::from_secs(300);
-/// The heap without any events, and what an event may take of it.
+/// The heap without any events, and what an event and what is remembered of it may take.
 const HEAP_BASE_MB: u64 = 2_048;
-const HEAP_EVENTS_PER_MB: u64 = 1_000;
+const HEAP_EVENTS_PER_MB: u64 = 1_400;
 /// Packages of Java that Flink looks into.
 const OPENED: [&str; 10] = [
     "java.lang",

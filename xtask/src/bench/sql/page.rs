@@ -57,15 +57,18 @@ fn head(page: &mut String, args: &Args, folder: &Path) -> Result<()> {
         args.event_count(),
         flink::VERSION,
     )?;
-    if args.rounds < 3 || args.event_count() < EVENTS_ENOUGH {
+    if args.event_count() < EVENTS_ENOUGH {
         writeln!(
             page,
             "This is a short run: the timed part of Flink's fastest queries is a tenth of a second of its processors, \
              whose clock moves in steps of 10 ms and of which its compiler takes some, and Levada's own figures for \
              q7, q18 and q20 differ by up to a factor of two from run to run. Checkpoints of Flink, every 10 s, and \
-             snapshots of Levada, every 64 MiB, hardly come. Use `--rounds 3` and {EVENTS_ENOUGH} events and more \
-             before drawing conclusions.\n"
+             snapshots of Levada, every 64 MiB, hardly come. Use {EVENTS_ENOUGH} events and more before drawing \
+             conclusions.\n"
         )?;
+    }
+    if args.rounds == 1 {
+        writeln!(page, "Each figure is from one round: how far they differ from run to run is not shown.\n")?;
     }
     writeln!(page, "## The machine\n\n| | |\n|---|---|")?;
     for (name, value) in machine::describe(folder)? {
@@ -207,13 +210,14 @@ fn foot(page: &mut String) -> Result<()> {
          function in Java. Left out are those that depend on the time of processing (q12, q13) \
          or on where rows are written (q10), that Flink does not run (q6), and those that nothing \
          was held to beforehand (q19, q21 to q23).\n\nEach query \
-         runs in a fresh process on each side, with a parallelism of one. The clock starts when a quarter of the \
+         runs in a fresh process on each side, with a parallelism of one. The clock starts when a tenth of the \
          rows has been handed over, so that much of the compilation and of the first growth of memory is behind both, \
          and \
          ends with the last result; it counts user and system time of the whole process, for Flink with those threads \
          that collect garbage, compile and hand rows on. Before that Flink has run the query once over a quarter \
          of the events. Flink: objects are reused, state is on the heap (`hashmap`), exactly-once checkpoints go \
-         to a file every 10 s, rows are handed over as they lie in memory, the tables of a join in the order of \
+         to a file every 10 s, rows lie in memory in Flink's own binary form, in which it \
+         sends and keeps them, and are handed over from there, the tables of a join in the order of \
          their events, and the better of two runs counts: as it comes, or with mini-batches of 100 ms. Levada: \
          8,192 events at a time, an epoch ends after 100 ms of the processor, and a snapshot is written and synced \
          after 64 MiB of input (or its own size), as a statement does. Columns whose rows a join remembers stay where \
