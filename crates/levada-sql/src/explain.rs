@@ -146,10 +146,10 @@ impl Explanation<'_> {
         let mut lines = vec!["== Optimized Physical Plan ==".to_owned()];
         let root = self.plan.notes.root;
         match sink {
-            None => self.tree(root, "", "", &mut lines),
+            None => self.tree(root, ["", ""], &mut BTreeMap::new(), &mut lines),
             Some(sink) => {
                 lines.push(sink);
-                self.tree(root, "+- ", "   ", &mut lines);
+                self.tree(root, ["+- ", "   "], &mut BTreeMap::new(), &mut lines);
             }
         }
         lines.extend([String::new(), "== State ==".to_owned()]);
@@ -159,20 +159,38 @@ impl Explanation<'_> {
         lines
     }
 
-    /// Adds a node and what feeds it; `first` stands before its line, `rest` before those of what feeds it.
-    fn tree(&self, feed: Feed, first: &str, rest: &str, lines: &mut Vec<String>) {
+    /// Adds a node and what feeds it, with `first` before its line and `rest` before those of what feeds it. One that
+    /// several read is there once, and has a number from then on.
+    fn tree(
+        &self,
+        feed: Feed,
+        [first, rest]: [&str; 2],
+        numbers: &mut BTreeMap<usize, usize>,
+        lines: &mut Vec<String>,
+    ) {
         let node = match feed {
             Feed::Source(source) => {
                 lines.push(format!("{first}{}", self.scan(source)));
                 return;
             }
-            Feed::Node(node) => &self.plan.notes.nodes[node],
+            Feed::Node(node) => node,
         };
-        let Noted { description, inputs, is_append_only } = node;
-        lines.push(format!("{first}{}", shown(description, &description.details, mode(*is_append_only))));
+        if let Some(number) = numbers.get(&node) {
+            lines.push(format!("{first}Reused(reference_id=[{number}])"));
+            return;
+        }
+        let nodes = &self.plan.notes.nodes;
+        let Noted { description, inputs, is_append_only } = &nodes[node];
+        let mut line = format!("{first}{}", shown(description, &description.details, mode(*is_append_only)));
+        if nodes.iter().flat_map(|it| &it.inputs).filter(|input| **input == feed).count() > 1 {
+            let number = numbers.len() + 1;
+            numbers.insert(node, number);
+            line = format!("{line}(reuse_id=[{number}])");
+        }
+        lines.push(line);
         for (place, input) in inputs.iter().enumerate() {
             let (branch, beside) = if place + 1 < inputs.len() { (":- ", ":  ") } else { ("+- ", "   ") };
-            self.tree(*input, &format!("{rest}{branch}"), &format!("{rest}{beside}"), lines);
+            self.tree(*input, [&format!("{rest}{branch}"), &format!("{rest}{beside}")], numbers, lines);
         }
     }
 

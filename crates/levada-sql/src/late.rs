@@ -3,8 +3,8 @@
 use crate::{
     changes::Changes,
     dataflow::RunError,
-    operator::counted,
     snapshot::{Reader, SnapshotError, Writer},
+    state::rows::index,
 };
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use levada_model::Timestamp;
@@ -49,7 +49,8 @@ impl Late {
         std::mem::take(&mut self.kept)
     }
 
-    /// Takes in the rows at these places, of which the first columns are the row's own. One that goes is only counted.
+    /// Takes in the rows at these places, each as often as its weight says, of which the first columns are the row's
+    /// own. One that goes is only counted.
     pub(crate) fn add(
         &mut self,
         changes: &Changes,
@@ -57,10 +58,11 @@ impl Late {
         column_count: usize,
         watermark: Option<Timestamp>,
     ) -> Result<(), RunError> {
-        self.count += counted(places.len());
+        let weight = |place: &u32| changes.weight(index(*place));
+        self.count += places.iter().map(|place| weight(place).unsigned_abs()).sum::<u64>();
         let (true, Some(watermark)) = (self.is_kept, watermark) else { return Ok(()) };
-        let comes = |place: &u32| changes.weight(crate::state::rows::index(*place)) > 0;
-        let places: Vec<u32> = places.iter().copied().filter(comes).collect();
+        let comes = |place: &u32| std::iter::repeat_n(*place, usize::try_from(weight(place)).unwrap_or(0));
+        let places: Vec<u32> = places.iter().flat_map(comes).collect();
         if places.is_empty() {
             return Ok(());
         }
@@ -110,7 +112,7 @@ mod tests {
         late.add(&changes, &[1], 3, Some(7)).unwrap();
         assert!(late.size() > 0);
         let kept = late.take();
-        assert_eq!((late.count(), kept.len(), late.size()), (6, 1, 0));
-        assert_eq!((kept[0].rows.num_rows(), kept[0].rows.num_columns(), kept[0].watermark), (2, 1, 7));
+        assert_eq!((late.count(), kept.len(), late.size()), (7, 1, 0));
+        assert_eq!((kept[0].rows.num_rows(), kept[0].rows.num_columns(), kept[0].watermark), (3, 1, 7));
     }
 }

@@ -45,6 +45,11 @@ const EXPLAINED: &[&str] = &[
     "SELECT window_end, id FROM (SELECT window_end, id,
      ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY amount) AS n
      FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(at), INTERVAL '10' SECONDS))) AS t WHERE n <= 2",
+    "SELECT window_end, customer, COUNT(*) AS n
+     FROM TABLE(HOP(TABLE orders, DESCRIPTOR(at), INTERVAL '5' SECONDS, INTERVAL '10' SECONDS))
+     GROUP BY window_start, window_end, customer",
+    "WITH counts AS (SELECT customer, COUNT(*) AS n FROM orders GROUP BY customer)
+     SELECT customer FROM counts JOIN (SELECT MAX(n) AS most FROM counts) AS m ON n = most",
     "INSERT INTO hole SELECT MOD(twice, 3), COUNT(*) FROM made GROUP BY MOD(twice, 3)",
     "SELECT customer, window_end, COUNT(*) AS n
      FROM TABLE(SESSION(TABLE orders PARTITION BY customer, DESCRIPTOR(at), INTERVAL '5' SECOND))

@@ -4,6 +4,7 @@ mod join;
 mod rank;
 mod session;
 mod sides;
+mod slices;
 mod temporal;
 
 use super::{
@@ -66,12 +67,12 @@ pub struct Plan {
 
 /// Builds the dataflow of a plan.
 pub(super) fn plan(plan: &LogicalPlan, upsert_keys: &BTreeMap<String, Vec<usize>>) -> Result<Plan, PlanError> {
-    let (sources, readers, nodes, tables, noted) = Default::default();
+    let (sources, readers, nodes, tables, aggregates, noted) = Default::default();
     let mut limits = rank::Limits::new();
     rank::limits(plan, &mut limits);
     let mut wanted = BTreeMap::new();
     wanted_columns(plan, upsert_keys, &mut wanted);
-    let mut builder = Builder { upsert_keys, limits, wanted, tables, sources, readers, nodes, noted };
+    let mut builder = Builder { upsert_keys, limits, wanted, tables, aggregates, sources, readers, nodes, noted };
     let mut stream = builder.build(plan)?;
     let schema = arrow_schema(plan.schema());
     if !stream.is_append_only && stream.net.is_none() {
@@ -141,6 +142,8 @@ struct Builder<'a> {
     wanted: BTreeMap<String, BTreeSet<usize>>,
     /// Of each source that is read as a table: its rows as those who read it see them.
     tables: BTreeMap<usize, Stream>,
+    /// Aggregations that are there already: what is asked for twice is computed once.
+    aggregates: Vec<(logical::Aggregate, Stream)>,
     sources: Vec<Source>,
     readers: Vec<Vec<Port>>,
     nodes: Vec<Node>,
@@ -192,8 +195,8 @@ impl Builder<'_> {
                 let schema = arrow_schema(&projection.schema);
                 self.project(input, &projection.expr, projection.input.schema(), schema)
             }
-            LogicalPlan::Union(union) => self.union(union),
-            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Union(union) => self.union(union, None),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate_once(aggregate),
             LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Window(window) => self.rank(window),
@@ -273,11 +276,17 @@ impl Builder<'_> {
         Ok(Stream { net, ..self.chain(input, Box::new(Project::columns(columns, to)), is_append_only) })
     }
 
-    fn union(&mut self, union: &logical::Union) -> Result<Stream, PlanError> {
+    /// A union; where `from` is given, it is what the projections that it consists of read.
+    fn union(&mut self, union: &logical::Union, from: Option<&Stream>) -> Result<Stream, PlanError> {
         let schema = arrow_schema(&union.schema);
         let mut inputs = Vec::new();
         for input in &union.inputs {
-            let stream = self.build(input)?;
+            let stream = match (from, plain(input)) {
+                (Some(from), LogicalPlan::Projection(it)) => {
+                    self.project(from.clone(), &it.expr, it.input.schema(), arrow_schema(&it.schema))?
+                }
+                _ => self.build(input)?,
+            };
             let columns = numbered(&arrow_schema(input.schema()), 0..schema.fields().len());
             let is_append_only = stream.is_append_only;
             inputs.push(self.chain(stream, Box::new(Project::columns(columns, Arc::clone(&schema))), is_append_only));
@@ -304,11 +313,23 @@ impl Builder<'_> {
         Ok(Stream { net, ..self.chain(stream, operator, is_append_only) })
     }
 
+    fn aggregate_once(&mut self, aggregate: &logical::Aggregate) -> Result<Stream, PlanError> {
+        if let Some((_, stream)) = self.aggregates.iter().find(|(known, _)| known == aggregate) {
+            return Ok(stream.clone());
+        }
+        let stream = self.aggregate(aggregate)?;
+        self.aggregates.push((aggregate.clone(), stream.clone()));
+        Ok(stream)
+    }
+
     fn aggregate(&mut self, aggregate: &logical::Aggregate) -> Result<Stream, PlanError> {
         if let Some(stream) = self.aggregate_by_session(aggregate)? {
             return Ok(stream);
         }
-        let input = self.build(&aggregate.input)?;
+        let input = match self.sliced(aggregate)? {
+            Some(sliced) => sliced,
+            None => self.build(&aggregate.input)?,
+        };
         let from = aggregate.input.schema();
         let output = arrow_schema(&aggregate.schema);
         let key_count = aggregate.group_expr.len();
@@ -335,6 +356,14 @@ impl Builder<'_> {
         let stream = self.chain(stream, operator, is_windowed || is_append_only && is_distinct);
         let delay_ms = stream.delay_ms.filter(|_| is_windowed || is_distinct);
         Ok(Stream { delay_ms, net: Some((0..width).collect()), ..stream })
+    }
+}
+
+/// A plan without the names that it is given.
+fn plain(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => plain(&alias.input),
+        other => other,
     }
 }
 

@@ -146,6 +146,17 @@ pub(super) fn gives_window(expr: &Expr) -> bool {
     matches!(expr.clone().unalias(), Expr::ScalarFunction(call) if names.contains(&call.name()))
 }
 
+/// Of an expression that gives a row one of several windows that overlap: the time that it looks at, and what gives the
+/// first moment of the part of them all that this time is in.
+pub(super) fn slice_of(expr: &Expr) -> Option<(Expr, ScalarUDF)> {
+    let Expr::ScalarFunction(call) = expr.clone().unalias() else { return None };
+    let inner: &dyn std::any::Any = call.func.inner().as_ref();
+    let span = inner.downcast_ref::<WindowBound>()?.span;
+    let [time] = call.args.as_slice() else { return None };
+    let slice = Span { offset_ms: span.offset_ms, ..Span::hop(span.slide_ms, span.slide_ms, 0) };
+    (span.steps == 0).then(|| (time.clone(), ScalarUDF::from(WindowBound::new(Bound::Start, slice))))
+}
+
 /// The windows of one projection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Span {
