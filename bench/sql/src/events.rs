@@ -17,25 +17,31 @@ use levada_sql::Table;
 const MAGIC: &[u8; 8] = b"LVNX0001";
 /// Events that are handed over together, as many as a statement takes from a topic at a time.
 pub(crate) const EVENTS_MAX: u64 = 8_192;
+/// The result is checked over this part of the events, the first ones.
+const CHECKED: u64 = 4;
 
 /// Some events that come one after the other.
 #[derive(Debug)]
 pub(crate) struct Slice {
     /// Of each table: the rows among them, and the latest of their event times.
     pub(crate) rows: Vec<Option<(RecordBatch, i64)>>,
+    /// Whether they are of the part whose result is checked.
+    pub(crate) is_checked: bool,
 }
 
-/// Reads all events of a file, in slices of so many.
+/// Reads all events of a file, in slices of so many; none of them goes over the end of the part that is checked.
 pub(crate) fn load(path: &Path, tables: &[Table], events_max: u64) -> Result<Vec<Slice>> {
     let mut from = BufReader::with_capacity(1 << 20, File::open(path)?);
     let mut magic = [0; MAGIC.len()];
     from.read_exact(&mut magic)?;
     ensure!(&magic == MAGIC, "{} holds no events", path.display());
-    let mut left = u64::from_le_bytes(bytes(&mut from)?);
+    let all = u64::from_le_bytes(bytes(&mut from)?);
+    let (mut left, behind_checked) = (all, all - all / CHECKED);
     let mut slices = Vec::new();
     let mut rows: Vec<Rows> = tables.iter().map(Rows::of).collect::<Result<_>>()?;
     while left > 0 {
-        let count = left.min(events_max);
+        let until = if left > behind_checked { behind_checked } else { 0 };
+        let count = (left - until).min(events_max);
         for _ in 0..count {
             let [table] = bytes(&mut from)?;
             match rows.get_mut(usize::from(table)) {
@@ -43,7 +49,8 @@ pub(crate) fn load(path: &Path, tables: &[Table], events_max: u64) -> Result<Vec
                 None => bail!("there is no table {table}"),
             }
         }
-        slices.push(Slice { rows: rows.iter_mut().map(Rows::finish).collect::<Result<_>>()? });
+        let rows = rows.iter_mut().map(Rows::finish).collect::<Result<_>>()?;
+        slices.push(Slice { rows, is_checked: left > behind_checked });
         left -= count;
     }
     ensure!(from.read(&mut [0])? == 0, "there is more in {} than it says", path.display());
