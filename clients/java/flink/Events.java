@@ -60,7 +60,7 @@ final class Events {
             }
             count = Math.toIntExact(in.getLong());
             for (int event = 0; event < count; event++) {
-                if (in.remaining() < EVENT_BYTES_MAX) {
+                if (in.remaining() < EVENT_BYTES_MAX && from.position() < from.size()) {
                     fill(in, from);
                 }
                 if (!in.hasRemaining()) {

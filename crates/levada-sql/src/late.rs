@@ -14,9 +14,14 @@ use std::{collections::BTreeSet, sync::Arc};
 #[derive(Debug)]
 pub(crate) struct LateRows {
     pub(crate) rows: RecordBatch,
+    /// How often each of them came.
+    pub(crate) copies: Vec<u64>,
     /// What the watermark was.
     pub(crate) watermark: Timestamp,
 }
+
+/// More than any statement may remember, and little enough to be added up.
+const SIZE_MAX: usize = 1 << 48;
 
 /// Late rows of an operator: how many there were, and, where they are kept, those since they were taken last.
 #[derive(Debug, Default)]
@@ -59,10 +64,10 @@ impl Late {
         watermark: Option<Timestamp>,
     ) -> Result<(), RunError> {
         let weight = |place: &u32| changes.weight(index(*place));
-        self.count += places.iter().map(|place| weight(place).unsigned_abs()).sum::<u64>();
+        let all = |sum: u64, place| weight(place).unsigned_abs().saturating_add(sum);
+        self.count = places.iter().fold(self.count, all);
         let (true, Some(watermark)) = (self.is_kept, watermark) else { return Ok(()) };
-        let comes = |place: &u32| std::iter::repeat_n(*place, usize::try_from(weight(place)).unwrap_or(0));
-        let places: Vec<u32> = places.iter().flat_map(comes).collect();
+        let places: Vec<u32> = places.iter().copied().filter(|place| weight(place) > 0).collect();
         if places.is_empty() {
             return Ok(());
         }
@@ -74,8 +79,13 @@ impl Late {
         let columns = shown.iter().map(|column| Arc::clone(&all[*column])).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
         let rows = RecordBatch::try_new_with_options(Arc::new(schema.project(&shown)?), columns, &options)?;
-        self.size += rows.get_array_memory_size();
-        self.kept.push(LateRows { rows, watermark });
+        let copies: Vec<u64> = places.iter().map(|place| weight(place).unsigned_abs()).collect();
+        // What they take once they are written: that they are too many is to be seen before.
+        let count = copies.iter().try_fold(0, |sum: usize, of| sum.checked_add(usize::try_from(*of).ok()?));
+        let row_size = rows.get_array_memory_size().div_ceil(places.len());
+        let size = count.unwrap_or(SIZE_MAX).saturating_mul(row_size);
+        self.size = self.size.saturating_add(size).min(SIZE_MAX);
+        self.kept.push(LateRows { rows, copies, watermark });
         Ok(())
     }
 
@@ -113,6 +123,10 @@ mod tests {
         assert!(late.size() > 0);
         let kept = late.take();
         assert_eq!((late.count(), kept.len(), late.size()), (7, 1, 0));
-        assert_eq!((kept[0].rows.num_rows(), kept[0].rows.num_columns(), kept[0].watermark), (3, 1, 7));
+        assert_eq!((kept[0].rows.num_rows(), kept[0].rows.num_columns(), kept[0].watermark), (2, 1, 7));
+        assert_eq!(kept[0].copies, [2, 1]);
+        let all = Changes::weighted(changes.rows().clone(), vec![i64::MAX; 4]).unwrap();
+        late.add(&all, &[0, 1, 2, 3], 3, Some(7)).unwrap();
+        assert_eq!((late.count(), late.size()), (u64::MAX, SIZE_MAX), "they are seen to be too many");
     }
 }

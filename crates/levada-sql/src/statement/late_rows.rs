@@ -52,8 +52,10 @@ impl LateTopic {
             ];
             let mut rows = Rows::default();
             rows.append(1, &late.rows)?;
-            let record = |(_, row)| OutputRecord { timestamp, key: None, value: Some(row), headers: headers.to_vec() };
-            records.extend(rows.rows.into_iter().map(record));
+            let record = |row| OutputRecord { timestamp, key: None, value: Some(row), headers: headers.to_vec() };
+            for ((_, row), copies) in rows.rows.into_iter().zip(late.copies) {
+                records.extend((0..copies).map(|_| record(row.clone())));
+            }
         }
         self.letters.outputs(records)
     }
