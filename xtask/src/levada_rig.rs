@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::process::{Process, append_to, tail};
+use crate::process::{Process, append_to, free_port, tail};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long a process takes to be gone after its last word.
@@ -58,20 +58,12 @@ pub(crate) struct Config {
     pub(crate) flags: Vec<String>,
     /// Environment variables beyond our own.
     pub(crate) variables: Vec<(String, String)>,
-    /// The port for Kafka clients; 0 picks a free one.
-    pub(crate) kafka_port: u16,
 }
 
 impl Config {
     /// `binary` on `data_dir` with its defaults.
     pub(crate) fn new(binary: &Path, data_dir: &Path) -> Self {
-        Self {
-            binary: binary.to_owned(),
-            data_dir: data_dir.to_owned(),
-            flags: Vec::new(),
-            variables: Vec::new(),
-            kafka_port: 0,
-        }
+        Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), flags: Vec::new(), variables: Vec::new() }
     }
 }
 
@@ -106,13 +98,16 @@ impl Levada {
     /// A broker that is still to be started, by [`Self::start_again`].
     pub(crate) fn prepare(config: Config) -> Result<Self> {
         fs::create_dir_all(&config.data_dir)?;
-        let kafka = format!("127.0.0.1:{}", config.kafka_port);
         let options = options_of(&config.binary)?;
-        let any = || "127.0.0.1:0".to_owned();
-        let registry = options.contains("--registry").then(any);
-        let sql = options.contains("--sql").then(any);
-        let pgwire = options.contains("--pgwire").then(any);
-        Ok(Self { config, addresses: Addresses { kafka, http: any(), registry, sql, pgwire }, process: None })
+        let free = || Ok::<_, anyhow::Error>(format!("127.0.0.1:{}", free_port()?));
+        let registry = options.contains("--registry").then(free).transpose()?;
+        let sql = options.contains("--sql").then(free).transpose()?;
+        let pgwire = options.contains("--pgwire").then(free).transpose()?;
+        Ok(Self {
+            config,
+            addresses: Addresses { kafka: free()?, http: free()?, registry, sql, pgwire },
+            process: None,
+        })
     }
 
     /// Sets the environment variables of the next start.

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -147,7 +148,20 @@ pub(crate) fn tail(path: &Path, count: usize) -> String {
     lines.iter().skip(first).map(|line| format!("  {line}\n")).collect()
 }
 
-/// A loopback port that nothing listens on now.
+/// A loopback port that nothing listens on now, below those that systems hand out by themselves (from 32768 on Linux):
+/// a broker that is down for a moment would else lose its port to the local end of some connection, even to a client's
+/// that tries to reach this very port.
 pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Runs beside this one begin elsewhere.
+    let start = std::process::id().wrapping_mul(64) % COUNT;
+    for _ in 0..COUNT {
+        let port = u16::try_from(FIRST + (start + TRIED.fetch_add(1, Relaxed)) % COUNT)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port from {FIRST} to {} is free", FIRST + COUNT - 1);
 }

@@ -22,7 +22,7 @@ use super::report::{Row, Skipped};
 use super::workload::Plan;
 use crate::broker::Recipe;
 use crate::levada_rig::{Config, Levada};
-use crate::process::{free_port, tail};
+use crate::process::tail;
 
 /// What is done to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -156,11 +156,11 @@ impl Stage {
     /// As [`Self::broker`], with more settings.
     fn broker_with(&self, folder: &Path, settings: &[String]) -> Result<(Levada, SocketAddr)> {
         let Recipe::Levada(binary) = &self.recipe else { bail!("Apache Kafka can only be killed") };
-        let port = free_port()?;
         let settings = SETTINGS.iter().copied().chain(settings.iter().map(String::as_str));
         let flags = settings.flat_map(|setting| ["--set", setting]).map(str::to_owned).collect();
-        let config = Config { kafka_port: port, flags, ..Config::new(binary, folder) };
-        Ok((Levada::prepare(config)?, SocketAddr::from(([127, 0, 0, 1], port))))
+        let levada = Levada::prepare(Config { flags, ..Config::new(binary, folder) })?;
+        let address = levada.bootstrap().parse()?;
+        Ok((levada, address))
     }
 
     /// Where the broker of `folder` keeps its data.

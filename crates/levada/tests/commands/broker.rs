@@ -3,8 +3,10 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread::sleep,
     time::Duration,
 };
@@ -25,7 +27,8 @@ impl Broker {
     pub(crate) fn start(options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, [address, registry, sql]) = serve(dir.path(), ["127.0.0.1:0"; 3], &options);
+        let [address, registry, sql] = [free_address(), free_address(), free_address()];
+        let process = serve(dir.path(), [&address, &registry, &sql], &options);
         Self { dir, options, process, address, registry, sql }
     }
 
@@ -40,7 +43,7 @@ impl Broker {
 
     /// On the same address and directory.
     pub(crate) fn start_again(&mut self) {
-        (self.process, _) = serve(self.dir.path(), [&self.address, &self.registry, &self.sql], &self.options);
+        self.process = serve(self.dir.path(), [&self.address, &self.registry, &self.sql], &self.options);
     }
 
     /// SIGTERM, and a clean end.
@@ -125,18 +128,30 @@ impl Drop for Broker {
 }
 
 /// Starts a server and waits for its ready line.
-fn serve(dir: &Path, [kafka, registry, sql]: [&str; 3], options: &[String]) -> (Child, [String; 3]) {
+fn serve(dir: &Path, [kafka, registry, sql]: [&str; 3], options: &[String]) -> Child {
     let mut command = command(&["serve", "--kafka", kafka, "--http", "127.0.0.1:0", "--registry", registry]);
     command.args(["--sql", sql, "--data-dir"]);
     let mut process = command.arg(dir).args(options).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("levada ready "), "no ready line: `{line}`");
-    let address = |name: &str| {
-        let found = line.split_whitespace().find_map(|word| word.strip_prefix(name));
-        found.unwrap_or_else(|| panic!("no `{name}` in `{line}`")).to_owned()
-    };
-    (process, [address("kafka="), address("registry="), address("sql=")])
+    for (name, address) in [("kafka=", kafka), ("registry=", registry), ("sql=", sql)] {
+        assert!(line.split_whitespace().any(|word| word.strip_prefix(name) == Some(address)), "`{line}`");
+    }
+    process
+}
+
+/// A loopback address that nothing listens on now, below the ports that systems hand out by themselves (from 32768 on
+/// Linux): a broker that is down for a moment would else lose its port to the local end of some connection.
+fn free_address() -> String {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Tests beside these begin elsewhere.
+    let start = std::process::id().wrapping_mul(64) % COUNT;
+    let ports = (0..COUNT).map(|_| FIRST + (start + TRIED.fetch_add(1, Relaxed)) % COUNT);
+    let mut addresses = ports.map(|port| format!("127.0.0.1:{port}"));
+    addresses.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 fn command(arguments: &[&str]) -> Command {
