@@ -5,6 +5,7 @@ import decimal
 import threading
 
 import psycopg
+import sqlalchemy
 from psycopg.types import TypeInfo
 
 from flights import COUNT, CREATE, HOST, ODDS, PORT, flight, produce
@@ -120,6 +121,19 @@ class Steps:
         expect(found == wanted, f"{found}")
         known = TypeInfo.fetch(self.connection, "int8")
         expect(known is not None and (known.oid, known.array_oid) == (20, 1016), f"{known}")
+        self.reflect()
+
+    def reflect(self):
+        """What SQLAlchemy finds, and with it the tools that are built on it."""
+        inspector = sqlalchemy.inspect(sqlalchemy.create_engine(f"postgresql+psycopg://story@{HOST}:{PORT}/levada"))
+        found = (sorted(inspector.get_table_names()), inspector.get_view_names(), inspector.get_schema_names())
+        expect(found == (["delays", "flights", "odds"], ["late"], ["information_schema", "public"]), f"{found}")
+        delays = sqlalchemy.Table("delays", sqlalchemy.MetaData(), autoload_with=inspector)
+        columns = [(column.name, str(column.type), column.nullable) for column in delays.columns]
+        expect(columns == [("carrier", "TEXT", False), ("n", "BIGINT", True)], f"{columns}")
+        expect(list(delays.primary_key.columns.keys()) == ["carrier"], f"{delays.primary_key}")
+        others = (inspector.get_indexes("delays"), inspector.get_foreign_keys("delays"))
+        expect(others == ([], []), f"{others}")
 
     def errors(self):
         error = refused("42601", lambda: rows(self.connection, "SELECT id\nFROM flights WHERE"))

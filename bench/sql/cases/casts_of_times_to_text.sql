@@ -1,2 +1,1 @@
--- refused: write DATE_FORMAT
 SELECT id, CAST(`dateTime` AS STRING) AS a, CAST(expires AS VARCHAR) AS b FROM auction

@@ -261,10 +261,32 @@ final class Postgres {
             "carrier text " + Types.VARCHAR + " 2147483647 2 YES",
             "delay int4 " + Types.INTEGER + " 10 3 YES",
             "fare numeric " + Types.NUMERIC + " 10 4 YES"));
+        keys(data);
         try (ResultSet schemas = data.getSchemas()) {
             same(rows(schemas), List.of("information_schema|null", "pg_catalog|null", "public|null"));
         }
         return null;
+    }
+
+    private static void keys(DatabaseMetaData data) throws SQLException {
+        try (ResultSet keys = data.getPrimaryKeys(null, "public", "delays")) {
+            same(rows(keys), List.of("null|public|delays|carrier|1|delays_pkey"));
+        }
+        try (ResultSet keys = data.getPrimaryKeys(null, "public", "flights")) {
+            same(rows(keys), List.of());
+        }
+        try (ResultSet indexes = data.getIndexInfo(null, "public", "delays", true, false)) {
+            Story.expect(indexes.next(), "no index");
+            same(indexes.getString("INDEX_NAME") + " " + indexes.getInt("ORDINAL_POSITION") + " "
+                + indexes.getString("COLUMN_NAME") + " " + indexes.getString("ASC_OR_DESC"), "delays_pkey 1 carrier A");
+            Story.expect(!indexes.next(), "another index");
+        }
+        try (ResultSet columns = data.getBestRowIdentifier(null, "public", "delays", DatabaseMetaData.bestRowSession, true)) {
+            Story.expect(columns.next() && columns.getString("COLUMN_NAME").equals("carrier"), "no identifier");
+        }
+        try (ResultSet references = data.getImportedKeys(null, "public", "delays")) {
+            same(rows(references), List.of());
+        }
     }
 
     private String errors() throws Exception {

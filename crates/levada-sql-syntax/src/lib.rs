@@ -35,8 +35,8 @@ pub use dialect::FlinkDialect;
 pub use error::{Position, Span, SyntaxError};
 pub use interval::{IntervalValue, interval_value};
 pub use parameters::{
-    PARAMETERS_MAX, bind, bytes_value, number_value, parameter_count, parameter_count_of, parse_prepared, text_value,
-    typed_value,
+    PARAMETERS_MAX, bind, bytes_value, cast_value, number_value, parameter_count, parameter_count_of, parse_prepared,
+    text_value, typed_value,
 };
 pub use query::{
     BETWEEN_SYMMETRIC, OPTIONS_HINT, TABLE_ARGUMENT, WindowFunction, WindowKind, join_constraint, query_text,

@@ -148,10 +148,18 @@ fn hex(digit: u8) -> char {
 pub fn number_value(data_type: &str, number: i128) -> Result<Expr, SyntaxError> {
     let digits = Value::Number(number.unsigned_abs().to_string(), false).with_span(TokenSpan::empty());
     let (digits, minus) = (Box::new(Expr::Value(digits)), UnaryOperator::Minus);
-    let value = if number < 0 { Box::new(Expr::UnaryOp { op: minus, expr: digits }) } else { digits };
+    let value = if number < 0 { Expr::UnaryOp { op: minus, expr: digits } } else { *digits };
+    cast_value(value, data_type)
+}
+
+/// An expression as a value of that type.
+///
+/// # Errors
+/// Where there is no such type.
+pub fn cast_value(value: Expr, data_type: &str) -> Result<Expr, SyntaxError> {
     match typed_value(data_type, None)? {
         Expr::Cast { data_type, array, format, .. } => {
-            Ok(Expr::Cast { kind: CastKind::Cast, expr: value, data_type, array, format })
+            Ok(Expr::Cast { kind: CastKind::Cast, expr: Box::new(value), data_type, array, format })
         }
         other => Ok(other),
     }

@@ -217,6 +217,14 @@ pub fn decimal_of(text: &str) -> Option<(i128, u8)> {
     number::parse_whole_decimal(text.as_bytes())
 }
 
+/// A timestamp of microseconds as text; none where its year has more than four digits, or less than one.
+pub(crate) fn timestamp_text(micros: i64) -> Option<String> {
+    let (days, nanos) = clock::split(micros, 1_000_000);
+    let mut out = Vec::new();
+    clock::write_timestamp((days, nanos), TimestampFormat::Sql, false, &mut out).then_some(())?;
+    String::from_utf8(out).ok().filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))
+}
+
 /// A day as text; none where its year has no form.
 pub(crate) fn date_text(days: i32) -> Option<String> {
     let mut out = Vec::new();

@@ -14,7 +14,7 @@ mod variance;
 mod windows;
 
 pub(crate) use expressions::physical;
-pub(crate) use functions::averages;
+pub(crate) use functions::{averages, text_of};
 pub use session::{Planner, Table, function_names};
 pub(crate) use session::{collected, tables_of};
 pub use streaming::{Plan, Source};

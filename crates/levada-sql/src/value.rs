@@ -2,6 +2,7 @@
 
 use crate::{
     StatementError,
+    format::{date_text, decimal_text, timestamp_text},
     plan::PlanError,
     query::{Column, Query, columns},
     statement::planner,
@@ -11,7 +12,9 @@ use datafusion::{
     common::{ParamValues, ScalarValue},
     logical_expr::LogicalPlan,
 };
-use levada_sql_syntax::{SyntaxError, ast, bytes_value, number_value, parameter_count_of, text_value, typed_value};
+use levada_sql_syntax::{
+    SyntaxError, ast, bytes_value, cast_value, number_value, parameter_count_of, text_value, typed_value,
+};
 
 /// The value of a parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,18 +141,31 @@ impl Value {
             Self::Text(text) => text_value(text),
             Self::Bytes(bytes) => bytes_value(bytes),
             Self::Date(days) => {
-                let Some(text) = crate::format::date_text(*days) else { return Ok(None) };
+                let Some(text) = date_text(*days) else { return Ok(None) };
                 typed_value("DATE", Some(&text))?
             }
             &Self::Decimal { unscaled, scale: 0, precision } => {
                 number_value(&format!("DECIMAL({precision}, 0)"), unscaled)?
             }
-            Self::Float(_)
-            | Self::Double(_)
-            | Self::Decimal { .. }
-            | Self::Time(_)
-            | Self::Timestamp(_)
-            | Self::TimestampLtz(_) => return Ok(None),
+            &Self::Decimal { unscaled, scale, precision } => {
+                typed_value(&format!("DECIMAL({precision}, {scale})"), Some(&decimal_text(unscaled, scale)))?
+            }
+            Self::Float(value) => typed_value("FLOAT", Some(&java(&format!("{value:e}"))))?,
+            Self::Double(value) => typed_value("DOUBLE", Some(&java(&format!("{value:e}"))))?,
+            Self::Timestamp(micros) => {
+                let Some(text) = timestamp_text(*micros) else { return Ok(None) };
+                typed_value("TIMESTAMP(6)", Some(&text))?
+            }
+            Self::TimestampLtz(micros) => {
+                let Some(text) = timestamp_text(*micros) else { return Ok(None) };
+                cast_value(typed_value("TIMESTAMP(6)", Some(&text))?, "TIMESTAMP_LTZ(6)")?
+            }
+            Self::Time(_) => return Ok(None),
         }))
     }
+}
+
+/// A floating point number as Java reads it.
+fn java(number: &str) -> String {
+    number.replace("inf", "Infinity")
 }

@@ -468,10 +468,12 @@ fn what_has_no_meaning_is_refused_with_what_to_write() {
     assert!(error.contains("oen") && error.contains("one"), "{error}");
     let error = refused("SELECT sha512('a') FROM t");
     assert!(error.to_lowercase().contains("sha512"), "{error}");
-    let error = refused("SELECT CAST(TRUE AS STRING) FROM t");
-    assert!(error.contains("a cast from BOOLEAN to STRING is not supported"), "{error}");
+    let error = refused("SELECT CAST(CONCAT('2020-01-0', '1') AS TIMESTAMP(3)) FROM t");
+    let wanted = "a cast from STRING to TIMESTAMP(3) is not supported; write TO_TIMESTAMP(text), and cast that";
+    assert!(error.contains(wanted), "{error}");
     for (expression, what) in [
-        ("1.5 / 2", "a division of decimals is not supported; cast one side to DOUBLE"),
+        ("CAST(TIMESTAMP '2020-02-29 01:02:03.5' AS STRING)", "write its text at once"),
+        ("1.5 % 2", "a remainder of decimals is not supported; cast one side to DOUBLE"),
         ("SUBSTRING('hello', -2)", "SUBSTRING from a place that is computed, or below 1 is not supported"),
         ("SUBSTRING('hello', one)", "SUBSTRING from a place"),
         ("'a' LIKE 'a\\%'", "LIKE with such a pattern is not supported"),
@@ -488,4 +490,103 @@ fn what_has_no_meaning_is_refused_with_what_to_write() {
     }
     let error = refused("SELECT one FROM t WHERE one = (SELECT one FROM t)");
     assert!(error.contains("several rows"), "{error}");
+}
+
+#[test]
+fn casts_of_texts_read_as_in_flink() {
+    for (expression, expected) in [
+        ("CAST('1.5' AS DOUBLE)", "1.5 DOUBLE"),
+        ("CAST(' -2e3d ' AS DOUBLE)", "-2000.0 DOUBLE"),
+        ("CAST('0.1' AS FLOAT)", "0.1 FLOAT"),
+        ("CAST('Infinity' AS DOUBLE)", "inf DOUBLE"),
+        ("CAST('12.345' AS DECIMAL(10, 2))", "12.35 DECIMAL(10, 2)"),
+        ("CAST(' -1e2 ' AS DECIMAL(10, 2))", "-100.00 DECIMAL(10, 2)"),
+        ("CAST('12345' AS DECIMAL(3, 0))", "NULL DECIMAL(3, 0)"),
+        ("CAST('TRUE' AS BOOLEAN)", "true BOOLEAN"),
+        ("CAST('n' AS BOOLEAN)", "false BOOLEAN"),
+        ("TRY_CAST(' n ' AS BOOLEAN)", "NULL BOOLEAN"),
+        ("CAST(' 12.9 ' AS INT)", "12 INT"),
+        ("TRY_CAST('maybe' AS BOOLEAN)", "NULL BOOLEAN"),
+        ("TRY_CAST('1,5' AS DOUBLE)", "NULL DOUBLE"),
+        ("TRY_CAST('x' AS DECIMAL(3, 1))", "NULL DECIMAL(3, 1)"),
+        ("CAST(CAST(nothing AS STRING) AS DOUBLE)", "NULL DOUBLE"),
+    ] {
+        assert_eq!(value(expression), expected, "{expression}");
+    }
+    for (expression, expected) in [
+        ("CAST('1,5' AS DOUBLE)", "`1,5` is no DOUBLE: TRY_CAST gives NULL instead"),
+        ("CAST('' AS FLOAT)", "`` is no FLOAT"),
+        ("CAST('much' AS DECIMAL(4, 2))", "`much` is no DECIMAL(4, 2)"),
+        ("CAST('maybe' AS BOOLEAN)", "`maybe` is no BOOLEAN"),
+        ("CAST(REPEAT('x', 1000) AS DOUBLE)", "x…` is no DOUBLE"),
+    ] {
+        for error in [failed(expression), failed_in_a_stream(expression)] {
+            assert!(error.contains(expected), "{expression}: {error}");
+        }
+    }
+}
+
+#[test]
+fn numbers_with_an_exponent_are_doubles() {
+    for (expression, expected) in [
+        ("1e9", "1000000000.0 DOUBLE"),
+        ("1.5E-3", "0.0015 DOUBLE"),
+        ("-2e0 * one", "-2.0 DOUBLE"),
+        ("CAST(70355186 AS DOUBLE) / 1e9", "0.070355186 DOUBLE"),
+    ] {
+        assert_eq!(value(expression), expected, "{expression}");
+    }
+}
+
+#[test]
+fn casts_to_text_write_as_in_flink() {
+    for (expression, expected) in [
+        ("CAST(one = 1 AS STRING)", "TRUE STRING"),
+        ("CAST(one = 2 AS STRING)", "FALSE STRING"),
+        ("CAST(CAST(one AS DOUBLE) / 3 AS STRING)", "0.3333333333333333 STRING"),
+        ("CAST(CAST(one AS DOUBLE) * 12345678 AS STRING)", "1.2345678E7 STRING"),
+        ("CAST(CAST(one AS FLOAT) / 3 AS STRING)", "0.33333334 STRING"),
+        ("CAST(CAST(one AS DECIMAL(10, 3)) AS STRING)", "1.000 STRING"),
+        ("CAST(-0.05 * one AS STRING)", "-0.05 STRING"),
+        ("CAST(TO_TIMESTAMP('2020-02-29 01:02:03.5') AS STRING)", "2020-02-29 01:02:03.500 STRING"),
+        ("CAST(TO_TIMESTAMP_LTZ(-1, 3) AS STRING)", "1969-12-31 23:59:59.999 STRING"),
+        ("CAST(CAST(nothing AS DOUBLE) AS STRING)", "NULL STRING"),
+    ] {
+        assert_eq!(value(expression), expected, "{expression}");
+    }
+}
+
+#[test]
+fn casts_between_numbers_cut_off_as_in_java() {
+    for (expression, expected) in [
+        ("CAST(CAST(one AS DOUBLE) * -1.9 AS INT)", "-1 INT"),
+        ("CAST(CAST(one AS DOUBLE) * 1e10 AS INT)", "2147483647 INT"),
+        ("CAST(CAST(one AS DOUBLE) * -1e30 AS BIGINT)", "-9223372036854775808 BIGINT"),
+        ("CAST(CAST(one AS DOUBLE) * 300 AS TINYINT)", "44 TINYINT"),
+        ("CAST(CAST('NaN' AS DOUBLE) AS INT)", "0 INT"),
+        ("CAST(CAST(one AS DOUBLE) / 3 AS DECIMAL(5, 3))", "0.333 DECIMAL(5, 3)"),
+        ("CAST(CAST('0.1' AS FLOAT) AS DECIMAL(20, 17))", "0.10000000149011612 DECIMAL(20, 17)"),
+        ("CAST(CAST(one AS DOUBLE) * 1e5 AS DECIMAL(5, 2))", "NULL DECIMAL(5, 2)"),
+        ("CAST(one - 1 AS BOOLEAN)", "false BOOLEAN"),
+        ("CAST(one AS BOOLEAN)", "true BOOLEAN"),
+        ("CAST(TIMESTAMP '1969-12-31 23:59:59.9999' AS TIMESTAMP(3))", "1969-12-31T23:59:59.999 TIMESTAMP(3)"),
+        ("CAST(TIMESTAMP '2020-01-01 00:00:00.5' AS TIMESTAMP_LTZ(3))", "2020-01-01T00:00:00.500Z TIMESTAMP_LTZ(3)"),
+    ] {
+        assert_eq!(value(expression), expected, "{expression}");
+    }
+    assert!(failed("CAST(CAST('NaN' AS DOUBLE) AS DECIMAL(5, 2))").contains("`NaN` is no DECIMAL(5, 2)"));
+}
+
+#[test]
+fn decimals_are_divided_as_in_flink() {
+    for (expression, expected) in [
+        ("10.00 / 3", "3.3333333333333 DECIMAL(15, 13)"),
+        ("one / -0.3", "-3.333333 DECIMAL(17, 6)"),
+        ("CAST(one AS DECIMAL(14, 2)) / CAST(8 AS DECIMAL(12, 2))", "0.125000000000000 DECIMAL(29, 15)"),
+        ("CAST(one AS DECIMAL(38, 2)) / CAST(3 AS DECIMAL(38, 2))", "0.333333 DECIMAL(38, 6)"),
+        ("1.5 / nothing", "NULL DECIMAL(13, 12)"),
+    ] {
+        assert_eq!(value(expression), expected, "{expression}");
+    }
+    assert!(failed("1.5 / (one - 1)").contains("a decimal is divided by zero"));
 }

@@ -156,7 +156,46 @@ async fn values_become_part_of_a_statement_that_is_kept() {
     client.bind("", "", &[Some(b"8.5")], [0, 0]).await;
     client.execute("", 0).await;
     let answer = client.sync().await;
+    assert_eq!(answer[2..], ["notice statement `insert-into-copies-2` runs", "INSERT 0 0", "I"], "{answer:?}");
+    client.parse("", "INSERT INTO copies SELECT customer, amount FROM orders WHERE $1 IS NULL", &[1083]).await;
+    client.bind("", "", &[Some(b"12:00:00")], [0, 0]).await;
+    client.execute("", 0).await;
+    let answer = client.sync().await;
     assert!(answer[2].starts_with("42000 no literal means the value of $1"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_many_types_are_inserted() {
+    let (_rig, mut client) = ten().await;
+    client
+        .ask(
+            "CREATE TABLE odds (yes BOOLEAN, small SMALLINT, single FLOAT, real DOUBLE, exact DECIMAL(10, 3), words STRING, \
+             raw BYTES, `day` DATE, local_time TIMESTAMP(6), moment TIMESTAMP_LTZ(6)) WITH ('format' = 'json')",
+        )
+        .await;
+    let types = [16, 21, 700, 701, 1700, 25, 17, 1082, 1114, 1184];
+    client.parse("", "INSERT INTO odds VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", &types).await;
+    let values = [
+        "t",
+        "-7",
+        "0.1",
+        "-2.25e-300",
+        "-12.340",
+        "it's",
+        "\\x00ff",
+        "2024-02-29",
+        "1969-12-31 23:59:59.999999",
+        "2024-02-29 12:34:56.5+00",
+    ];
+    let values = values.map(|value| Some(value.as_bytes()));
+    client.bind("", "", &values, [0, 0]).await;
+    client.execute("", 0).await;
+    let answer = client.sync().await;
+    assert_eq!(answer[2..], ["INSERT 0 1", "I"], "{answer:?}");
+    let answer = client.ask("SELECT * FROM odds").await;
+    let wanted =
+        "t|-7|0.1|-2.25e-300|-12.340|it's|\\x00ff|2024-02-29|1969-12-31 23:59:59.999999|2024-02-29 12:34:56.5+00";
+    assert_eq!(answer[1], wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,12 +7,14 @@ use datafusion::{
         tree_node::{Transformed, TreeNode as _},
     },
     physical_expr::{
-        PhysicalExpr,
+        PhysicalExpr, ScalarFunctionExpr,
         expressions::{Column, Literal},
     },
     physical_expr_common::physical_expr::fmt_sql,
 };
 use std::sync::Arc;
+
+use crate::plan::text_of;
 
 /// What an operator says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,12 @@ pub(crate) fn text(expr: &Arc<dyn PhysicalExpr>) -> String {
     let plain = Arc::clone(expr).transform_up(|expr| {
         if let Some(column) = expr.downcast_ref::<Column>() {
             return Ok(named(short(column.name())));
+        }
+        if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>()
+            && let [argument] = call.args()
+            && let Some(cast) = text_of(call.fun(), &fmt_sql(&**argument).to_string())
+        {
+            return Ok(named(cast));
         }
         Ok(match expr.downcast_ref::<Literal>().map(Literal::value) {
             Some(ScalarValue::Utf8(Some(text))) => named(format!("'{}'", text.replace('\'', "''"))),

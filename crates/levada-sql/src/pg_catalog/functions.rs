@@ -30,7 +30,7 @@ type Args<'a> = &'a [Option<&'a str>];
 type Found = Result<Option<String>, PgError>;
 type Body = fn(&Facts, Args<'_>) -> Found;
 
-const FUNCTIONS: [(&str, Gives, Body); 67] = [
+const FUNCTIONS: [(&str, Gives, Body); 72] = [
     ("pg_table_is_visible", Gives::Truth, yes),
     ("pg_type_is_visible", Gives::Truth, yes),
     ("pg_function_is_visible", Gives::Truth, yes),
@@ -91,9 +91,14 @@ const FUNCTIONS: [(&str, Gives, Body); 67] = [
     ("array_to_string", Gives::Text, |_, args| array_to_string(args)),
     ("array_remove", Gives::Text, |_, args| Ok(array_remove(args))),
     ("array_upper", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
-    ("array_length", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
+    ("array_length", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_length))),
     ("pg_any", Gives::Truth, |_, args| Ok(any(args))),
     ("pg_element", Gives::Text, |_, args| Ok(element(args))),
+    ("pg_place", Gives::Text, |_, args| Ok(place(args))),
+    ("pg_nth", Gives::Text, |_, args| Ok(nth(args).map(|(element, _)| element.to_owned()))),
+    ("pg_subscript", Gives::Number, |_, args| Ok(subscript(args))),
+    ("pg_field", Gives::Number, |_, args| field(args)),
+    ("pg_pattern", Gives::Text, |_, args| pattern(args)),
     // `a || b` and `replace` are put in terms of these, which are bounded.
     ("pg_concat", Gives::Text, |_, args| concat(args)),
     ("pg_replace", Gives::Text, |_, args| replace(args)),
@@ -402,9 +407,19 @@ fn array_remove(args: Args<'_>) -> Option<String> {
     Some(format!("{{{}}}", left.join(",")))
 }
 
-fn array_upper(text: &str) -> Option<String> {
+fn array_length(text: &str) -> Option<String> {
     let count = elements(text).len();
     (count > 0).then(|| count.to_string())
+}
+
+/// The last place: of arrays the first is 1, of vectors 0.
+fn array_upper(text: &str) -> Option<String> {
+    let count = elements(text).len();
+    (count > 0).then(|| (count - 1 + first_place(text)).to_string())
+}
+
+fn first_place(text: &str) -> usize {
+    usize::from(text.starts_with('{'))
 }
 
 fn any(args: Args<'_>) -> Option<String> {
@@ -413,8 +428,64 @@ fn any(args: Args<'_>) -> Option<String> {
 }
 
 fn element(args: Args<'_>) -> Option<String> {
-    let at = usize::try_from(number(args, 1)?).ok()?.checked_sub(1)?;
-    elements(given(args, 0)?).get(at).map(|element| (*element).to_owned())
+    let text = given(args, 0)?;
+    let at = usize::try_from(number(args, 1)?).ok()?.checked_sub(first_place(text))?;
+    elements(text).get(at).map(|element| (*element).to_owned())
+}
+
+/// The element at a place, of which the first is 1, of vectors, too; and the place.
+fn nth<'a>(args: Args<'a>) -> Option<(&'a str, usize)> {
+    let place = usize::try_from(number(args, 1)?).ok()?;
+    Some((elements(given(args, 0)?).get(place.checked_sub(1)?)?, place))
+}
+
+/// The row that `_pg_expandarray` gives for it.
+fn place(args: Args<'_>) -> Option<String> {
+    nth(args).map(|(element, place)| format!("({element},{place})"))
+}
+
+/// What it has in brackets.
+fn subscript(args: Args<'_>) -> Option<String> {
+    let (_, place) = nth(args)?;
+    Some((place - 1 + first_place(given(args, 0)?)).to_string())
+}
+
+/// What stands in such a row: arrays of numbers are all that is expanded.
+fn field(args: Args<'_>) -> Found {
+    let (Some(row), Some(name)) = (given(args, 0), given(args, 1)) else { return Ok(None) };
+    let parts = row.strip_prefix('(').and_then(|row| row.strip_suffix(')')).and_then(|row| row.rsplit_once(','));
+    let found = match (name, parts) {
+        ("x", Some((element, _))) => element,
+        ("n", Some((_, place))) => place,
+        _ => return Err(DataFusionError::Plan(format!("`{row}` has no field `{name}`"))),
+    };
+    match found.parse::<i64>() {
+        Ok(number) => Ok(Some(number.to_string())),
+        Err(_) => Err(DataFusionError::Plan(format!("`{found}` is no number: only arrays of numbers are expanded"))),
+    }
+}
+
+/// A pattern of `LIKE`, with backslashes in the place of another sign that takes a sign for what it is.
+fn pattern(args: Args<'_>) -> Found {
+    let (Some(pattern), Some(escape)) = (given(args, 0), given(args, 1)) else { return Ok(None) };
+    let mut escapes = escape.chars();
+    let (escape, None) = (escapes.next(), escapes.next()) else {
+        return Err(DataFusionError::Plan("ESCAPE takes one character, or none".to_owned()));
+    };
+    check_size(pattern.len().saturating_mul(2))?;
+    let (mut written, mut signs) = (String::with_capacity(pattern.len()), pattern.chars());
+    while let Some(sign) = signs.next() {
+        let is_escaped = Some(sign) == escape;
+        let sign = if is_escaped { signs.next() } else { Some(sign) };
+        let Some(sign) = sign else {
+            return Err(DataFusionError::Plan("the pattern of LIKE ends with its ESCAPE".to_owned()));
+        };
+        if is_escaped || sign == '\\' {
+            written.push('\\');
+        }
+        written.push(sign);
+    }
+    Ok(Some(written))
 }
 
 /// Tables of the catalog whose numbers clients ask for.

@@ -8,10 +8,14 @@
 //! | `'t'::regclass`, `n::regclass` | `regclass_oid('t')`, `regclass_name(n)` |
 //! | `a = ANY (b)` | `pg_any(a, b)`: arrays are texts, as `{1,2}` |
 //! | `a[1]` | `pg_element(a, 1)` |
+//! | `unnest(a)`, `_pg_expandarray(a)` | a join, see [`expand`] |
+//! | `(row).x` | `pg_field(row, 'x')` |
+//! | `a LIKE b ESCAPE c` | `a LIKE pg_pattern(b, c)` |
 //! | `ARRAY (SELECT a …)` | `(SELECT pg_array(STRING_AGG(a, ',')) …)` |
 //! | `(SELECT a …)` as a value | a join, see [`lift`] |
 
 mod bounds;
+mod expand;
 mod lift;
 
 pub(super) use bounds::{TEXT_SIZE_MAX, VALUE_SIZE_MAX};
@@ -23,7 +27,7 @@ use datafusion::sql::sqlparser::{
     ast::{
         AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
         FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Select, SelectItem, SetExpr,
-        Statement, Subscript, TableFactor, Value, VisitorMut,
+        Statement, Subscript, TableAlias, TableFactor, Value, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -127,13 +131,16 @@ fn last(name: &ObjectName) -> Option<&str> {
 struct Rewrite {
     /// How many queries were lifted.
     lifted: usize,
+    /// In how many queries arrays were expanded.
+    expanded: usize,
 }
 
 impl VisitorMut for Rewrite {
     type Break = PlanError;
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<PlanError> {
-        match lift::lift(select, &mut self.lifted) {
+        let rewritten = expand::expand(select, &mut self.expanded).and_then(|()| lift::lift(select, &mut self.lifted));
+        match rewritten {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -149,8 +156,10 @@ impl VisitorMut for Rewrite {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
-        if let Some(nothing) = unnested(factor) {
-            *factor = nothing;
+        match unnested(factor) {
+            Ok(Some(nothing)) => *factor = nothing,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
         }
         ControlFlow::Continue(())
     }
@@ -160,23 +169,29 @@ impl VisitorMut for Rewrite {
 const NULL_ARRAYS: [&str; 5] = ["reloptions", "attoptions", "relacl", "datacl", "nspacl"];
 
 /// `unnest` of an array that no row has: no rows.
-fn unnested(factor: &TableFactor) -> Option<TableFactor> {
-    let TableFactor::Table { name, args: Some(args), alias: Some(alias), .. } = factor else { return None };
-    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = args.args.as_slice() else { return None };
+fn unnested(factor: &TableFactor) -> Result<Option<TableFactor>, PlanError> {
+    let TableFactor::Table { name, args: Some(args), alias: Some(alias), .. } = factor else { return Ok(None) };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = args.args.as_slice() else { return Ok(None) };
     let column = match array {
-        Expr::Identifier(name) => name.value.as_str(),
-        Expr::CompoundIdentifier(parts) => parts.last()?.value.as_str(),
-        _ => return None,
+        Expr::Identifier(name) => Some(name.value.as_str()),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|name| name.value.as_str()),
+        _ => None,
     };
-    if last(name)? != "unnest" || !NULL_ARRAYS.contains(&column) {
-        return None;
+    if last(name) != Some("unnest") || !column.is_some_and(|column| NULL_ARRAYS.contains(&column)) {
+        return Ok(None);
     }
     let column = alias.columns.first().map_or(&alias.name, |column| &column.name);
-    let nothing = format!("SELECT '' AS {column} WHERE false");
-    let Statement::Query(subquery) = Parser::parse_sql(&PostgreSqlDialect {}, &nothing).ok()?.pop()? else {
-        return None;
+    derived(&format!("SELECT '' AS {column} WHERE false"), alias.clone()).map(Some)
+}
+
+/// A query of ours in the place of a table.
+fn derived(sql: &str, alias: TableAlias) -> Result<TableFactor, PlanError> {
+    let syntax = |message: String| PlanError::Meaning(datafusion::error::DataFusionError::Plan(message));
+    let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| syntax(error.to_string()))?;
+    let Some(Statement::Query(subquery)) = statements.into_iter().next() else {
+        return Err(syntax(format!("`{sql}` is no query")));
     };
-    Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias.clone()), sample: None })
+    Ok(TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None })
 }
 
 fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, PlanError> {
@@ -190,6 +205,12 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, PlanError> {
             }
             match op {
                 BinaryOperator::StringConcat => Some(call("pg_concat", vec![(**left).clone(), (**right).clone()])),
+                // Elements of vectors are texts here.
+                BinaryOperator::BitwiseAnd => Some(Expr::BinaryOp {
+                    left: Box::new(big_integer(left)),
+                    op: BinaryOperator::BitwiseAnd,
+                    right: Box::new(big_integer(right)),
+                }),
                 _ => None,
             }
         }
@@ -199,15 +220,43 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, PlanError> {
             op: datafusion::sql::sqlparser::ast::UnaryOperator::Not,
             expr: Box::new(Expr::Nested(Box::new(any(left, right)))),
         }),
-        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.as_slice() {
-            [AccessExpr::Subscript(Subscript::Index { index })] => {
-                Some(call("pg_element", vec![(**root).clone(), index.clone()]))
-            }
-            _ => None,
-        },
+        Expr::CompoundFieldAccess { root, access_chain } => accessed(root, access_chain),
         Expr::Cast { expr, data_type, kind, .. } => cast(expr, data_type, kind),
+        Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+            if let Some(escape) = escape_char.take() {
+                **pattern = call("pg_pattern", vec![(**pattern).clone(), Expr::Value(escape)]);
+            }
+            None
+        }
         _ => None,
     })
+}
+
+/// `a.b[1]`, `(row).x`.
+fn accessed(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
+    let mut chain = chain.iter().peekable();
+    let mut expr = root.clone();
+    if let Expr::Identifier(first) = root {
+        let mut parts = vec![first.clone()];
+        while let Some(AccessExpr::Dot(Expr::Identifier(part))) = chain.peek() {
+            parts.push(part.clone());
+            chain.next();
+        }
+        if parts.len() > 1 {
+            expr = Expr::CompoundIdentifier(parts);
+        }
+    }
+    for access in chain {
+        expr = match access {
+            AccessExpr::Subscript(Subscript::Index { index }) => call("pg_element", vec![expr, index.clone()]),
+            AccessExpr::Dot(Expr::Identifier(field)) => {
+                let field = Value::SingleQuotedString(field.value.to_ascii_lowercase());
+                call("pg_field", vec![expr, Expr::Value(field.into())])
+            }
+            _ => return None,
+        };
+    }
+    Some(expr)
 }
 
 /// A call as the planner has it, or what stands in its place.
@@ -298,6 +347,20 @@ fn cast(expr: &Expr, data_type: &mut DataType, kind: &mut CastKind) -> Option<Ex
     };
     *data_type = to;
     None
+}
+
+fn integer(number: usize) -> Expr {
+    Expr::Value(Value::Number(number.to_string(), false).into())
+}
+
+fn big_integer(expr: &Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr.clone()),
+        data_type: DataType::BigInt(None),
+        array: false,
+        format: None,
+    }
 }
 
 fn arguments(args: Vec<Expr>) -> FunctionArguments {

@@ -34,13 +34,21 @@ fn catalog() -> Catalog {
 }
 
 fn asked(sql: &str, values: &[Value]) -> Result<Answer, StatementError> {
+    asked_of(&catalog(), sql, values)
+}
+
+fn asked_of(catalog: &Catalog, sql: &str, values: &[Value]) -> Result<Answer, StatementError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(answer(&catalog(), sql, values, 64 << 20))
+    runtime.block_on(answer(catalog, sql, values, 64 << 20))
+}
+
+fn rows(sql: &str) -> Vec<String> {
+    rows_of(&catalog(), sql)
 }
 
 /// The rows with `|` between cells.
-fn rows(sql: &str) -> Vec<String> {
-    let answer = asked(sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error}"));
+fn rows_of(catalog: &Catalog, sql: &str) -> Vec<String> {
+    let answer = asked_of(catalog, sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let mut rows = Vec::new();
     let mut take = |cells: &[Cell<'_>]| {
         let text = |cell: &Cell<'_>| match cell {
@@ -117,6 +125,68 @@ fn a_primary_key_is_an_index_and_a_constraint() {
     let keys = "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid \
                 AND a.attnum = ANY(i.indkey) WHERE i.indisprimary";
     assert_eq!(rows(keys), ["id"]);
+}
+
+#[test]
+fn the_columns_of_a_key_are_told_apart_by_their_places() {
+    let columns = "SELECT k.name, k.place, k.pk FROM (SELECT a.attname AS name, a.attnum AS number, ci.relname AS PK,
+            (information_schema._pg_expandarray(i.indkey)).n AS Place,
+            information_schema._pg_expandarray(i.indkey) AS KEYS
+          FROM pg_catalog.pg_class ct JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid)
+            JOIN pg_catalog.pg_index i ON (a.attrelid = i.indrelid)
+            JOIN pg_catalog.pg_class ci ON (ci.oid = i.indexrelid)
+          WHERE true AND i.indisprimary) k WHERE k.number = (k.KEYS).x ORDER BY k.place";
+    assert_eq!(rows_of(&two_columns(), columns), ["fare|1|flights_pkey", "id|2|flights_pkey"]);
+    let ordered = "SELECT tmp.place, pg_catalog.pg_get_indexdef(tmp.oid, tmp.place, false), CASE tmp.options[tmp.place - 1] \
+                   & 1::smallint WHEN 1 THEN 'D' ELSE 'A' END FROM (SELECT ci.oid AS oid, i.indoption AS options, \
+                   (information_schema._pg_expandarray(i.indkey)).n AS place FROM pg_index i JOIN pg_class ci ON \
+                   ci.oid = i.indexrelid) AS tmp ORDER BY 1";
+    assert_eq!(rows_of(&two_columns(), ordered), ["1|fare|A", "2|id|A"]);
+    let joined = "SELECT a.attname FROM pg_attribute a JOIN (SELECT i.indrelid, \
+                  information_schema._pg_expandarray(i.indkey) AS keys FROM pg_index i) i ON a.attnum = (i.keys).x AND a.attrelid = i.indrelid ORDER BY a.attnum";
+    assert_eq!(rows_of(&two_columns(), joined), ["id", "fare"]);
+    assert_eq!(rows_of(&two_columns(), "SELECT indkey[0], indkey[1], array_upper(indkey, 1) FROM pg_index"), ["2|1|1"]);
+    assert_eq!(rows("SELECT (information_schema._pg_expandarray('{7,8}')).x AS x ORDER BY x"), ["7", "8"]);
+    let together = "SELECT unnest(indkey) AS x, generate_subscripts(indkey, 1) AS s, unnest(indoption) AS o, \
+                    information_schema._pg_expandarray(indkey) AS r, unnest('{a}') AS a FROM pg_index ORDER BY s";
+    assert_eq!(rows_of(&two_columns(), together), ["2|0|0|(2,1)|a", "1|1|0|(1,2)|-"]);
+    let named = "SELECT k.conname, array_agg(CAST(k.attname AS TEXT) ORDER BY k.place) FROM (SELECT c.conname, a.attname, \
+                 c.place FROM pg_attribute a JOIN (SELECT conrelid, conname, unnest(conkey) AS number, \
+                 generate_subscripts(conkey, 1) AS place FROM pg_constraint WHERE contype = 'p') c ON \
+                 a.attnum = c.number AND a.attrelid = c.conrelid) k GROUP BY k.conname";
+    assert_eq!(rows_of(&two_columns(), named).len(), 1);
+    let others = [
+        ("SELECT (information_schema._pg_expandarray('{a}')).x", "only arrays of numbers"),
+        ("SELECT (information_schema._pg_expandarray('{1}')).y", "has no field `y`"),
+        ("SELECT 1 FROM pg_index WHERE information_schema._pg_expandarray(indkey) IS NULL", "is not supported"),
+    ];
+    for (sql, wanted) in others {
+        let refused = refusal(sql);
+        assert!(refused.contains(wanted), "{sql}: {refused}");
+    }
+}
+
+#[test]
+fn like_takes_any_sign_for_its_escape() {
+    let like = |pattern: &str, escape: &str| {
+        rows(&format!(
+            "SELECT 'pg_a' LIKE '{pattern}' ESCAPE '{escape}', 'pgxa' LIKE \
+        '{pattern}' ESCAPE '{escape}', 'pgxa' NOT LIKE '{pattern}' ESCAPE '{escape}'"
+        ))
+    };
+    assert_eq!(like("pg/_%", "/"), ["true|false|true"]);
+    assert_eq!(like("pg_%", "/"), ["true|true|false"]);
+    assert_eq!(like("pg\\_%", "\\"), ["true|false|true"]);
+    assert_eq!(rows("SELECT 'a\\b' LIKE 'a\\b' ESCAPE '', 'a%' ILIKE 'A!%' ESCAPE '!'"), ["true|true"]);
+    assert!(refusal("SELECT 'a' LIKE 'a' ESCAPE 'ab'").contains("ESCAPE"));
+    assert!(refusal("SELECT 'a' LIKE 'a/' ESCAPE '/'").contains("ends with its ESCAPE"));
+}
+
+/// With a key of two columns, in another order than the table's.
+fn two_columns() -> Catalog {
+    let mut catalog = catalog();
+    catalog.relations[0].primary_key = vec![1, 0];
+    catalog
 }
 
 #[test]

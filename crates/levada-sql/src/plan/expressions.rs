@@ -117,7 +117,9 @@ fn check_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
                 Type::of(&field).map_or_else(|_| of.to_string(), |of| of.to_string())
             };
             let cast = || format!("a cast from {} to {}", name(&from), name(to));
-            (!is_flinks_cast(&from, to)).then(|| PlanError::unsupported(cast(), None))
+            let hint = (from == DataType::Utf8 && matches!(to, DataType::Timestamp(..)))
+                .then_some("write TO_TIMESTAMP(text), and cast that");
+            (!is_flinks_cast(&from, to)).then(|| PlanError::unsupported(cast(), hint))
         }
         Expr::Like(like) => {
             let is_plain = matches!(&*like.pattern, Expr::Literal(value, _) if !value.to_string().contains('\\'));
@@ -136,10 +138,11 @@ fn check_expression(expr: &Expr, schema: &DFSchema) -> Option<PlanError> {
             let hint = Some("begin at a number from 1 on");
             (!is_plain).then(|| PlanError::unsupported("SUBSTRING from a place that is computed, or below 1", hint))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide | Operator::Modulo, right }) => {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Divide | Operator::Modulo), right }) => {
             let is_decimal = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Decimal128(..)));
+            let what = if *op == Operator::Divide { "such a division of decimals" } else { "a remainder of decimals" };
             let hint = Some("cast one side to DOUBLE");
-            (is_decimal(left) || is_decimal(right)).then(|| PlanError::unsupported("a division of decimals", hint))
+            (is_decimal(left) || is_decimal(right)).then(|| PlanError::unsupported(what, hint))
         }
         Expr::ScalarSubquery(query) if query.subquery.max_rows().is_none_or(|rows| rows > 1) => {
             let hint = Some("aggregate it, with MAX for instance, or write a join");

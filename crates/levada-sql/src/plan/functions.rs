@@ -5,13 +5,17 @@
 //! Streams have operators of their own for them. What is here runs in batch, on DataFusion's sums and counts, whose
 //! results are brought to Flink's types.
 
+mod cast;
 mod math;
 mod pattern;
+mod quotient;
 mod rewrite;
 mod scalar;
 mod text;
 pub(super) mod time;
 
+pub(crate) use cast::text_of;
+pub(super) use cast::with_doubles;
 pub(super) use rewrite::rewritten;
 pub(super) use scalar::named;
 

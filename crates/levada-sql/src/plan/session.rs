@@ -159,6 +159,7 @@ impl Planner {
     pub(crate) fn unbound(&self, query: &ast::Query) -> Result<LogicalPlan, PlanError> {
         let options = ParserOptions::from(&self.options.sql_parser);
         let mut query = functions::time::rewritten(query);
+        functions::with_doubles(&mut query);
         let has_rowtime = |table: &str| self.tables.get(table).is_some_and(|it| has_rowtime(&it.schema()));
         let width = |table: &str| {
             let schema = self.tables.get(table)?.schema();

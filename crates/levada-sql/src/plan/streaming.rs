@@ -342,7 +342,7 @@ impl Builder<'_> {
         let mut exprs = aggregate.group_expr.clone();
         let mut calls = Vec::new();
         for (expr, field) in aggregate.aggr_expr.iter().zip(output.fields().iter().skip(key_count)) {
-            calls.push(call(expr, field, &mut exprs)?);
+            calls.push(call(expr, field, &mut exprs, key_count)?);
         }
         let (columns, projected) = session::computed(&exprs, from)?;
         let is_append_only = input.is_append_only;
@@ -387,8 +387,8 @@ fn numbered(schema: &SchemaRef, places: impl IntoIterator<Item = usize>) -> Vec<
     places.into_iter().map(column).collect()
 }
 
-/// An aggregate call; its argument and filter are computed as further columns.
-fn call(expr: &Expr, field: &Field, columns: &mut Vec<Expr>) -> Result<aggregate::Call, PlanError> {
+/// An aggregate call; its argument and filter are computed as further columns, or are among those from `first` on.
+fn call(expr: &Expr, field: &Field, columns: &mut Vec<Expr>, first: usize) -> Result<aggregate::Call, PlanError> {
     let expr = expr.clone().unalias();
     let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else {
         return Err(PlanError::unsupported(expr.to_string(), None));
@@ -404,9 +404,12 @@ fn call(expr: &Expr, field: &Field, columns: &mut Vec<Expr>) -> Result<aggregate
     if !params.order_by.is_empty() || params.null_treatment.is_some() {
         return Err(PlanError::unsupported("an order within an aggregate function", None));
     }
-    let mut add = |expr: Expr| {
-        columns.push(expr);
-        columns.len() - 1
+    let mut add = |expr: Expr| match columns.iter().skip(first).position(|known| *known == expr) {
+        Some(place) => first + place,
+        None => {
+            columns.push(expr);
+            columns.len() - 1
+        }
     };
     let argument = match params.args.as_slice() {
         // Of `DISTINCT` ones there is one.

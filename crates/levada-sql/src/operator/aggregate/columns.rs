@@ -16,6 +16,7 @@ use datafusion::{
     },
     common::cast::as_boolean_array,
 };
+use std::collections::BTreeMap;
 
 /// One aggregate function over columns of the input.
 #[derive(Clone, Debug)]
@@ -38,6 +39,28 @@ impl Call {
         let distinct = if self.distinct { "DISTINCT " } else { "" };
         let filter = self.filter.map_or_else(String::new, |at| format!(" FILTER (WHERE {})", name(input, at)));
         format!("{}({distinct}{argument}){filter} AS {output}", self.function.name())
+    }
+
+    /// Whether it counts each value of its argument once.
+    const fn is_of_set(&self) -> bool {
+        self.distinct && self.argument.is_some()
+    }
+
+    /// The weights of rows, of which those that do not count have none.
+    fn counted(&self, rows: &RecordBatch, weights: &[i64]) -> Result<Vec<i64>, RunError> {
+        let mut weights = weights.to_vec();
+        let mut keep = |counts: &dyn Fn(usize) -> bool| {
+            weights.iter_mut().enumerate().filter(|(place, _)| !counts(*place)).for_each(|(_, it)| *it = 0);
+        };
+        if let Some(filter) = self.filter {
+            let filter = as_boolean_array(rows.column(filter))?;
+            keep(&|place| filter.is_valid(place) && filter.value(place));
+        }
+        let argument = self.argument.map(|at| rows.column(at));
+        if let Some(argument) = argument.filter(|argument| argument.null_count() > 0) {
+            keep(&|place| argument.is_valid(place));
+        }
+        Ok(weights)
     }
 
     /// Whether every value of its argument is remembered.
@@ -71,13 +94,21 @@ impl Leaving {
 /// See the module.
 pub(in crate::operator) struct Columns {
     columns: Vec<Column>,
+    sets: Vec<Set>,
 }
 
 /// One call with what it remembers.
 struct Column {
     call: Call,
     accumulator: Box<dyn Accumulator>,
-    distinct: Option<Distinct>,
+}
+
+/// The values of an argument, for those calls in which each counts once.
+struct Set {
+    argument: usize,
+    /// The places of these calls.
+    columns: Vec<usize>,
+    values: Distinct,
 }
 
 impl Columns {
@@ -86,13 +117,19 @@ impl Columns {
         let column = |call: &Call| {
             let argument = call.argument.map(|column| input.field(column).data_type().clone());
             let accumulator = call.function.accumulator(argument.as_ref(), &call.output, leaving)?;
-            let distinct = match (call.distinct, argument) {
-                (true, Some(argument)) => Some(Distinct::new(argument, leaving.is_as_whole())?),
-                _ => None,
-            };
-            Ok(Column { call: call.clone(), accumulator, distinct })
+            Ok(Column { call: call.clone(), accumulator })
         };
-        Ok(Self { columns: calls.iter().map(column).collect::<Result<_, RunError>>()? })
+        let columns = calls.iter().map(column).collect::<Result<_, RunError>>()?;
+        let mut of_argument: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (place, call) in calls.iter().enumerate().filter(|(_, call)| call.distinct) {
+            call.argument.into_iter().for_each(|argument| of_argument.entry(argument).or_default().push(place));
+        }
+        let set = |(argument, columns): (usize, Vec<usize>)| {
+            let value = input.field(argument).data_type().clone();
+            let values = Distinct::new(value, columns.len(), leaving.is_as_whole())?;
+            Ok(Set { argument, columns, values })
+        };
+        Ok(Self { columns, sets: of_argument.into_iter().map(set).collect::<Result<_, RunError>>()? })
     }
 
     /// There may be groups with numbers below `end` from now on.
@@ -107,23 +144,18 @@ impl Columns {
         rows: &RecordBatch,
         weights: &[i64],
     ) -> Result<(), RunError> {
-        for column in &mut self.columns {
+        for column in self.columns.iter_mut().filter(|column| !column.call.is_of_set()) {
             let argument = column.call.argument.map(|at| rows.column(at));
-            let mut weights = weights.to_vec();
-            let mut keep = |counts: &dyn Fn(usize) -> bool| {
-                weights.iter_mut().enumerate().filter(|(place, _)| !counts(*place)).for_each(|(_, it)| *it = 0);
-            };
-            if let Some(filter) = column.call.filter {
-                let filter = as_boolean_array(rows.column(filter))?;
-                keep(&|place| filter.is_valid(place) && filter.value(place));
+            column.accumulator.update(groups, argument, &column.call.counted(rows, weights)?)?;
+        }
+        for Set { argument, columns, values } in &mut self.sets {
+            let argument = rows.column(*argument);
+            let counted = |at: &usize| self.columns[*at].call.counted(rows, weights);
+            let mut counted = columns.iter().map(counted).collect::<Result<Vec<_>, RunError>>()?;
+            values.reduce(groups, argument, &mut counted)?;
+            for (at, weights) in columns.iter().zip(&counted) {
+                self.columns[*at].accumulator.update(groups, Some(argument), weights)?;
             }
-            if let Some(argument) = argument.filter(|argument| argument.null_count() > 0) {
-                keep(&|place| argument.is_valid(place));
-            }
-            if let (Some(distinct), Some(argument)) = (&mut column.distinct, argument) {
-                distinct.reduce(groups, argument, &mut weights)?;
-            }
-            column.accumulator.update(groups, argument, &weights)?;
         }
         Ok(())
     }
@@ -135,29 +167,25 @@ impl Columns {
 
     /// Two groups become one; the first is forgotten.
     pub(in crate::operator) fn merge(&mut self, from: u32, into: u32) -> Result<(), RunError> {
-        for Column { accumulator, distinct, .. } in &mut self.columns {
-            match distinct {
-                None => accumulator.merge(from, into)?,
-                Some(distinct) => {
-                    let (values, mut weights) = distinct.take(from)?;
-                    let groups = vec![into; weights.len()];
-                    distinct.reduce(&groups, &values, &mut weights)?;
-                    accumulator.update(&groups, Some(&values), &weights)?;
-                }
-            }
-            accumulator.forget(from);
+        for Column { accumulator, .. } in self.columns.iter_mut().filter(|column| !column.call.is_of_set()) {
+            accumulator.merge(from, into)?;
         }
+        for Set { columns, values, .. } in &mut self.sets {
+            let (taken, mut weights) = values.take(from)?;
+            let groups = vec![into; taken.len()];
+            values.reduce(&groups, &taken, &mut weights)?;
+            for (at, weights) in columns.iter().zip(&weights) {
+                self.columns[*at].accumulator.update(&groups, Some(&taken), weights)?;
+            }
+        }
+        self.columns.iter_mut().for_each(|column| column.accumulator.forget(from));
         Ok(())
     }
 
     /// The group is gone; its number may be another's next.
     pub(in crate::operator) fn forget(&mut self, group: u32) {
-        for column in &mut self.columns {
-            column.accumulator.forget(group);
-            if let Some(distinct) = &mut column.distinct {
-                distinct.forget(group);
-            }
-        }
+        self.columns.iter_mut().for_each(|column| column.accumulator.forget(group));
+        self.sets.iter_mut().for_each(|set| set.values.forget(group));
     }
 
     /// Whether nothing is remembered of a group.
@@ -166,27 +194,18 @@ impl Columns {
     }
 
     pub(in crate::operator) fn size(&self) -> usize {
-        let of = |column: &Column| column.accumulator.size() + column.distinct.as_ref().map_or(0, Distinct::size);
-        self.columns.iter().map(of).sum()
+        let columns: usize = self.columns.iter().map(|column| column.accumulator.size()).sum();
+        columns + self.sets.iter().map(|set| set.values.size()).sum::<usize>()
     }
 
     pub(in crate::operator) fn save(&self, to: &mut Writer) {
-        for column in &self.columns {
-            column.accumulator.save(to);
-            if let Some(distinct) = &column.distinct {
-                distinct.save(to);
-            }
-        }
+        self.columns.iter().for_each(|column| column.accumulator.save(to));
+        self.sets.iter().for_each(|set| set.values.save(to));
     }
 
     /// Reads what was saved of as many groups as there are.
     pub(in crate::operator) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
-        for column in &mut self.columns {
-            column.accumulator.load(from)?;
-            if let Some(distinct) = &mut column.distinct {
-                distinct.load(from)?;
-            }
-        }
-        Ok(())
+        self.columns.iter_mut().try_for_each(|column| column.accumulator.load(from))?;
+        self.sets.iter_mut().try_for_each(|set| set.values.load(from))
     }
 }

@@ -1,20 +1,25 @@
 //! [`Distinct`]: which values a group has, and how often, so that each counts once.
+//!
+//! Calls of the same argument share them: a value is looked up once, whatever counts it.
+
+mod values;
 
 use crate::{
     dataflow::RunError,
     snapshot::{Reader, SnapshotError, Writer},
-    state::rows::{RowTable, index},
+    state::rows::index,
 };
-use datafusion::arrow::{
-    array::{ArrayRef, UInt32Array},
-    datatypes::DataType,
-};
-use std::{collections::BTreeMap, sync::Arc};
+use datafusion::arrow::{array::ArrayRef, datatypes::DataType};
+use std::collections::BTreeMap;
+use values::Values;
 
 /// The values of all groups.
 pub(super) struct Distinct {
     /// Group and value.
-    values: RowTable,
+    values: Values,
+    /// How many calls there are.
+    calls: usize,
+    /// How often each value is there, for each of the calls.
     counts: Vec<i64>,
     /// The numbers of a group's values, where groups go before their values do. A number may have gone to another
     /// since.
@@ -23,36 +28,41 @@ pub(super) struct Distinct {
 }
 
 impl Distinct {
-    /// Of values of this type. Groups may be forgotten before all of their values have gone.
-    pub(super) fn new(value: DataType, is_as_whole: bool) -> Result<Self, RunError> {
-        let values = RowTable::new([DataType::UInt32, value])?;
-        Ok(Self { values, counts: Vec::new(), of_group: is_as_whole.then(BTreeMap::new), group_of: Vec::new() })
+    /// Of values of this type, for so many calls. Groups may be forgotten before all of their values have gone.
+    pub(super) fn new(value: DataType, calls: usize, is_as_whole: bool) -> Result<Self, RunError> {
+        let of_group = is_as_whole.then(BTreeMap::new);
+        Ok(Self { values: Values::new(value)?, calls, counts: Vec::new(), of_group, group_of: Vec::new() })
     }
 
-    /// Leaves of each weight what it means to a set: one where a value is new to its group, minus one where the last
-    /// of it goes, else zero.
-    pub(super) fn reduce(&mut self, groups: &[u32], values: &ArrayRef, weights: &mut [i64]) -> Result<(), RunError> {
-        let keys: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(groups.to_vec())), Arc::clone(values)];
-        let keys = self.values.encode(&keys)?;
-        for (place, weight) in weights.iter_mut().enumerate() {
-            if *weight == 0 {
+    /// Leaves of each weight, of which each call has its own, what it means to a set: one where a value is new to its
+    /// group, minus one where the last of it goes, else zero.
+    pub(super) fn reduce(
+        &mut self,
+        groups: &[u32],
+        values: &ArrayRef,
+        weights: &mut [Vec<i64>],
+    ) -> Result<(), RunError> {
+        let keys = self.values.keys(groups, values)?;
+        for (place, group) in groups.iter().enumerate() {
+            if weights.iter().all(|weights| weights[place] == 0) {
                 continue;
             }
-            let (id, added) = self.values.find_or_add(keys.row(place));
+            let (id, added) = self.values.find_or_add(*group, &keys, place)?;
             if added {
-                self.counts.resize(self.values.end(), 0);
+                self.counts.resize(self.values.end() * self.calls, 0);
                 self.group_of.resize(self.values.end(), 0);
-                self.group_of[index(id)] = groups[place];
+                self.group_of[index(id)] = *group;
                 if let Some(of_group) = &mut self.of_group {
-                    of_group.entry(groups[place]).or_default().push(id);
+                    of_group.entry(*group).or_default().push(id);
                 }
             }
-            let count = &mut self.counts[index(id)];
-            let before = *count > 0;
-            *count += *weight;
-            let after = *count > 0;
-            *weight = i64::from(after) - i64::from(before);
-            if *count == 0 {
+            let counts = counts_of(&mut self.counts, self.calls, id);
+            for (count, weights) in counts.iter_mut().zip(weights.iter_mut()) {
+                let before = *count > 0;
+                *count += weights[place];
+                weights[place] = i64::from(*count > 0) - i64::from(before);
+            }
+            if counts.iter().all(|count| *count == 0) {
                 self.values.remove(id);
             }
         }
@@ -61,19 +71,22 @@ impl Distinct {
 
     pub(super) fn forget(&mut self, group: u32) {
         for id in self.ids_of(group) {
-            self.counts[index(id)] = 0;
+            counts_of(&mut self.counts, self.calls, id).fill(0);
             self.values.remove(id);
         }
     }
 
-    /// Forgets a group, and gives its values with how often each was there.
-    pub(super) fn take(&mut self, group: u32) -> Result<(ArrayRef, Vec<i64>), RunError> {
+    /// Forgets a group, and gives its values with how often each was there for each call.
+    pub(super) fn take(&mut self, group: u32) -> Result<(ArrayRef, Vec<Vec<i64>>), RunError> {
         let ids = self.ids_of(group);
-        let missing = || RunError::Internal("a value has its group before it".to_owned());
-        let values = self.values.columns(ids.iter().copied())?.pop().ok_or_else(missing)?;
-        let counts = ids.iter().map(|id| std::mem::take(&mut self.counts[index(*id)])).collect();
-        ids.into_iter().for_each(|id| self.values.remove(id));
-        Ok((values, counts))
+        let values = self.values.column(&ids)?;
+        let mut weights = vec![Vec::with_capacity(ids.len()); self.calls];
+        for id in ids {
+            let counts = counts_of(&mut self.counts, self.calls, id);
+            weights.iter_mut().zip(counts).for_each(|(weights, count)| weights.push(std::mem::take(count)));
+            self.values.remove(id);
+        }
+        Ok((values, weights))
     }
 
     /// The numbers of a group's values, which it has no more.
@@ -82,12 +95,14 @@ impl Distinct {
         // A value that went and came again is there twice.
         ids.sort_unstable();
         ids.dedup();
-        ids.retain(|id| self.group_of[index(*id)] == group && self.counts[index(*id)] != 0);
+        let Self { calls, counts, group_of, .. } = self;
+        let mut is_there = |id: u32| counts_of(counts, *calls, id).iter().any(|count| *count != 0);
+        ids.retain(|id| group_of[index(*id)] == group && is_there(*id));
         ids
     }
 
     pub(super) fn size(&self) -> usize {
-        self.values.size()
+        self.values.size() + self.counts.len() * size_of::<i64>() + self.group_of.len() * size_of::<u32>()
     }
 
     pub(super) fn save(&self, to: &mut Writer) {
@@ -98,7 +113,7 @@ impl Distinct {
 
     pub(super) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
         self.values.load(from)?;
-        for _ in 0..self.values.end() {
+        for _ in 0..self.values.end() * self.calls {
             self.counts.push(from.i64()?);
         }
         for _ in 0..self.values.end() {
@@ -111,4 +126,10 @@ impl Distinct {
         }
         Ok(())
     }
+}
+
+/// How often a value is there for each call.
+fn counts_of(counts: &mut [i64], calls: usize, id: u32) -> &mut [i64] {
+    let first = index(id) * calls;
+    &mut counts[first..first + calls]
 }

@@ -191,6 +191,8 @@ fn index(it: &Placed) -> Row {
         ("indisready", true.into()),
         ("indislive", true.into()),
         ("indkey", it.key_numbers(" ").into()),
+        // Each column as it is, smallest first.
+        ("indoption", vec!["0"; it.relation.primary_key.len()].join(" ").into()),
     ]
 }
 

@@ -61,6 +61,8 @@ pub(super) const PG_CATALOG: &[&str] = &[
     "pg_sequence:seqrelid/i seqtypid/i seqstart/i seqincrement/i seqmax/i seqmin/i seqcache/i seqcycle/b",
     "pg_partitioned_table:partrelid/i partstrat/t partnatts/i partdefid/i partattrs/t partclass/t partcollation/t \
      partexprs/T",
+    "pg_opclass:oid/i opcmethod/i opcname/t opcnamespace/i opcowner/i opcfamily/i opcintype/i opcdefault/b \
+     opckeytype/i",
     "pg_operator:oid/i oprname/t oprnamespace/i oprowner/i oprkind/t oprleft/i oprright/i oprresult/i",
     "pg_language:oid/i lanname/t lanowner/i lanispl/b lanpltrusted/b lanacl/T",
     "pg_settings:name/t setting/t unit/T category/t short_desc/t context/t vartype/t source/t boot_val/T reset_val/T",

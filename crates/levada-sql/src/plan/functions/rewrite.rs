@@ -1,6 +1,9 @@
 //! Functions that are others: they are put in their place before types are worked out.
 
-use super::scalar::{Function, named, sharpened};
+use super::{
+    quotient,
+    scalar::{Function, named, sharpened},
+};
 use datafusion::{
     arrow::datatypes::DataType,
     common::{DFSchema, Result, exec_err, plan_err, tree_node::Transformed},
@@ -69,7 +72,19 @@ pub(crate) fn rewritten(expr: Expr, schema: &DFSchema) -> Result<Transformed<Exp
             let func = sharpened(&func).unwrap_or(func);
             Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
         }
-        other => Ok(Transformed::no(other)),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right }) => {
+            let is_exact = match (left.get_type(schema), right.get_type(schema)) {
+                (Ok(left), Ok(right)) => quotient::is_quotient(&left, &right),
+                _ => false,
+            };
+            match sharpened(&quotient::quotient()).filter(|_| is_exact) {
+                Some(func) => {
+                    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: vec![*left, *right] })))
+                }
+                None => Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right }))),
+            }
+        }
+        other => super::cast::rewritten(other, schema),
     }
 }
 

@@ -354,6 +354,17 @@ impl ScalarUDFImpl for TimeFunction {
     }
 }
 
+/// Timestamps as texts, with so many digits of a second's fraction.
+pub(super) fn texts(column: &ArrayRef, digits: usize) -> Result<StringArray> {
+    let pattern = Pattern::to_the_second(digits);
+    Ok(times(column)?.into_iter().map(|it| it.map(|it| pattern.write(it))).collect())
+}
+
+/// Timestamps in other units, cut off.
+pub(super) fn in_units(column: &ArrayRef, of: &DataType) -> Result<ArrayRef> {
+    column_of(times(column)?, of)
+}
+
 /// Dates and timestamps.
 fn times(column: &ArrayRef) -> Result<Vec<Option<Time>>> {
     if let DataType::Date32 = column.data_type() {

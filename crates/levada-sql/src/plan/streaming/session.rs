@@ -149,7 +149,7 @@ fn by_session(aggregate: &logical::Aggregate) -> Result<Option<BySession<'_>>, P
     let mut calls = Vec::new();
     let output = arrow_schema(&aggregate.schema);
     for (expr, field) in aggregate.aggr_expr.iter().zip(output.fields().iter().skip(keys.len())) {
-        calls.push(call(&through(&aggregate.input, expr.clone())?, field, &mut columns)?);
+        calls.push(call(&through(&aggregate.input, expr.clone())?, field, &mut columns, called)?);
     }
     let of_session = |of: &[Expr]| of.iter().all(|expr| expr.column_refs().iter().all(|column| !is_bound(column)));
     let (of_partition, of_rows): (Vec<Expr>, Vec<Expr>) =

@@ -57,6 +57,20 @@ impl Pattern {
         Ok(Self(pieces))
     }
 
+    /// `uuuu-MM-dd HH:mm:ss`, and so many digits of the second's fraction.
+    pub(super) fn to_the_second(digits: usize) -> Self {
+        let number = Piece::Number;
+        let sign = |sign: &str| Piece::Literal(sign.to_owned());
+        let (year, month, day) = (number(Number::Year, 4), number(Number::Month, 2), number(Number::Day, 2));
+        let (hour, minute, second) = (number(Number::Hour, 2), number(Number::Minute, 2), number(Number::Second, 2));
+        let mut pieces =
+            vec![year, sign("-"), month, sign("-"), day, sign(" "), hour, sign(":"), minute, sign(":"), second];
+        if digits > 0 {
+            pieces.extend([sign("."), Piece::Fraction(digits)]);
+        }
+        Self(pieces)
+    }
+
     pub(super) fn write(&self, time: Time) -> String {
         let (year, month, day) = time.civil();
         let nanos = time.of_day();
