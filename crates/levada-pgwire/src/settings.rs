@@ -20,13 +20,14 @@ enum Takes {
 }
 
 /// Name, value where nothing is said, what it takes, and whether each change of it is told to the client.
-const KNOWN: [(&str, &str, Takes, bool); 36] = [
+const KNOWN: [(&str, &str, Takes, bool); 37] = [
     ("application_name", "", Takes::Any, true),
     ("bytea_output", "hex", Takes::Only(&["hex"]), false),
     ("check_function_bodies", "on", Takes::Only(&["on", "off", "true", "false"]), false),
     ("client_encoding", "UTF8", Takes::Only(&["utf8", "utf-8", "unicode"]), true),
     ("client_min_messages", "notice", Takes::Only(&["notice", "warning", "error"]), false),
     ("DateStyle", "ISO, MDY", Takes::Only(&["iso", "iso, mdy", "iso, dmy", "iso, ymd", "iso,mdy"]), true),
+    ("default_table_access_method", "heap", Takes::Only(&["heap"]), false),
     ("default_transaction_isolation", "read committed", Takes::Only(&["read committed"]), false),
     ("default_transaction_read_only", "off", Takes::Only(&["on", "off", "true", "false"]), true),
     ("enable_bitmapscan", "on", Takes::Any, false),

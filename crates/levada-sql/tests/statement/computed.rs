@@ -70,7 +70,7 @@ fn what_cannot_be_computed_is_refused_with_its_column() {
         ("a INT, b AS a + 1, c AS b + 1", "computed column `c`: "),
         ("a INT, b AS SUM(a)", "computed column `b`: "),
         ("a INT, b AS (SELECT 1)", "computed column `b`: "),
-        ("a STRING, b AS CAST(a AS DOUBLE)", "computed column `b`: a cast from STRING to DOUBLE"),
+        ("a STRING, b AS CAST(a AS TIMESTAMP(3))", "computed column `b`: a cast from STRING to TIMESTAMP(3)"),
         ("a INT, b AS a, WATERMARK FOR b AS b", "event time is TIMESTAMP"),
         ("a INT, b AS a, PRIMARY KEY (b) NOT ENFORCED", "`b` is computed"),
     ] {

@@ -331,10 +331,7 @@ impl ScalarUDFImpl for TimeFunction {
                 let difference = |(from, to): (Option<Time>, Option<Time>)| Some(to?.since(from?, *unit));
                 Arc::new(from.into_iter().zip(to).map(difference).collect::<Int32Array>())
             }
-            Call::Format(pattern) => {
-                let times = times(&column(0)?)?;
-                Arc::new(times.into_iter().map(|it| it.map(|it| pattern.write(it))).collect::<StringArray>())
-            }
+            Call::Format(pattern) => Arc::new(pattern.write_all(times(&column(0)?)?)),
             Call::ToTimestamp => {
                 let texts = column(0)?;
                 let parsed =
@@ -356,8 +353,7 @@ impl ScalarUDFImpl for TimeFunction {
 
 /// Timestamps as texts, with so many digits of a second's fraction.
 pub(super) fn texts(column: &ArrayRef, digits: usize) -> Result<StringArray> {
-    let pattern = Pattern::to_the_second(digits);
-    Ok(times(column)?.into_iter().map(|it| it.map(|it| pattern.write(it))).collect())
+    Ok(Pattern::to_the_second(digits).write_all(times(column)?))
 }
 
 /// Timestamps in other units, cut off.

@@ -138,6 +138,11 @@ impl Time {
         self.ms.checked_mul(per_ms)?.checked_add(self.nanos / (1_000_000 / per_ms))
     }
 
+    /// How many times so many milliseconds have passed since 1970.
+    pub(super) const fn count_of(self, ms: i64) -> i64 {
+        self.ms.div_euclid(ms)
+    }
+
     /// Days since 1970.
     pub(super) const fn day(self) -> i64 {
         self.ms.div_euclid(DAY_MS)

@@ -1,7 +1,10 @@
 //! Times as text: the patterns of `DATE_FORMAT`, and what `TO_TIMESTAMP` reads.
 
-use super::calendar::{DAY_MS, Time};
-use datafusion::common::{Result, plan_err};
+use super::calendar::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Time};
+use datafusion::{
+    arrow::array::{StringArray, StringBuilder},
+    common::{Result, plan_err},
+};
 use levada_model::calendar::days_of;
 
 /// A pattern of Java's `DateTimeFormatter`, of the letters that mean the same everywhere.
@@ -69,6 +72,39 @@ impl Pattern {
             pieces.extend([sign("."), Piece::Fraction(digits)]);
         }
         Self(pieces)
+    }
+
+    /// So many milliseconds, from a multiple of them on, have the same text, where more than one have.
+    fn unit_ms(&self) -> Option<i64> {
+        let unit = |piece: &Piece| match piece {
+            Piece::Number(Number::Hour, _) => Some(HOUR_MS),
+            Piece::Number(Number::Minute, _) => Some(MINUTE_MS),
+            Piece::Number(Number::Second, _) => Some(SECOND_MS),
+            Piece::Fraction(_) => None,
+            Piece::Literal(_) | Piece::ShortYear | Piece::Number(..) => Some(DAY_MS),
+        };
+        // None is the least.
+        self.0.iter().map(unit).min().unwrap_or(Some(DAY_MS))
+    }
+
+    /// As [`Self::write`], of times that often come in order.
+    pub(super) fn write_all(&self, times: impl IntoIterator<Item = Option<Time>>) -> StringArray {
+        let unit = self.unit_ms();
+        let (mut texts, mut last) = (StringBuilder::new(), None);
+        for time in times {
+            let Some(time) = time else {
+                texts.append_null();
+                continue;
+            };
+            let place = unit.map(|unit| time.count_of(unit));
+            let text = match last.take() {
+                Some((of, text)) if place == Some(of) => text,
+                _ => self.write(time),
+            };
+            texts.append_value(&text);
+            last = place.map(|place| (place, text));
+        }
+        texts.finish()
     }
 
     pub(super) fn write(&self, time: Time) -> String {
@@ -202,4 +238,25 @@ fn number(rest: &mut &[u8], least: usize, most: usize) -> Option<i64> {
     let (digits, behind) = rest.split_at(count);
     *rest = behind;
     Some(digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_in_a_row_have_the_texts_of_their_own() {
+        let times =
+            [-86_400_001, -86_400_000, -1, 0, 999, 1_000, 1_001, 59_999, 60_000, 3_600_000, 3_600_001, 86_400_000];
+        let times = times.map(|ms| Some(Time::new(ms, 1)));
+        for pattern in ["yyyy-MM-dd", "HH", "HH:mm", "mm", "ss", "HH:mm:ss", "SSS", "'x'", "yy", "dd SS"] {
+            let pattern = Pattern::read(pattern).unwrap();
+            let texts = pattern.write_all(times.into_iter().chain([None]).chain(times));
+            let written = |at: usize| times[at].map(|time| pattern.write(time)).unwrap();
+            for at in 0..times.len() {
+                let (first, again) = (texts.value(at), texts.value(times.len() + 1 + at));
+                assert_eq!((first, again), (written(at).as_str(), written(at).as_str()), "{pattern:?}");
+            }
+        }
+    }
 }
