@@ -8,6 +8,7 @@ pub(crate) mod events;
 mod flink;
 mod levada;
 mod page;
+mod record;
 
 use std::cmp::Ordering;
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::scratch;
@@ -27,6 +29,7 @@ pub(crate) use flink::Flink;
 pub(super) use flink::{Mode, VERSION};
 use levada::Levada;
 pub(super) use page::grouped;
+use record::Record;
 
 /// Queries that the plan of the benchmark has: those that depend on the time of processing are left out.
 const QUERIES: [&str; 16] =
@@ -51,6 +54,9 @@ pub(super) struct Args {
     /// Only these queries, `q0` for instance
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Keep what the page has of other queries, where it is of as many events on this machine
+    #[arg(long)]
+    keep: bool,
     /// A few events, to see that it works
     #[arg(long)]
     quick: bool,
@@ -69,6 +75,21 @@ impl Args {
     const fn event_count(&self) -> u64 {
         if self.quick { EVENTS_QUICK } else { self.events }
     }
+
+    /// The command that they are the options of.
+    fn command(&self) -> String {
+        let mut command = match self.quick {
+            true => "cargo xtask bench --sql --quick".to_owned(),
+            false => format!("cargo xtask bench --sql --events {}", self.events),
+        };
+        if self.rounds != 1 {
+            command += &format!(" --rounds {}", self.rounds);
+        }
+        if !self.only.is_empty() {
+            command += &format!(" --only={}", self.only.join(","));
+        }
+        command + if self.keep { " --keep" } else { "" }
+    }
 }
 
 /// One query on both sides.
@@ -81,7 +102,7 @@ struct Row {
 }
 
 /// How a query fared on one side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Outcome {
     Measured(Measured),
     /// The engine does not run it, and says why.
@@ -89,7 +110,7 @@ enum Outcome {
     Failed(String),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Measured {
     /// Rows that were read while the clock ran, for each second of a processor.
     rate: f64,
@@ -100,7 +121,7 @@ struct Measured {
     net: Net,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Net {
     rows: i64,
     checksum: String,
@@ -179,16 +200,17 @@ pub(super) fn run(args: &Args) -> Result<()> {
     for name in &args.only {
         ensure!(QUERIES.contains(&name.as_str()), "there is no query `{name}`, but {}", QUERIES.join(", "));
     }
-    let is_part = args.quick || !args.only.is_empty();
+    let is_part = args.quick || !args.only.is_empty() && !args.keep;
     ensure!(
         !is_part || args.page != Path::new(PAGE),
-        "a part of the queries, or a few events, make no page of record: name another one, `--page FILE`"
+        "a part of the queries, or a few events, make no page of record: add --keep, or name another one, `--page FILE`"
     );
     ensure!(args.rounds > 0, "--rounds is 1 at least");
     let count = args.event_count();
     let flink = Flink::fetch(&Cache::open()?, count)?;
     let levada = Levada::new(args.levada.as_deref())?;
     let folder = scratch(args.folder.as_deref())?;
+    let mut record = Record::open(args, folder.path())?;
     let files = Files {
         events: folder.path().join("events.bin"),
         tables: Path::new(FOLDER).join("tables.sql"),
@@ -199,11 +221,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
     events::write(count, SEED, &mut to)?;
     to.flush()?;
     drop(to);
-    let mut rows = Vec::new();
     for query in QUERIES.into_iter().filter(|name| args.only.is_empty() || args.only.iter().any(|it| it == name)) {
-        rows.push(compare(query, args.rounds, &levada, &flink, &files));
+        record.put(&compare(query, args.rounds, &levada, &flink, &files));
         // After each query, so that a run that is cut short has not been for nothing.
-        page::write(args, &rows)?;
+        record.write(args)?;
+        page::write(args, &record)?;
     }
     println!("written: {}", args.page.display());
     Ok(())

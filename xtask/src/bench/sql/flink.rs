@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Files, Outcome, ask, measured};
@@ -43,7 +44,7 @@ const OPENED: [&str; 10] = [
 ];
 
 /// How aggregations take rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Mode {
     /// One by one, as Flink comes.
     Plain,
@@ -61,6 +62,11 @@ impl Mode {
             Self::MiniBatch => "mini-batch",
         }
     }
+}
+
+/// The heap that it has for so many events.
+pub(super) const fn heap_mb(events: u64) -> u64 {
+    HEAP_BASE_MB + events / HEAP_EVENTS_PER_MB
 }
 
 /// The program with its jars.
@@ -90,7 +96,7 @@ impl Flink {
         let jars: Vec<String> = jars.iter().map(|jar| jar.display().to_string()).collect();
         let classes = compiled(cache, &jars.join(":"))?;
         let classpath = format!("{}:{}", classes.display(), jars.join(":"));
-        Ok(Self { classpath, heap_mb: HEAP_BASE_MB + events / HEAP_EVENTS_PER_MB })
+        Ok(Self { classpath, heap_mb: heap_mb(events) })
     }
 
     /// With what reads and writes topics, too.

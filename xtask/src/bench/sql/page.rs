@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::flink::{self, Mode};
-use super::{Args, Measured, Net, Outcome, PASSED_ON, QUERIES, Row, chart, mean};
+use super::{Args, Measured, Net, Outcome, PASSED_ON, QUERIES, Record, Row, chart, mean};
 use crate::bench::machine;
 
 /// The geometric mean of all ratios is to be this, and no ratio less than the other.
@@ -17,11 +17,12 @@ const LEAST_WANTED: f64 = 2.0;
 const EVENTS_ENOUGH: u64 = 20_000_000;
 
 /// Writes the page, and its chart beside it.
-pub(super) fn write(args: &Args, rows: &[Row]) -> Result<()> {
+pub(super) fn write(args: &Args, record: &Record) -> Result<()> {
+    let rows = &record.rows();
     let folder = args.page.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut page = String::new();
-    head(&mut page, args, folder)?;
+    head(&mut page, args, &record.runs, folder)?;
     if let Some(drawing) = chart::draw(rows) {
         let file = args.page.with_extension("svg");
         fs::write(&file, drawing)?;
@@ -31,31 +32,22 @@ pub(super) fn write(args: &Args, rows: &[Row]) -> Result<()> {
     targets(&mut page, rows)?;
     table(&mut page, rows)?;
     reasons(&mut page, rows)?;
-    foot(&mut page)?;
+    foot(&mut page, args.event_count())?;
     fs::write(&args.page, page)?;
     Ok(())
 }
 
-fn head(page: &mut String, args: &Args, folder: &Path) -> Result<()> {
-    let mut command = format!("cargo xtask bench --sql --events {}", args.events);
-    if args.quick {
-        "cargo xtask bench --sql --quick".clone_into(&mut command);
-    }
-    if args.rounds != 1 {
-        write!(command, " --rounds {}", args.rounds)?;
-    }
-    if !args.only.is_empty() {
-        write!(command, " --only={}", args.only.join(","))?;
-    }
+fn head(page: &mut String, args: &Args, runs: &[String], folder: &Path) -> Result<()> {
     writeln!(
         page,
         "# Streaming SQL beside Apache Flink\n\nThe queries of [Nexmark](https://github.com/nexmark/nexmark) over the \
          same {} events on Levada's operators and on Apache Flink {}, engines only: events lie decoded in memory \
          before a clock starts, results are counted and dropped. What counts is the processors' time, not that on \
          the wall. The figures compare these engines on this machine; they are no promise for yours, and say nothing \
-         about reading and writing topics.\n\nWritten by:\n\n```\n{command}\n```\n",
+         about reading and writing topics.\n\nWritten by:\n\n```\n{}\n```\n",
         args.event_count(),
         flink::VERSION,
+        runs.join("\n"),
     )?;
     if args.event_count() < EVENTS_ENOUGH {
         writeln!(
@@ -66,6 +58,9 @@ fn head(page: &mut String, args: &Args, folder: &Path) -> Result<()> {
              snapshots of Levada, every 64 MiB, hardly come. Use {EVENTS_ENOUGH} events and more before drawing \
              conclusions.\n"
         )?;
+    }
+    if runs.len() > 1 {
+        writeln!(page, "What a later run measured takes the place of what an earlier one did.\n")?;
     }
     if args.rounds == 1 {
         writeln!(page, "Each figure is from one round: how far they differ from run to run is not shown.\n")?;
@@ -199,7 +194,7 @@ pub(in crate::bench) fn grouped(number: f64) -> String {
     text
 }
 
-fn foot(page: &mut String) -> Result<()> {
+fn foot(page: &mut String, events: u64) -> Result<()> {
     writeln!(
         page,
         "\n## How it is measured\n\nEvents come from a seed, with the proportions, ids and distributions of \
@@ -223,12 +218,15 @@ fn foot(page: &mut String) -> Result<()> {
          MiB of input (or its own size), as a statement does. Columns whose rows a join remembers stay where they \
          lie, which is here among the events and on a broker where they were decoded. Flink is not asked for rows as \
          they were before an update. Peak memory is that of the process with all events in it; Flink's is what its \
-         heap was allowed to grow to, more than what it needs.\n\nIn another run, over the first quarter of the \
-         events, each side adds up what its result comes to: rows that come less rows that go, and a sum over the \
+         heap was allowed to grow to, more than what it needs. Where that comes near the {} MiB that it has, \
+         collecting garbage takes a part of its time, and over fewer events it does better.\n\nIn another run, \
+         over the first quarter of the events, each side adds up what its result comes to: rows that come less rows \
+         that go, and a sum over the \
          hashes of their values; of q18 those columns that its order determines. Changes are what a reader of the \
          result would have been sent: Levada gives the net change of an epoch. Flink without mini-batches takes no \
          row of q9 back, also with objects that are not reused. In q0 columns are handed on as they are: Levada \
-         touches no row, and the ratio means nothing."
+         touches no row, and the ratio means nothing.",
+        flink::heap_mb(events)
     )?;
     Ok(())
 }
