@@ -20,7 +20,7 @@ enum Takes {
 }
 
 /// Name, value where nothing is said, what it takes, and whether each change of it is told to the client.
-const KNOWN: [(&str, &str, Takes, bool); 37] = [
+const KNOWN: [(&str, &str, Takes, bool); 38] = [
     ("application_name", "", Takes::Any, true),
     ("bytea_output", "hex", Takes::Only(&["hex"]), false),
     ("check_function_bodies", "on", Takes::Only(&["on", "off", "true", "false"]), false),
@@ -49,6 +49,7 @@ const KNOWN: [(&str, &str, Takes, bool); 37] = [
     // There are no locks.
     ("lock_timeout", "0", Takes::Span, false),
     ("max_identifier_length", "249", Takes::Nothing, false),
+    ("max_index_keys", "32", Takes::Nothing, false),
     ("row_security", "on", Takes::Any, false),
     ("search_path", "public", Takes::Only(SEARCH_PATHS), false),
     ("server_encoding", "UTF8", Takes::Nothing, true),

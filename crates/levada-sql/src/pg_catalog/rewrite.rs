@@ -156,6 +156,9 @@ impl VisitorMut for Rewrite {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<PlanError> {
+        if let TableFactor::Table { name, args: Some(_), .. } = factor {
+            unqualify(name);
+        }
         match unnested(factor) {
             Ok(Some(nothing)) => *factor = nothing,
             Ok(None) => {}
@@ -261,11 +264,7 @@ fn accessed(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
 
 /// A call as the planner has it, or what stands in its place.
 fn called(function: &mut Function) -> Result<Option<Expr>, PlanError> {
-    let is_qualified = function.name.0.len() == 2
-        && function.name.0.first().and_then(ObjectNamePart::as_ident).is_some_and(|it| it.value == "pg_catalog");
-    if is_qualified {
-        function.name.0.remove(0);
-    }
+    unqualify(&mut function.name);
     let Some(name) = last(&function.name).map(str::to_ascii_lowercase) else { return Ok(None) };
     match &mut function.args {
         FunctionArguments::Subquery(query) if name == "array" => return lift::array_of(query.clone()).map(Some),
@@ -274,6 +273,14 @@ fn called(function: &mut Function) -> Result<Option<Expr>, PlanError> {
         _ => {}
     }
     Ok(None)
+}
+
+/// `pg_catalog.f` as `f`.
+fn unqualify(name: &mut ObjectName) {
+    let schema = name.0.first().and_then(ObjectNamePart::as_ident);
+    if name.0.len() == 2 && schema.is_some_and(|schema| schema.value == "pg_catalog") {
+        name.0.remove(0);
+    }
 }
 
 fn operator(sign: &str) -> Option<BinaryOperator> {

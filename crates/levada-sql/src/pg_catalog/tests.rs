@@ -155,6 +155,8 @@ fn the_columns_of_a_key_are_told_apart_by_their_places() {
                  generate_subscripts(conkey, 1) AS place FROM pg_constraint WHERE contype = 'p') c ON \
                  a.attnum = c.number AND a.attrelid = c.conrelid) k GROUP BY k.conname";
     assert_eq!(rows_of(&two_columns(), named).len(), 1);
+    let series = "SELECT pos.n FROM pg_catalog.generate_series(1, 2) pos(n), pg_index i WHERE i.indkey[pos.n - 1] = 1";
+    assert_eq!(rows_of(&two_columns(), series), ["2"]);
     let others = [
         ("SELECT (information_schema._pg_expandarray('{a}')).x", "only arrays of numbers"),
         ("SELECT (information_schema._pg_expandarray('{1}')).y", "has no field `y`"),
