@@ -217,7 +217,7 @@ pub fn decimal_of(text: &str) -> Option<(i128, u8)> {
     number::parse_whole_decimal(text.as_bytes())
 }
 
-/// A timestamp of microseconds as text; none where its year has more than four digits, or less than one.
+/// A timestamp of microseconds as text; none where its year is not from 0 to 9999.
 pub(crate) fn timestamp_text(micros: i64) -> Option<String> {
     let (days, nanos) = clock::split(micros, 1_000_000);
     let mut out = Vec::new();

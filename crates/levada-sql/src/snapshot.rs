@@ -2,13 +2,13 @@
 //!
 //! | offset | size | field |
 //! |---|---|---|
-//! | 0 | 1 | format, 1 |
+//! | 0 | 1 | format, 2 |
 //! | 1 | … | sections as operators write them: counts and sizes as `u64`, numbers little endian |
 //! | end − 4 | 4 | CRC-32C of all before it |
 
 use levada_model::crc::crc32c;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const CRC_SIZE: usize = 4;
 
 /// Why a snapshot is not understood.

@@ -551,6 +551,11 @@ fn casts_to_text_write_as_in_flink() {
         ("CAST(TO_TIMESTAMP('2020-02-29 01:02:03.5') AS STRING)", "2020-02-29 01:02:03.500 STRING"),
         ("CAST(TO_TIMESTAMP_LTZ(-1, 3) AS STRING)", "1969-12-31 23:59:59.999 STRING"),
         ("CAST(CAST(nothing AS DOUBLE) AS STRING)", "NULL STRING"),
+        (
+            "CAST(CAST('0000-01-01 00:00:00' AS TIMESTAMP(6)) AS TIMESTAMP_LTZ(6))",
+            "0000-01-01T00:00:00Z TIMESTAMP_LTZ(6)",
+        ),
+        ("CAST('9999-12-31 23:59:59.999999' AS TIMESTAMP(6))", "9999-12-31T23:59:59.999999 TIMESTAMP(6)"),
     ] {
         assert_eq!(value(expression), expected, "{expression}");
     }

@@ -1,6 +1,10 @@
 //! The functions that queries of the catalog call: those that only PostgreSQL has, and those of the planner beneath
 //! that come to little, whatever they are given. Arrays are texts, as `{1,2}`, and so are vectors, as `1 2`.
 
+mod arrays;
+
+pub(super) use arrays::PLACES_MAX;
+
 use super::{Facts, NAMESPACES, OWNER_OID, PgError, Placed, TYPES, format_type};
 use datafusion::{
     arrow::{
@@ -30,7 +34,7 @@ type Args<'a> = &'a [Option<&'a str>];
 type Found = Result<Option<String>, PgError>;
 type Body = fn(&Facts, Args<'_>) -> Found;
 
-const FUNCTIONS: [(&str, Gives, Body); 72] = [
+const FUNCTIONS: [(&str, Gives, Body); 73] = [
     ("pg_table_is_visible", Gives::Truth, yes),
     ("pg_type_is_visible", Gives::Truth, yes),
     ("pg_function_is_visible", Gives::Truth, yes),
@@ -88,16 +92,17 @@ const FUNCTIONS: [(&str, Gives, Body); 72] = [
     ("current_role", Gives::Text, |facts, _| Ok(Some(facts.user().to_owned()))),
     ("current_setting", Gives::Text, current_setting),
     ("quote_ident", Gives::Text, |_, args| Ok(given(args, 0).map(quote_ident))),
-    ("array_to_string", Gives::Text, |_, args| array_to_string(args)),
-    ("array_remove", Gives::Text, |_, args| Ok(array_remove(args))),
-    ("array_upper", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_upper))),
-    ("array_length", Gives::Number, |_, args| Ok(given(args, 0).and_then(array_length))),
-    ("pg_any", Gives::Truth, |_, args| Ok(any(args))),
-    ("pg_element", Gives::Text, |_, args| Ok(element(args))),
-    ("pg_place", Gives::Text, |_, args| Ok(place(args))),
-    ("pg_nth", Gives::Text, |_, args| Ok(nth(args).map(|(element, _)| element.to_owned()))),
-    ("pg_subscript", Gives::Number, |_, args| Ok(subscript(args))),
-    ("pg_field", Gives::Number, |_, args| field(args)),
+    ("array_to_string", Gives::Text, |_, args| arrays::to_string(args)),
+    ("array_remove", Gives::Text, |_, args| Ok(arrays::remove(args))),
+    ("array_upper", Gives::Number, |_, args| Ok(given(args, 0).and_then(arrays::upper))),
+    ("array_length", Gives::Number, |_, args| Ok(given(args, 0).and_then(arrays::length))),
+    ("pg_any", Gives::Truth, |_, args| Ok(arrays::any(args))),
+    ("pg_element", Gives::Text, |_, args| Ok(arrays::element(args))),
+    ("pg_places", Gives::Number, |_, args| arrays::places(args)),
+    ("pg_place", Gives::Text, |_, args| Ok(arrays::place(args))),
+    ("pg_nth", Gives::Text, |_, args| Ok(arrays::nth(args).map(|(element, _)| element.to_owned()))),
+    ("pg_subscript", Gives::Number, |_, args| arrays::subscript(args)),
+    ("pg_field", Gives::Number, |_, args| arrays::field(args)),
     ("pg_pattern", Gives::Text, |_, args| pattern(args)),
     // `a || b` and `replace` are put in terms of these, which are bounded.
     ("pg_concat", Gives::Text, |_, args| concat(args)),
@@ -357,23 +362,6 @@ fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The elements of an array or a vector.
-fn elements(text: &str) -> Vec<&str> {
-    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-    let elements: Vec<&str> = match inner {
-        Some(inner) => inner.split(',').collect(),
-        None => text.split(' ').collect(),
-    };
-    elements.into_iter().filter(|element| !element.is_empty()).collect()
-}
-
-fn array_to_string(args: Args<'_>) -> Found {
-    let (Some(array), Some(separator)) = (given(args, 0), given(args, 1)) else { return Ok(None) };
-    let elements = elements(array);
-    check_size(elements.len().saturating_mul(separator.len()).saturating_add(array.len()))?;
-    Ok(Some(elements.join(separator)))
-}
-
 fn concat(args: Args<'_>) -> Found {
     let (Some(a), Some(b)) = (given(args, 0), given(args, 1)) else { return Ok(None) };
     check_size(a.len() + b.len())?;
@@ -399,70 +387,6 @@ fn check_size(size: usize) -> Result<(), PgError> {
 
 fn too_large() -> PgError {
     DataFusionError::Plan("a query of the catalog comes to texts that are too large".to_owned())
-}
-
-fn array_remove(args: Args<'_>) -> Option<String> {
-    let (array, unwanted) = (given(args, 0)?, given(args, 1)?);
-    let left: Vec<&str> = elements(array).into_iter().filter(|element| *element != unwanted).collect();
-    Some(format!("{{{}}}", left.join(",")))
-}
-
-fn array_length(text: &str) -> Option<String> {
-    let count = elements(text).len();
-    (count > 0).then(|| count.to_string())
-}
-
-/// The last place: of arrays the first is 1, of vectors 0.
-fn array_upper(text: &str) -> Option<String> {
-    let count = elements(text).len();
-    (count > 0).then(|| (count - 1 + first_place(text)).to_string())
-}
-
-fn first_place(text: &str) -> usize {
-    usize::from(text.starts_with('{'))
-}
-
-fn any(args: Args<'_>) -> Option<String> {
-    let (wanted, array) = (given(args, 0)?, given(args, 1)?);
-    Some(elements(array).contains(&wanted).to_string())
-}
-
-fn element(args: Args<'_>) -> Option<String> {
-    let text = given(args, 0)?;
-    let at = usize::try_from(number(args, 1)?).ok()?.checked_sub(first_place(text))?;
-    elements(text).get(at).map(|element| (*element).to_owned())
-}
-
-/// The element at a place, of which the first is 1, of vectors, too; and the place.
-fn nth<'a>(args: Args<'a>) -> Option<(&'a str, usize)> {
-    let place = usize::try_from(number(args, 1)?).ok()?;
-    Some((elements(given(args, 0)?).get(place.checked_sub(1)?)?, place))
-}
-
-/// The row that `_pg_expandarray` gives for it.
-fn place(args: Args<'_>) -> Option<String> {
-    nth(args).map(|(element, place)| format!("({element},{place})"))
-}
-
-/// What it has in brackets.
-fn subscript(args: Args<'_>) -> Option<String> {
-    let (_, place) = nth(args)?;
-    Some((place - 1 + first_place(given(args, 0)?)).to_string())
-}
-
-/// What stands in such a row: arrays of numbers are all that is expanded.
-fn field(args: Args<'_>) -> Found {
-    let (Some(row), Some(name)) = (given(args, 0), given(args, 1)) else { return Ok(None) };
-    let parts = row.strip_prefix('(').and_then(|row| row.strip_suffix(')')).and_then(|row| row.rsplit_once(','));
-    let found = match (name, parts) {
-        ("x", Some((element, _))) => element,
-        ("n", Some((_, place))) => place,
-        _ => return Err(DataFusionError::Plan(format!("`{row}` has no field `{name}`"))),
-    };
-    match found.parse::<i64>() {
-        Ok(number) => Ok(Some(number.to_string())),
-        Err(_) => Err(DataFusionError::Plan(format!("`{found}` is no number: only arrays of numbers are expanded"))),
-    }
 }
 
 /// A pattern of `LIKE`, with backslashes in the place of another sign that takes a sign for what it is.

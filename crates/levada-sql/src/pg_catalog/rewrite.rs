@@ -356,10 +356,6 @@ fn cast(expr: &Expr, data_type: &mut DataType, kind: &mut CastKind) -> Option<Ex
     None
 }
 
-fn integer(number: usize) -> Expr {
-    Expr::Value(Value::Number(number.to_string(), false).into())
-}
-
 fn big_integer(expr: &Expr) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,

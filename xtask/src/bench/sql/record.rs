@@ -77,3 +77,22 @@ impl Record {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(query: &'static str, why: &str) -> Row {
+        let refused = |why: &str| Outcome::Refused(why.to_owned());
+        Row { query, levada: refused(why), flink: vec![(Mode::MiniBatch, refused(why))] }
+    }
+
+    #[test]
+    fn a_later_row_takes_the_place_of_an_earlier_one() {
+        let mut record = Record { events: 1, rounds: 1, machine: vec![], runs: vec![], rows: vec![] };
+        [row("q5", "first"), row("q0", "first"), row("q5", "second")].iter().for_each(|row| record.put(row));
+        let read: Record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+        let told: Vec<String> = read.rows().iter().map(|row| format!("{} {:?}", row.query, row.levada)).collect();
+        assert_eq!(told, ["q0 Refused(\"first\")", "q5 Refused(\"second\")"]);
+    }
+}

@@ -1,6 +1,6 @@
 //! How large a query of the catalog may be, in every direction in which what it comes to grows.
 
-use super::{PlanError, functions, last};
+use super::{PlanError, expand, functions, last};
 use datafusion::sql::sqlparser::{
     ast::{Expr, Query, Select, TableFactor, Value, ValueWithSpan, Visitor},
     tokenizer::{Token, TokenWithSpan},
@@ -106,6 +106,17 @@ impl Visitor for Measure {
         };
         if let Some(frame) = self.frames.last_mut() {
             frame.tables = frame.tables.saturating_add(counts);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<PlanError> {
+        // Each `SELECT` with such calls is joined with their places.
+        if let Expr::Function(function) = expr
+            && last(&function.name).is_some_and(expand::is_expanded)
+            && let Some(frame) = self.frames.last_mut()
+        {
+            frame.tables = frame.tables.saturating_add(1);
         }
         ControlFlow::Continue(())
     }

@@ -3,7 +3,7 @@
 //!
 //! | PostgreSQL | here |
 //! |---|---|
-//! | `SELECT f(a) FROM t WHERE c` | `SELECT g(a, p.n) FROM t, p WHERE (c) AND p.n <= array_length(a, 1)` |
+//! | `SELECT f(a) FROM t WHERE c` | `SELECT g(a, p.n) FROM t, p WHERE (c) AND p.n <= pg_places(a)` |
 //!
 //! where `p` has the numbers from 1 to [`PLACES_MAX`], and `f` and `g` are
 //!
@@ -11,11 +11,11 @@
 //! |---|---|---|
 //! | `information_schema._pg_expandarray(a)` | `pg_place(a, n)` | the element, `x`, and its place, `n`, in a row |
 //! | `unnest(a)` | `pg_nth(a, n)` | the element |
-//! | `generate_subscripts(a, 1)` | `pg_subscript(a, n)` | where it is: vectors begin with 0 |
+//! | `generate_subscripts(a, 1)` | `pg_subscript(a, n, 1)` | where it is: vectors begin with 0 |
 //!
-//! Several of them in one `SELECT` go along together, as far as the longest array does.
+//! Several of them in one `SELECT` go along together, as far as the longest array does. Larger arrays are refused.
 
-use super::{PlanError, big_integer, call, derived, integer, last};
+use super::{PlanError, big_integer, call, derived, functions::PLACES_MAX, last};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Select, SelectItem, TableAlias,
     TableWithJoins, VisitorMut,
@@ -23,10 +23,13 @@ use datafusion::sql::sqlparser::ast::{
 use levada_sql_syntax::walk_mut;
 use std::{convert::Infallible, ops::ControlFlow};
 
-/// The most elements that are looked at: PostgreSQL itself has no key of more than 32 columns.
-const PLACES_MAX: usize = 64;
 /// Columns whose elements are numbers.
 const NUMBERS: [&str; 6] = ["indkey", "indclass", "indcollation", "indoption", "conkey", "confkey"];
+
+/// Whether it is one of these functions.
+pub(super) fn is_expanded(name: &str) -> bool {
+    ["_pg_expandarray", "unnest", "generate_subscripts"].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
 
 /// Expands the arrays of a `SELECT`. `number` names what is joined, and goes on.
 pub(super) fn expand(select: &mut Select, number: &mut usize) -> Result<(), PlanError> {
@@ -46,7 +49,7 @@ pub(super) fn expand(select: &mut Select, number: &mut usize) -> Result<(), Plan
     let alias = TableAlias { explicit: true, name: table, columns: Vec::new(), at: None };
     let relation = derived(&format!("SELECT value AS n FROM generate_series(1, {PLACES_MAX})"), alias)?;
     select.from.push(TableWithJoins { relation, joins: Vec::new() });
-    let lengths = arrays.into_iter().map(|array| call("array_length", vec![array, integer(1)])).collect();
+    let lengths = arrays.into_iter().map(|array| call("pg_places", vec![array])).collect();
     let is_there = binary(place, BinaryOperator::LtEq, call("greatest", lengths));
     select.selection = Some(match select.selection.take() {
         Some(condition) => binary(Expr::Nested(Box::new(condition)), BinaryOperator::And, is_there),
@@ -80,7 +83,14 @@ impl VisitorMut for Expanding<'_> {
             ("_pg_expandarray", 1) => at_place("pg_place"),
             ("unnest", 1) if is_of_numbers(&array) => big_integer(&at_place("pg_nth")),
             ("unnest", 1) => at_place("pg_nth"),
-            ("generate_subscripts", 2) => at_place("pg_subscript"),
+            ("generate_subscripts", 2) => {
+                let dimension = list.args.get(1).and_then(|arg| match arg {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(dimension)) => Some(dimension.clone()),
+                    _ => None,
+                });
+                let args = [array.clone(), self.place.clone()].into_iter().chain(dimension).collect();
+                call("pg_subscript", args)
+            }
             _ => return ControlFlow::Continue(()),
         };
         if !self.arrays.contains(&array) {
